@@ -1,0 +1,61 @@
+# `make` alone shows what there is. What is installed once is not installed again.
+
+STORE ?=
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile
+LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --python-version 3.11 --generate-hashes
+
+# Without a STORE: the DICOM files that pydicom ships, without what lies beside them.
+FOLDER = $(or $(STORE),$$($(BIN)/python -c 'import pydicom.data; print(pydicom.data.__path__[0])'))
+NOT_DICOM := *.py *.pyc *.json *.txt *.md *.gz *.dump *.icc */README
+IGNORE = $(if $(STORE),,$(foreach pattern,$(NOT_DICOM),--ignore '$(pattern)'))
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test lint format lock clean
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: .venv/.local ## Export DICOM files to run/dicom.duckdb and query it; STORE=/path for a folder of your own
+	@mkdir -p run
+	@# Exit code 1: some of the files could not be exported, and were listed. That is no failure of this command.
+	$(BIN)/dicom-export export "$(FOLDER)" --to run/dicom.duckdb --write-disposition write-truncate $(IGNORE) || [ $$? -eq 1 ]
+	@printf '\nThe newest studies, queries/newest-studies.sql:\n\n'
+	$(BIN)/dicom-export query - --from run/dicom.duckdb < queries/newest-studies.sql
+
+test: lint ## Check the code's style and types, and run all tests
+	$(BIN)/pytest -n 2 $(PYTEST)
+
+lint: .venv/.dev ## Check the code's style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: .venv/.dev ## Format the code, and mend what ruff can mend
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: .venv/.dev ## Lock the newest versions that pyproject.toml allows
+	$(LOCK) --upgrade -o requirements.txt
+	$(LOCK) --upgrade --extra local -c requirements.txt -o requirements-local.txt
+	$(LOCK) --upgrade --extra local --group dev -c requirements-local.txt -o requirements-dev.txt
+
+clean: ## Delete the environment, what `make run` made, and all caches
+	rm -rf .venv run build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis functions/*.egg-info
+	find functions tests -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; name it with PYTHON=…")'
+	$(PYTHON) -m venv .venv
+
+.venv/.local: requirements-local.txt pyproject.toml | .venv/bin/python
+	$(INSTALL) --require-hashes -r requirements-local.txt
+	$(INSTALL) -e .
+	@touch $@
+
+.venv/.dev: requirements-dev.txt pyproject.toml | .venv/bin/python
+	$(INSTALL) --require-hashes -r requirements-dev.txt
+	$(INSTALL) -e .
+	@touch .venv/.local $@
