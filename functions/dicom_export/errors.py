@@ -1,0 +1,195 @@
+"""Every error of the system, and whether a retry helps.
+
+DicomExportError
+├── PermanentError             counted or answered, acknowledged, never retried
+│   ├── InvalidArgument        the request, a message or a value is malformed
+│   ├── FailedPrecondition     right in itself, but not in the state that things are in
+│   ├── NotFound
+│   ├── AlreadyExists
+│   ├── PermissionDenied
+│   ├── Unimplemented
+│   ├── Cancelled
+│   ├── Internal               a defect of ours
+│   ├── ConfigurationError     the installation's settings are missing or contradict each other
+│   └── InstanceError          one DICOM object that cannot become a row
+│       ├── NotDicom
+│       ├── TruncatedInstance
+│       ├── LimitExceeded
+│       └── InstanceGone       the generation that was planned is there no more
+└── TransientError             raised, so that the message is delivered again
+    ├── Unavailable
+    ├── Aborted                lost a race that the next attempt sees decided
+    └── ResourceExhausted      a quota, or a full disk
+
+An error's message says what was wrong, with the offending value, and what would be right. It never holds patient
+data: UIDs, object names, tags, VRs, lengths and offsets only.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from dicom_export.names import InstanceUids
+
+
+class Code(IntEnum):
+    """The codes of google.rpc.Code that this system uses."""
+
+    OK = 0
+    CANCELLED = 1
+    INVALID_ARGUMENT = 3
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    DATA_LOSS = 15
+
+    @property
+    def http_status(self) -> int:
+        """The HTTP status that google/rpc/code.proto maps the code to."""
+        return _HTTP_STATUS[self]
+
+
+_HTTP_STATUS = {
+    Code.OK: 200,
+    Code.CANCELLED: 499,
+    Code.INVALID_ARGUMENT: 400,
+    Code.NOT_FOUND: 404,
+    Code.ALREADY_EXISTS: 409,
+    Code.PERMISSION_DENIED: 403,
+    Code.RESOURCE_EXHAUSTED: 429,
+    Code.FAILED_PRECONDITION: 400,
+    Code.ABORTED: 409,
+    Code.UNIMPLEMENTED: 501,
+    Code.INTERNAL: 500,
+    Code.UNAVAILABLE: 503,
+    Code.DATA_LOSS: 500,
+}
+
+
+class DicomExportError(Exception):
+    """The root: `code` is what an API client or a failure report is told."""
+
+    code: ClassVar[Code] = Code.INTERNAL
+
+    @property
+    def message(self) -> str:
+        """The sentence for whoever has to act on it."""
+        return str(self.args[0]) if self.args else type(self).__name__
+
+
+class PermanentError(DicomExportError):
+    """No retry helps."""
+
+
+class InvalidArgument(PermanentError):
+    """The request, a message or a value is malformed."""
+
+    code = Code.INVALID_ARGUMENT
+
+
+class FailedPrecondition(PermanentError):
+    """The request is right in itself, but not in the state that things are in."""
+
+    code = Code.FAILED_PRECONDITION
+
+
+class NotFound(PermanentError):
+    """What the request names is not there."""
+
+    code = Code.NOT_FOUND
+
+
+class AlreadyExists(PermanentError):
+    """What the request would create is there already."""
+
+    code = Code.ALREADY_EXISTS
+
+
+class PermissionDenied(PermanentError):
+    """The installation may not read or write what the request names."""
+
+    code = Code.PERMISSION_DENIED
+
+
+class Unimplemented(PermanentError):
+    """The managed service can do this and this system cannot yet."""
+
+    code = Code.UNIMPLEMENTED
+
+
+class Cancelled(PermanentError):
+    """A client asked for the end."""
+
+    code = Code.CANCELLED
+
+
+class Internal(PermanentError):
+    """A defect of this system."""
+
+    code = Code.INTERNAL
+
+
+class ConfigurationError(PermanentError):
+    """The installation's settings are missing or contradict each other."""
+
+    code = Code.FAILED_PRECONDITION
+
+
+class InstanceError(PermanentError):
+    """One DICOM object that cannot become a row; `uids` says which instance it is as far as that could be read."""
+
+    code = Code.INVALID_ARGUMENT
+
+    def __init__(self, message: str, uids: InstanceUids | None = None) -> None:
+        super().__init__(message)
+        self.uids = uids
+
+
+class NotDicom(InstanceError):
+    """The object's content is not DICOM."""
+
+
+class TruncatedInstance(InstanceError):
+    """The object ends before its header does."""
+
+    code = Code.DATA_LOSS
+
+
+class LimitExceeded(InstanceError):
+    """The header is nested too deeply, has too many elements, or makes a row that no table takes."""
+
+
+class InstanceGone(InstanceError):
+    """The generation that was planned was deleted or replaced since."""
+
+    code = Code.NOT_FOUND
+
+
+class TransientError(DicomExportError):
+    """A retry helps: the message has to be delivered again."""
+
+    code = Code.UNAVAILABLE
+
+
+class Unavailable(TransientError):
+    """A service did not answer, or not in time."""
+
+
+class Aborted(TransientError):
+    """A race was lost that the next attempt sees decided."""
+
+    code = Code.ABORTED
+
+
+class ResourceExhausted(TransientError):
+    """A quota is used up, or a disk is full."""
+
+    code = Code.RESOURCE_EXHAUSTED

@@ -1,0 +1,152 @@
+"""Resource names: frozen values with `parse` and `__str__` in one place.
+
+Source: the API's reference pages and `bq://` and `gs://` as the Cloud Healthcare API writes them.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Self
+
+from dicom_export.errors import InvalidArgument
+
+MAX_TABLE_URI_LENGTH = 2000
+
+_SEGMENT = r"[^/]+"
+_DATASET = rf"projects/(?P<project>{_SEGMENT})/locations/(?P<location>{_SEGMENT})/datasets/(?P<dataset>{_SEGMENT})"
+_DATASET_NAME = re.compile(_DATASET)
+_STORE_NAME = re.compile(rf"{_DATASET}/dicomStores/(?P<store>[^/:]+)")
+_OPERATION_NAME = re.compile(rf"{_DATASET}/operations/(?P<operation>[^/:]+)")
+# A domain-scoped project (`example.com:name`) has a dot of its own, so the dataset and table are split off from the right.
+_TABLE_URI = re.compile(
+    r"bq://(?P<project>(?:[a-z0-9.-]+:)?[A-Za-z0-9_-]+)\.(?P<dataset>[A-Za-z0-9_]{1,1024})\.(?P<table>[^.]+)"
+)
+# Letters, marks, numbers, connectors, dashes and spaces, at most 1024 bytes of UTF-8:
+# https://cloud.google.com/bigquery/docs/tables#table_naming
+_TABLE_ID = re.compile(r"[\w\- ]+")
+_GCS_URI = re.compile(r"gs://(?P<bucket>[a-z0-9][a-z0-9._-]{1,221})/(?P<object>.+)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DatasetName:
+    """`projects/P/locations/L/datasets/D`, a Healthcare dataset."""
+
+    project: str
+    location: str
+    dataset: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raise InvalidArgument if the text is not a dataset's name."""
+        match = _DATASET_NAME.fullmatch(text)
+        if not match:
+            raise InvalidArgument(f"{text!r} is not a dataset name; it would be projects/P/locations/L/datasets/D")
+        return cls(**match.groupdict())
+
+    def __str__(self) -> str:
+        return f"projects/{self.project}/locations/{self.location}/datasets/{self.dataset}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class StoreName:
+    """`projects/P/locations/L/datasets/D/dicomStores/S`."""
+
+    parent: DatasetName
+    store: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raise InvalidArgument if the text is not a DICOM store's name."""
+        match = _STORE_NAME.fullmatch(text)
+        if not match:
+            raise InvalidArgument(
+                f"{text!r} is not a DICOM store name; it would be projects/P/locations/L/datasets/D/dicomStores/S"
+            )
+        parts = match.groupdict()
+        store = parts.pop("store")
+        return cls(DatasetName(**parts), store)
+
+    def __str__(self) -> str:
+        return f"{self.parent}/dicomStores/{self.store}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class OperationName:
+    """`projects/P/locations/L/datasets/D/operations/O`."""
+
+    parent: DatasetName
+    operation: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raise InvalidArgument if the text is not an operation's name."""
+        match = _OPERATION_NAME.fullmatch(text)
+        if not match:
+            raise InvalidArgument(
+                f"{text!r} is not an operation name; it would be projects/P/locations/L/datasets/D/operations/O"
+            )
+        parts = match.groupdict()
+        operation = parts.pop("operation")
+        return cls(DatasetName(**parts), operation)
+
+    def __str__(self) -> str:
+        return f"{self.parent}/operations/{self.operation}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class InstanceUids:
+    """Study, Series and SOP Instance UID, as far as known: `/studies/S[/series/S[/instances/I]]`."""
+
+    study: str | None = None
+    series: str | None = None
+    instance: str | None = None
+
+    def __str__(self) -> str:
+        parts = (("studies", self.study), ("series", self.series), ("instances", self.instance))
+        return "".join(f"/{kind}/{uid}" for kind, uid in parts if uid)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TableName:
+    """`bq://PROJECT.DATASET.TABLE`."""
+
+    project: str
+    dataset: str
+    table: str
+
+    @classmethod
+    def parse(cls, uri: str) -> Self:
+        """Raise InvalidArgument if the text is not a BigQuery URI of a table."""
+        right = "it would be bq://PROJECT.DATASET.TABLE"
+        if len(uri) > MAX_TABLE_URI_LENGTH:
+            raise InvalidArgument(f"A table URI has at most {MAX_TABLE_URI_LENGTH} characters, this one has {len(uri)}")
+        match = _TABLE_URI.fullmatch(uri)
+        if not match:
+            raise InvalidArgument(f"{uri!r} is not a BigQuery table URI; {right}")
+        table = match["table"]
+        if not _TABLE_ID.fullmatch(table) or len(table.encode()) > 1024:  # noqa: PLR2004 - BigQuery's limit, cited above
+            raise InvalidArgument(
+                f"{table!r} cannot be the name of a BigQuery table: letters, digits, underscores, dashes and spaces"
+            )
+        return cls(**match.groupdict())
+
+    def __str__(self) -> str:
+        return f"bq://{self.project}.{self.dataset}.{self.table}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class GcsUri:
+    """`gs://BUCKET/OBJECT`."""
+
+    bucket: str
+    object: str
+
+    @classmethod
+    def parse(cls, uri: str) -> Self:
+        """Raise InvalidArgument if the text is not a Cloud Storage URI of an object."""
+        match = _GCS_URI.fullmatch(uri)
+        if not match:
+            raise InvalidArgument(f"{uri!r} is not a Cloud Storage URI; it would be gs://BUCKET/PATH")
+        return cls(**match.groupdict())
+
+    def __str__(self) -> str:
+        return f"gs://{self.bucket}/{self.object}"

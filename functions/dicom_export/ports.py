@@ -1,0 +1,153 @@
+"""What the handlers need of the world. Each port has an adapter on Google Cloud and one on a single machine.
+
+Every method may raise TransientError; what else it raises is said with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    import pyarrow as pa
+
+    from dicom_export.messages import Message
+    from dicom_export.names import TableName
+    from dicom_export.schema import Schema
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """One generation of an object in a store.
+
+    `name` is relative to the store's root, with `/` between its parts; `size` is in bytes; `updated` is when the
+    object was last written, with its time zone; `storage_class` is `STANDARD`, `NEARLINE`, `COLDLINE` or `ARCHIVE`.
+    """
+
+    name: str
+    generation: int
+    size: int
+    updated: datetime
+    storage_class: str = "STANDARD"
+
+
+class DicomStore(Protocol):
+    """The objects below one bucket and prefix, or in one folder."""
+
+    def uri(self, name: str) -> str:
+        """Return the object's address for logs and failure reports: `gs://…` or `file://…`."""
+
+    def list(self, *, prefix: str = "", start_after: str = "") -> Iterator[StoredObject]:
+        """Yield the objects whose name has the prefix and sorts behind `start_after`, by name in order of its UTF-8 bytes.
+
+        Holds one page of the listing in memory, however many objects there are. Raises NotFound if the bucket or
+        folder is not there.
+        """
+
+    def get(self, name: str) -> StoredObject | None:
+        """Return the object as it is now, or None."""
+
+    def read(self, stored: StoredObject, start: int, length: int) -> bytes:
+        """Return at most `length` bytes of exactly this generation, fewer only at the object's end.
+
+        Raises InstanceGone if the generation is there no more, PermissionDenied if it may not be read.
+        """
+
+
+class Publisher(Protocol):
+    """Sends messages, each to the topic of its kind, at least once."""
+
+    def publish(self, messages: Sequence[Message]) -> None:
+        """Return when every message is accepted. After an error any of them may or may not be delivered."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateObject:
+    """The content of one object of the state, and the version that `replace` compares."""
+
+    content: bytes
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class StateEntry:
+    """One object of a listing: its path and its metadata, without its content."""
+
+    path: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+class OperationStore(Protocol):
+    """Create-once objects, and compare-and-set of one object. Paths have `/` between their parts."""
+
+    def create(self, path: str, content: bytes, metadata: Mapping[str, str] | None = None) -> bool:
+        """Create the object with its whole content, or return False if there is one already, whoever created it."""
+
+    def read(self, path: str) -> StateObject | None:
+        """Return the object, or None."""
+
+    def replace(self, path: str, content: bytes, version: str) -> bool:
+        """Replace the object if it still has this version, else return False. Its metadata is kept."""
+
+    def list(self, prefix: str, *, start_after: str = "") -> Iterator[StateEntry]:
+        """Yield the objects whose path has the prefix and sorts behind `start_after`, by path."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableInfo:
+    """What a table is like: its columns, and how many rows have been committed."""
+
+    schema: Schema
+    row_count: int
+
+
+class Tables(Protocol):
+    """The tables of a warehouse, and streams that commit their rows exactly once.
+
+    The dataset of a table that is named has to exist: every method raises NotFound if it does not.
+    """
+
+    def describe(self, table: TableName) -> TableInfo | None:
+        """Return what the table is like, or None if there is no such table."""
+
+    def prepare(self, table: TableName, schema: Schema) -> None:
+        """Create the table, or add the columns and nested fields that it lacks; it never loses or changes one.
+
+        Raises FailedPrecondition if a column exists with another type or mode.
+        """
+
+    def prepare_staging(self, table: TableName, schema: Schema) -> None:
+        """As `prepare`, for a table that takes the rows of an overwrite and expires by itself if it is left behind."""
+
+    def open_stream(self, table: TableName) -> str:
+        """Return the name of a new stream into the table. Nothing that is appended shows before the stream is committed."""
+
+    def append(self, stream: str, offset: int, batch: pa.RecordBatch) -> None:
+        """Append rows at an offset (in rows); again at the same offset it changes nothing.
+
+        The table has to have every column of the batch; those that the batch lacks become NULL, or empty if REPEATED.
+        """
+
+    def finalize(self, stream: str) -> int:
+        """End the stream and return how many rows it holds. Again, it returns the same."""
+
+    def commit(self, table: TableName, stream: str) -> None:
+        """Make the finalized stream's rows part of the table, once, however often this is called.
+
+        Raises NotFound if the stream was neither committed nor is there any more.
+        """
+
+    def discard(self, stream: str) -> None:
+        """Give up a stream that nobody will commit. Without effect on one that is not there."""
+
+    def replace(self, table: TableName, staging: TableName, *, expected_rows: int, job: str) -> None:
+        """Put the staging table's columns and rows in the place of the table's, atomically, once per `job`.
+
+        The staging table is gone afterwards. Raises FailedPrecondition if it does not hold the expected number of rows.
+        """
+
+    def drop(self, staging: TableName) -> None:
+        """Delete a staging table. Without effect if there is none."""

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+
+from dicom_export.errors import InvalidArgument
+from dicom_export.names import DatasetName, GcsUri, InstanceUids, OperationName, StoreName, TableName
+
+PARENT = "projects/p/locations/l/datasets/d"
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (DatasetName, PARENT),
+        (StoreName, f"{PARENT}/dicomStores/s"),
+        (OperationName, f"{PARENT}/operations/123"),
+        (TableName, "bq://my-project.my_dataset.my_table"),
+        (TableName, "bq://example.com:my-project.dataset.table"),
+        (TableName, "bq://p1234.d.Täglich 2024-01"),
+        (GcsUri, "gs://bucket/path/to/filter.txt"),
+    ],
+)
+def test_a_name_is_written_as_it_was_read(
+    kind: type[DatasetName | StoreName | OperationName | TableName | GcsUri], text: str
+) -> None:
+    assert str(kind.parse(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (DatasetName, "projects/p/locations/l"),
+        (StoreName, PARENT),
+        (StoreName, f"{PARENT}/dicomStores/s/more"),
+        (StoreName, f"{PARENT}/dicomStores/s:export"),
+        (OperationName, f"{PARENT}/operations/"),
+        (TableName, "project.dataset.table"),
+        (TableName, "bq://project.dataset"),
+        (TableName, "bq://project.data-set.table"),
+        (TableName, "bq://project.dataset.table;drop"),
+        (TableName, "bq://project.dataset.a.b/c"),
+        (GcsUri, "gs://bucket"),
+        (GcsUri, "file:///filter.txt"),
+    ],
+)
+def test_what_is_no_such_name_is_refused_with_what_would_be(
+    kind: type[DatasetName | StoreName | OperationName | TableName | GcsUri], text: str
+) -> None:
+    with pytest.raises(InvalidArgument) as error:
+        kind.parse(text)
+    assert repr(text) in error.value.message or "cannot be the name" in error.value.message
+
+
+def test_a_table_uri_has_at_most_2000_characters() -> None:
+    with pytest.raises(InvalidArgument, match="2000"):
+        TableName.parse("bq://p.d." + "t" * 2000)
+
+
+def test_uids_are_shown_as_far_as_they_are_known() -> None:
+    assert str(InstanceUids("1.2", "1.3", "1.4")) == "/studies/1.2/series/1.3/instances/1.4"
+    assert str(InstanceUids("1.2")) == "/studies/1.2"
