@@ -1,0 +1,47 @@
+"""How a data set is encoded: by its transfer syntax, and by what its first element shows (PS3.5 §10)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dicom_export.dicom.ranges import HeaderFile
+
+_IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"
+_EXPLICIT_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+_ELEMENT_HEADER = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """Explicit or implicit VR, little or big endian."""
+
+    is_implicit: bool
+    is_little_endian: bool
+
+    @property
+    def order(self) -> str:
+        """The byte order, as struct writes it."""
+        return "<" if self.is_little_endian else ">"
+
+
+def encoding_of(file: HeaderFile, syntax: str | None) -> Encoding:
+    """Return the encoding of a transfer syntax; without one, what pydicom takes it for by the first element."""
+    if syntax is not None:
+        return Encoding(syntax == _IMPLICIT_LITTLE_ENDIAN, syntax != _EXPLICIT_BIG_ENDIAN)
+    first = file.rest(file.tell(), _ELEMENT_HEADER)
+    is_explicit = is_vr(first[4:6])
+    # Big endian 0x0008 reads as 0x0800 in little endian, and no file starts with such a group.
+    return Encoding(not is_explicit, not (is_explicit and first[:1] == b"\x00" and first[1:2] >= b"\x02"))
+
+
+def found_encoding(file: HeaderFile, stated: Encoding) -> Encoding:
+    """Return the encoding with explicit or implicit VR as the first element has it, whatever the transfer syntax says."""
+    vr = file.rest(file.tell(), _ELEMENT_HEADER)[4:6]
+    return stated if len(vr) < len("VR") else Encoding(not is_vr(vr), stated.is_little_endian)
+
+
+def is_vr(data: bytes) -> bool:
+    """Say whether the bytes can be a VR. Two capital letters as a length would be more than 16 KB for a first value."""
+    return data.isalpha() and data.isupper()

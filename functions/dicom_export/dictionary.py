@@ -1,0 +1,119 @@
+"""The data dictionary: what keyword, VR and number of values a tag has (PS3.6), from pydicom's copy of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
+from pydicom.datadict import private_dictionary_VR
+
+# The VRs that an explicit file may state where the dictionary gives a choice (PS3.6 §6).
+_CHOICES = {
+    "OB or OW": frozenset({"OB", "OW"}),
+    "US or SS": frozenset({"US", "SS"}),
+    "US or OW": frozenset({"US", "OW"}),
+    "US or SS or OW": frozenset({"US", "SS", "OW"}),
+}
+
+# Curves and overlays: (5000,eeee) to (50FE,eeee) and (6000,eeee) to (60FE,eeee), PS3.5 §7.6.
+_REPEATING = {0x50: "50xx", 0x60: "60xx"}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the dictionary.
+
+    `tag` is that of the base group for a repeating group (0x6000eeee); `vr` as the dictionary says it, which can be a
+    choice (`US or SS`); `vrs` the VRs that this allows in a file; `is_repeated` says that the VM is not exactly 1.
+    """
+
+    tag: int
+    keyword: str
+    vr: str
+    vrs: frozenset[str]
+    is_repeated: bool
+    is_repeating_group: bool
+
+
+@cache
+def entry_of(tag: int) -> Entry | None:
+    """Return the entry of a standard tag, or None if the dictionary has no keyword for it."""
+    line = DicomDictionary.get(tag)
+    if line is not None:
+        return _entry(tag, line, is_repeating_group=False)
+    prefix = _REPEATING.get(tag >> 24)
+    if prefix is None or is_private(tag):
+        return None
+    line = RepeatersDictionary.get(f"{prefix}{tag & 0xFFFF:04X}")
+    return None if line is None else _entry(tag & 0xFF00FFFF, line, is_repeating_group=True)
+
+
+@cache
+def entry_named(keyword: str) -> Entry | None:
+    """Return the entry with the keyword, or None."""
+    tag = _tags().get(keyword)
+    return None if tag is None else entry_of(tag)
+
+
+@cache
+def private_vr(tag: int, creator: str) -> str | None:
+    """Return the VR of a private element as the private dictionary knows it, or None."""
+    try:
+        return private_dictionary_VR(tag, creator)
+    except KeyError:
+        return None
+
+
+def is_private(tag: int) -> bool:
+    """Say whether the group is odd (PS3.5 §7.8)."""
+    return bool(tag & 0x10000)
+
+
+def is_group_length(tag: int) -> bool:
+    """Say whether the element is (gggg,0000) (PS3.5 §7.2)."""
+    return not tag & 0xFFFF
+
+
+def tag_name(tag: int) -> str:
+    """Return the name that an element without a keyword has in a table: `Tag_00091002`."""
+    return f"Tag_{tag:08X}"
+
+
+def named_tag(name: str) -> int | None:
+    """Return the tag of a column's name, be it a keyword or `Tag_GGGGEEEE`, or None if it is neither."""
+    entry = entry_named(name)
+    if entry is not None:
+        return entry.tag
+    digits = name.removeprefix("Tag_")
+    if digits == name or len(digits) != len("GGGGEEEE"):
+        return None
+    try:
+        return int(digits, 16)
+    except ValueError:
+        return None
+
+
+def display(tag: int) -> str:
+    """Return the tag as messages show it: `(0010,0010)`, with its keyword if there is one."""
+    entry = entry_of(tag)
+    digits = f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+    return f"{entry.keyword} {digits}" if entry else digits
+
+
+def _entry(tag: int, line: tuple[str, str, str, str, str], *, is_repeating_group: bool) -> Entry | None:
+    vr, vm, _, _, keyword = line
+    if not keyword or vr == "NONE":
+        return None
+    return Entry(tag, keyword, vr, _CHOICES.get(vr, frozenset({vr})), vm != "1", is_repeating_group)
+
+
+@cache
+def _tags() -> dict[str, int]:
+    tags = {line[4]: tag for tag, line in DicomDictionary.items()}
+    groups = {prefix: group for group, prefix in _REPEATING.items()}
+    for mask, line in RepeatersDictionary.items():
+        if mask[:4] in groups:
+            tags[line[4]] = groups[mask[:4]] << 24 | int(mask[4:], 16)
+    tags.pop("", None)
+    return tags

@@ -1,0 +1,1 @@
+"""From the elements of an instance to the row of a table."""

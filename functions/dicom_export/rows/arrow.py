@@ -1,0 +1,125 @@
+"""Rows as Arrow record batches, as the Storage Write API and DuckDB take them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from dicom_export.schema import Field, FieldType, Mode, Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+MAX_BATCH_BYTES = 8_000_000
+
+_TYPES: dict[FieldType, pa.DataType] = {
+    FieldType.STRING: pa.utf8(),
+    FieldType.INTEGER: pa.int64(),
+    FieldType.FLOAT: pa.float64(),
+    FieldType.DATE: pa.date32(),
+    FieldType.TIME: pa.time64("us"),
+    FieldType.TIMESTAMP: pa.timestamp("us", "UTC"),
+    FieldType.JSON: pa.utf8(),
+}
+
+# BigQuery knows the type of the column; DuckDB and a reader of the batch see by this that the text is JSON.
+_JSON_METADATA = {"ARROW:extension:name": "google:sqlType:json"}
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows that fit one request; `start` is the index of the first of them."""
+
+    start: int
+    records: pa.RecordBatch
+
+
+@dataclass(frozen=True, slots=True)
+class TooLarge:
+    """A row that fits no request: its index, and the bytes that it would take."""
+
+    index: int
+    bytes: int
+
+
+def arrow_schema(schema: Schema) -> pa.Schema:
+    """Return the schema as Arrow has it: records as structs, REPEATED as lists, times in microseconds."""
+    return pa.schema([_arrow_field(field) for field in schema])
+
+
+def record_batch(rows: Sequence[Mapping[str, Any]], schema: Schema) -> pa.RecordBatch:
+    """Return the rows as a batch with the columns of the schema.
+
+    A column that a row lacks is NULL, or empty if it is REPEATED; what a row has besides is left out.
+    """
+    arrays = [_array([row.get(field.name) for row in rows], field) for field in schema]
+    return pa.RecordBatch.from_arrays(arrays, schema=arrow_schema(schema))
+
+
+def batches(
+    rows: Sequence[Mapping[str, Any]], schema: Schema, max_bytes: int = MAX_BATCH_BYTES
+) -> Iterator[Batch | TooLarge]:
+    """Yield the rows in order, in batches of at most `max_bytes`; a row that is larger on its own as TooLarge."""
+    if rows:
+        yield from _halves(record_batch(rows, schema), 0, max_bytes)
+
+
+def _halves(records: pa.RecordBatch, start: int, max_bytes: int) -> Iterator[Batch | TooLarge]:
+    size = _serialized_size(records)
+    if size <= max_bytes:
+        yield Batch(start, records)
+    elif records.num_rows == 1:
+        yield TooLarge(start, size)
+    else:
+        middle = records.num_rows // 2
+        yield from _halves(records.slice(0, middle), start, max_bytes)
+        yield from _halves(records.slice(middle), start + middle, max_bytes)
+
+
+def _serialized_size(records: pa.RecordBatch) -> int:
+    """Return the bytes of the batch as it is sent, of a slice only its own part."""
+    sink = pa.MockOutputStream()
+    with pa.ipc.new_stream(sink, records.schema) as writer:
+        writer.write_batch(records)
+    return int(sink.size())
+
+
+def _arrow_field(field: Field) -> pa.Field[Any]:
+    metadata = _JSON_METADATA if field.type is FieldType.JSON else None
+    return pa.field(field.name, _arrow_type(field), metadata=metadata)
+
+
+def _arrow_type(field: Field) -> pa.DataType:
+    return pa.list_(_value_type(field)) if field.mode is Mode.REPEATED else _value_type(field)
+
+
+def _value_type(field: Field) -> pa.DataType:
+    if field.type is FieldType.RECORD:
+        return pa.struct([_arrow_field(nested) for nested in field.fields])
+    return _TYPES[field.type]
+
+
+def _array(values: list[Any], field: Field) -> pa.Array[Any]:
+    if field.mode is not Mode.REPEATED:
+        return _value_array(values, field)
+    offsets = [0]
+    flat: list[Any] = []
+    for value in values:
+        flat.extend(value or ())
+        offsets.append(len(flat))
+    return pa.ListArray.from_arrays(
+        pa.array(offsets, pa.int32()), _value_array(flat, field), type=pa.list_(_value_type(field))
+    )
+
+
+def _value_array(values: list[Any], field: Field) -> pa.Array[Any]:
+    if field.type is not FieldType.RECORD:
+        return pa.array(values, _TYPES[field.type])
+    children = [
+        _array([None if value is None else value.get(nested.name) for value in values], nested)
+        for nested in field.fields
+    ]
+    missing = pa.array([value is None for value in values], pa.bool_())
+    return pa.StructArray.from_arrays(children, fields=[_arrow_field(nested) for nested in field.fields], mask=missing)

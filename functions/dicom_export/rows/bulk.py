@@ -1,0 +1,40 @@
+"""What is left out of a row, and listed in `DroppedTags` where it stood at the top level."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydicom.dataelem import RawDataElement
+
+from dicom_export.dicom.data_set import is_too_large
+from dicom_export.dicom.text import TEXT_VRS
+from dicom_export.rows.values import NUMBERS, SIZES
+
+if TYPE_CHECKING:
+    from dicom_export.dicom.header import Element, Header
+
+MAX_NUMBERS = 512
+MAX_BINARY = 2 * 1024
+
+_ALWAYS = frozenset({"OB", "OW", "UN"})
+_LISTED_WHEN_LARGE = frozenset({"OD", "OF", "OL", "OV"})
+_COUNTED = frozenset({"AT", "FD", "FL", "SV", "UL", "US", "UV"})
+
+
+def is_binary(vr: str) -> bool:
+    """Say whether values of the VR are bytes only: no text, no numbers, no items. So is a VR that nobody knows."""
+    return vr != "SQ" and vr not in TEXT_VRS and vr not in NUMBERS
+
+
+def is_left_out(element: Element, vr: str, header: Header) -> bool:
+    """Say whether a top-level element is bulk data by its VR and size, in a column or not."""
+    if is_too_large(element, header):
+        return True
+    if vr not in _COUNTED or not isinstance(element, RawDataElement) or not element.value:
+        return False
+    return len(element.value) > MAX_NUMBERS * SIZES[vr]
+
+
+def is_listed(element: Element, vr: str) -> bool:
+    """Say whether a top-level element of a binary VR counts as bulk data: all but small floats, doubles, longs."""
+    return vr not in _LISTED_WHEN_LARGE or not isinstance(element, RawDataElement) or element.length > MAX_BINARY

@@ -1,0 +1,167 @@
+"""The row of the JSON schema: the instance in the DICOM JSON Model (PS3.18 Annex F), without bulk data."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from decimal import Decimal
+from math import isfinite, isnan
+from typing import TYPE_CHECKING, Any, cast
+
+from dicom_export.dicom.data_set import DataSet, MalformedSequence, top_level
+from dicom_export.dicom.text import split
+from dicom_export.dictionary import is_group_length
+from dicom_export.rows.bulk import is_binary, is_left_out, is_listed
+from dicom_export.rows.notes import Fate, Notes, name_of
+from dicom_export.rows.values import NUMBERS, Misfit, numbers
+
+if TYPE_CHECKING:
+    from pydicom.dataelem import RawDataElement
+
+    from dicom_export.dicom.header import Header
+
+JsonElement = dict[str, Any]
+
+_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
+# https://www.rfc-editor.org/rfc/rfc8259#section-6
+_JSON_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+_INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_LONGEST_NUMBER = 32
+
+
+def dicom_json(header: Header, notes: Notes) -> dict[str, Any]:
+    """Return the columns that an instance's elements make: the UIDs, `Metadata` (JSON text), `DroppedTags`.
+
+    The file meta information is not in the model, nor are group lengths. Raises LimitExceeded if there are too many
+    elements, or sequences too deep.
+    """
+    writer = _Writer(header, notes)
+    metadata = json.dumps(writer.write(top_level(header)), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    uids = header.uids
+    return {
+        "StudyInstanceUID": uids.study,
+        "SeriesInstanceUID": uids.series,
+        "SOPInstanceUID": uids.instance,
+        "Metadata": metadata,
+        "StructuredStorageSize": len(metadata.encode()),
+        "DroppedTags": writer.dropped,
+    }
+
+
+class _Writer:
+    """Writes data sets; holds what is one for the whole instance."""
+
+    def __init__(self, header: Header, notes: Notes) -> None:
+        self.dropped: list[str] = []
+        self._header = header
+        self._notes = notes
+
+    def write(self, data_set: DataSet) -> dict[str, JsonElement]:
+        members: dict[str, JsonElement] = {}
+        for tag in sorted(data_set.elements):
+            element = None if is_group_length(tag) else self._element(data_set, tag)
+            if element is not None:
+                members[f"{tag:08X}"] = element
+        return members
+
+    def _element(self, data_set: DataSet, tag: int) -> JsonElement | None:
+        """Return the element's member of the model, or None if it is left out."""
+        element = data_set.elements[tag]
+        vr = data_set.vr_of(tag)
+        if not data_set.depth and is_left_out(element, vr, self._header):
+            return self._drop(data_set, tag, "larger than a row takes")
+        if is_binary(vr):
+            return self._drop(data_set, tag, f"bulk data of VR {vr}")
+        try:
+            values = (
+                self._items(data_set, tag) if vr == "SQ" else _values(vr, cast("RawDataElement", element), data_set)
+            )
+        except MalformedSequence:
+            return self._drop(data_set, tag, "its value is not a sequence of items")
+        except Misfit as misfit:
+            self._notes.add(tag, Fate.OTHER_VR, str(misfit))
+            return _as_other_vr(vr, cast("RawDataElement", element))
+        return {"vr": vr, "Value": values} if values else {"vr": vr}
+
+    def _items(self, data_set: DataSet, tag: int) -> list[dict[str, JsonElement]]:
+        written = []
+        for number, item in enumerate(data_set.items_of(tag), 1):
+            self._notes.enter(tag, number)
+            written.append(self.write(item))
+            self._notes.leave()
+        return written
+
+    def _drop(self, data_set: DataSet, tag: int, reason: str) -> JsonElement | None:
+        element = data_set.elements[tag]
+        is_top = not data_set.depth and is_listed(element, data_set.vr_of(tag))
+        if is_top:
+            self.dropped.append(name_of(tag))
+        self._notes.add(tag, Fate.DROPPED_TAGS if is_top else Fate.NOT_EXTRACTED, reason)
+        return None
+
+
+def _values(vr: str, element: RawDataElement, data_set: DataSet) -> list[Any]:
+    """Return the values as the model has them (PS3.18 §F.2.3); none if the element is empty.
+
+    Raises Misfit for what a reader of the model would refuse.
+    """
+    value = element.value
+    if not value:
+        return []
+    if vr in NUMBERS:
+        return [_number(vr, number) for number in numbers(vr, value, is_little_endian=element.is_little_endian)]
+    texts = split(vr, value, data_set.encodings)
+    if texts == [""]:
+        return []
+    if vr == "PN":
+        return [_person_name(text) for text in texts]
+    if vr in {"DS", "IS"}:
+        return [_number_text(vr, text) for text in texts]
+    return [text or None for text in texts]
+
+
+def _as_other_vr(vr: str, element: RawDataElement) -> JsonElement:
+    """Return a value that a reader of the model would refuse: text of DS and IS as LO, bytes of numbers as OB.
+
+    Not as UN: pydicom puts the dictionary's VR in the place of that, and then refuses the value.
+    """
+    value = element.value or b""
+    if vr in NUMBERS:
+        return {"vr": "OB", "InlineBinary": b64encode(value).decode()}
+    return {"vr": "LO", "Value": [text or None for text in split(vr, value)]}
+
+
+def _number(vr: str, number: float) -> float | str:
+    if vr == "AT":
+        return f"{number:08X}"
+    if vr in {"FD", "FL"} and not isfinite(number):
+        return "NaN" if isnan(number) else "Infinity" if number > 0 else "-Infinity"
+    return number
+
+
+def _number_text(vr: str, text: str) -> float | str | None:
+    """Return a DS or IS as a number if JSON can write it and reads back the same, else its text (PS3.18 §F.2.3.1)."""
+    if not text:
+        return None
+    if len(text) > _LONGEST_NUMBER or not (_INTEGER if vr == "IS" else _DECIMAL).fullmatch(text):
+        raise Misfit(f"not a number of VR {vr}")
+    match = _JSON_NUMBER.fullmatch(text)
+    if not match:
+        return text
+    if not match[2] and not match[3]:
+        return _if_same(text, int(text))
+    return _if_same(text, float(text))
+
+
+def _if_same(text: str, number: float) -> float | str:
+    """Return the number unless 64 bits, as BigQuery's JSON has for one, are not enough for it."""
+    if isinstance(number, int):
+        return number if -(2**63) <= number < 2**63 else text
+    return number if isfinite(number) and Decimal(repr(number)) == Decimal(text) else text
+
+
+def _person_name(text: str) -> dict[str, str] | None:
+    groups = {name: group for name, group in zip(_GROUPS, text.split("="), strict=False) if group.strip(" \0")}
+    return groups or None

@@ -1,0 +1,107 @@
+"""An object of a store as a row: element columns and administrative columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dicom_export.dicom.header import Header, read_header
+from dicom_export.errors import InstanceError, LimitExceeded
+from dicom_export.rows.dicom_json import dicom_json
+from dicom_export.rows.flattened import flatten
+from dicom_export.rows.notes import Note, Notes
+from dicom_export.schema import SchemaKind
+
+if TYPE_CHECKING:
+    from dicom_export.names import InstanceUids
+    from dicom_export.ports import DicomStore, StoredObject
+
+Row = dict[str, Any]
+"""Column to value: nested dicts and lists, None for a column that is present and NULL."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowLayout:
+    """What a table's rows are like; `source_store` is the store's resource name if they have SourceDicomStore."""
+
+    kind: SchemaKind
+    source_store: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedInstance:
+    """An instance's complete row, which instance it is, and how large its values are in the file: a bound of the row's size."""
+
+    row: Row
+    uids: InstanceUids
+    header_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """An object that is meant to be no instance, and is counted nowhere."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """An instance's row, and what became of the elements that have no value in a column of their own."""
+
+    row: Row
+    uids: InstanceUids
+    header_bytes: int
+    notes: tuple[Note, ...]
+
+
+_DIRECTORY = Skipped("A DICOMDIR lists instances and is none")
+
+
+def decode_instance(store: DicomStore, stored: StoredObject, layout: RowLayout) -> DecodedInstance | Skipped:
+    """Return the row of an object.
+
+    Raises NotDicom, TruncatedInstance, LimitExceeded or another InstanceError, with the UIDs as far as known, and what
+    reading from the store raises.
+    """
+    explanation = _explain(store, stored, layout, Notes())
+    return DecodedInstance(explanation.row, explanation.uids, explanation.header_bytes) if explanation else _DIRECTORY
+
+
+def explain_instance(store: DicomStore, stored: StoredObject, layout: RowLayout) -> Explanation | Skipped:
+    """Return the row of an object, as `decode_instance` does, with notes on what has no column, and why."""
+    return _explain(store, stored, layout, Notes(are_kept=True)) or _DIRECTORY
+
+
+def decode(header: Header, kind: SchemaKind, notes: Notes) -> Row:
+    """Return the row's columns that come from the data elements; a faster decoder has to give the same.
+
+    Raises LimitExceeded if there are too many elements, or sequences too deep.
+    """
+    return flatten(header, notes) if kind is SchemaKind.FLATTENED else dicom_json(header, notes)
+
+
+def _explain(store: DicomStore, stored: StoredObject, layout: RowLayout, notes: Notes) -> Explanation | None:
+    header = read_header(store, stored)
+    if header.is_directory:
+        return None
+    try:
+        row = decode(header, layout.kind, notes)
+    except InstanceError as error:
+        error.uids = header.uids
+        raise
+    except RecursionError:
+        raise LimitExceeded("Sequences are nested too deeply", header.uids) from None
+    row |= _administrative_columns(stored, layout)
+    return Explanation(row, header.uids, header.value_bytes, tuple(notes.notes))
+
+
+def _administrative_columns(stored: StoredObject, layout: RowLayout) -> Row:
+    columns: Row = {
+        "Type": "CREATE",
+        "LastUpdated": stored.updated,
+        "StorageClass": stored.storage_class,
+        "BlobStorageSize": stored.size,
+    }
+    if layout.source_store is not None:
+        columns["SourceDicomStore"] = layout.source_store
+    return columns

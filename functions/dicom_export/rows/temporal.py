@@ -1,0 +1,69 @@
+"""DA, TM and DT (PS3.5 §6.2). None stands for text that is none of these, or that no column can hold."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, time, timedelta, timezone
+
+# PS3.5 §6.2 asks readers to accept the forms of ACR-NEMA as well: 1993.08.22, 10:45:11.
+_DATE = re.compile(r"(\d{4})(\.?)(\d\d)\2(\d\d)", re.ASCII)
+_TIME = re.compile(r"(\d\d)(?:(:?)(\d\d)(?:\2(\d\d)(?:\.(\d{1,6}))?)?)?", re.ASCII)
+_DATE_TIME = re.compile(
+    r"(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:\.(\d{1,6}))?)?)?)?)?)?([+-]\d{4})?", re.ASCII
+)
+_OFFSET = re.compile(r"([+-])(\d\d)([0-5]\d)", re.ASCII)
+_WESTMOST = timedelta(hours=-12)
+_EASTMOST = timedelta(hours=14)
+
+
+def parse_date(text: str) -> date | None:
+    """Return the date of a DA."""
+    match = _DATE.fullmatch(text)
+    if not match:
+        return None
+    try:
+        return date(int(match[1]), int(match[3]), int(match[4]))
+    except ValueError:
+        return None
+
+
+def parse_time(text: str) -> time | None:
+    """Return the time of a TM; minutes and seconds that it leaves out are 0. A leap second has no TIME."""
+    match = _TIME.fullmatch(text)
+    if not match:
+        return None
+    try:
+        return time(int(match[1]), int(match[3] or 0), int(match[4] or 0), _microseconds(match[5]))
+    except ValueError:
+        return None
+
+
+def parse_date_time(text: str, offset: timezone = UTC) -> datetime | None:
+    """Return the moment of a DT, in UTC; what it leaves out is the first. Its own offset wins over the given one."""
+    match = _DATE_TIME.fullmatch(text)
+    if not match:
+        return None
+    own = parse_offset(match[8]) if match[8] else offset
+    if own is None:
+        return None
+    year, month, day, hour, minute, second = (
+        int(part) if part else first for part, first in zip(match.groups()[:6], (1, 1, 1, 0, 0, 0), strict=True)
+    )
+    try:
+        moment = datetime(year, month, day, hour, minute, second, _microseconds(match[7]), tzinfo=own)
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def parse_offset(text: str) -> timezone | None:
+    """Return the time zone of `+HHMM`, as TimezoneOffsetFromUTC has it: from -1200 to +1400."""
+    match = _OFFSET.fullmatch(text)
+    if not match:
+        return None
+    offset = timedelta(hours=int(match[2]), minutes=int(match[3])) * (-1 if match[1] == "-" else 1)
+    return timezone(offset) if _WESTMOST <= offset <= _EASTMOST else None
+
+
+def _microseconds(fraction: str | None) -> int:
+    return int(fraction.ljust(6, "0")) if fraction else 0

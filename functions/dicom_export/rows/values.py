@@ -1,0 +1,139 @@
+"""The value of an element, from its bytes to what a column holds, and the text that tells what a column cannot hold."""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING, NoReturn
+
+from dicom_export.dicom.text import TEXT_VRS, split
+from dicom_export.rows.person_name import is_well_formed, person_name
+from dicom_export.rows.temporal import parse_date, parse_date_time, parse_time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import timezone
+
+    from pydicom.dataelem import RawDataElement
+
+    from dicom_export.dictionary import Entry
+
+ColumnValue = object
+"""A str, int, float, date, time, datetime or person's name, a list of these, or None."""
+
+NUMBERS = {"AT": "HH", "FD": "d", "FL": "f", "SL": "l", "SS": "h", "SV": "q", "UL": "L", "US": "H", "UV": "Q"}
+"""The VRs of binary numbers, and each one's format for struct (PS3.5 §6.2)."""
+
+SIZES = {vr: Struct(f"<{code}").size for vr, code in NUMBERS.items()}
+
+_STRINGS = frozenset({"AE", "AS", "CS", "DS", "IS", "LO", "LT", "SH", "ST", "UC", "UI", "UR", "UT"})
+_SINGLE_NUMBERS = {
+    (vr, is_little): Struct(f"{'<' if is_little else '>'}{code}")
+    for vr, code in NUMBERS.items()
+    if vr != "AT"
+    for is_little in (True, False)
+}
+
+
+class Misfit(Exception):
+    """A value that its column cannot hold; the message says why, without the value."""
+
+
+def column_value(
+    entry: Entry, vr: str, element: RawDataElement, encodings: Sequence[str], offset: timezone
+) -> ColumnValue:
+    """Return the value for the entry's column: one, None if the element is empty, or a list if the column is REPEATED.
+
+    Raises Misfit if the column cannot hold it.
+    """
+    value = element.value
+    if not value:
+        return _empty(entry)
+    if vr in _STRINGS:
+        return _strings(entry, split(vr, value, encodings))
+    if vr in NUMBERS:
+        return _one_or_all(entry, numbers(vr, value, is_little_endian=element.is_little_endian))
+    texts = split(vr, value, encodings)
+    if vr == "PN":
+        return _names(entry, texts)
+    if texts == [""]:
+        return _empty(entry)
+    return _one_or_all(entry, _moments(vr, texts, offset))
+
+
+def numbers(vr: str, value: bytes, *, is_little_endian: bool) -> Sequence[int | float]:
+    """Return the numbers in a value. Raises Misfit if its length is not a multiple of theirs."""
+    single = _SINGLE_NUMBERS.get((vr, is_little_endian))
+    if single is not None and len(value) == single.size:
+        return single.unpack(value)
+    count, rest = divmod(len(value), SIZES[vr])
+    if rest:
+        raise Misfit(f"{len(value)} bytes are no whole number of values of VR {vr}")
+    order = "<" if is_little_endian else ">"
+    if vr == "AT":
+        halves = Struct(f"{order}{2 * count}H").unpack(value)
+        return [high << 16 | low for high, low in zip(halves[::2], halves[1::2], strict=True)]
+    return Struct(f"{order}{count}{NUMBERS[vr]}").unpack(value)
+
+
+def data_texts(vr: str, element: RawDataElement, encodings: Sequence[str]) -> list[str] | None:
+    """Return an element's values as `OtherElements` tells them: text as it is, numbers decimal; None for a binary VR.
+
+    Numbers that are cut show as the hexadecimal digits of their bytes; an element that is empty as one empty text.
+    """
+    value = element.value
+    if vr in TEXT_VRS:
+        return split(vr, value or b"", encodings)
+    if vr not in NUMBERS:
+        return None
+    if not value:
+        return [""]
+    try:
+        return [str(number) for number in numbers(vr, value, is_little_endian=element.is_little_endian)]
+    except Misfit:
+        return [value.hex()]
+
+
+def _empty(entry: Entry) -> ColumnValue:
+    if entry.vr == "PN":
+        raise Misfit("a person's name without any text")
+    return [] if entry.is_repeated else None
+
+
+def _strings(entry: Entry, texts: list[str]) -> ColumnValue:
+    if len(texts) > 1:
+        return _one_or_all(entry, texts)
+    if not texts[0]:
+        return _empty(entry)
+    return texts if entry.is_repeated else texts[0]
+
+
+def _one_or_all(entry: Entry, values: Sequence[object]) -> ColumnValue:
+    if entry.is_repeated:
+        return list(values)
+    return values[0] if len(values) == 1 else _too_many(values)
+
+
+def _too_many(values: Sequence[object]) -> NoReturn:
+    raise Misfit(f"{len(values)} values where the dictionary allows 1")
+
+
+def _names(entry: Entry, texts: list[str]) -> ColumnValue:
+    names = [person_name(text) for text in texts]
+    if not any(names):
+        raise Misfit("a person's name without any text")
+    if not all(names):
+        raise Misfit("a name without any text among others")
+    if not all(is_well_formed(text) for text in texts):
+        raise Misfit("more than the three groups of five components that a name has")
+    return _one_or_all(entry, names)
+
+
+def _moments(vr: str, texts: list[str], offset: timezone) -> list[object]:
+    parse: Callable[[str], object] = _PARSERS.get(vr) or (lambda text: parse_date_time(text, offset))
+    moments = [parse(text) for text in texts]
+    if any(moment is None for moment in moments):
+        raise Misfit(f"not a value of VR {vr}")
+    return moments
+
+
+_PARSERS: dict[str, Callable[[str], object]] = {"DA": parse_date, "TM": parse_time}
