@@ -1,0 +1,1 @@
+"""What implements the ports: Google Cloud's services, or one machine's files."""

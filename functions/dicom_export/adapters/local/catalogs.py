@@ -1,0 +1,145 @@
+"""DuckDB files as BigQuery projects: one connection to all of them, with our bookkeeping beside the user's tables."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import duckdb
+
+from dicom_export.adapters.local import bookkeeping
+from dicom_export.adapters.local.duckdb_types import quoted
+from dicom_export.adapters.local.files import disk_full
+from dicom_export.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "threads": 2,
+    "preserve_insertion_order": False,
+    # A checkpoint rewrites the last row group: the larger the threshold and the smaller the group, the less is written
+    # twice. Measured with 1,000 rows of 300 columns a commit: a third faster than DuckDB's own 16 MB and 122,880 rows,
+    # and the same speed at any size of the table.
+    "checkpoint_threshold": "256MB",
+}
+_ROW_GROUP_SIZE = 16_384
+
+
+class Catalogs:
+    """The DuckDB files of the projects, each attached when it is first used.
+
+    A project's file is the one in `files`, else `PROJECT.duckdb` in the directory. `memory_limit` is DuckDB's for all of
+    them together; what does not fit goes to files in `spill`.
+    """
+
+    def __init__(
+        self, files: Mapping[str, Path], directory: Path | None, *, spill: Path, memory_limit: str = "512MB"
+    ) -> None:
+        self._files = files
+        self._directory = directory
+        settings = {**_SETTINGS, "memory_limit": memory_limit, "temp_directory": str(spill)}
+        self._connection = duckdb.connect(":memory:", config=settings)
+        self._connection.execute("SET GLOBAL TimeZone = 'UTC'")
+        self._attached: set[str] = set()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def cursor(self, project: str, dataset: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Give a connection for one use by one thread. Raises NotFound if the dataset's project has no file."""
+        file = self._file(project)
+        if file is None or not file.exists():
+            raise dataset_not_found(project, dataset)
+        with self._errors(file):
+            self._attach(project, file)
+            with self._connection.cursor() as cursor:
+                yield cursor
+
+    @contextmanager
+    def transaction(self, project: str, dataset: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Give a connection whose changes become visible together at the end, or not at all."""
+        with self.cursor(project, dataset) as cursor:
+            cursor.begin()
+            try:
+                yield cursor
+            except BaseException:
+                with suppress(duckdb.Error):  # what led here says more than that there is nothing left to undo
+                    cursor.rollback()
+                raise
+            cursor.commit()
+
+    def create(self, project: str) -> None:
+        """Create the project's file if there is none."""
+        file = self._file(project)
+        if file is None:
+            raise NotFound(f"Project {project} was not found; there is {', '.join(sorted(self._files)) or 'none'}")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with self._errors(file):
+            self._attach(project, file)
+
+    def close(self) -> None:
+        """Close every file. DuckDB writes its log into the file on that occasion."""
+        self._connection.close()
+
+    def _file(self, project: str) -> Path | None:
+        if project in self._files:
+            return self._files[project]
+        return self._directory / f"{quote(project, safe='')}.duckdb" if self._directory else None
+
+    def _attach(self, project: str, file: Path) -> None:
+        with self._lock:
+            if project in self._attached:
+                return
+            path = str(file).replace("'", "''")
+            self._connection.execute(
+                f"ATTACH IF NOT EXISTS '{path}' AS {catalog(project)} (ROW_GROUP_SIZE {_ROW_GROUP_SIZE})"
+            )
+            with self._connection.cursor() as cursor:
+                bookkeeping.create(cursor, catalog(project))
+                bookkeeping.drop_expired_staging(cursor, catalog(project))
+            self._attached.add(project)
+
+    @contextmanager
+    def _errors(self, file: Path) -> Iterator[None]:
+        try:
+            yield
+        except duckdb.Error as error:
+            raise translated(error, file) from error
+
+
+def catalog(project: str) -> str:
+    """Return the attached catalog's name as SQL: not the bare project, which could be one that DuckDB reserves."""
+    return quoted(f"project:{project}")
+
+
+def dataset_not_found(project: str, dataset: str) -> NotFound:
+    """Return the error for a dataset that is not there."""
+    return NotFound(f"Dataset {project}.{dataset} was not found; create it with --bq-dataset {project}.{dataset}")
+
+
+def check_dataset_name(dataset: str) -> None:
+    """Raise InvalidArgument if a dataset may not have this name."""
+    if dataset.lower() in {bookkeeping.SCHEMA, "information_schema", "pg_catalog"}:
+        raise InvalidArgument(f"A dataset cannot be named {dataset!r}: DuckDB or this program uses that name itself")
+
+
+def translated(error: duckdb.Error, file: Path) -> Exception:
+    """Return what a DuckDB error means to us; one that means nothing, as it is."""
+    text = str(error)
+    path = repr(str(file))
+    if isinstance(error, duckdb.TransactionException) and "onflict" in text:
+        return Aborted(f"Another writer of {path} was faster")
+    known = {
+        "No space left on device": disk_full(file.parent),
+        "Disk quota exceeded": disk_full(file.parent),
+        "Could not set lock on file": FailedPrecondition(f"{path} is open in another process: close that one first"),
+        "not a valid DuckDB database file": FailedPrecondition(f"{path} is not a DuckDB file: it is left as it is"),
+        "Is a directory": FailedPrecondition(f"{path} is a folder: it would be a DuckDB file"),
+        "Permission denied": PermissionDenied(f"{path} may not be opened for writing"),
+        "Read-only file system": PermissionDenied(f"{path} may not be opened for writing"),
+        "already exists": FailedPrecondition(f"{path} has something else of that name: {text}"),
+    }
+    return next((meaning for symptom, meaning in known.items() if symptom in text), error)

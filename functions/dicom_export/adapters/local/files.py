@@ -1,0 +1,118 @@
+"""Files that appear at once with their whole content, or not at all, and stay after a crash."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import time
+from contextlib import contextmanager, suppress
+from tempfile import NamedTemporaryFile
+from typing import TYPE_CHECKING
+
+from dicom_export.errors import PermissionDenied, ResourceExhausted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+LEFTOVER_SECONDS = 3600
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+_NO_ACCESS = {errno.EACCES, errno.EPERM, errno.EROFS}
+_NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+
+
+def disk_full(folder: Path | str) -> ResourceExhausted:
+    """Return the error that tells the user what to do about a full disk."""
+    return ResourceExhausted(
+        f"The disk of folder {str(folder)!r} is full: free space and run the same command again, it resumes"
+    )
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turn a full disk below the folder into ResourceExhausted, and a closed one into PermissionDenied."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _DISK_FULL:
+            raise disk_full(folder) from error
+        if error.errno in _NO_ACCESS:
+            raise PermissionDenied(f"Folder {str(folder)!r} may not be written: {error.strerror}") from error
+        raise
+
+
+@contextmanager
+def exclusive(lock: Path) -> Iterator[None]:
+    """Hold a lock that excludes other threads and other processes, and that a process which dies gives back."""
+    with lock.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def create_file(target: Path, chunks: Iterable[bytes | memoryview], *, temporary: Path, lock: Path) -> bool:
+    """Create the file with its whole content, or return False if it is there already.
+
+    `temporary` is a folder of the same file system for the file in the making.
+    """
+    with _temporary_file(chunks, temporary) as path:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(path, target)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in _NO_HARD_LINKS:
+                raise
+            return _rename_unless_there(path, target, lock)
+    sync_folder(target.parent)
+    return True
+
+
+def replace_file(target: Path, chunks: Iterable[bytes | memoryview], *, temporary: Path) -> None:
+    """Put a new file with the whole content in the place of the old one."""
+    with _temporary_file(chunks, temporary) as path:
+        os.replace(path, target)  # noqa: PTH105 - plain text, as NamedTemporaryFile names it
+    sync_folder(target.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in the folder survive a power failure."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_leftovers(temporary: Path) -> None:
+    """Delete files in the making that a process left behind when it died, an hour ago or earlier."""
+    with suppress(FileNotFoundError):
+        for path in temporary.iterdir():
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < time.time() - LEFTOVER_SECONDS:
+                    path.unlink()
+
+
+@contextmanager
+def _temporary_file(chunks: Iterable[bytes | memoryview], folder: Path) -> Iterator[str]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile(dir=folder, delete=False) as file:
+        try:
+            file.writelines(chunks)
+            file.flush()
+            os.fsync(file.fileno())
+            yield file.name
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(file.name)  # noqa: PTH108 - as above
+
+
+def _rename_unless_there(path: str, target: Path, lock: Path) -> bool:
+    """Create as `os.link` does, on a file system without hard links (exFAT, some network shares)."""
+    with exclusive(lock):
+        if target.exists():
+            return False
+        os.replace(path, target)  # noqa: PTH105 - as above
+    sync_folder(target.parent)
+    return True

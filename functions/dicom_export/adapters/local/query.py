@@ -1,0 +1,105 @@
+"""A query in BigQuery's SQL over a DuckDB file, which it cannot change."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import duckdb
+
+from dicom_export.adapters.local.bigquery_sql import to_duckdb
+from dicom_export.adapters.local.catalogs import translated
+from dicom_export.adapters.local.duckdb_types import quoted
+from dicom_export.errors import InvalidArgument, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import pyarrow as pa
+
+_ROWS_AT_ONCE = 1000
+_NAME_IN_ERROR = re.compile(r'"([^"]+)"|[Nn]ame (\S+) does')
+_RESERVED = {"memory", "system", "temp"}
+# A value that does not fit the query is not quoted in the error: it may be a patient's.
+_VALUE_ERRORS = (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A query's answer: the columns' names, and the rows as they are read, each with Python values in that order.
+
+    A RECORD is a dict, a REPEATED column a list, a TIMESTAMP a datetime in UTC, JSON is text.
+    """
+
+    columns: tuple[str, ...]
+    rows: Iterator[tuple[Any, ...]]
+
+
+def run_query(sql: str, file: Path) -> Result:
+    """Run one SELECT. A table is `TABLE` of dataset `main`, `DATASET.TABLE`, or that with the file's stem before it.
+
+    Raises InvalidArgument for a mistake in the SQL, NotFound without the file, FailedPrecondition if the file is no DuckDB
+    file or is open in another process.
+    """
+    if not file.exists():
+        raise NotFound(f"{str(file)!r} was not found")
+    project = unquote(file.stem)
+    catalog = f"{project}_" if project.lower() in _RESERVED else project
+    translation = to_duckdb(sql, project=project, catalog=catalog)
+    connection = duckdb.connect(":memory:", config={"python_enable_replacements": False})
+    try:
+        with _errors(sql, file):
+            _attach(connection, file, catalog)
+            reader = connection.sql(translation).to_arrow_reader(_ROWS_AT_ONCE)
+    except BaseException:
+        connection.close()
+        raise
+    return Result(tuple(reader.schema.names), _rows(connection, reader, sql, file))
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, file: Path, catalog: str) -> None:
+    """Open the file and nothing else: the query may name no other file, and may not change that."""
+    path = str(file).replace("'", "''")
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute(f"ATTACH '{path}' AS {quoted(catalog)} (READ_ONLY)")
+    connection.execute(f"USE {quoted(catalog)}")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+def _rows(
+    connection: duckdb.DuckDBPyConnection, reader: pa.RecordBatchReader, sql: str, file: Path
+) -> Iterator[tuple[Any, ...]]:
+    with connection, _errors(sql, file):
+        for batch in reader:
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+@contextmanager
+def _errors(sql: str, file: Path) -> Iterator[None]:
+    try:
+        yield
+    except _VALUE_ERRORS as error:
+        raise InvalidArgument(f"A value in {str(file)!r} is not what the query takes it for") from error
+    except duckdb.PermissionException as error:
+        raise InvalidArgument(f"A query reads {str(file)!r} and no other file") from error
+    except (duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
+        # Behind the first line DuckDB shows the translation, which is not what the user wrote.
+        text = str(error).splitlines()[0]
+        raise InvalidArgument(f"The query cannot be run: {text}{_place(sql, text)}") from error
+    except duckdb.Error as error:
+        raise translated(error, file) from error
+
+
+def _place(sql: str, text: str) -> str:
+    """Return where the name that an error is about stands in what the user wrote, if that can be found."""
+    name = _NAME_IN_ERROR.search(text)
+    word = name and re.search(rf"(?<!\w){re.escape(name[1] or name[2])}(?!\w)", sql, re.IGNORECASE)
+    if not word:
+        return ""
+    before = sql[: word.start()]
+    return f" (line {before.count(chr(10)) + 1}, column {len(before) - (before.rfind(chr(10)) + 1) + 1})"

@@ -1,0 +1,167 @@
+"""Tables in DuckDB files, with streams that commit their rows exactly once."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from dicom_export.adapters.local import bookkeeping
+from dicom_export.adapters.local.catalogs import Catalogs, catalog, check_dataset_name
+from dicom_export.adapters.local.conform import conform_batches
+from dicom_export.adapters.local.definitions import (
+    arrow_schema_of,
+    check_dataset,
+    columns_to_fill,
+    create_or_grow,
+    described,
+    existing,
+    exists,
+    row_count,
+    table_not_found,
+    table_sql,
+)
+from dicom_export.adapters.local.duckdb_types import quoted
+from dicom_export.adapters.local.files import disk_errors
+from dicom_export.adapters.local.streams import Streams, table_of
+from dicom_export.errors import FailedPrecondition, InvalidArgument
+from dicom_export.ports import TableInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from types import TracebackType
+    from typing import Self
+
+    import pyarrow as pa
+    from duckdb import DuckDBPyConnection
+
+    from dicom_export.names import TableName
+    from dicom_export.schema import Schema
+
+
+class DuckDbTables:
+    """A project is a DuckDB file, a dataset a schema in it. Safe to use from several threads of one process.
+
+    A project's file is the one in `files`, else `PROJECT.duckdb` in the directory. Uncommitted rows wait in the folder
+    `streams`, where the next process finds them. Writers take turns; a reader sees what was committed when it began.
+
+    A REPEATED column or nested field is an empty list where a row has no value, even in rows older than the column.
+    """
+
+    def __init__(
+        self,
+        files: Mapping[str, Path] | None = None,
+        *,
+        streams: Path,
+        directory: Path | None = None,
+        memory_limit: str = "512MB",
+    ) -> None:
+        with disk_errors(streams):
+            streams.mkdir(parents=True, exist_ok=True)
+        self._catalogs = Catalogs(files or {}, directory, spill=streams / "spill", memory_limit=memory_limit)
+        self._streams = Streams(streams)
+        self._streams.remove_expired()
+        self._writing = threading.Lock()
+        self._accepted: dict[str, pa.Schema] = {}
+
+    def create_dataset(self, project: str, dataset: str) -> None:
+        """Create the dataset, and its project's file, if it is not there."""
+        check_dataset_name(dataset)
+        self._catalogs.create(project)
+        with self._writing, self._catalogs.cursor(project, dataset) as cursor:
+            cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {catalog(project)}.{quoted(dataset)}")
+
+    def close(self) -> None:
+        """Close the files, so that another process can open them."""
+        with self._writing:
+            self._catalogs.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def describe(self, table: TableName) -> TableInfo | None:
+        with self._catalogs.cursor(table.project, table.dataset) as cursor:
+            schema = described(cursor, table)
+            return None if schema is None else TableInfo(schema, row_count(cursor, table))
+
+    def prepare(self, table: TableName, schema: Schema) -> None:
+        with self._writing, self._catalogs.transaction(table.project, table.dataset) as cursor:
+            create_or_grow(cursor, table, schema)
+
+    def prepare_staging(self, table: TableName, schema: Schema) -> None:
+        with self._writing, self._catalogs.transaction(table.project, table.dataset) as cursor:
+            if described(cursor, table) is None:
+                bookkeeping.record_staging(cursor, catalog(table.project), table.dataset, table.table)
+            create_or_grow(cursor, table, schema)
+
+    def open_stream(self, table: TableName) -> str:
+        with self._catalogs.cursor(table.project, table.dataset) as cursor:
+            if not exists(cursor, table):
+                raise table_not_found(table)
+        return self._streams.open(table)
+
+    def append(self, stream: str, offset: int, batch: pa.RecordBatch) -> None:
+        if self._accepted.get(stream) != batch.schema:
+            self._check(table_of(stream), batch)
+            self._accepted[stream] = batch.schema
+        self._streams.append(stream, offset, batch)
+
+    def finalize(self, stream: str) -> int:
+        self._accepted.pop(stream, None)
+        return self._streams.finalize(stream)
+
+    def commit(self, table: TableName, stream: str) -> None:
+        if table_of(stream) != table:
+            raise InvalidArgument(f"Stream {stream} was not opened for {table}")
+        with self._writing:
+            with self._catalogs.transaction(table.project, table.dataset) as cursor:
+                if not bookkeeping.is_committed(cursor, catalog(table.project), stream):
+                    self._insert(cursor, table, stream)
+            self._streams.discard(stream)
+
+    def discard(self, stream: str) -> None:
+        self._accepted.pop(stream, None)
+        self._streams.discard(stream)
+
+    def replace(self, table: TableName, staging: TableName, *, expected_rows: int, job: str) -> None:
+        if (table.project, table.dataset) != (staging.project, staging.dataset):
+            raise InvalidArgument(f"{staging} cannot take the place of {table}: it is in another dataset")
+        with self._writing, self._catalogs.transaction(table.project, table.dataset) as cursor:
+            if bookkeeping.is_replaced(cursor, catalog(table.project), job):
+                return
+            schema = existing(cursor, staging)
+            rows = row_count(cursor, staging)
+            if rows != expected_rows:
+                raise FailedPrecondition(f"{staging} has {rows} rows, not the {expected_rows} that were exported")
+            cursor.execute(f"DROP TABLE IF EXISTS {table_sql(table)}")
+            cursor.execute(f"ALTER TABLE {table_sql(staging)} RENAME TO {quoted(table.table)}")
+            bookkeeping.forget_table(cursor, catalog(table.project), staging.dataset, staging.table)
+            bookkeeping.record_schema(cursor, catalog(table.project), table.dataset, table.table, schema)
+            bookkeeping.record_replacement(cursor, catalog(table.project), job)
+
+    def drop(self, staging: TableName) -> None:
+        with self._writing, self._catalogs.transaction(staging.project, staging.dataset) as cursor:
+            check_dataset(cursor, staging)
+            cursor.execute(f"DROP TABLE IF EXISTS {table_sql(staging)}")
+            bookkeeping.forget_table(cursor, catalog(staging.project), staging.dataset, staging.table)
+
+    def _check(self, table: TableName, batch: pa.RecordBatch) -> None:
+        """Raise InvalidArgument if the table cannot take the batch: such a stream must never be claimed for a commit."""
+        with self._catalogs.cursor(table.project, table.dataset) as cursor:
+            columns = columns_to_fill(existing(cursor, table), [batch.schema])
+            conform_batches([batch.slice(0, 0)], arrow_schema_of(cursor, table, columns)).read_all()
+
+    def _insert(self, cursor: DuckDBPyConnection, table: TableName, stream: str) -> None:
+        batches = list(self._streams.batches(stream))  # mapped files, not memory
+        columns = columns_to_fill(existing(cursor, table), [batch.schema for batch in batches])
+        rows = sum(batch.num_rows for batch in batches)
+        if rows:
+            cursor.register("incoming", conform_batches(batches, arrow_schema_of(cursor, table, columns)))
+            cursor.execute(f"INSERT INTO {table_sql(table)} ({columns}) SELECT {columns} FROM incoming")  # noqa: S608 - quoted
+            cursor.unregister("incoming")
+        bookkeeping.record_commit(cursor, catalog(table.project), stream, rows)

@@ -1,0 +1,364 @@
+"""What every warehouse does with tables and streams, whatever it is made of."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dicom_export.adapters.local.definitions import table_sql
+from dicom_export.adapters.local.tables import DuckDbTables
+from dicom_export.errors import FailedPrecondition, InvalidArgument, NotFound
+from dicom_export.names import TableName
+from dicom_export.schema import Field, FieldType, Mode, Schema, ordered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from dicom_export.ports import Tables
+
+TABLE = TableName("my-project", "imaging", "dicom")
+STAGING = TableName("my-project", "imaging", "dicom_staging_1")
+STRING, RECORD = FieldType.STRING, FieldType.RECORD
+PATIENT_ID = Field("PatientID", STRING)
+OTHER_ELEMENTS = Field(
+    "OtherElements",
+    RECORD,
+    Mode.REPEATED,
+    (Field("Tag", STRING, Mode.REQUIRED), Field("Data", STRING, Mode.REPEATED)),
+)
+EVERY_TYPE: Schema = ordered(
+    (
+        PATIENT_ID,
+        Field("ImageType", STRING, Mode.REPEATED),
+        Field("PatientName", RECORD, fields=(Field("Alphabetic", RECORD, fields=(Field("FamilyName", STRING),)),)),
+        Field("StudyDate", FieldType.DATE),
+        Field("StudyTime", FieldType.TIME),
+        Field("Rows", FieldType.INTEGER),
+        Field("SliceThickness", FieldType.FLOAT),
+        Field("Metadata", FieldType.JSON),
+        Field("LastUpdated", FieldType.TIMESTAMP),
+        OTHER_ELEMENTS,
+    )
+)
+
+
+class LocalWarehouse:
+    """Tables in a DuckDB file, and a way to look into them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.tables = DuckDbTables(directory=folder, streams=folder / "streams")
+
+    def create_dataset(self) -> Tables:
+        self.tables.create_dataset(TABLE.project, TABLE.dataset)
+        return self.tables
+
+    def restart(self) -> Tables:
+        self.tables.close()
+        self.tables = DuckDbTables(directory=self._folder, streams=self._folder / "streams")
+        return self.tables
+
+    def rows(self, table: TableName = TABLE) -> list[dict[str, Any]]:
+        with self.tables._catalogs.cursor(table.project, table.dataset) as cursor:
+            rows: list[dict[str, Any]] = cursor.sql(f"FROM {table_sql(table)}").to_arrow_table().to_pylist()
+        return sorted(rows, key=lambda row: str(row["PatientID"]))
+
+    def ids(self, table: TableName = TABLE) -> list[str]:
+        return [row["PatientID"] for row in self.rows(table)]
+
+
+@pytest.fixture(params=[LocalWarehouse])
+def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LocalWarehouse]:
+    made: LocalWarehouse = request.param(tmp_path)
+    yield made
+    made.tables.close()
+
+
+@pytest.fixture
+def tables(warehouse: LocalWarehouse) -> Tables:
+    tables = warehouse.create_dataset()
+    tables.prepare(TABLE, (PATIENT_ID, OTHER_ELEMENTS))
+    return tables
+
+
+def batch(*ids: str) -> pa.RecordBatch:
+    return pa.record_batch({"PatientID": list(ids)})
+
+
+def make_stream(tables: Tables, *ids: str, table: TableName = TABLE) -> str:
+    stream = tables.open_stream(table)
+    tables.append(stream, 0, batch(*ids))
+    tables.finalize(stream)
+    return stream
+
+
+def commit(tables: Tables, *ids: str, table: TableName = TABLE) -> None:
+    tables.commit(table, make_stream(tables, *ids, table=table))
+
+
+def schema(tables: Tables, table: TableName = TABLE) -> Schema:
+    info = tables.describe(table)
+    assert info
+    return info.schema
+
+
+def test_without_its_dataset_a_table_is_not_found(warehouse: LocalWarehouse) -> None:
+    for action in (warehouse.tables.describe, warehouse.tables.open_stream, warehouse.tables.drop):
+        with pytest.raises(NotFound, match=r"Dataset my-project\.imaging was not found; create it with --bq-dataset"):
+            action(TABLE)
+    with pytest.raises(NotFound, match="--bq-dataset"):
+        warehouse.tables.prepare(TABLE, (PATIENT_ID,))
+
+
+def test_a_table_that_is_not_there_is_none_and_takes_no_stream(warehouse: LocalWarehouse) -> None:
+    tables = warehouse.create_dataset()
+    assert tables.describe(TABLE) is None
+    with pytest.raises(NotFound, match="dicom"):
+        tables.open_stream(TABLE)
+
+
+def test_a_table_has_exactly_the_columns_it_was_prepared_with(warehouse: LocalWarehouse) -> None:
+    tables = warehouse.create_dataset()
+    tables.prepare(TABLE, EVERY_TYPE)
+    assert schema(tables) == EVERY_TYPE
+    tables.prepare(TABLE, EVERY_TYPE)
+    assert schema(warehouse.restart()) == EVERY_TYPE
+
+
+def test_columns_and_nested_fields_are_added_at_any_depth(warehouse: LocalWarehouse, tables: Tables) -> None:
+    def sequence(*fields: Field) -> tuple[Field, ...]:
+        return (Field("A", RECORD, Mode.REPEATED, (Field("B", RECORD, fields=fields),)),)
+
+    tables.prepare(TABLE, sequence(Field("c", STRING)))
+    stream = tables.open_stream(TABLE)
+    tables.append(stream, 0, pa.record_batch({"PatientID": ["1"], "A": [[{"B": {"c": "x"}}]]}))
+    tables.finalize(stream)
+    tables.commit(TABLE, stream)
+    inner = Field("e", RECORD, Mode.REPEATED, (Field("Id", STRING, Mode.REQUIRED),))
+    tables.prepare(TABLE, (*sequence(Field("d", STRING), inner), Field("ImageType", STRING, Mode.REPEATED)))
+    assert schema(tables) == (
+        PATIENT_ID,
+        OTHER_ELEMENTS,
+        *sequence(Field("c", STRING), Field("d", STRING), inner),
+        Field("ImageType", STRING, Mode.REPEATED),
+    )
+    (row,) = warehouse.rows()
+    assert row["A"] == [{"B": {"c": "x", "d": None, "e": []}}]
+    assert row["ImageType"] == []
+
+
+def test_a_column_never_changes_its_type_or_mode(tables: Tables) -> None:
+    for changed in (Field("PatientID", FieldType.INTEGER), Field("PatientID", STRING, Mode.REPEATED)):
+        with pytest.raises(FailedPrecondition, match="PatientID"):
+            tables.prepare(TABLE, (Field("New", STRING), changed))
+    assert schema(tables) == (PATIENT_ID, OTHER_ELEMENTS)
+
+
+def test_columns_that_many_add_at_once_are_all_there(tables: Tables) -> None:
+    def prepare(number: int) -> None:
+        tables.prepare(TABLE, (Field(f"C{number}", STRING), Field("Shared", STRING)))
+
+    threads = [threading.Thread(target=prepare, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {field.name for field in schema(tables)} >= {"Shared", *(f"C{number}" for number in range(6))}
+
+
+def test_values_of_every_type_come_out_as_they_went_in(warehouse: LocalWarehouse) -> None:
+    tables = warehouse.create_dataset()
+    tables.prepare(TABLE, EVERY_TYPE)
+    values = pa.record_batch(
+        {
+            "PatientID": ["é"],
+            "ImageType": [["ORIGINAL", None]],
+            "PatientName": [{"Alphabetic": {"FamilyName": "Doe"}}],
+            "StudyDate": pa.array([20000], pa.date32()),
+            "StudyTime": pa.array([86_399_999_999], pa.time64("us")),
+            "Rows": [-(2**63)],
+            "SliceThickness": [0.1],
+            "Metadata": ['{"00100020": {"vr": "LO"}}'],
+            "LastUpdated": pa.array([1_700_000_000_123_456], pa.timestamp("us", "UTC")),
+            "OtherElements": [[{"Tag": "Tag_00091002", "Data": ["x"]}]],
+        }
+    )
+    stream = tables.open_stream(TABLE)
+    tables.append(stream, 0, values)
+    tables.finalize(stream)
+    tables.commit(TABLE, stream)
+    assert warehouse.rows() == values.to_pylist()
+
+
+def test_what_a_batch_lacks_is_null_or_an_empty_list(warehouse: LocalWarehouse, tables: Tables) -> None:
+    stream = tables.open_stream(TABLE)
+    tables.append(stream, 0, batch("1"))
+    tables.append(stream, 1, pa.record_batch({"OtherElements": [[{"Tag": "a"}], None]}))
+    assert tables.finalize(stream) == 3
+    tables.commit(TABLE, stream)
+    assert warehouse.rows() == [
+        {"PatientID": "1", "OtherElements": []},
+        {"PatientID": None, "OtherElements": [{"Tag": "a", "Data": []}]},
+        {"PatientID": None, "OtherElements": []},
+    ]
+
+
+@pytest.mark.parametrize("content", [{"Nope": ["x"]}, {"OtherElements": [[{"Nope": "x"}]]}])
+def test_a_batch_with_a_column_too_many_is_refused_before_it_can_be_claimed(
+    tables: Tables, content: dict[str, list[Any]]
+) -> None:
+    with pytest.raises(InvalidArgument, match="Nope"):
+        tables.append(tables.open_stream(TABLE), 0, pa.record_batch(content))
+
+
+def test_nothing_shows_before_the_commit(warehouse: LocalWarehouse, tables: Tables) -> None:
+    stream = make_stream(tables, "1")
+    assert warehouse.ids() == []
+    tables.commit(TABLE, stream)
+    assert warehouse.ids() == ["1"]
+
+
+def test_a_stream_is_committed_once_however_often(warehouse: LocalWarehouse, tables: Tables) -> None:
+    stream = make_stream(tables, "1", "2")
+    for _ in range(3):
+        tables.commit(TABLE, stream)
+    tables.discard(stream)
+    tables.commit(TABLE, stream)
+    assert warehouse.ids() == ["1", "2"]
+
+
+def test_another_process_commits_a_finalized_stream(warehouse: LocalWarehouse, tables: Tables) -> None:
+    streams = [make_stream(tables, "1"), make_stream(tables, "2")]
+    tables.commit(TABLE, streams[0])
+    restarted = warehouse.restart()
+    for stream in streams:
+        restarted.commit(TABLE, stream)
+    assert warehouse.ids() == ["1", "2"]
+
+
+def test_an_append_again_at_its_offset_changes_nothing(warehouse: LocalWarehouse, tables: Tables) -> None:
+    stream = tables.open_stream(TABLE)
+    for _ in range(2):
+        tables.append(stream, 0, batch("1", "2"))
+        tables.append(stream, 2, batch("3"))
+    assert [tables.finalize(stream), tables.finalize(stream)] == [3, 3]
+    tables.commit(TABLE, stream)
+    assert warehouse.ids() == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("offset", [1, 3])
+def test_a_gap_and_an_overlap_are_errors(tables: Tables, offset: int) -> None:
+    stream = tables.open_stream(TABLE)
+    tables.append(stream, 0, batch("1", "2"))
+    with pytest.raises(InvalidArgument, match=f"the next append is at 2, not at {offset}"):
+        tables.append(stream, offset, batch("3"))
+
+
+def test_a_finalized_stream_takes_no_more_and_an_open_one_is_not_committed(tables: Tables) -> None:
+    with pytest.raises(FailedPrecondition, match="is finalized"):
+        tables.append(make_stream(tables, "1"), 1, batch("2"))
+    with pytest.raises(FailedPrecondition, match="not finalized"):
+        tables.commit(TABLE, tables.open_stream(TABLE))
+
+
+def test_a_discarded_stream_is_gone(warehouse: LocalWarehouse, tables: Tables) -> None:
+    stream = make_stream(tables, "1")
+    tables.discard(stream)
+    tables.discard(stream)
+    with pytest.raises(NotFound):
+        tables.commit(TABLE, stream)
+    with pytest.raises(NotFound):
+        tables.append(stream, 0, batch("1"))
+    assert warehouse.ids() == []
+
+
+def test_an_empty_stream_is_committed(warehouse: LocalWarehouse, tables: Tables) -> None:
+    stream = tables.open_stream(TABLE)
+    assert tables.finalize(stream) == 0
+    tables.commit(TABLE, stream)
+    assert warehouse.ids() == []
+
+
+def test_committed_rows_are_counted(tables: Tables) -> None:
+    commit(tables, "1", "2")
+    info = tables.describe(TABLE)
+    assert info
+    assert info.row_count == 2
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15, deadline=None)
+@given(order=st.lists(st.integers(0, 4), max_size=15), grown_at=st.integers(0, 15))
+def test_in_whatever_order_and_however_often_each_stream_counts_once(
+    warehouse: LocalWarehouse, order: list[int], grown_at: int
+) -> None:
+    tables = warehouse.create_dataset()
+    tables.drop(TABLE)
+    tables.prepare(TABLE, (PATIENT_ID,))
+    streams = [make_stream(tables, str(number), str(number)) for number in range(5)]
+    for step, number in enumerate(order):
+        if step == grown_at:
+            tables.prepare(TABLE, (OTHER_ELEMENTS,))
+        tables.commit(TABLE, streams[number])
+    assert warehouse.ids() == sorted(str(number) for number in {*order} for _ in range(2))
+
+
+def test_commits_of_many_threads_lose_and_double_nothing(warehouse: LocalWarehouse, tables: Tables) -> None:
+    streams = [make_stream(tables, f"{number:02}") for number in range(12)]
+
+    def commit_all(first: int) -> None:
+        for stream in streams[first:] + streams[:first]:
+            tables.commit(TABLE, stream)
+
+    threads = [threading.Thread(target=commit_all, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert warehouse.ids() == [f"{number:02}" for number in range(12)]
+
+
+def test_a_replacement_has_the_staging_tables_columns_and_rows(warehouse: LocalWarehouse, tables: Tables) -> None:
+    commit(tables, "old")
+    new = (PATIENT_ID, Field("Rows", FieldType.INTEGER), OTHER_ELEMENTS)
+    tables.prepare_staging(STAGING, new)
+    commit(tables, "1", "2", table=STAGING)
+    assert warehouse.ids() == ["old"]
+    for _ in range(2):
+        tables.replace(TABLE, STAGING, expected_rows=2, job="job-1")
+    assert warehouse.ids() == ["1", "2"]
+    assert set(schema(tables)) == set(new)
+    assert tables.describe(STAGING) is None
+    commit(tables, "3")
+    tables.replace(TABLE, STAGING, expected_rows=2, job="job-1")
+    assert warehouse.ids() == ["1", "2", "3"]
+
+
+def test_a_replacement_makes_a_table_that_was_not_there(warehouse: LocalWarehouse) -> None:
+    tables = warehouse.create_dataset()
+    tables.prepare_staging(STAGING, (PATIENT_ID,))
+    tables.replace(TABLE, STAGING, expected_rows=0, job="job-1")
+    assert warehouse.ids() == []
+
+
+def test_a_staging_table_that_lacks_rows_replaces_nothing(warehouse: LocalWarehouse, tables: Tables) -> None:
+    commit(tables, "old")
+    tables.prepare_staging(STAGING, (PATIENT_ID,))
+    commit(tables, "1", table=STAGING)
+    with pytest.raises(FailedPrecondition, match="has 1 rows, not the 2"):
+        tables.replace(TABLE, STAGING, expected_rows=2, job="job-1")
+    assert warehouse.ids() == ["old"]
+    tables.replace(TABLE, STAGING, expected_rows=1, job="job-1")
+    assert warehouse.ids() == ["1"]
+
+
+def test_a_staging_table_is_dropped_once_and_again(tables: Tables) -> None:
+    tables.prepare_staging(STAGING, (PATIENT_ID,))
+    tables.drop(STAGING)
+    tables.drop(STAGING)
+    assert tables.describe(STAGING) is None

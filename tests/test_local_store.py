@@ -1,0 +1,179 @@
+"""What a file system has and a bucket has not: links, pipes, closed folders, names that are no text."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import socket
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dicom_export.adapters.local.store import FolderStore
+from dicom_export.adapters.local.walk import name_of_entry, path_of_name
+from dicom_export.errors import InstanceError, InstanceGone, NotFound, PermissionDenied
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NOBODY = 65534
+
+
+def put(path: Path, content: bytes = b"x") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def names(root: Path, prefix: str = "") -> list[str]:
+    return [stored.name for stored in FolderStore(root).list(prefix=prefix)]
+
+
+@contextmanager
+def as_ordinary_user() -> Iterator[None]:
+    """Run as a user for whom permissions count: for root they do not."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Make a folder that another user can reach too."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_links_to_files_and_folders_are_followed(tmp_path: Path) -> None:
+    put(tmp_path / "elsewhere/1")
+    put(tmp_path / "store/real")
+    (tmp_path / "store/file").symlink_to(tmp_path / "elsewhere/1")
+    (tmp_path / "store/folder").symlink_to(tmp_path / "elsewhere")
+    assert names(tmp_path / "store") == ["file", "folder/1", "real"]
+
+
+def test_a_link_in_a_circle_ends(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    put(tmp_path / "a/b/1")
+    (tmp_path / "a/b/up").symlink_to(tmp_path / "a")
+    (tmp_path / "self").symlink_to("self")
+    assert names(tmp_path) == ["a/b/1"]
+    assert "leads back" in caplog.text
+    assert "leads to no file" in caplog.text
+
+
+def test_what_is_no_regular_file_is_not_listed(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "socket"))
+    (tmp_path / "dangling").symlink_to("nowhere")
+    put(tmp_path / "file")
+    assert names(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to(path), Path.mkdir])
+def test_whatever_takes_a_files_place_does_not_stop_the_reader(tmp_path: Path, make: object) -> None:
+    path = put(tmp_path / "a")
+    (stored,) = FolderStore(tmp_path).list()
+    path.unlink()
+    assert callable(make)
+    make(path)
+    with pytest.raises(InstanceError, match="'a'"):
+        FolderStore(tmp_path).read(stored, 0, 10)
+
+
+def test_a_folder_that_vanishes_while_it_is_listed_is_as_if_empty(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("a/1", "b/1", "c/1"):
+        put(tmp_path / name)
+    listing = FolderStore(tmp_path).list()
+    assert next(listing).name == "a/1"
+    shutil.rmtree(tmp_path / "b")
+    assert [stored.name for stored in listing] == ["c/1"]
+    assert not [record for record in caplog.records if record.levelno > logging.WARNING]
+
+
+def test_a_file_is_no_store(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="not a folder"):
+        names(put(tmp_path / "file"))
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o400])
+def test_a_closed_folder_is_named(open_folder: Path, mode: int) -> None:
+    put(open_folder / "a/secret/1")
+    (open_folder / "a/secret").chmod(mode)
+    with as_ordinary_user(), pytest.raises(PermissionDenied, match="a/secret"):
+        names(open_folder)
+
+
+def test_a_closed_file_is_named(open_folder: Path) -> None:
+    put(open_folder / "a").chmod(0)
+    (stored,) = FolderStore(open_folder).list()
+    with as_ordinary_user(), pytest.raises(PermissionDenied, match="'a' may not be read"):
+        FolderStore(open_folder).read(stored, 0, 1)
+
+
+def test_folders_without_the_prefix_are_not_even_opened(open_folder: Path) -> None:
+    put(open_folder / "closed/1")
+    put(open_folder / "open/1")
+    (open_folder / "closed").chmod(0)
+    with as_ordinary_user():
+        assert names(open_folder, "open/") == ["open/1"]
+        assert [stored.name for stored in FolderStore(open_folder).list(start_after="closed0")] == ["open/1"]
+
+
+def test_a_name_that_is_no_text_can_be_listed_sent_and_read(tmp_path: Path) -> None:
+    for raw in (b"caf\xe9", b"\\xe9", b"plain", b"\xff/\xfe"):
+        path = os.fsencode(tmp_path) + b"/" + raw
+        Path(os.fsdecode(path)).parent.mkdir(exist_ok=True)
+        Path(os.fsdecode(path)).write_bytes(raw)
+    store = FolderStore(tmp_path)
+    listed = list(store.list())
+    assert [stored.name for stored in listed] == ["\\x5cxe9", "\\xff/\\xfe", "caf\\xe9", "plain"]
+    for stored in listed:
+        assert json.loads(json.dumps(stored.name).encode()) == stored.name
+        assert store.get(stored.name) == stored
+        assert store.uri(stored.name).startswith("file:///")
+    assert [store.read(stored, 0, 9) for stored in listed] == [b"\\xe9", b"\xff/\xfe", b"caf\xe9", b"plain"]
+
+
+@given(st.binary(min_size=1).filter(lambda raw: b"/" not in raw and b"\0" not in raw and raw not in {b".", b".."}))
+def test_every_file_has_one_name_and_that_name_only_it(raw: bytes) -> None:
+    name = name_of_entry(os.fsdecode(raw))
+    name.encode()
+    assert path_of_name(Path("/store"), name) == os.fsdecode(b"/store/" + raw)
+
+
+def test_a_name_with_half_a_character_is_none(tmp_path: Path) -> None:
+    assert FolderStore(tmp_path).get("\udce9") is None
+
+
+@pytest.mark.parametrize("seconds", [-1, 0, 4_000_000_000])
+def test_any_modification_time_is_listed(tmp_path: Path, seconds: int) -> None:
+    os.utime(put(tmp_path / "a"), (seconds, seconds))
+    (stored,) = FolderStore(tmp_path).list()
+    assert stored.updated.timestamp() == seconds
+    assert FolderStore(tmp_path).read(stored, 0, 1) == b"x"
+
+
+def test_a_file_that_grew_is_gone_even_at_the_same_time(tmp_path: Path) -> None:
+    path = put(tmp_path / "a", b"1")
+    (stored,) = FolderStore(tmp_path).list()
+    path.write_bytes(b"12")
+    os.utime(path, ns=(stored.generation, stored.generation))
+    with pytest.raises(InstanceGone):
+        FolderStore(tmp_path).read(stored, 0, 1)

@@ -1,0 +1,288 @@
+"""DuckDB files as a warehouse: other people's files and tables, crashes, a full disk."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dicom_export.adapters.local.catalogs import translated
+from dicom_export.adapters.local.conform import conform
+from dicom_export.adapters.local.tables import DuckDbTables
+from dicom_export.errors import (
+    Aborted,
+    FailedPrecondition,
+    Internal,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    ResourceExhausted,
+)
+from dicom_export.names import TableName
+from dicom_export.schema import Field, FieldType, Mode, Schema
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TABLE = TableName("local", "main", "dicom")
+SCHEMA: Schema = (Field("PatientID", FieldType.STRING),)
+HOLDER = """
+import sys
+import duckdb
+connection = duckdb.connect(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.read()
+"""
+COMMITTER = """
+import sys
+from pathlib import Path
+import pyarrow as pa
+from dicom_export.adapters.local.tables import DuckDbTables
+from dicom_export.names import TableName
+folder, table = Path(sys.argv[1]), TableName("local", "main", "dicom")
+tables = DuckDbTables({"local": folder / "x.duckdb"}, streams=folder / "streams")
+print("ready", flush=True)
+for number in range(10**6):
+    stream = tables.open_stream(table)
+    for part in range(3):
+        tables.append(stream, part * 200, pa.record_batch({"PatientID": [f"{stream}"] * 200}))
+    print("finalizing", stream, flush=True)
+    tables.finalize(stream)
+    print("finalized", stream, flush=True)
+    tables.commit(table, stream)
+    print("committed", stream, flush=True)
+"""
+
+
+def make_tables(folder: Path) -> DuckDbTables:
+    tables = DuckDbTables({"local": folder / "x.duckdb"}, streams=folder / "streams")
+    tables.create_dataset("local", "main")
+    return tables
+
+
+def make_stream(tables: DuckDbTables, *ids: str) -> str:
+    stream = tables.open_stream(TABLE)
+    tables.append(stream, 0, pa.record_batch({"PatientID": list(ids)}))
+    tables.finalize(stream)
+    return stream
+
+
+def counts(file: Path) -> dict[str, int]:
+    with duckdb.connect(file, read_only=True) as connection:
+        return dict(connection.sql("SELECT PatientID, count(*) FROM main.dicom GROUP BY ALL").fetchall())
+
+
+def test_whenever_the_writer_is_killed_each_stream_is_there_once_or_can_be_committed(tmp_path: Path) -> None:
+    with make_tables(tmp_path) as tables:
+        tables.prepare(TABLE, SCHEMA)
+    said: dict[str, list[str]] = {}
+    for milliseconds in range(5, 120, 20):
+        process = subprocess.Popen([sys.executable, "-c", COMMITTER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(milliseconds / 1000)
+        process.kill()
+        for line in process.communicate()[0].splitlines():
+            word, _, stream = line.partition(" ")
+            said.setdefault(stream, []).append(word)
+        with make_tables(tmp_path) as tables:
+            for stream, words in said.items():
+                if "finalized" in words:
+                    tables.commit(TABLE, stream)
+    assert said
+    found = counts(tmp_path / "x.duckdb")
+    assert set(found.values()) <= {600}
+    assert set(found) >= {stream for stream, words in said.items() if "finalized" in words}
+
+
+def test_a_project_of_any_name_has_a_file_of_its_own(tmp_path: Path) -> None:
+    names = ["a", "a-b", "example.com:a", "temp", "A'b\"c"]
+    with DuckDbTables(directory=tmp_path, streams=tmp_path / "streams") as tables:
+        for name in names:
+            tables.create_dataset(name, "ds")
+            tables.prepare(TableName(name, "ds", "t"), (Field(f"Of {name}", FieldType.STRING),))
+        for name in names:
+            info = tables.describe(TableName(name, "ds", "t"))
+            assert info
+            assert [field.name for field in info.schema] == [f"Of {name}"]
+    assert len(list(tmp_path.glob("*.duckdb"))) == len(names)
+
+
+def test_without_a_directory_there_are_the_named_projects_only(tmp_path: Path) -> None:
+    with make_tables(tmp_path) as tables, pytest.raises(NotFound, match="there is local"):
+        tables.create_dataset("other", "ds")
+
+
+@pytest.mark.parametrize("name", ["dicom_export", "DICOM_EXPORT", "information_schema"])
+def test_a_dataset_cannot_have_a_name_in_use(tmp_path: Path, name: str) -> None:
+    with make_tables(tmp_path) as tables, pytest.raises(InvalidArgument, match=name):
+        tables.create_dataset("local", name)
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"x" * 10_000])
+def test_a_file_that_is_not_duckdb_is_left_as_it_is(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.duckdb").write_bytes(content)
+    with pytest.raises(FailedPrecondition, match="is not a DuckDB file"):
+        make_tables(tmp_path)
+    assert (tmp_path / "x.duckdb").read_bytes() == content
+
+
+def test_a_folder_is_no_duckdb_file(tmp_path: Path) -> None:
+    (tmp_path / "x.duckdb").mkdir()
+    with pytest.raises(FailedPrecondition, match="is a folder"):
+        make_tables(tmp_path)
+
+
+def test_a_file_in_the_hands_of_another_process_is_told(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOLDER, str(tmp_path / "x.duckdb")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        with pytest.raises(FailedPrecondition, match="is open in another process"):
+            make_tables(tmp_path)
+        process.communicate()
+    make_tables(tmp_path).close()
+
+
+def test_a_table_of_another_tool_is_described_and_grown(tmp_path: Path) -> None:
+    with duckdb.connect(tmp_path / "x.duckdb") as connection:
+        connection.execute(
+            "CREATE TABLE dicom (PatientID VARCHAR NOT NULL, n INTEGER, d DECIMAL(5, 2), ts TIMESTAMP, raw BLOB, l2 INT[][], "
+            "OtherElements STRUCT(Tag VARCHAR, Data VARCHAR[])[])"
+        )
+    tag, data = Field("Tag", FieldType.STRING), Field("Data", FieldType.STRING, Mode.REPEATED)
+    with make_tables(tmp_path) as tables:
+        wanted = Field(
+            "OtherElements", FieldType.RECORD, Mode.REPEATED, (Field("Tag", FieldType.STRING, Mode.REQUIRED), data)
+        )
+        tables.prepare(TABLE, (wanted, Field("New", FieldType.STRING)))
+        tables.commit(TABLE, make_stream(tables, "1"))
+        info = tables.describe(TABLE)
+    assert info
+    assert info.row_count == 1
+    assert info.schema == (
+        Field("PatientID", FieldType.STRING),
+        Field("n", FieldType.INTEGER),
+        Field("d", FieldType.FLOAT),
+        Field("ts", FieldType.TIMESTAMP),
+        Field("OtherElements", FieldType.RECORD, Mode.REPEATED, (tag, data)),
+        Field("New", FieldType.STRING),
+    )
+
+
+def test_a_column_of_a_foreign_type_is_not_taken_for_ours(tmp_path: Path) -> None:
+    with duckdb.connect(tmp_path / "x.duckdb") as connection:
+        connection.execute("CREATE TABLE dicom (PatientID BLOB)")
+    with make_tables(tmp_path) as tables, pytest.raises(FailedPrecondition, match="PatientID"):
+        tables.prepare(TABLE, SCHEMA)
+
+
+def test_staging_tables_go_when_they_are_three_days_old(tmp_path: Path) -> None:
+    old, new = (TableName("local", "main", name) for name in ("old", "new"))
+    with make_tables(tmp_path) as tables:
+        tables.prepare_staging(old, SCHEMA)
+        tables.prepare_staging(new, SCHEMA)
+        tables.prepare(TABLE, SCHEMA)
+    with duckdb.connect(tmp_path / "x.duckdb") as connection:
+        connection.execute(
+            "UPDATE dicom_export.staging SET created = now() - INTERVAL 73 HOURS WHERE table_name = 'old'"
+        )
+    with make_tables(tmp_path) as tables:
+        assert tables.describe(old) is None
+        assert tables.describe(new)
+        assert tables.describe(TABLE)
+
+
+def test_readers_see_the_old_rows_until_a_replacement_is_committed(tmp_path: Path) -> None:
+    staging = TableName("local", "main", "staging")
+    with make_tables(tmp_path) as tables:
+        tables.prepare(TABLE, SCHEMA)
+        tables.commit(TABLE, make_stream(tables, "old"))
+        tables.prepare_staging(staging, SCHEMA)
+        with tables._catalogs.transaction("local", "main") as reader:
+            query = 'SELECT PatientID FROM "project:local".main.dicom'
+            assert reader.sql(query).fetchall() == [("old",)]
+            tables.replace(TABLE, staging, expected_rows=0, job="job")
+            assert reader.sql(query).fetchall() == [("old",)]
+        with tables._catalogs.cursor("local", "main") as later:
+            assert later.sql(query).fetchall() == []
+
+
+def test_a_stream_that_lost_rows_is_never_committed(tmp_path: Path) -> None:
+    with make_tables(tmp_path) as tables:
+        tables.prepare(TABLE, SCHEMA)
+        stream = make_stream(tables, "1")
+        (lost,) = (tmp_path / "streams").glob("*/*.arrow")
+        lost.unlink()
+        with pytest.raises(Internal, match="lost rows: 0 are left"):
+            tables.commit(TABLE, stream)
+
+
+def test_a_stream_belongs_to_its_table(tmp_path: Path) -> None:
+    with make_tables(tmp_path) as tables:
+        tables.prepare(TABLE, SCHEMA)
+        with pytest.raises(InvalidArgument, match="was not opened for"):
+            tables.commit(TableName("local", "main", "other"), make_stream(tables, "1"))
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (duckdb.IOException("Could not write file: No space left on device"), ResourceExhausted),
+        (duckdb.TransactionException("Failed to commit: No space left on device"), ResourceExhausted),
+        (duckdb.IOException("Cannot open file: Permission denied"), PermissionDenied),
+        (duckdb.TransactionException("Transaction conflict: cannot update a table"), Aborted),
+        (duckdb.InternalException("surprise"), duckdb.InternalException),
+    ],
+)
+def test_what_duckdb_says_is_understood(tmp_path: Path, raised: duckdb.Error, expected: type[Exception]) -> None:
+    assert type(translated(raised, tmp_path / "x.duckdb")) is expected
+
+
+def nested(depth: int) -> st.SearchStrategy[list[dict[str, object]] | None]:
+    item: dict[str, st.SearchStrategy[Any]] = {
+        "x": st.none() | st.text(max_size=2),
+        "l": st.none() | st.lists(st.integers(0, 9), max_size=2),
+    }
+    if depth:
+        item["s"] = nested(depth - 1)
+    return st.none() | st.lists(st.fixed_dictionaries({}, optional=item), max_size=3)
+
+
+def nested_type(depth: int) -> pa.DataType:
+    fields = [pa.field("x", pa.string()), pa.field("l", pa.list_(pa.int64()))]
+    return pa.list_(pa.struct([*fields, pa.field("s", nested_type(depth - 1))] if depth else fields))
+
+
+def without_null_lists(value: list[dict[str, object]] | None, depth: int) -> list[dict[str, object]]:
+    return [
+        {"x": item.get("x"), "l": item.get("l") or []}
+        | ({"s": without_null_lists(item.get("s"), depth - 1)} if depth else {})  # type: ignore[arg-type]
+        for item in value or []
+    ]
+
+
+@given(values=st.lists(nested(2), min_size=1, max_size=4), start=st.integers(0, 2))
+def test_rows_keep_their_values_and_lose_their_null_lists(
+    values: list[list[dict[str, object]] | None], start: int
+) -> None:
+    # Sliced, as the parts of a batch that is too large for one request are.
+    array = pa.array(values, nested_type(2)).slice(start)
+    assert conform(array, nested_type(2), len(array)).to_pylist() == [
+        without_null_lists(value, 2) for value in values[start:]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("type_", "expected"),
+    [(pa.string(), [None, None]), (pa.list_(pa.string()), [[], []]), (pa.struct([("a", pa.int64())]), [None, None])],
+)
+def test_a_missing_column_is_null_or_empty(type_: pa.DataType, expected: list[object]) -> None:
+    assert conform(None, type_, 2).to_pylist() == expected
