@@ -1,0 +1,1 @@
+"""What each message and each request does, in terms of the ports."""

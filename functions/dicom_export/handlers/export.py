@@ -1,0 +1,223 @@
+"""The objects of one message become rows: read, write to a stream, claim, commit, report.
+
+A crash at any point is mended by the message's next delivery. The claim is what decides: it is created once, it names
+the one stream that may be committed, and the result follows from it, so a row and its count never disagree.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from dicom_export.errors import DicomExportError, InstanceError, Internal, NotDicom, NotFound, PermanentError
+from dicom_export.handlers.matching import FilterLookup
+from dicom_export.handlers.plan import row_layout
+from dicom_export.handlers.writing import StreamWriter
+from dicom_export.journal import Claim, Outcome
+from dicom_export.logs import instance_failure
+from dicom_export.messages import ExportStudy, StudyExported
+from dicom_export.names import InstanceUids
+from dicom_export.operations import Counters, Failure
+from dicom_export.rows.instance import DecodedInstance, RowLayout, Skipped, decode_instance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from dicom_export.journal import Journal
+    from dicom_export.names import StoreName
+    from dicom_export.operations import Operation
+    from dicom_export.ports import DicomStore, Publisher, StoredObject, Tables
+    from dicom_export.stores import DeclaredStore
+
+log = logging.getLogger(__name__)
+
+Decoded = DecodedInstance | Skipped | PermanentError
+
+
+class Decode(Protocol):
+    """Decodes many objects, in turn or side by side."""
+
+    def __call__(self, store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, /) -> Iterable[Decoded]:
+        """Yield what each object holds, in their order. Raises TransientError."""
+
+
+def decode_in_turn(store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout) -> Iterator[Decoded]:
+    """Yield what each object holds, in order: an instance, a reason to skip it, or the error that it fails with."""
+    for stored in objects:
+        yield _decode(store, stored, layout)
+
+
+def _decode(store: DicomStore, stored: StoredObject, layout: RowLayout) -> Decoded:
+    try:
+        return decode_instance(store, stored, layout)
+    except PermanentError as error:
+        return error
+    except (DicomExportError, OSError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001 - a defect that one instance shows must not cost the others their rows
+        # Neither the exception's text nor its traceback: either may quote the value that it stumbled over.
+        return Internal(f"{type(error).__name__} while decoding; please report this with the object's transfer syntax")
+
+
+def export_study(
+    message: ExportStudy,
+    *,
+    journal: Journal,
+    stores: Mapping[StoreName, DeclaredStore],
+    tables: Tables,
+    publisher: Publisher,
+    decode: Decode = decode_in_turn,
+) -> None:
+    """Export the message's objects, once, however often it is delivered and whoever else works on it."""
+    operation = journal.load(message.operation)
+    if operation.is_done:
+        return
+    if journal.result(message.operation, message.page, message.task) is None:
+        store = stores[operation.request.store].objects
+        claim = journal.claim(message.operation, message.page, message.task)
+        if claim is None:
+            claim = _decide(message, operation, journal, store, tables, decode)
+        settle(message, operation, claim, store, journal, tables)
+    publisher.publish([StudyExported(message.operation, message.page)])
+
+
+def settle(
+    message: ExportStudy, operation: Operation, claim: Claim, store: DicomStore, journal: Journal, tables: Tables
+) -> None:
+    """Commit the claimed stream and create the result that follows from the claim."""
+    outcome = claim.outcome
+    if claim.stream:
+        try:
+            tables.commit(operation.target, claim.stream)
+        except NotFound as error:
+            outcome = _lost(message, outcome, error)
+    for failure in outcome.failures:
+        instance_failure(message.operation, store.uri(failure.object), operation.request.store, failure)
+    journal.create_result(message.operation, message.page, message.task, outcome)
+
+
+def _lost(message: ExportStudy, outcome: Outcome, error: NotFound) -> Outcome:
+    """Return the outcome when the claimed stream is gone: what would have been its rows are failures."""
+    failed = {failure.object for failure in outcome.failures}
+    lost = tuple(
+        Failure(stored.name, stored.generation, "COMMIT", error.code, error.message)
+        for stored in message.objects
+        if stored.name not in failed
+    )[: outcome.counters.success]
+    counters = replace(
+        outcome.counters, success=0, studies=0, failure=outcome.counters.failure + len(lost), abandoned=len(lost)
+    )
+    return replace(outcome, counters=counters, failures=outcome.failures + lost, studies=())
+
+
+def _decide(
+    message: ExportStudy, operation: Operation, journal: Journal, store: DicomStore, tables: Tables, decode: Decode
+) -> Claim:
+    """Return the claim that stands after our attempt to create one; a stream that lost the race is discarded."""
+    if operation.cancel_requested:
+        ours = Claim(None, Outcome(Counters(cancelled=len(message.objects))))
+    else:
+        ours = _export(message, operation, journal, store, tables, decode)
+    claim = journal.create_claim(message.operation, message.page, message.task, ours)
+    if ours.stream and claim.stream != ours.stream:
+        tables.discard(ours.stream)
+    return claim
+
+
+def _export(
+    message: ExportStudy, operation: Operation, journal: Journal, store: DicomStore, tables: Tables, decode: Decode
+) -> Claim:
+    """Read the objects, write their rows to a finalized stream, and return the claim that would commit it."""
+    layout = row_layout(operation)
+    tally = _Tally(message, operation, FilterLookup(operation.name, journal) if message.applies_filter else None)
+    writer = StreamWriter(tables, operation.target, layout.kind)
+    for stored, decoded in zip(message.objects, decode(store, message.objects, layout), strict=True):
+        instance = tally.sort(stored, decoded)
+        if instance:
+            writer.add(stored, instance)
+    stream, too_large = writer.finish()
+    for stored, instance, error in too_large:
+        tally.too_large(stored, instance, error)
+    return Claim(stream, tally.outcome())
+
+
+class _Tally:
+    """What became of each object of a message."""
+
+    def __init__(self, message: ExportStudy, operation: Operation, lookup: FilterLookup | None) -> None:
+        self._message = message
+        self._operation = operation
+        self._lookup = lookup
+        self._instances: Counter[InstanceUids] = Counter()
+        self._failures: list[Failure] = []
+        self._matched: set[int] = set()
+
+    def sort(self, stored: StoredObject, decoded: Decoded) -> DecodedInstance | None:
+        """Return the instance if it is to be a row, else count it where it belongs."""
+        if isinstance(decoded, Skipped) or not self._is_named(decoded):
+            return None
+        if isinstance(decoded, PermanentError):
+            self._fail(stored, "READ", decoded, _uids_of(decoded))
+            return None
+        self._instances[decoded.uids] += 1
+        return decoded
+
+    def too_large(self, stored: StoredObject, instance: DecodedInstance, error: PermanentError) -> None:
+        """Take back an instance whose row no table takes."""
+        self._instances[instance.uids] -= 1
+        self._fail(stored, "WRITE", error, instance.uids)
+
+    def outcome(self) -> Outcome:
+        """Return the counters, the failures and the studies; log the instances that the store holds more than once."""
+        success = self._instances.total()
+        studies = tuple(sorted({uids.study for uids, count in self._instances.items() if count and uids.study}))
+        for uids, count in self._instances.items():
+            if count > 1:
+                log.warning(
+                    "%d objects hold the instance %s; each becomes a row",
+                    count,
+                    uids,
+                    extra={"operation": str(self._operation.name)},
+                )
+        counters = Counters(
+            success=success,
+            failure=len(self._failures),
+            skipped=len(self._message.objects) - success - len(self._failures),
+            studies=len(studies),
+        )
+        return Outcome(counters, tuple(self._failures), studies, tuple(sorted(self._matched)))
+
+    def _is_named(self, decoded: DecodedInstance | PermanentError) -> bool:
+        """Return whether the filter, if there is one, names the instance.
+
+        What is no DICOM is in no study; an instance that cannot be told is taken for one that the filter may name.
+        """
+        if self._lookup is None:
+            return True
+        if isinstance(decoded, NotDicom):
+            return False
+        uids = _uids_of(decoded)
+        if uids.study is None:
+            return True
+        position = self._lookup.position_of(uids)
+        if position is not None:
+            self._matched.add(position)
+        return position is not None
+
+    def _fail(self, stored: StoredObject, stage: str, error: PermanentError, uids: InstanceUids) -> None:
+        self._failures.append(Failure(stored.name, stored.generation, stage, error.code, error.message, uids))
+
+
+def _uids_of(decoded: DecodedInstance | PermanentError) -> InstanceUids:
+    known = decoded.uids if isinstance(decoded, DecodedInstance | InstanceError) else None
+    return known or InstanceUids()
+
+
+def abandoned(message: ExportStudy, reason: DicomExportError) -> Claim:
+    """Return the claim of a message that is out of attempts: every instance of it failed."""
+    failures = tuple(
+        Failure(stored.name, stored.generation, "DELIVERY", reason.code, reason.message) for stored in message.objects
+    )
+    return Claim(None, Outcome(Counters(failure=len(failures), abandoned=len(failures)), failures))

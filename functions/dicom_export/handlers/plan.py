@@ -1,0 +1,133 @@
+"""One page of the plan: list the store, group it by study, tell the workers, go on with the next page."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dicom_export.errors import Code, PermanentError
+from dicom_export.handlers.listing import first_cursor, listing, store_filter
+from dicom_export.journal import PlanPage
+from dicom_export.messages import ExportStudy, PlanExport, StudyExported
+from dicom_export.operations import Status, WriteDisposition
+from dicom_export.planning import Cursor, PlanLimits, cut_page, sample
+from dicom_export.rows.instance import DecodedInstance, RowLayout, decode_instance
+from dicom_export.schema import columns_of, common_columns, merge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from dicom_export.journal import Journal
+    from dicom_export.names import StoreName
+    from dicom_export.operations import Operation
+    from dicom_export.ports import DicomStore, Publisher, StoredObject, Tables
+    from dicom_export.schema import Schema
+    from dicom_export.stores import DeclaredStore
+
+log = logging.getLogger(__name__)
+
+
+def plan_export(
+    message: PlanExport,
+    *,
+    journal: Journal,
+    stores: Mapping[StoreName, DeclaredStore],
+    buckets: Callable[[str], DicomStore | None],
+    tables: Tables,
+    publisher: Publisher,
+    limits: PlanLimits,
+) -> None:
+    """Plan the page unless it is planned, publish its messages, and then the next page's or seal the plan.
+
+    The chain of create-once pages decides what the plan is: the page without a next one is the last, whatever an
+    operation that is being cancelled says meanwhile.
+    """
+    operation = journal.load(message.operation)
+    if operation.is_done:
+        return
+    page = journal.plan_page(operation.name, message.page)
+    if page is None:
+        planned = _plan_page(operation, message.page, journal, stores, buckets, tables, limits)
+        page = journal.create_plan_page(operation.name, message.page, planned)
+    announce(message, page, journal=journal, publisher=publisher)
+
+
+def announce(message: PlanExport, page: PlanPage, *, journal: Journal, publisher: Publisher) -> None:
+    """Publish the messages of a page that is planned, and the next page's, or seal the plan."""
+    if not journal.has_page_sum(message.operation, message.page):
+        publisher.publish(_export_messages(message, page))
+    if page.next:
+        # Once the next page exists, its own message sees to it: a repeated delivery must not replay the whole plan.
+        if not journal.has_plan_page(message.operation, message.page + 1):
+            publisher.publish([PlanExport(message.operation, message.page + 1)])
+    else:
+        pages, error = message.page + 1, page.error
+        journal.change(message.operation, lambda current: replace(current, pages=pages, plan_error=error))
+    publisher.publish([StudyExported(message.operation, message.page)])
+
+
+def _export_messages(message: PlanExport, page: PlanPage) -> list[ExportStudy]:
+    return [
+        ExportStudy(message.operation, message.page, number, task, page.applies_filter)
+        for number, task in enumerate(page.tasks)
+    ]
+
+
+def _plan_page(
+    operation: Operation,
+    number: int,
+    journal: Journal,
+    stores: Mapping[StoreName, DeclaredStore],
+    buckets: Callable[[str], DicomStore | None],
+    tables: Tables,
+    limits: PlanLimits,
+) -> PlanPage:
+    if operation.cancel_requested:
+        return PlanPage(error=Status(Code.CANCELLED, "Cancelled while the store was being listed."))
+    try:
+        store = stores[operation.request.store]
+        index = store_filter(operation, buckets, journal) if operation.request.filter_uri else None
+        cursor = _cursor(operation, number, journal) or first_cursor(store)
+        found = listing(store, cursor, operation, index, journal)
+        tasks, following = cut_page(found, cursor.layout, limits)
+        objects = sample(tasks, limits.sample)
+        _prepare(operation, _columns(operation, store.objects, objects), tables)
+    except PermanentError as error:
+        log.error("The export cannot be planned: %s", error.message, extra={"operation": str(operation.name)})  # noqa: TRY400 - its message says it all
+        return PlanPage(error=Status(error.code, error.message))
+    applies_filter = index is not None and not cursor.layout.names_studies
+    return PlanPage(tuple(tasks), following, cursor.layout, applies_filter)
+
+
+def _cursor(operation: Operation, number: int, journal: Journal) -> Cursor | None:
+    previous = journal.plan_page(operation.name, number - 1) if number else None
+    return previous.next if previous else None
+
+
+def _columns(operation: Operation, store: DicomStore, objects: Sequence[StoredObject]) -> Schema:
+    """Return the columns of a sample, so that the workers hardly ever need one that the table has not."""
+    layout = row_layout(operation)
+    schema = common_columns(layout.kind, has_source_store=layout.source_store is not None)
+    for stored in objects:
+        try:
+            decoded = decode_instance(store, stored, layout)
+        except PermanentError as error:
+            log.debug("%s is no sample: %s", stored.name, error.message)
+            continue
+        if isinstance(decoded, DecodedInstance):
+            schema = merge(schema, columns_of(decoded.row, layout.kind))
+    return schema
+
+
+def _prepare(operation: Operation, schema: Schema, tables: Tables) -> None:
+    if operation.request.write_disposition is WriteDisposition.WRITE_TRUNCATE:
+        tables.prepare_staging(operation.target, schema)
+    else:
+        tables.prepare(operation.target, schema)
+
+
+def row_layout(operation: Operation) -> RowLayout:
+    """Return what the operation's rows are like."""
+    request = operation.request
+    return RowLayout(request.schema, str(request.store) if request.include_source_store else None)

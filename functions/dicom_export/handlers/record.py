@@ -1,0 +1,144 @@
+"""Results are counted, a page at a time; when all is in, the operation ends."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from dicom_export.errors import PermanentError
+from dicom_export.handlers.export import abandoned, settle
+from dicom_export.handlers.listing import warn_unmatched
+from dicom_export.handlers.plan import announce
+from dicom_export.journal import PlanPage
+from dicom_export.messages import ExportStudy, Message, PlanExport, StudyExported
+from dicom_export.operations import Counters, Status, WriteDisposition, outcome, replaces_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dicom_export.errors import DicomExportError
+    from dicom_export.journal import Journal
+    from dicom_export.names import StoreName
+    from dicom_export.operations import Operation
+    from dicom_export.ports import Publisher, Tables
+    from dicom_export.stores import DeclaredStore
+
+log = logging.getLogger(__name__)
+
+
+def record_result(message: StudyExported, *, journal: Journal, tables: Tables) -> None:
+    """Sum the message's page if all its results are in, and end the operation if all pages are.
+
+    What counts is what exists, so it does not matter how often or in which order the messages come.
+    """
+    operation = journal.load(message.operation)
+    if operation.is_done or not journal.sum_page(operation.name, message.page):
+        return
+    operation = journal.load(message.operation)
+    sums = journal.page_sums(operation.name)
+    if operation.pages is not None and len(sums) >= operation.pages:
+        _finish(operation, _total(operation, sums, journal), journal, tables)
+
+
+def _total(operation: Operation, sums: Mapping[int, Counters], journal: Journal) -> Counters:
+    """Return the sum of the pages; a study that the names do not tell may be in several, and still counts once."""
+    total = Counters.total(sums.values())
+    first_page = journal.plan_page(operation.name, 0)
+    if len(sums) == 1 or first_page is None or first_page.layout.names_studies:
+        return total
+    return replace(total, studies=journal.studies(operation.name))
+
+
+def _finish(operation: Operation, counters: Counters, journal: Journal, tables: Tables) -> None:
+    """Put an overwrite in its place, and write down how the operation ended."""
+    error = _swap(operation, counters, tables) or outcome(operation, counters)
+    _warn_of_unmatched_paths(operation, journal)
+
+    def ended(current: Operation) -> Operation:
+        if current.is_done:
+            return current
+        return replace(current, end_time=datetime.now(UTC), counters=counters, error=error)
+
+    journal.change(operation.name, ended)
+    log.info(
+        "Export ended: %d exported, %d failed",
+        counters.success,
+        counters.failure,
+        extra={"operation": str(operation.name)},
+    )
+
+
+def _swap(operation: Operation, counters: Counters, tables: Tables) -> Status | None:
+    """End an overwrite: its rows take the old ones' place, or are dropped. Return why that was not possible, if so."""
+    request = operation.request
+    if request.write_disposition is not WriteDisposition.WRITE_TRUNCATE:
+        return None
+    try:
+        if replaces_table(operation, counters):
+            job = operation.name.operation
+            tables.replace(request.table, operation.target, expected_rows=counters.success, job=job)
+        else:
+            tables.drop(operation.target)
+    except PermanentError as error:
+        return Status(error.code, f"{request.table} was left as it was: {error.message}")
+    return None
+
+
+def _warn_of_unmatched_paths(operation: Operation, journal: Journal) -> None:
+    """Log the filter's paths that matched nothing, where only the workers could tell; else the plan has logged them."""
+    index = journal.filter_index(operation.name) if operation.request.filter_uri else None
+    first_page = journal.plan_page(operation.name, 0) if index else None
+    if index is None or first_page is None or not first_page.applies_filter:
+        return
+    matched = {position for result in journal.results(operation.name) for position in result.matched}
+    for number in range(len(index.firsts)):
+        chunk = journal.filter_chunk(operation.name, number)
+        start = number * index.chunk_size
+        warn_unmatched(operation, [path for position, path in enumerate(chunk, start) if position not in matched])
+
+
+def record_dead_letter(
+    message: Message,
+    reason: DicomExportError,
+    *,
+    journal: Journal,
+    stores: Mapping[StoreName, DeclaredStore],
+    tables: Tables,
+    publisher: Publisher,
+) -> None:
+    """Count what a message that is out of attempts was about as failed, so that its operation ends.
+
+    It competes with a late worker for the same claim: if that was first, its stream is committed after all.
+    """
+    log.error(
+        "A message on %s is out of attempts: %s",
+        message.topic,
+        reason.message,
+        extra={"operation": str(message.operation)},
+    )
+    match message:
+        case ExportStudy():
+            _give_up_on_study(message, reason, journal, stores, tables)
+            publisher.publish([StudyExported(message.operation, message.page)])
+        case PlanExport():
+            page = PlanPage(error=Status(reason.code, f"The store could not be listed: {reason.message}"))
+            page = journal.create_plan_page(message.operation, message.page, page)
+            announce(message, page, journal=journal, publisher=publisher)
+        case StudyExported():
+            record_result(message, journal=journal, tables=tables)
+
+
+def _give_up_on_study(
+    message: ExportStudy,
+    reason: DicomExportError,
+    journal: Journal,
+    stores: Mapping[StoreName, DeclaredStore],
+    tables: Tables,
+) -> None:
+    operation = journal.load(message.operation)
+    if operation.is_done or journal.result(message.operation, message.page, message.task) is not None:
+        return
+    claim = journal.create_claim(message.operation, message.page, message.task, abandoned(message, reason))
+    settle(message, operation, claim, stores[operation.request.store].objects, journal, tables)

@@ -1,0 +1,88 @@
+"""Rows into one stream, a batch at a time, so that memory holds a batch and not a study."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dicom_export.errors import LimitExceeded, Unavailable
+from dicom_export.rows.arrow import TooLarge, batches
+from dicom_export.schema import columns_of, covers, merge
+
+if TYPE_CHECKING:
+    from dicom_export.names import TableName
+    from dicom_export.ports import StoredObject, Tables
+    from dicom_export.rows.instance import DecodedInstance
+    from dicom_export.schema import Schema, SchemaKind
+
+_BATCH_ROWS = 500
+_BATCH_HEADER_BYTES = 8 << 20
+_REQUEST_BYTES = 8_000_000
+
+Pending = tuple["StoredObject", "DecodedInstance"]
+Rejected = tuple["StoredObject", "DecodedInstance", LimitExceeded]
+
+
+class StreamWriter:
+    """Writes rows to a new stream of a table, and makes sure before each batch that the table has its columns."""
+
+    def __init__(self, tables: Tables, table: TableName, kind: SchemaKind) -> None:
+        self._tables = tables
+        self._table = table
+        self._kind = kind
+        self._columns: Schema | None = None
+        self._stream: str | None = None
+        self._offset = 0
+        self._pending: list[Pending] = []
+        self._pending_bytes = 0
+        self._rejected: list[Rejected] = []
+
+    def add(self, stored: StoredObject, instance: DecodedInstance) -> None:
+        """Write the instance's row, now or with others."""
+        self._pending.append((stored, instance))
+        self._pending_bytes += instance.header_bytes
+        if len(self._pending) >= _BATCH_ROWS or self._pending_bytes >= _BATCH_HEADER_BYTES:
+            self._flush()
+
+    def finish(self) -> tuple[str | None, list[Rejected]]:
+        """Finalize the stream and return its name, or None if there are no rows, and the rows that no request takes.
+
+        Raises Unavailable if the stream does not hold what was sent.
+        """
+        self._flush()
+        if self._stream:
+            count = self._tables.finalize(self._stream)
+            if count != self._offset:
+                raise Unavailable(f"Stream {self._stream} holds {count} rows of {self._offset} that were sent")
+        return self._stream, self._rejected
+
+    def _flush(self) -> None:
+        pending, self._pending, self._pending_bytes = self._pending, [], 0
+        if not pending:
+            return
+        rows = [instance.row for _, instance in pending]
+        schema: Schema = ()
+        for row in rows:
+            schema = merge(schema, columns_of(row, self._kind))
+        self._ensure(schema)
+        for batch in batches(rows, schema, _REQUEST_BYTES):
+            if isinstance(batch, TooLarge):
+                stored, instance = pending[batch.index]
+                self._rejected.append((stored, instance, _too_large(batch)))
+                continue
+            if self._stream is None:
+                self._stream = self._tables.open_stream(self._table)
+            self._tables.append(self._stream, self._offset, batch.records)
+            self._offset += batch.records.num_rows
+
+    def _ensure(self, schema: Schema) -> None:
+        """Add the columns that the table lacks; what it has is asked once a stream."""
+        if self._columns is None:
+            table = self._tables.describe(self._table)
+            self._columns = table.schema if table else ()
+        if not covers(self._columns, schema):
+            self._tables.prepare(self._table, schema)
+            self._columns = merge(self._columns, schema)
+
+
+def _too_large(batch: TooLarge) -> LimitExceeded:
+    return LimitExceeded(f"The row has {batch.bytes} bytes; a request to the table takes {_REQUEST_BYTES}")

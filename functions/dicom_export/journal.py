@@ -1,0 +1,283 @@
+"""What the handlers read and write of an operation's state: typed, over the OperationStore port."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from dicom_export import operations as paths
+from dicom_export.errors import Code, Internal, NotFound
+from dicom_export.messages import object_from_json, object_to_json
+from dicom_export.names import OperationName
+from dicom_export.operations import Counters, Failure, Operation, Status
+from dicom_export.planning import Cursor, Layout, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from dicom_export.filters import FilterPath
+    from dicom_export.names import DatasetName
+    from dicom_export.ports import OperationStore
+
+
+@dataclass(frozen=True, slots=True)
+class PlanPage:
+    """The tasks of one page, and where the next one begins; the last page has no next one.
+
+    A page that could not be planned has the reason in `error`, no tasks and no next page. `applies_filter` says that
+    the workers have to apply the operation's filter, since the names of the objects do not tell.
+    """
+
+    tasks: tuple[Task, ...] = ()
+    next: Cursor | None = None
+    layout: Layout = Layout.FOLDERS
+    applies_filter: bool = False
+    error: Status | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What becomes of a task's objects. `matched` are the positions in the filter that the task's instances are of."""
+
+    counters: Counters = field(default_factory=Counters)
+    failures: tuple[Failure, ...] = ()
+    studies: tuple[str, ...] = ()
+    matched: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The decision on a task: the one stream that may be committed, if there is any, and what comes of it."""
+
+    stream: str | None
+    outcome: Outcome
+
+
+class Journal:
+    """The state of all operations."""
+
+    def __init__(self, store: OperationStore) -> None:
+        self._store = store
+
+    def create(self, operation: Operation) -> bool:
+        """Create the operation and its entry in the index; False if there is one of this name already."""
+        is_new = self._store.create(paths.operation_path(operation.name), operation.encode())
+        if not is_new:
+            operation = self.load(operation.name)
+        self._store.create(paths.index_path(operation.name, operation.create_time), b"")
+        return is_new
+
+    def load(self, name: OperationName) -> Operation:
+        """Return the operation. Raises NotFound."""
+        return self._load(name)[0]
+
+    def change(self, name: OperationName, change: Callable[[Operation], Operation]) -> Operation:
+        """Replace the operation by what `change` makes of it, as often as it takes when others change it too."""
+        while True:
+            operation, version = self._load(name)
+            changed = change(operation)
+            if changed == operation:
+                return operation
+            if self._store.replace(paths.operation_path(name), changed.encode(), version):
+                return changed
+
+    def _load(self, name: OperationName) -> tuple[Operation, str]:
+        state = self._store.read(paths.operation_path(name))
+        if state is None:
+            raise NotFound(f"Operation {name} was not found")
+        return Operation.decode(state.content), state.version
+
+    def newest_first(self, parent: DatasetName, start_after: str = "") -> Iterator[tuple[str, Operation]]:
+        """Yield the operations of a dataset, each with the position that `start_after` takes."""
+        prefix = paths.index_prefix(parent)
+        for entry in self._store.list(prefix, start_after=f"{prefix}{start_after}" if start_after else ""):
+            position = entry.path.removeprefix(prefix)
+            yield position, self.load(OperationName(parent, position.partition("-")[2]))
+
+    def plan_page(self, name: OperationName, page: int) -> PlanPage | None:
+        """Return a page of the plan, or None if it is not planned yet."""
+        data = self._read(paths.plan_path(name, page))
+        return _plan_page_from_json(data) if data else None
+
+    def has_plan_page(self, name: OperationName, page: int) -> bool:
+        """Return whether the page is planned."""
+        return next(self._store.list(paths.plan_path(name, page)), None) is not None
+
+    def planned_pages(self, name: OperationName) -> list[int]:
+        """Return the pages that are planned by now."""
+        return [_page_of(entry.path) for entry in self._store.list(paths.plan_prefix(name))]
+
+    def create_plan_page(self, name: OperationName, page: int, planned: PlanPage) -> PlanPage:
+        """Create the page, and return what stands there: ours, or that of whoever was first."""
+        metadata = {"tasks": str(len(planned.tasks)), "planned": str(sum(map(len, planned.tasks)))}
+        content = _encode(_plan_page_to_json(planned))
+        if self._store.create(paths.plan_path(name, page), content, metadata):
+            return planned
+        return self.plan_page(name, page) or _vanished(paths.plan_path(name, page))
+
+    def claim(self, name: OperationName, page: int, task: int) -> Claim | None:
+        """Return the claim of a task, or None if there is none yet."""
+        data = self._read(paths.claim_path(name, page, task))
+        return Claim(data["stream"], _outcome_from_json(data)) if data else None
+
+    def create_claim(self, name: OperationName, page: int, task: int, claim: Claim) -> Claim:
+        """Create the claim, and return what stands there: ours, also if the answer got lost, or the winner's."""
+        content = _encode({"stream": claim.stream, **_outcome_to_json(claim.outcome)})
+        if self._store.create(paths.claim_path(name, page, task), content):
+            return claim
+        return self.claim(name, page, task) or _vanished(paths.claim_path(name, page, task))
+
+    def result(self, name: OperationName, page: int, task: int) -> Outcome | None:
+        """Return what became of a task, or None if it is not decided yet."""
+        data = self._read(paths.result_path(name, page, task))
+        return _outcome_from_json(data) if data else None
+
+    def create_result(self, name: OperationName, page: int, task: int, outcome: Outcome) -> None:
+        """Create the result if there is none: it follows from the claim, so whoever is first writes the same."""
+        content = _encode(_outcome_to_json(outcome))
+        self._store.create(paths.result_path(name, page, task), content, outcome.counters.to_metadata())
+
+    def results(self, name: OperationName, page: int | None = None) -> Iterator[Outcome]:
+        """Yield the results of a page, or of all pages, in order."""
+        for entry in self._store.list(paths.results_prefix(name, page)):
+            data = self._read(entry.path)
+            yield _outcome_from_json(data) if data else _vanished(entry.path)
+
+    def has_page_sum(self, name: OperationName, page: int) -> bool:
+        """Return whether all results of the page are in and summed."""
+        return self._store.read(paths.page_path(name, page)) is not None
+
+    def sum_page(self, name: OperationName, page: int) -> bool:
+        """Create the page's sum if all its results are in, and return whether they are. One list call decides."""
+        planned = next(self._store.list(paths.plan_path(name, page)), None)
+        if planned is None:
+            return False
+        results = list(self._store.list(paths.results_prefix(name, page)))
+        if len(results) < int(planned.metadata["tasks"]):
+            return False
+        if not self.has_page_sum(name, page):
+            studies = {study for result in self.results(name, page) for study in result.studies}
+            counters = Counters.total(Counters.from_metadata(entry.metadata) for entry in results)
+            total = replace(counters, planned=int(planned.metadata["planned"]), studies=len(studies))
+            self._store.create(paths.page_path(name, page), b"", total.to_metadata())
+        return True
+
+    def page_sums(self, name: OperationName) -> dict[int, Counters]:
+        """Return the sums of the finished pages."""
+        return {
+            _page_of(entry.path): Counters.from_metadata(entry.metadata)
+            for entry in self._store.list(paths.pages_prefix(name))
+        }
+
+    def studies(self, name: OperationName) -> int:
+        """Return of how many studies there are results, in any pages."""
+        return len({study for result in self.results(name) for study in result.studies})
+
+    def counters(self, operation: Operation) -> Counters:
+        """Return the operation's counters as they are now.
+
+        Those of a running one are derived from what exists: the finished pages, and the results in the open ones.
+        """
+        if operation.counters:
+            return operation.counters
+        sums = self.page_sums(operation.name)
+        total = Counters.total(sums.values())
+        for entry in self._store.list(paths.plan_prefix(operation.name)):
+            page = _page_of(entry.path)
+            if page not in sums:
+                results = self._store.list(paths.results_prefix(operation.name, page))
+                total += Counters.total(Counters.from_metadata(result.metadata) for result in results)
+                total += Counters(planned=int(entry.metadata["planned"]))
+        return total
+
+    def failures(self, name: OperationName) -> Iterator[Failure]:
+        """Yield the operation's failures, as far as it is, in the order of the plan."""
+        for entry in self._store.list(paths.results_prefix(name)):
+            if entry.metadata.get("failure"):
+                data = self._read(entry.path) or _vanished(entry.path)
+                yield from _outcome_from_json(data).failures
+
+    def create_filter(
+        self, name: OperationName, filter_paths: list[FilterPath], chunk_size: int = 10_000
+    ) -> FilterIndex:
+        """Store the filter's sorted paths in chunks, the index last: there is a filter once there is an index."""
+        chunks = [filter_paths[start : start + chunk_size] for start in range(0, len(filter_paths), chunk_size)]
+        for number, chunk in enumerate(chunks):
+            self._store.create(paths.filter_path(name, number), _encode(chunk))
+        index = FilterIndex(tuple(chunk[0] for chunk in chunks), chunk_size)
+        self._store.create(paths.filter_index_path(name), _encode(asdict(index)))
+        return index
+
+    def filter_index(self, name: OperationName) -> FilterIndex | None:
+        """Return the operation's filter as far as it is held in memory, or None before it was stored."""
+        data = self._read(paths.filter_index_path(name))
+        return FilterIndex(tuple(map(tuple, data["firsts"])), data["chunk_size"]) if data else None
+
+    def filter_chunk(self, name: OperationName, chunk: int) -> list[FilterPath]:
+        """Return one chunk of the filter's sorted paths."""
+        path = paths.filter_path(name, chunk)
+        return [tuple(each) for each in self._read(path) or _vanished(path)]
+
+    def _read(self, path: str) -> Any:  # noqa: ANN401 - JSON
+        state = self._store.read(path)
+        return json.loads(state.content) if state else None
+
+
+@dataclass(frozen=True, slots=True)
+class FilterIndex:
+    """The first path of each chunk of a filter, and how many paths a chunk has."""
+
+    firsts: tuple[FilterPath, ...]
+    chunk_size: int
+
+
+def _vanished(path: str) -> NoReturn:
+    raise Internal(f"{path} was there and is no more; state must not be deleted while its operation runs")
+
+
+def _page_of(path: str) -> int:
+    return int(path.rpartition("/")[2].removesuffix(".json"))
+
+
+def _encode(data: object) -> bytes:
+    return json.dumps(data, separators=(",", ":")).encode()
+
+
+def _outcome_to_json(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "counters": asdict(outcome.counters),
+        "failures": [failure.to_json() for failure in outcome.failures],
+        "studies": outcome.studies,
+        "matched": outcome.matched,
+    }
+
+
+def _outcome_from_json(data: dict[str, Any]) -> Outcome:
+    return Outcome(
+        Counters(**data["counters"]),
+        tuple(map(Failure.from_json, data["failures"])),
+        tuple(data["studies"]),
+        tuple(data["matched"]),
+    )
+
+
+def _plan_page_to_json(page: PlanPage) -> dict[str, Any]:
+    return {
+        "tasks": [[object_to_json(stored) for stored in task] for task in page.tasks],
+        "next": asdict(page.next) if page.next else None,
+        "layout": page.layout.value,
+        "appliesFilter": page.applies_filter,
+        "error": {"code": int(page.error.code), "message": page.error.message} if page.error else None,
+    }
+
+
+def _plan_page_from_json(data: dict[str, Any]) -> PlanPage:
+    following, error = data["next"], data["error"]
+    return PlanPage(
+        tuple(tuple(map(object_from_json, task)) for task in data["tasks"]),
+        Cursor(Layout(following["layout"]), following["path"], following["start_after"]) if following else None,
+        Layout(data["layout"]),
+        data["appliesFilter"],
+        Status(Code(error["code"]), error["message"]) if error else None,
+    )

@@ -1,0 +1,201 @@
+"""How a store's listing becomes tasks: whole studies, bundled when small, split when large, cut into pages.
+
+Pure: what is listed comes in as an iterator, in order, and nothing but the page is held.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from itertools import groupby, islice
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from dicom_export.ports import StoredObject
+
+Task = tuple["StoredObject", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanLimits:
+    """How large messages and pages get, in instances, but `page_tasks` in messages and `page_paths` in filter paths.
+
+    `bundle` and `split` keep a message to minutes of work and CreateWriteStream under its quota; `page_tasks` lets one
+    list call sum a page; `page_objects` bounds the planner's memory.
+    """
+
+    bundle: int = 1_000
+    split: int = 5_000
+    page_tasks: int = 100
+    page_objects: int = 20_000
+    page_paths: int = 2_000
+    sample: int = 200
+
+
+class Layout(StrEnum):
+    """What an object's name says of its instance."""
+
+    UIDS = "STUDY/SERIES/INSTANCE"
+    DICOMWEB = "studies/STUDY/series/SERIES/instances/INSTANCE"
+    FOLDERS = "any"
+
+    @property
+    def names_studies(self) -> bool:
+        """Whether a study is known from the name alone."""
+        return self is not Layout.FOLDERS
+
+
+# PS3.5 §9.1, with at least two components, so that a folder `2024` is none.
+_UID = r"[0-2](?:\.[0-9]+)+"
+_NAMES = {
+    Layout.UIDS: re.compile(rf"({_UID})/({_UID})/[^/]+"),
+    Layout.DICOMWEB: re.compile(rf"studies/({_UID})/series/({_UID})/instances/[^/]+"),
+}
+_LAYOUT_SAMPLE = 1_000
+
+
+def detect_layout(names: Iterable[str]) -> Layout:
+    """Return the layout that all of the first thousand names have."""
+    sample = list(islice(names, _LAYOUT_SAMPLE))
+    for layout, pattern in _NAMES.items():
+        if sample and all(pattern.fullmatch(name) for name in sample):
+            return layout
+    return Layout.FOLDERS
+
+
+def prefix_of(layout: Layout, path: Sequence[str]) -> str:
+    """Return what the names of a study's, or a series', objects begin with. `path` has one or two UIDs."""
+    kinds = ("studies/", "series/") if layout is Layout.DICOMWEB else ("", "")
+    return "".join(f"{kind}{uid}/" for kind, uid in zip(kinds, path, strict=False))
+
+
+def is_named(name: str, instance_uids: Iterable[str]) -> bool:
+    """Return whether the object's name is one of the SOP Instance UIDs, with or without an extension or a suffix.
+
+    `1.2.3.dcm` and `1.2.3-copy.dcm` are 1.2.3; `1.2.34.dcm` and `1.2.3.4` are not.
+    """
+    match = _LEADING_UID.match(name.rpartition("/")[2])
+    return match is not None and match[0] in instance_uids
+
+
+_LEADING_UID = re.compile(_UID)
+
+
+def is_planned(stored: StoredObject, ignore: Sequence[str]) -> bool:
+    """Return whether the object may be an instance: no folder marker, and no name that the store ignores."""
+    is_folder_marker = stored.size == 0 and stored.name.endswith("/")
+    return not is_folder_marker and not any(fnmatchcase(stored.name, pattern) for pattern in ignore)
+
+
+def unit_of(name: str, layout: Layout) -> str:
+    """Return what is kept together: the study, or the folder in a store whose names do not tell the study."""
+    pattern = _NAMES.get(layout)
+    match = pattern.fullmatch(name) if pattern else None
+    return match[1] if match else name.rpartition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a page of the plan begins: in the filter's sorted paths, and behind a name."""
+
+    layout: Layout
+    path: int = 0
+    start_after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One step through the store: an object, or None where a filter path had no more; and where to go on behind it."""
+
+    stored: StoredObject | None
+    cursor: Cursor
+
+
+def cut_page(listing: Iterable[Listed], layout: Layout, limits: PlanLimits) -> tuple[list[Task], Cursor | None]:
+    """Return the tasks of a page, and where the next one begins or None after the last.
+
+    A page ends at the first boundary behind one of its limits: between two studies, or, where no study is known from
+    the names or one is larger than a page of messages, between two tasks.
+    """
+    page = _Page(limits)
+    for _, steps in groupby(listing, key=lambda step: _unit_of(step, layout)):
+        if page.is_full():
+            return page.finished(), page.cursor
+        for chunk in _chunks(steps, limits.split if layout.names_studies else limits.bundle):
+            if page.has_no_message_left() or (page.is_full() and not layout.names_studies):
+                return page.finished(), page.cursor
+            page.add(chunk)
+    return page.finished(), None
+
+
+class _Page:
+    """A page of the plan while it is being filled."""
+
+    def __init__(self, limits: PlanLimits) -> None:
+        self.cursor: Cursor | None = None
+        self._limits = limits
+        self._tasks: list[Task] = []
+        self._bundle: list[StoredObject] = []
+        self._objects = 0
+        self._paths = 0
+
+    def has_no_message_left(self) -> bool:
+        return len(self._tasks) + bool(self._bundle) >= self._limits.page_tasks
+
+    def is_full(self) -> bool:
+        return (
+            self.has_no_message_left()
+            or self._objects >= self._limits.page_objects
+            or self._paths >= self._limits.page_paths
+        )
+
+    def add(self, chunk: list[Listed]) -> None:
+        found = [step.stored for step in chunk if step.stored]
+        if len(self._bundle) + len(found) > self._limits.bundle:
+            self._flush()
+        self._bundle += found
+        if len(self._bundle) >= self._limits.bundle:
+            self._flush()
+        self._objects += len(found)
+        self._paths += not found
+        self.cursor = chunk[-1].cursor
+
+    def finished(self) -> list[Task]:
+        self._flush()
+        return self._tasks
+
+    def _flush(self) -> None:
+        if self._bundle:
+            self._tasks.append(tuple(self._bundle))
+            self._bundle = []
+
+
+def _unit_of(step: Listed, layout: Layout) -> str | int:
+    """Return the step's unit; the end of each filter path is a unit of its own, so that a page can end there."""
+    return unit_of(step.stored.name, layout) if step.stored else step.cursor.path
+
+
+def _chunks(steps: Iterable[Listed], size: int) -> Iterator[list[Listed]]:
+    iterator = iter(steps)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+def sample(tasks: Sequence[Task], size: int) -> list[StoredObject]:
+    """Return at most `size` objects, spread over the folders and within each: what the table's columns are guessed from."""
+    folders: dict[str, list[StoredObject]] = {}
+    for task in tasks:
+        for stored in task:
+            folders.setdefault(stored.name.rpartition("/")[0], []).append(stored)
+    chosen = [stored for objects in folders.values() for stored in _spread(objects, 1 + len(objects) // 50)]
+    return _spread(chosen, size)
+
+
+def _spread(objects: list[StoredObject], count: int) -> list[StoredObject]:
+    if len(objects) <= count:
+        return objects
+    return [objects[index * len(objects) // count] for index in range(count)]

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dicom_export.adapters.local.state import FolderState
+from dicom_export.errors import Code, NotFound
+from dicom_export.journal import Claim, Journal, Outcome, PlanPage
+from dicom_export.operations import Counters, Failure, Operation, Status
+from dicom_export.planning import Cursor, Layout
+from factories import PARENT, make_object, make_operation
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OPERATION = make_operation()
+NAME = OPERATION.name
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    journal = Journal(FolderState(tmp_path))
+    journal.create(OPERATION)
+    return journal
+
+
+def make_outcome(success: int = 1, *, study: str = "1.2", failures: int = 0) -> Outcome:
+    failed = tuple(Failure(f"bad{n}", 1, "READ", Code.DATA_LOSS, "why") for n in range(failures))
+    return Outcome(Counters(success=success, failure=failures, studies=1), failed, (study,))
+
+
+def plan(journal: Journal, page: int, tasks: int) -> None:
+    objects = tuple((make_object(f"{page}/{task}"),) for task in range(tasks))
+    journal.create_plan_page(NAME, page, PlanPage(objects, Cursor(Layout.UIDS, 0, f"{page}/9")))
+
+
+def test_an_operation_is_created_once(journal: Journal) -> None:
+    assert journal.create(replace(OPERATION, api_version="v1beta1")) is False
+    assert journal.load(NAME) == OPERATION
+
+
+def test_an_operation_that_is_not_there_is_not_found(journal: Journal) -> None:
+    with pytest.raises(NotFound, match="operations/2"):
+        journal.load(make_operation("2").name)
+
+
+def test_changes_from_many_sides_are_all_kept(journal: Journal) -> None:
+    def count(operation: Operation) -> Operation:
+        return replace(operation, pages=(operation.pages or 0) + 1)
+
+    threads = [threading.Thread(target=journal.change, args=(NAME, count)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert journal.load(NAME).pages == 8
+
+
+def test_operations_are_listed_newest_first_and_from_any_position(journal: Journal) -> None:
+    for number in range(2, 6):
+        operation = make_operation(str(number))
+        journal.create(replace(operation, create_time=operation.create_time + timedelta(seconds=number)))
+    listed = list(journal.newest_first(PARENT))
+    assert [operation.name.operation for _, operation in listed] == ["5", "4", "3", "2", "1"]
+    position = listed[1][0]
+    assert [operation.name.operation for _, operation in journal.newest_first(PARENT, position)] == ["3", "2", "1"]
+
+
+def test_the_first_plan_of_a_page_stands(journal: Journal) -> None:
+    first = PlanPage(((make_object("a"),),), Cursor(Layout.DICOMWEB, 3, "a"), Layout.DICOMWEB, applies_filter=True)
+    tombstone = PlanPage(error=Status(Code.CANCELLED, "stop"))
+    assert journal.create_plan_page(NAME, 0, first) == first
+    assert journal.create_plan_page(NAME, 0, tombstone) == first
+    assert journal.create_plan_page(NAME, 1, tombstone) == journal.plan_page(NAME, 1) == tombstone
+    assert journal.planned_pages(NAME) == [0, 1]
+
+
+def test_the_first_claim_stands(journal: Journal) -> None:
+    assert journal.claim(NAME, 0, 0) is None
+    first, second = Claim("streams/1", make_outcome(2, failures=1)), Claim("streams/2", make_outcome(3))
+    assert journal.create_claim(NAME, 0, 0, first) == first
+    assert journal.create_claim(NAME, 0, 0, second) == first
+
+
+def test_a_page_is_summed_when_all_its_results_are_in(journal: Journal) -> None:
+    plan(journal, 0, tasks=2)
+    journal.create_result(NAME, 0, 0, make_outcome(study="1.2"))
+    assert journal.sum_page(NAME, 0) is False
+    journal.create_result(NAME, 0, 1, make_outcome(study="1.3"))
+    assert journal.sum_page(NAME, 0) is True
+    assert journal.page_sums(NAME) == {0: Counters(planned=2, success=2, studies=2)}
+
+
+def test_a_study_that_two_messages_share_is_counted_once(journal: Journal) -> None:
+    plan(journal, 0, tasks=2)
+    for task in range(2):
+        journal.create_result(NAME, 0, task, make_outcome(study="1.2"))
+    journal.sum_page(NAME, 0)
+    assert journal.page_sums(NAME)[0].studies == 1
+
+
+def test_a_repeated_result_changes_nothing(journal: Journal) -> None:
+    plan(journal, 0, tasks=1)
+    for success in (1, 5):
+        journal.create_result(NAME, 0, 0, make_outcome(success))
+    journal.sum_page(NAME, 0)
+    assert journal.page_sums(NAME)[0].success == 1
+
+
+def test_counters_of_a_running_operation_are_those_of_finished_and_of_open_pages(journal: Journal) -> None:
+    plan(journal, 0, tasks=2)
+    plan(journal, 1, tasks=3)
+    for page, task in ((0, 0), (0, 1), (1, 2)):
+        journal.create_result(NAME, page, task, make_outcome(study=f"1.{page}.{task}"))
+    before = journal.counters(OPERATION)
+    journal.sum_page(NAME, 0)
+    assert journal.counters(OPERATION) == before == Counters(planned=5, success=3, studies=3)
+    assert before.pending == 2
+
+
+def test_failures_are_listed_in_the_order_of_the_plan(journal: Journal) -> None:
+    journal.create_result(NAME, 1, 0, make_outcome(failures=1))
+    journal.create_result(NAME, 0, 0, make_outcome(failures=2))
+    journal.create_result(NAME, 0, 1, make_outcome())
+    assert [failure.object for failure in journal.failures(NAME)] == ["bad0", "bad1", "bad0"]
+
+
+def test_a_filter_is_stored_in_chunks(journal: Journal) -> None:
+    paths: list[tuple[str, ...]] = [("1.2", str(number)) for number in range(25)]
+    assert journal.filter_index(NAME) is None
+    index = journal.create_filter(NAME, paths, chunk_size=10)
+    assert journal.filter_index(NAME) == index
+    assert index.firsts == (("1.2", "0"), ("1.2", "10"), ("1.2", "20"))
+    assert [path for chunk in range(3) for path in journal.filter_chunk(NAME, chunk)] == paths

@@ -1,0 +1,90 @@
+"""An installation on one machine whose messages the test delivers, and whose process can die at any call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import duckdb
+
+from dicom_export.adapters.local.state import FolderState
+from dicom_export.adapters.local.store import FolderStore
+from dicom_export.adapters.local.tables import DuckDbTables
+from dicom_export.bootstrap import Ports, handlers_on, service_on
+from dicom_export.operations import ExportRequest, Operation, WriteDisposition
+from dicom_export.planning import PlanLimits
+from dicom_export.schema import SchemaKind
+from dicom_export.stores import DeclaredStore
+from factories import STORE, TABLE
+from faults import Crash, Faults, Faulty, Mailbox
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dicom_export.names import GcsUri
+
+LIMITS = PlanLimits(bundle=3, split=4, page_tasks=2, page_objects=6)
+
+
+class World:
+    """The local adapters below `root`, on the DICOM files in `store`; `gs://filters` is the folder `root`/filters."""
+
+    def __init__(self, root: Path, store: Path, faults: Faults | None = None) -> None:
+        self.faults = faults or Faults()
+        self.mailbox = Mailbox(self.faults)
+        self._root = root
+        self._store = store
+        self._start()
+        self.tables.create_dataset("local", "main")
+
+    def _start(self) -> None:
+        self.tables = DuckDbTables({"local": self._root / "table.duckdb"}, streams=self._root / "streams")
+        self.ports = Ports(
+            cast("Any", Faulty(FolderState(self._root / "state"), self.faults)),
+            {STORE: DeclaredStore(FolderStore(self._store))},
+            {"filters": FolderStore(self._root / "filters")}.get,
+            cast("Any", Faulty(self.tables, self.faults)),
+            self.mailbox,
+        )
+        self.service = service_on(self.ports)
+        self.handlers = handlers_on(self.ports, LIMITS)
+
+    def deliver(self, index: int = 0, *, again: bool = False) -> None:
+        """Deliver a message. If the process dies of it, the next one starts with what was on disk."""
+        try:
+            self.mailbox.deliver(self.handlers, index, again=again)
+        except Crash:
+            self.tables.close()
+            self._start()
+
+    def export(
+        self, disposition: WriteDisposition = WriteDisposition.WRITE_APPEND, filter_uri: GcsUri | None = None
+    ) -> Operation:
+        """Request an export; nothing is delivered yet, and nothing crashes."""
+        armed, self.faults.at = self.faults.at, frozenset()
+        request = ExportRequest(STORE, TABLE, disposition, SchemaKind.JSON, filter_uri=filter_uri)
+        operation = self.service.create_export(request)
+        self.faults.at, self.faults.log = armed, []
+        return operation
+
+    def drain(self) -> None:
+        while self.mailbox.waiting:
+            self.deliver()
+
+    def ended(self, operation: Operation) -> Operation:
+        self.faults.at = frozenset()
+        return self.service.get_operation(operation.name)
+
+    def instances(self) -> list[str]:
+        """Return the SOP Instance UIDs in the destination; none if there is no such table."""
+        if self.tables.describe(TABLE) is None:
+            return []
+        self.tables.close()
+        with duckdb.connect(self._root / "table.duckdb", read_only=True) as connection:
+            rows = connection.table(f"main.{TABLE.table}").project("SOPInstanceUID").fetchall()
+        self._start()
+        return sorted(uid for (uid,) in rows)
+
+    def close(self) -> None:
+        self.tables.close()
+
+
