@@ -1,0 +1,46 @@
+"""An HTTP request and its response, as values."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dicom_export.errors import Code
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A decoded request: `path` without its query and with its escapes resolved, `host_url` as the client sees it."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    host_url: str = "http://127.0.0.1:8080/"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """A status and a JSON object."""
+
+    status: int
+    body: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    is_indented: bool = True
+
+    def encode(self) -> bytes:
+        """Return the body as it goes over the wire."""
+        return json.dumps(self.body, indent=2 if self.is_indented else None).encode() + b"\n"
+
+
+def error_response(
+    code: Code, message: str, *, http_status: int | None = None, headers: Mapping[str, str] | None = None
+) -> HttpResponse:
+    """Return an error in the shape of https://cloud.google.com/apis/design/errors#http_mapping."""
+    status = http_status or code.http_status
+    error = {"code": status, "message": message, "status": code.name, "details": []}
+    return HttpResponse(status, {"error": error}, headers or {})

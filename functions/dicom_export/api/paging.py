@@ -1,0 +1,66 @@
+"""Pages of a list: their size, and tokens that continue exactly the list that they came from."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from hashlib import sha256
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
+
+from dicom_export.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+DEFAULT_PAGE_SIZE = 50
+MAX_PAGE_SIZE = 1000
+
+Item = TypeVar("Item")
+
+
+def page_size(parameters: Mapping[str, str]) -> int:
+    """Return how many entries a page has; 0 asks for the default."""
+    text = parameters.get("pageSize", "0")
+    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) > MAX_PAGE_SIZE:
+        raise InvalidArgument(f"pageSize is {text!r}; it would be a number from 1 to {MAX_PAGE_SIZE}.")
+    return int(text) or DEFAULT_PAGE_SIZE
+
+
+def start_position(parameters: Mapping[str, str], *bound_to: str) -> str:
+    """Return the position that the pageToken continues behind, the start if there is none.
+
+    Raises InvalidArgument for a token that was not made for the same list, which `bound_to` tells.
+    """
+    token = parameters.get("pageToken", "")
+    if not token:
+        return ""
+    try:
+        digest, position = json.loads(urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+    except (ValueError, TypeError) as error:
+        raise _invalid(token) from error
+    if digest != _digest(bound_to) or not isinstance(position, str):
+        raise _invalid(token)
+    return position
+
+
+def take_page(items: Iterable[tuple[str, Item]], size: int, *bound_to: str) -> tuple[list[Item], dict[str, str]]:
+    """Return the first items, and `nextPageToken` if there are more. Each item comes with its position."""
+    page = list(islice(items, size + 1))
+    entries = [item for _, item in page[:size]]
+    if len(page) <= size:
+        return entries, {}
+    content = json.dumps([_digest(bound_to), page[size - 1][0]])
+    return entries, {"nextPageToken": urlsafe_b64encode(content.encode()).decode().rstrip("=")}
+
+
+def _digest(bound_to: tuple[str, ...]) -> str:
+    return sha256(json.dumps(bound_to).encode()).hexdigest()[:16]
+
+
+def _invalid(token: str) -> InvalidArgument:
+    return InvalidArgument(
+        f"pageToken {token[:100]!r} does not continue this list; it would be the nextPageToken of an answer to the same"
+        " request, with the same filter."
+    )

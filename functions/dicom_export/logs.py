@@ -1,0 +1,105 @@
+"""Log entries: one JSON object a line on standard output, as Cloud Logging reads it.
+
+Everything logs with the standard `logging` module. What an entry is about goes with it as `extra`:
+
+    log.warning("The filter's path %s matches nothing", path, extra={"operation": str(name)})
+
+    operation   resource name of the operation: the label that an operation's `logsUrl` filters by
+    store       resource name of the DICOM store: a label
+    payload     a mapping of further fields of the entry's jsonPayload
+
+An entry of an exception that is not of this system tells its type and where it came from, never its message: those of
+parsers quote the value that they stumbled over, which may be a patient's.
+
+Source: https://cloud.google.com/logging/docs/agent/logging/configuration#special-fields
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TextIO
+
+from dicom_export.errors import DicomExportError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dicom_export.names import OperationName, StoreName
+    from dicom_export.operations import Failure
+
+OPERATION_LABEL = "operation"
+_LABELS = (OPERATION_LABEL, "store")
+_FAILED_INSTANCE = "type.googleapis.com/google.cloud.healthcare.logging.ExportDicomLogEntry"
+
+_log = logging.getLogger(__name__)
+_trace: ContextVar[str] = ContextVar("trace", default="")
+
+
+class JsonFormatter(logging.Formatter):
+    """Formats a record as one line of JSON. `project` is where the traces of the requests are kept."""
+
+    def __init__(self, project: str = "") -> None:
+        super().__init__()
+        self._project = project
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry: dict[str, Any] = {
+            "severity": record.levelname,
+            "message": record.getMessage(),
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            **getattr(record, "payload", {}),
+        }
+        if labels := {name: str(getattr(record, name)) for name in _LABELS if hasattr(record, name)}:
+            entry["logging.googleapis.com/labels"] = labels
+        if trace := _trace.get():
+            entry["logging.googleapis.com/trace"] = (
+                f"projects/{self._project}/traces/{trace}" if self._project else trace
+            )
+        if record.exc_info and record.exc_info[1]:
+            entry["stack_trace"] = _stack_trace(record.exc_info[1])
+        return json.dumps(entry)
+
+
+def _stack_trace(error: BaseException) -> str:
+    """Return the traceback of the exception and its causes, the newest last, without foreign messages."""
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    before = f"{_stack_trace(cause)}\n\n" if cause else ""
+    message = f": {error.message}" if isinstance(error, DicomExportError) else ""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    return f"{before}Traceback (most recent call last):\n{frames}{type(error).__qualname__}{message}"
+
+
+def configure(project: str = "", *, level: int = logging.INFO, stream: TextIO | None = None) -> None:
+    """Make every logger of the process write JSON lines, to standard output if no stream is given."""
+    handler = logging.StreamHandler(stream or sys.stdout)
+    handler.setFormatter(JsonFormatter(project))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+@contextmanager
+def traced(header: str) -> Iterator[None]:
+    """Log with the trace of a request's `X-Cloud-Trace-Context`: `TRACE_ID/SPAN_ID;o=OPTIONS`."""
+    token = _trace.set(header.partition("/")[0])
+    try:
+        yield
+    finally:
+        _trace.reset(token)
+
+
+def instance_failure(operation: OperationName, store_uri: str, store: StoreName, failure: Failure) -> None:
+    """Log an instance that an export could not take. `store_uri` is the object's address as `DicomStore.uri` gives it."""
+    uids = failure.uids
+    is_known = uids.study and uids.series and uids.instance
+    payload = {
+        "@type": _FAILED_INSTANCE,
+        "resourceName": f"{store}/dicomWeb{uids}" if is_known else store_uri,
+        "error": {"code": int(failure.code), "message": failure.message},
+    }
+    extra = {"operation": str(operation), "store": str(store), "payload": payload}
+    _log.error("The instance was not exported: %s", failure.message, extra=extra)

@@ -1,0 +1,91 @@
+"""The filter of `operations.list`: `done:true AND name:TEXT AND metadata.createTime>="2026-01-02T03:04:05Z"`."""
+
+from __future__ import annotations
+
+import operator
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from dicom_export.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dicom_export.operations import Operation
+
+    Condition = Callable[[Operation], bool]
+
+_TERM = re.compile(
+    r"""(?P<field>[A-Za-z][A-Za-z.]*) \s* (?P<compare><=|>=|[:=<>]) \s*
+        (?: "(?P<double>[^"]*)" | '(?P<single>[^']*)' | (?P<bare>[^\s"']+) )""",
+    re.VERBOSE,
+)
+_AND = re.compile(r"\s+AND\s+")
+# RFC 3339 §5.6
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)")
+_COMPARISONS: dict[str, Callable[[datetime, datetime], bool]] = {
+    "=": operator.eq,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_RIGHT = (
+    "it would be done:true, done:false, name:TEXT, or metadata.createTime or metadata.endTime with =, <, <=, > or >= and"
+    ' a time as "2026-01-02T03:04:05Z", joined by AND'
+)
+
+
+def parse_operations_filter(text: str) -> Condition:
+    """Return what an operation has to fulfil. Raises InvalidArgument for what is not in the grammar."""
+    conditions = _conditions(text.strip()) if text.strip() else []
+    return lambda operation: all(condition(operation) for condition in conditions)
+
+
+def _conditions(text: str) -> list[Condition]:
+    conditions, position = [], 0
+    while term := _TERM.match(text, position):
+        conditions.append(_condition(text, term))
+        if term.end() == len(text):
+            return conditions
+        joint = _AND.match(text, term.end())
+        if not joint:
+            raise _invalid(text, term.end())
+        position = joint.end()
+    raise _invalid(text, position)
+
+
+def _condition(text: str, term: re.Match[str]) -> Condition:
+    value = next(group for group in (term["double"], term["single"], term["bare"]) if group is not None)
+    match term["field"], term["compare"]:
+        case "done", ":" if value in ("true", "false"):
+            return lambda operation: operation.is_done is (value == "true")
+        case "name", ":" if value:
+            return lambda operation: value in str(operation.name)
+        case "metadata.createTime", compare if compare in _COMPARISONS:
+            return _compared(lambda operation: operation.create_time, compare, _time(value))
+        case "metadata.endTime", compare if compare in _COMPARISONS:
+            return _compared(lambda operation: operation.end_time, compare, _time(value))
+    raise _invalid(text, term.start())
+
+
+def _compared(moment: Callable[[Operation], datetime | None], compare: str, bound: datetime) -> Condition:
+    def condition(operation: Operation) -> bool:
+        at = moment(operation)
+        return at is not None and _COMPARISONS[compare](at, bound)
+
+    return condition
+
+
+def _time(value: str) -> datetime:
+    try:
+        return datetime.fromisoformat(value.upper() if _TIME.fullmatch(value) else "")
+    except ValueError as error:
+        raise InvalidArgument(
+            f"{value!r} in the filter is not a time in RFC 3339; it would be 2026-01-02T03:04:05Z."
+        ) from error
+
+
+def _invalid(text: str, position: int) -> InvalidArgument:
+    return InvalidArgument(f"The filter {text!r} is malformed at character {position + 1}; {_RIGHT}.")

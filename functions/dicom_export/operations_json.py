@@ -1,0 +1,75 @@
+"""An operation as the API shows it: google.longrunning.Operation with the Healthcare API's metadata.
+
+Source: https://cloud.google.com/healthcare-api/docs/reference/rest/v1/projects.locations.datasets.operations
+"""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from dicom_export.logs import OPERATION_LABEL
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from dicom_export.operations import Counters, Operation, Status
+
+_TYPE_PREFIX = "type.googleapis.com/google.cloud.healthcare"
+
+
+def operation_to_json(operation: Operation, api_version: str | None = None) -> dict[str, Any]:
+    """Return the resource, with the type names of the API version that it is asked for by, or was created by."""
+    version = api_version or operation.api_version
+    resource = {"name": str(operation.name), "metadata": _metadata(operation, version)}
+    if not operation.is_done:
+        return resource
+    if operation.error:
+        return resource | {"done": True, "error": _error(operation, operation.error)}
+    return resource | {"done": True, "response": {"@type": f"{_TYPE_PREFIX}.{version}.dicom.ExportDicomDataResponse"}}
+
+
+def _metadata(operation: Operation, version: str) -> dict[str, Any]:
+    metadata = {
+        "@type": f"{_TYPE_PREFIX}.{version}.OperationMetadata",
+        "apiMethodName": f"google.cloud.healthcare.{operation.api_version}.dicom.DicomService.ExportDicomData_bq",
+        "createTime": timestamp(operation.create_time),
+    }
+    if operation.end_time:
+        metadata["endTime"] = timestamp(operation.end_time)
+    return {
+        **metadata,
+        "logsUrl": logs_url(operation),
+        **({"cancelRequested": True} if operation.cancel_requested else {}),
+        "counter": _counter(operation.counters, is_done=operation.is_done) if operation.counters else {},
+    }
+
+
+def _counter(counters: Counters, *, is_done: bool) -> dict[str, str]:
+    units = {
+        "pending": 0 if is_done else counters.pending,
+        "success": counters.success,
+        "failure": counters.failure,
+        "secondarySuccess": counters.studies,
+    }
+    return {name: str(count) for name, count in units.items() if count}
+
+
+def _error(operation: Operation, status: Status) -> dict[str, Any]:
+    link = {"description": "The operation's log entries", "url": logs_url(operation)}
+    help_links = {"@type": "type.googleapis.com/google.rpc.Help", "links": [link]}
+    return {"code": int(status.code), "message": status.message, "details": [help_links]}
+
+
+def logs_url(operation: Operation) -> str:
+    """Return where Cloud Logging shows this operation's entries, those of past days too."""
+    # The query names a time because the Logs Explorer looks no further back than an hour for one that does not.
+    query = f'labels.{OPERATION_LABEL}="{operation.name}" AND timestamp>="{timestamp(operation.create_time)}"'
+    project = quote(operation.name.parent.project, safe="")
+    return f"https://console.cloud.google.com/logs/query;query={quote(query, safe='')}?project={project}"
+
+
+def timestamp(moment: datetime) -> str:
+    """Return the moment as JSON has a google.protobuf.Timestamp: `2026-01-02T03:04:05.678901Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

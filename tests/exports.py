@@ -1,0 +1,73 @@
+"""A stand-in for the export service, and what goes through it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from dicom_export.errors import NotFound
+from dicom_export.names import DatasetName, OperationName, StoreName, TableName
+from dicom_export.operations import Counters, ExportRequest, Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DATASET = DatasetName("p", "us-central1", "d")
+STORE = StoreName(DATASET, "s")
+TABLE = TableName("bq-project", "bq_dataset", "dicom")
+CREATED = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
+
+
+def make_operation(number: int = 1, **changes: Any) -> Operation:
+    """Return an operation that was created `number` seconds after CREATED."""
+    return replace(
+        Operation(
+            OperationName(DATASET, f"o{number}"),
+            "v1",
+            CREATED + timedelta(seconds=number),
+            ExportRequest(STORE, TABLE),
+            counters=Counters(),
+        ),
+        **changes,
+    )
+
+
+@dataclass
+class InMemoryExports:
+    """Keeps requests and operations in lists, the newest operation first."""
+
+    stores: list[StoreName] = field(default_factory=lambda: [STORE])
+    operations: list[Operation] = field(default_factory=list)
+    requests: list[tuple[ExportRequest, str]] = field(default_factory=list)
+
+    def create_export(self, request: ExportRequest, *, api_version: str = "v1") -> Operation:
+        self.get_store(request.store)
+        self.requests.append((request, api_version))
+        operation = make_operation(len(self.requests), request=request, api_version=api_version)
+        self.operations.insert(0, operation)
+        return operation
+
+    def get_operation(self, name: OperationName) -> Operation:
+        for operation in self.operations:
+            if operation.name == name:
+                return operation
+        raise NotFound(f"Operation {name} was not found")
+
+    def list_operations(self, parent: DatasetName, *, start_after: str = "") -> Iterator[tuple[str, Operation]]:
+        for position, operation in enumerate(self.operations):
+            if operation.name.parent == parent and (not start_after or position > int(start_after)):
+                yield str(position), operation
+
+    def cancel_operation(self, name: OperationName) -> Operation:
+        position = self.operations.index(self.get_operation(name))
+        self.operations[position] = replace(self.operations[position], cancel_requested=True)
+        return self.operations[position]
+
+    def get_store(self, name: StoreName) -> StoreName:
+        if name not in self.stores:
+            raise NotFound(f"DICOM store {name} was not found")
+        return name
+
+    def list_stores(self, parent: DatasetName) -> list[StoreName]:
+        return sorted(name for name in self.stores if name.parent == parent)
