@@ -20,8 +20,8 @@ from pydicom.uid import (
 
 from dicom_export.names import InstanceUids
 from dicom_export.ports import StoredObject
-from dicom_export.rows.instance import DecodedInstance, RowLayout, decode_instance
-from dicom_export.schema import SchemaKind
+from dicom_export.row_layout import RowLayout, SchemaKind
+from dicom_export.rows.instance import DecodedInstance, decode_instance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CLIENT = """
 import functions_framework, json, sys
 client = functions_framework.create_app(target="export_api", source="functions/main.py").test_client()
-heavy = [name for name in ("duckdb", "pyarrow", "sqlglot") if name in sys.modules]
+heavy = [name for name in ("duckdb", "pyarrow", "pydicom", "sqlglot") if name in sys.modules]
 answers = []
 for method, path, headers in json.loads(sys.argv[1]):
     answer = client.open(path, method=method, headers=headers)

@@ -15,9 +15,10 @@ from pydicom.dataset import Dataset
 
 from dicom_export.dicom.ranges import FIRST_RANGE
 from dicom_export.errors import InstanceError, NotDicom, TruncatedInstance
+from dicom_export.row_layout import RowLayout, SchemaKind
 from dicom_export.rows.arrow import record_batch
-from dicom_export.rows.instance import DecodedInstance, RowLayout, Skipped, decode_instance
-from dicom_export.schema import SchemaKind, columns_of
+from dicom_export.rows.instance import DecodedInstance, Skipped, decode_instance
+from dicom_export.schema import columns_of
 from dicom_files import MemoryStore, make_stored
 from reference import assert_same, flattened_row, read
 

@@ -6,7 +6,6 @@ import random
 from typing import TYPE_CHECKING
 
 import pytest
-from dicom_files import make_instance
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from dicom_export import messages
 from dicom_export.bootstrap import dead_letters_on
 from dicom_export.errors import Code, Unavailable
 from dicom_export.operations import Counters, WriteDisposition
+from dicom_files import make_instance
 from faults import Faults
 from worlds import World
 
@@ -35,8 +35,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder = root / study / "1.3"
         folder.mkdir(parents=True)
         for number in range(instances):
-            uids = {"StudyInstanceUID": study, "SeriesInstanceUID": "1.3", "SOPInstanceUID": f"{study}.{number}"}
-            (folder / f"{study}.{number}.dcm").write_bytes(make_instance(**uids))
+            uid = f"{study}.{number}"
+            instance = make_instance(StudyInstanceUID=study, SeriesInstanceUID="1.3", SOPInstanceUID=uid)
+            (folder / f"{uid}.dcm").write_bytes(instance)
     (root / "1.2.2/1.3/1.2.2.0-copy.dcm").write_bytes((root / "1.2.2/1.3/1.2.2.0.dcm").read_bytes())
     (root / "1.2.4/1.3/1.2.4.9.dcm").write_bytes(b"no DICOM at all")
     return root

@@ -15,7 +15,7 @@ from dicom_export.errors import DicomExportError, InvalidArgument, Unimplemented
 from dicom_export.export_request import parse_export_request
 from dicom_export.names import DatasetName, GcsUri, StoreName, TableName
 from dicom_export.operations import ExportRequest, WriteDisposition
-from dicom_export.schema import SchemaKind
+from dicom_export.row_layout import SchemaKind
 from dicom_export.transcoding import parse_json
 from exports import STORE, InMemoryExports
 

@@ -7,10 +7,10 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from dicom_files import make_instance
 
 from dicom_export.errors import Code, NotFound
 from dicom_export.names import GcsUri
+from dicom_files import make_instance
 from worlds import World
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     for number, uids in enumerate(INSTANCES):
         path = store / NAMES[request.param](number, *uids)
         path.parent.mkdir(parents=True, exist_ok=True)
-        names = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
-        path.write_bytes(make_instance(**dict(zip(names, uids, strict=True))))
+        study, series, instance = uids
+        path.write_bytes(make_instance(StudyInstanceUID=study, SeriesInstanceUID=series, SOPInstanceUID=instance))
     root = tmp_path / "root"
     (root / "filters").mkdir(parents=True)
     world = World(root, store)

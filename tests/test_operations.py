@@ -18,7 +18,7 @@ from dicom_export.operations import (
     outcome,
     replaces_table,
 )
-from dicom_export.schema import SchemaKind
+from dicom_export.row_layout import SchemaKind
 from factories import STORE, TABLE, make_operation
 
 OVERWRITE = make_operation(disposition=WriteDisposition.WRITE_TRUNCATE)

@@ -17,9 +17,10 @@ from dicom_export.dicom import header as headers
 from dicom_export.dicom import ranges
 from dicom_export.dicom.ranges import FIRST_RANGE, MAX_ELEMENTS
 from dicom_export.errors import InstanceError, LimitExceeded, NotDicom, TruncatedInstance, Unavailable
+from dicom_export.row_layout import RowLayout, SchemaKind
 from dicom_export.rows.arrow import record_batch
-from dicom_export.rows.instance import RowLayout, Skipped, decode_instance
-from dicom_export.schema import SchemaKind, columns_of
+from dicom_export.rows.instance import Skipped, decode_instance
+from dicom_export.schema import columns_of
 from dicom_files import (
     BIG_ENDIAN,
     DEFLATED,

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from dicom_export.row_layout import RowLayout, SchemaKind
 from dicom_export.rows.flattened import MAX_RECORDS
-from dicom_export.rows.instance import Explanation, RowLayout, explain_instance
+from dicom_export.rows.instance import Explanation, explain_instance
 from dicom_export.rows.notes import Fate, Note
-from dicom_export.schema import SchemaKind, columns_of
+from dicom_export.schema import columns_of
 from dicom_files import (
     BIG_ENDIAN,
     IMPLICIT,

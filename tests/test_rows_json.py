@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 
-from dicom_export.schema import SchemaKind, columns_of
+from dicom_export.row_layout import SchemaKind
+from dicom_export.schema import columns_of
 from dicom_files import UIDS, decode_bytes, element, make_file, make_instance, sequence
 
 

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicom_export.errors import FailedPrecondition
+from dicom_export.row_layout import SchemaKind
 from dicom_export.schema import (
     Field,
     FieldType,
     Mode,
     Schema,
-    SchemaKind,
     columns_of,
     covers,
     from_json,

@@ -12,7 +12,7 @@ from dicom_export.adapters.local.tables import DuckDbTables
 from dicom_export.bootstrap import Ports, handlers_on, service_on
 from dicom_export.operations import ExportRequest, Operation, WriteDisposition
 from dicom_export.planning import PlanLimits
-from dicom_export.schema import SchemaKind
+from dicom_export.row_layout import SchemaKind
 from dicom_export.stores import DeclaredStore
 from factories import STORE, TABLE
 from faults import Crash, Faults, Faulty, Mailbox
@@ -86,5 +86,3 @@ class World:
 
     def close(self) -> None:
         self.tables.close()
-
-

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dicom_export.errors import InvalidArgument, Unimplemented
 from dicom_export.names import GcsUri, TableName
 from dicom_export.operations import ExportRequest, WriteDisposition
-from dicom_export.schema import SchemaKind
+from dicom_export.row_layout import SchemaKind
 from dicom_export.transcoding import JsonMessage
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_export.errors import Code
 from dicom_export.names import DatasetName, GcsUri, InstanceUids, OperationName, StoreName, TableName
-from dicom_export.schema import SchemaKind
+from dicom_export.row_layout import RowLayout, SchemaKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -181,6 +181,12 @@ class Operation:
         if self.request.write_disposition is not WriteDisposition.WRITE_TRUNCATE:
             return table
         return replace(table, table=f"dicom_export_staging_{self.name.operation}".replace("-", "_"))
+
+    @property
+    def row_layout(self) -> RowLayout:
+        """What the rows are like that the operation writes."""
+        source_store = str(self.request.store) if self.request.include_source_store else None
+        return RowLayout(self.request.schema, source_store)
 
     def encode(self) -> bytes:
         """Return the content of `operation.json`."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_export.dictionary import Entry, entry_named, named_tag
 from dicom_export.errors import FailedPrecondition
+from dicom_export.row_layout import SchemaKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -50,13 +51,6 @@ class Field:
 
 
 Schema = tuple[Field, ...]
-
-
-class SchemaKind(StrEnum):
-    """What a row is like: one column an element, or all elements in one JSON column."""
-
-    FLATTENED = "flattened"
-    JSON = "json"
 
 
 # A VR that is not here has no column.

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from dicom_export.errors import DicomExportError, InstanceError, Internal, NotDicom, NotFound, PermanentError
 from dicom_export.handlers.matching import FilterLookup
-from dicom_export.handlers.plan import row_layout
 from dicom_export.handlers.writing import StreamWriter
 from dicom_export.journal import Claim, Outcome
 from dicom_export.logs import instance_failure
 from dicom_export.messages import ExportStudy, StudyExported
 from dicom_export.names import InstanceUids
 from dicom_export.operations import Counters, Failure
-from dicom_export.rows.instance import DecodedInstance, RowLayout, Skipped, decode_instance
+from dicom_export.rows.instance import DecodedInstance, Skipped, decode_instance
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from dicom_export.names import StoreName
     from dicom_export.operations import Operation
     from dicom_export.ports import DicomStore, Publisher, StoredObject, Tables
+    from dicom_export.row_layout import RowLayout
     from dicom_export.stores import DeclaredStore
 
 log = logging.getLogger(__name__)
@@ -130,7 +130,7 @@ def _export(
     message: ExportStudy, operation: Operation, journal: Journal, store: DicomStore, tables: Tables, decode: Decode
 ) -> Claim:
     """Read the objects, write their rows to a finalized stream, and return the claim that would commit it."""
-    layout = row_layout(operation)
+    layout = operation.row_layout
     tally = _Tally(message, operation, FilterLookup(operation.name, journal) if message.applies_filter else None)
     writer = StreamWriter(tables, operation.target, layout.kind)
     for stored, decoded in zip(message.objects, decode(store, message.objects, layout), strict=True):

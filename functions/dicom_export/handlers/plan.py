@@ -12,7 +12,7 @@ from dicom_export.journal import PlanPage
 from dicom_export.messages import ExportStudy, PlanExport, StudyExported
 from dicom_export.operations import Status, WriteDisposition
 from dicom_export.planning import Cursor, PlanLimits, cut_page, sample
-from dicom_export.rows.instance import DecodedInstance, RowLayout, decode_instance
+from dicom_export.rows.instance import DecodedInstance, decode_instance
 from dicom_export.schema import columns_of, common_columns, merge
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _cursor(operation: Operation, number: int, journal: Journal) -> Cursor | Non
 
 def _columns(operation: Operation, store: DicomStore, objects: Sequence[StoredObject]) -> Schema:
     """Return the columns of a sample, so that the workers hardly ever need one that the table has not."""
-    layout = row_layout(operation)
+    layout = operation.row_layout
     schema = common_columns(layout.kind, has_source_store=layout.source_store is not None)
     for stored in objects:
         try:
@@ -125,9 +125,3 @@ def _prepare(operation: Operation, schema: Schema, tables: Tables) -> None:
         tables.prepare_staging(operation.target, schema)
     else:
         tables.prepare(operation.target, schema)
-
-
-def row_layout(operation: Operation) -> RowLayout:
-    """Return what the operation's rows are like."""
-    request = operation.request
-    return RowLayout(request.schema, str(request.store) if request.include_source_store else None)

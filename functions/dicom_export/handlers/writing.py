@@ -11,8 +11,9 @@ from dicom_export.schema import columns_of, covers, merge
 if TYPE_CHECKING:
     from dicom_export.names import TableName
     from dicom_export.ports import StoredObject, Tables
+    from dicom_export.row_layout import SchemaKind
     from dicom_export.rows.instance import DecodedInstance
-    from dicom_export.schema import Schema, SchemaKind
+    from dicom_export.schema import Schema
 
 _BATCH_ROWS = 500
 _BATCH_HEADER_BYTES = 8 << 20

@@ -7,25 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_export.dicom.header import Header, read_header
 from dicom_export.errors import InstanceError, LimitExceeded
+from dicom_export.row_layout import SchemaKind
 from dicom_export.rows.dicom_json import dicom_json
 from dicom_export.rows.flattened import flatten
 from dicom_export.rows.notes import Note, Notes
-from dicom_export.schema import SchemaKind
 
 if TYPE_CHECKING:
     from dicom_export.names import InstanceUids
     from dicom_export.ports import DicomStore, StoredObject
+    from dicom_export.row_layout import RowLayout
 
 Row = dict[str, Any]
 """Column to value: nested dicts and lists, None for a column that is present and NULL."""
-
-
-@dataclass(frozen=True, slots=True)
-class RowLayout:
-    """What a table's rows are like; `source_store` is the store's resource name if they have SourceDicomStore."""
-
-    kind: SchemaKind
-    source_store: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

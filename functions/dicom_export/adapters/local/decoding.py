@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from dicom_export.handlers.export import Decoded
     from dicom_export.ports import DicomStore, StoredObject
-    from dicom_export.rows.instance import RowLayout
+    from dicom_export.row_layout import RowLayout
 
 _CHUNK = 20
 _WORTH_A_PROCESS = 100

@@ -1,0 +1,21 @@
+"""What the rows of a table are like. Needs nothing, so that a request can be read without loading a parser of DICOM."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class SchemaKind(StrEnum):
+    """One column an element, or all elements in one JSON column."""
+
+    FLATTENED = "flattened"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class RowLayout:
+    """What a table's rows are like; `source_store` is the store's resource name if they have SourceDicomStore."""
+
+    kind: SchemaKind
+    source_store: str | None = None
