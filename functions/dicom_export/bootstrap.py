@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dicom_export.adapters.local.queue import LocalQueue
-    from dicom_export.handlers.export import Decode
+    from dicom_export.handlers.decoding import Decode
     from dicom_export.messages import Message
     from dicom_export.names import StoreName
     from dicom_export.planning import PlanLimits
@@ -54,7 +54,8 @@ def service_on(ports: Ports) -> ExportService:
 def handlers_on(ports: Ports, limits: PlanLimits, decode: Decode | None = None) -> dict[str, Callable[..., None]]:
     """Return the handler of each topic's messages."""
     # The HTTP function imports this module, and starts without pydicom and pyarrow.
-    from dicom_export.handlers.export import decode_in_turn, export_study  # noqa: PLC0415 - as said above
+    from dicom_export.handlers.decoding import decode_in_turn  # noqa: PLC0415 - as said above
+    from dicom_export.handlers.export import export_study  # noqa: PLC0415
     from dicom_export.handlers.plan import plan_export  # noqa: PLC0415
     from dicom_export.handlers.record import record_result  # noqa: PLC0415
 

@@ -16,7 +16,7 @@ from dicom_export.errors import FailedPrecondition
 from dicom_export.row_layout import SchemaKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 class FieldType(StrEnum):
@@ -123,14 +123,20 @@ def common_columns(kind: SchemaKind, *, has_source_store: bool) -> Schema:
 
 
 def columns_of(row: Mapping[str, Any], kind: SchemaKind) -> Schema:
-    """Return the columns that the row has, in canonical order.
+    """Return the columns that the row has, in canonical order, as `columns_of_all` does for many."""
+    return columns_of_all([row], kind)
 
-    Flattened: a column for each key, nested as the row's records are. JSON: the fixed columns, with SourceDicomStore if
-    the row has it.
+
+def columns_of_all(rows: Sequence[Mapping[str, Any]], kind: SchemaKind) -> Schema:
+    """Return the columns that the rows have among them, in canonical order.
+
+    Flattened: a column for each key, nested as the rows' records are. JSON: the fixed columns, with SourceDicomStore if
+    a row has it.
     """
     if kind is SchemaKind.JSON:
-        return tuple(field for field in _JSON if field.name in row)
-    return ordered(_fields_of((row,)))
+        names = set().union(*rows)
+        return tuple(field for field in _JSON if field.name in names)
+    return ordered(_fields_of(rows))
 
 
 def merge(first: Schema, second: Schema) -> Schema:

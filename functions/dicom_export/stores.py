@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dicom_export.errors import NotFound
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dicom_export.names import StoreName
     from dicom_export.ports import DicomStore
 
 
@@ -15,3 +20,10 @@ class DeclaredStore:
 
     objects: DicomStore
     ignore: tuple[str, ...] = ()
+
+
+def declared(stores: Mapping[StoreName, DeclaredStore], name: StoreName) -> DeclaredStore:
+    """Return the store. Raises NotFound if it is not declared."""
+    if name not in stores:
+        raise NotFound(f"DICOM store {name} was not found; an installation's settings declare its stores")
+    return stores[name]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dicom_export.errors import AlreadyExists, DicomExportError, FailedPrecondition, NotFound
 from dicom_export.messages import PlanExport
 from dicom_export.operations import Operation, Status, WriteDisposition
+from dicom_export.stores import declared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,7 +40,7 @@ def create_export(
     Raises NotFound for a store, a dataset or a filter file that is not there, and AlreadyExists or FailedPrecondition
     for a table that the write disposition protects.
     """
-    _check_store(request.store, stores)
+    next(declared(stores, request.store).objects.list(), None)
     _check_table(request, tables.describe(request.table))
     operation = Operation(
         name,
@@ -56,14 +57,6 @@ def create_export(
         _give_up(journal, name, error)
         raise
     return operation
-
-
-def _check_store(name: StoreName, stores: Mapping[StoreName, DeclaredStore]) -> None:
-    if name not in stores:
-        raise NotFound(
-            f"DICOM store {name} was not found; the stores of this installation are declared in its settings"
-        )
-    next(stores[name].objects.list(), None)
 
 
 def _check_table(request: ExportRequest, table: TableInfo | None) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from dicom_export.errors import DicomExportError, InstanceError, Internal, NotDicom, NotFound, PermanentError
+from dicom_export.errors import DicomExportError, InstanceError, NotDicom, NotFound, PermanentError
+from dicom_export.handlers.decoding import Decode, Decoded, decode_in_turn
 from dicom_export.handlers.matching import FilterLookup
 from dicom_export.handlers.writing import StreamWriter
 from dicom_export.journal import Claim, Outcome
@@ -19,46 +20,19 @@ from dicom_export.logs import instance_failure
 from dicom_export.messages import ExportStudy, StudyExported
 from dicom_export.names import InstanceUids
 from dicom_export.operations import Counters, Failure
-from dicom_export.rows.instance import DecodedInstance, Skipped, decode_instance
+from dicom_export.rows.instance import DecodedInstance, Skipped
+from dicom_export.stores import declared
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping
 
     from dicom_export.journal import Journal
     from dicom_export.names import StoreName
     from dicom_export.operations import Operation
     from dicom_export.ports import DicomStore, Publisher, StoredObject, Tables
-    from dicom_export.row_layout import RowLayout
     from dicom_export.stores import DeclaredStore
 
 log = logging.getLogger(__name__)
-
-Decoded = DecodedInstance | Skipped | PermanentError
-
-
-class Decode(Protocol):
-    """Decodes many objects, in turn or side by side."""
-
-    def __call__(self, store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, /) -> Iterable[Decoded]:
-        """Yield what each object holds, in their order. Raises TransientError."""
-
-
-def decode_in_turn(store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout) -> Iterator[Decoded]:
-    """Yield what each object holds, in order: an instance, a reason to skip it, or the error that it fails with."""
-    for stored in objects:
-        yield _decode(store, stored, layout)
-
-
-def _decode(store: DicomStore, stored: StoredObject, layout: RowLayout) -> Decoded:
-    try:
-        return decode_instance(store, stored, layout)
-    except PermanentError as error:
-        return error
-    except (DicomExportError, OSError, MemoryError):
-        raise
-    except Exception as error:  # noqa: BLE001 - a defect that one instance shows must not cost the others their rows
-        # Neither the exception's text nor its traceback: either may quote the value that it stumbled over.
-        return Internal(f"{type(error).__name__} while decoding; please report this with the object's transfer syntax")
 
 
 def export_study(
@@ -75,7 +49,7 @@ def export_study(
     if operation.is_done:
         return
     if journal.result(message.operation, message.page, message.task) is None:
-        store = stores[operation.request.store].objects
+        store = declared(stores, operation.request.store).objects
         claim = journal.claim(message.operation, message.page, message.task)
         if claim is None:
             claim = _decide(message, operation, journal, store, tables, decode)
@@ -84,9 +58,12 @@ def export_study(
 
 
 def settle(
-    message: ExportStudy, operation: Operation, claim: Claim, store: DicomStore, journal: Journal, tables: Tables
+    message: ExportStudy, operation: Operation, claim: Claim, store: DicomStore | None, journal: Journal, tables: Tables
 ) -> None:
-    """Commit the claimed stream and create the result that follows from the claim."""
+    """Commit the claimed stream and create the result that follows from the claim.
+
+    The store only tells the log where the failed objects are; it may be None if it is declared no more.
+    """
     outcome = claim.outcome
     if claim.stream:
         try:
@@ -94,7 +71,8 @@ def settle(
         except NotFound as error:
             outcome = _lost(message, outcome, error)
     for failure in outcome.failures:
-        instance_failure(message.operation, store.uri(failure.object), operation.request.store, failure)
+        uri = store.uri(failure.object) if store else failure.object
+        instance_failure(message.operation, uri, operation.request.store, failure)
     journal.create_result(message.operation, message.page, message.task, outcome)
 
 

@@ -7,13 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dicom_export.errors import Code, PermanentError
+from dicom_export.handlers.decoding import decode_in_turn
 from dicom_export.handlers.listing import first_cursor, listing, store_filter
 from dicom_export.journal import PlanPage
 from dicom_export.messages import ExportStudy, PlanExport, StudyExported
 from dicom_export.operations import Status, WriteDisposition
 from dicom_export.planning import Cursor, PlanLimits, cut_page, sample
-from dicom_export.rows.instance import DecodedInstance, decode_instance
-from dicom_export.schema import columns_of, common_columns, merge
+from dicom_export.rows.instance import DecodedInstance
+from dicom_export.schema import columns_of_all, common_columns, merge
+from dicom_export.stores import declared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -86,7 +88,7 @@ def _plan_page(
     if operation.cancel_requested:
         return PlanPage(error=Status(Code.CANCELLED, "Cancelled while the store was being listed."))
     try:
-        store = stores[operation.request.store]
+        store = declared(stores, operation.request.store)
         index = store_filter(operation, buckets, journal) if operation.request.filter_uri else None
         cursor = _cursor(operation, number, journal) or first_cursor(store)
         found = listing(store, cursor, operation, index, journal)
@@ -108,16 +110,10 @@ def _cursor(operation: Operation, number: int, journal: Journal) -> Cursor | Non
 def _columns(operation: Operation, store: DicomStore, objects: Sequence[StoredObject]) -> Schema:
     """Return the columns of a sample, so that the workers hardly ever need one that the table has not."""
     layout = operation.row_layout
-    schema = common_columns(layout.kind, has_source_store=layout.source_store is not None)
-    for stored in objects:
-        try:
-            decoded = decode_instance(store, stored, layout)
-        except PermanentError as error:
-            log.debug("%s is no sample: %s", stored.name, error.message)
-            continue
-        if isinstance(decoded, DecodedInstance):
-            schema = merge(schema, columns_of(decoded.row, layout.kind))
-    return schema
+    decoded = decode_in_turn(store, objects, layout)
+    rows = [instance.row for instance in decoded if isinstance(instance, DecodedInstance)]
+    common = common_columns(layout.kind, has_source_store=layout.source_store is not None)
+    return merge(columns_of_all(rows, layout.kind), common)
 
 
 def _prepare(operation: Operation, schema: Schema, tables: Tables) -> None:

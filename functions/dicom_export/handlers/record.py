@@ -141,4 +141,5 @@ def _give_up_on_study(
     if operation.is_done or journal.result(message.operation, message.page, message.task) is not None:
         return
     claim = journal.create_claim(message.operation, message.page, message.task, abandoned(message, reason))
-    settle(message, operation, claim, stores[operation.request.store].objects, journal, tables)
+    store = stores.get(operation.request.store)
+    settle(message, operation, claim, store.objects if store else None, journal, tables)

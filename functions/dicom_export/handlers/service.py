@@ -6,10 +6,10 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dicom_export.errors import NotFound
 from dicom_export.handlers.create import create_export
 from dicom_export.messages import PlanExport
 from dicom_export.names import DatasetName, OperationName, StoreName
+from dicom_export.stores import declared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -80,8 +80,7 @@ class ExportService(OperationsService):
 
     def get_store(self, name: StoreName) -> StoreName:
         """Return the store's name if it is declared. Raises NotFound."""
-        if name not in self.stores:
-            raise NotFound(f"DICOM store {name} was not found")
+        declared(self.stores, name)
         return name
 
     def list_stores(self, parent: DatasetName) -> list[StoreName]:

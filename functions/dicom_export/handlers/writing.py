@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dicom_export.errors import LimitExceeded, Unavailable
 from dicom_export.rows.arrow import TooLarge, batches
-from dicom_export.schema import columns_of, covers, merge
+from dicom_export.schema import columns_of_all, covers, merge
 
 if TYPE_CHECKING:
     from dicom_export.names import TableName
@@ -61,9 +61,7 @@ class StreamWriter:
         if not pending:
             return
         rows = [instance.row for _, instance in pending]
-        schema: Schema = ()
-        for row in rows:
-            schema = merge(schema, columns_of(row, self._kind))
+        schema = columns_of_all(rows, self._kind)
         self._ensure(schema)
         for batch in batches(rows, schema, _REQUEST_BYTES):
             if isinstance(batch, TooLarge):

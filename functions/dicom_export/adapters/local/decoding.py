@@ -10,13 +10,13 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Self
 
-from dicom_export.handlers.export import decode_in_turn
+from dicom_export.handlers.decoding import decode_in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
 
-    from dicom_export.handlers.export import Decoded
+    from dicom_export.handlers.decoding import Decoded
     from dicom_export.ports import DicomStore, StoredObject
     from dicom_export.row_layout import RowLayout
 

@@ -1,0 +1,50 @@
+"""`dicom-export dump`: what would become of one file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dicom_export.cli.rendering import json_value
+from dicom_export.errors import NotFound
+from dicom_export.row_layout import SchemaKind
+
+if TYPE_CHECKING:
+    from dicom_export.rows.notes import Note
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--schema",
+    type=click.Choice([kind.value for kind in SchemaKind]),
+    default=SchemaKind.FLATTENED.value,
+    show_default=True,
+    help="A column for each element, or one JSON column.",
+)
+def dump(file: Path, schema: str) -> None:
+    """Print the row that FILE becomes, as JSON, and a note for each element that has no column of its own."""
+    # `--help` is answered without loading pydicom.
+    from dicom_export.adapters.local.store import FolderStore  # noqa: PLC0415 - as said above
+    from dicom_export.adapters.local.walk import name_of_entry  # noqa: PLC0415
+    from dicom_export.row_layout import RowLayout  # noqa: PLC0415
+    from dicom_export.rows.instance import Skipped, explain_instance  # noqa: PLC0415
+
+    store = FolderStore(file.absolute().parent)
+    stored = store.get(name_of_entry(file.name))
+    if stored is None:
+        raise NotFound(f"{str(file)!r} is not a regular file")
+    explanation = explain_instance(store, stored, RowLayout(SchemaKind(schema)))
+    if isinstance(explanation, Skipped):
+        click.echo(json.dumps({"skipped": explanation.reason}))
+        return
+    row = json.dumps(json_value(explanation.row), indent=2, ensure_ascii=False)
+    notes = ",\n".join(json.dumps(_note(note)) for note in explanation.notes)
+    click.echo(f'{{"row": {row},\n"notes": [\n{notes}\n]}}')
+
+
+def _note(note: Note) -> dict[str, str]:
+    return {"element": "/".join((*note.path, note.name)), "fate": note.fate.value, "reason": note.reason}

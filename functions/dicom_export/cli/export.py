@@ -1,0 +1,136 @@
+"""`dicom-export export`: a folder into a table of a DuckDB file, by the same messages and handlers as in the cloud."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dicom_export.cli.ctrl_c import threads_without_ctrl_c
+from dicom_export.cli.exit_codes import FAILED
+from dicom_export.cli.places import DATASET, FILTER_BUCKET, PROJECT, own_files, state_of, store_of
+from dicom_export.errors import FailedPrecondition
+from dicom_export.names import GcsUri, TableName
+from dicom_export.operations import ExportRequest, WriteDisposition
+from dicom_export.row_layout import SchemaKind
+from dicom_export.settings import LocalSettings
+
+if TYPE_CHECKING:
+    from dicom_export.operations import Operation
+
+_DISPOSITIONS = ("write-empty", "write-truncate", "write-append")
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--to",
+    "file",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.duckdb",
+    help="The DuckDB file; it is created if it is missing.",
+)
+@click.option("--table", default="dicom", show_default=True, help="The table in it.")
+@click.option(
+    "--filter",
+    "filter_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Export only what the file's lines name: /studies/UID[/series/UID[/instances/UID]].",
+)
+@click.option(
+    "--write-disposition",
+    type=click.Choice(_DISPOSITIONS),
+    default="write-empty",
+    show_default=True,
+    help="A table with rows in it: an error, replaced as a whole at the end, or added to.",
+)
+@click.option(
+    "--schema",
+    type=click.Choice([kind.value for kind in SchemaKind]),
+    default=SchemaKind.FLATTENED.value,
+    show_default=True,
+    help="A column for each element, or one JSON column.",
+)
+@click.option("--include-source-store", is_flag=True, help="Add the column SourceDicomStore.")
+@click.option("--ignore", multiple=True, metavar="PATTERN", help="Names below FOLDER that are no instances: '*.txt'.")
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="What standard output gets: a summary, or the Operation resource.",
+)
+def export(
+    folder: Path,
+    file: Path,
+    table: str,
+    filter_file: Path | None,
+    write_disposition: str,
+    schema: str,
+    ignore: tuple[str, ...],
+    output: str,
+    *,
+    include_source_store: bool,
+) -> None:
+    """Export the DICOM files in FOLDER, and in all folders below it, to a table.
+
+    An export that was interrupted is resumed by the same command. Ctrl-C cancels it.
+    """
+    request = ExportRequest(
+        store_of(folder),
+        TableName.parse(f"bq://{PROJECT}.{DATASET}.{table}"),
+        WriteDisposition(write_disposition.upper().replace("-", "_")),
+        SchemaKind(schema),
+        include_source_store,
+        GcsUri(FILTER_BUCKET, filter_file.name) if filter_file else None,
+    )
+    settings = LocalSettings(
+        data=state_of(file),
+        stores={request.store: folder},
+        buckets={FILTER_BUCKET: filter_file.parent} if filter_file else {},
+        databases={PROJECT: file},
+        datasets=((PROJECT, DATASET),),
+        ignore=(*ignore, *own_files(file, folder)),
+    )
+    _check_destination(file)
+    operation = _run(settings, request, file)
+    _report(operation, settings, file, output)
+    sys.exit(FAILED if operation.error else 0)
+
+
+def _check_destination(file: Path) -> None:
+    if not file.resolve().parent.is_dir():
+        raise FailedPrecondition(f"Folder {str(file.parent)!r} of the destination is not there; create it first")
+
+
+def _run(settings: LocalSettings, request: ExportRequest, file: Path) -> Operation:
+    # `--help` and a mistyped option are answered without loading DuckDB and the rest.
+    from dicom_export.bootstrap import local_house  # noqa: PLC0415 - as said above
+    from dicom_export.cli.console import standard_error, warnings_on  # noqa: PLC0415
+    from dicom_export.cli.running import Run  # noqa: PLC0415
+
+    console = standard_error()
+    with warnings_on(console), ExitStack() as stack:
+        with threads_without_ctrl_c():
+            house = stack.enter_context(local_house(settings))
+        return Run(house, request, console, file).to_its_end(settings.stores[request.store])
+
+
+def _report(operation: Operation, settings: LocalSettings, file: Path, output: str) -> None:
+    from dicom_export.bootstrap import local_operations  # noqa: PLC0415 - as in `_run`
+    from dicom_export.cli.summary import summary  # noqa: PLC0415
+    from dicom_export.operations_json import operation_to_json  # noqa: PLC0415
+
+    if output == "json":
+        click.echo(json.dumps(operation_to_json(operation), indent=2))
+        return
+    failures = local_operations(settings.data).failures(operation.name)
+    for line in summary(operation, failures, file):
+        click.echo(line)

@@ -1,0 +1,84 @@
+"""The progress of an export: how many instances of how many, at what speed, and how long it will take."""
+
+from __future__ import annotations
+
+import os
+from threading import Thread
+from typing import TYPE_CHECKING, Self
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+    from rich.console import Console
+    from rich.progress import Task
+
+    from dicom_export.operations import Operation
+
+
+class _Rate(ProgressColumn):
+    """Instances per second, of late."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.finished_speed or task.speed or 0:,.0f} instances/s")
+
+
+class ExportProgress:
+    """A progress bar on a terminal; nothing where standard error is none.
+
+    The plan of a large store is made as the export goes on. Until it is sealed, `folder` if there is one is counted
+    aside, so that the time left is known early.
+    """
+
+    def __init__(self, console: Console, folder: Path | None) -> None:
+        self._folder = folder
+        self._files = 0
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _Rate(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task("Exporting", total=None)
+
+    def __enter__(self) -> Self:
+        if self._folder and not self._progress.disable:
+            Thread(target=self._count_files, args=(self._folder,), daemon=True).start()
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def show(self, operation: Operation) -> None:
+        """Show how far the operation is."""
+        counters = operation.counters
+        if counters is None:
+            return
+        expected = (
+            counters.found if operation.pages is not None else max(counters.found, self._files - counters.skipped)
+        )
+        self._progress.update(
+            self._task,
+            completed=counters.success + counters.failure,
+            total=expected or None,
+            description=_activity(operation),
+        )
+
+    def _count_files(self, folder: Path) -> None:
+        files = sum(len(names) for _, _, names in os.walk(folder))
+        self._files = files
+
+
+def _activity(operation: Operation) -> str:
+    if not operation.cancel_requested:
+        return "Exporting"
+    return "Cancelled" if operation.is_done else "Cancelling"

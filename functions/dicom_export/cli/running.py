@@ -1,0 +1,110 @@
+"""One export from its begin, or from where an earlier run was interrupted, to its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from dicom_export.cli.exit_codes import FAILED
+from dicom_export.cli.progress import ExportProgress
+from dicom_export.errors import Internal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from types import FrameType
+
+    from rich.console import Console
+
+    from dicom_export.bootstrap import LocalHouse
+    from dicom_export.operations import ExportRequest, Operation
+
+_POLL_SECONDS = 0.25
+
+
+class Run:
+    """A request, and the house that it runs in. `file` is the destination."""
+
+    def __init__(self, house: LocalHouse, request: ExportRequest, console: Console, file: Path) -> None:
+        self._house = house
+        self._request = request
+        self._console = console
+        self._file = file
+        self._interrupts = 0
+
+    def to_its_end(self, folder: Path) -> Operation:
+        """Return the operation once it has ended. Raises what stopped the workers, such as a full disk."""
+        service = self._house.service
+        with self._interruptible():
+            interrupted = self._interrupted_before()
+            if interrupted is None:
+                operation = service.create_export(self._request)
+            else:
+                operation = interrupted
+                service.resume(operation)
+                self._console.print(f"Resuming export {operation.name.operation}, which was interrupted.")
+            return self._watch(operation, folder)
+
+    def _interrupted_before(self) -> Operation | None:
+        """Return an unfinished operation of the same request; bring cancelled ones to their end; mention the others."""
+        service = self._house.service
+        same: Operation | None = None
+        for _, operation in service.list_operations(self._request.store.parent):
+            if operation.is_done:
+                continue
+            is_of_folder = operation.request.store == self._request.store
+            if is_of_folder and operation.cancel_requested:
+                service.resume(operation)
+                self._house.wait()
+                self._console.print(f"Export {operation.name.operation}, cancelled earlier, has now ended.")
+            elif same is None and operation.request == self._request and self._has_same_filter(operation):
+                same = operation
+            else:
+                self._console.print(
+                    f"Export {operation.name.operation} to {operation.request.table.table} is unfinished: the command"
+                    " that began it resumes it."
+                )
+        return same
+
+    def _has_same_filter(self, operation: Operation) -> bool:
+        uri = self._request.filter_uri
+        bucket = self._house.service.buckets(uri.bucket) if uri else None
+        stored = bucket.get(uri.object) if bucket and uri else None
+        return operation.filter_generation == (stored.generation if stored else None)
+
+    def _watch(self, operation: Operation, folder: Path) -> Operation:
+        service = self._house.service
+        with ExportProgress(self._console, None if self._request.filter_uri else folder) as progress:
+            while not self._house.wait(_POLL_SECONDS):
+                if self._interrupts and not operation.cancel_requested:
+                    self._console.print(
+                        "Cancelling; what was read already is still written. Ctrl-C again stops at once."
+                    )
+                    service.cancel_operation(operation.name)
+                operation = service.get_operation(operation.name)
+                progress.show(operation)
+            operation = service.get_operation(operation.name)
+            progress.show(operation)
+        if not operation.is_done:
+            raise Internal(
+                f"Export {operation.name.operation} did not end although nothing is left to do; the same command resumes it"
+            )
+        return operation
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Take Ctrl-C as the wish to cancel; the second one ends the process as a kill would, which loses nothing."""
+        previous = signal.signal(signal.SIGINT, self._interrupted)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, previous)
+
+    def _interrupted(self, _signal: int, _frame: FrameType | None) -> None:
+        self._interrupts += 1
+        if self._interrupts > 1:
+            self._console.show_cursor()
+            os.write(2, b"\nStopped at once; the same command brings the cancelled export to its end.\n")
+            os._exit(FAILED)

@@ -1,0 +1,95 @@
+"""`dicom-export serve`: the API of the Cloud Healthcare service over local folders."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dicom_export import logs, settings
+from dicom_export.cli.ctrl_c import threads_without_ctrl_c
+from dicom_export.errors import InvalidArgument
+from dicom_export.settings import LocalSettings, local_store
+
+if TYPE_CHECKING:
+    from dicom_export.names import StoreName
+
+
+@click.command()
+@click.option(
+    "--store",
+    "stores",
+    multiple=True,
+    required=True,
+    metavar="NAME=FOLDER",
+    help="A DICOM store: its id below projects/local/locations/local/datasets/local, or its whole resource name.",
+)
+@click.option(
+    "--data",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Where the state of exports lies, and PROJECT.duckdb for each project of --bq-dataset.",
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Whom to answer; there is no authentication.")
+@click.option(
+    "--bq-dataset", "datasets", multiple=True, metavar="PROJECT.DATASET", help="Create this dataset if it is missing."
+)
+@click.option(
+    "--bucket", "buckets", multiple=True, metavar="NAME=FOLDER", help="Where gs://NAME/… lies: for filter files."
+)
+def serve(
+    stores: tuple[str, ...], data: Path, port: int, host: str, datasets: tuple[str, ...], buckets: tuple[str, ...]
+) -> None:  # fmt: skip
+    """Answer gcloud, client libraries and curl as the Cloud Healthcare API does. Logs are JSON lines on standard output."""
+    local = LocalSettings(
+        data=data,
+        stores={local_store(name): folder for name, folder in map(_pair, stores)},
+        buckets=dict(map(_pair, buckets)),
+        datasets=tuple(map(_dataset, datasets)),
+    )
+    logs.configure()
+    settings.publish(local)
+    # `--help` is answered without loading the framework and DuckDB.
+    from dicom_export import serving  # noqa: PLC0415 - as said above
+
+    with threads_without_ctrl_c():
+        server = serving.serve(port, host)
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, lambda *_: sys.exit(0))
+    _announce(f"http://{host}:{server.port}/", next(iter(local.stores)), local.datasets)
+    server.serve_forever()
+
+
+def _pair(text: str) -> tuple[str, Path]:
+    name, equals, folder = text.partition("=")
+    if not (name and equals and folder):
+        raise InvalidArgument(f"{text!r} is not NAME=FOLDER")
+    path = Path(folder)
+    if not path.is_dir():
+        raise InvalidArgument(f"{folder!r}, the folder of {name}, is not there")
+    return name, path.absolute()
+
+
+def _dataset(text: str) -> tuple[str, str]:
+    # A domain-scoped project has dots of its own: `example.com:project.dataset`.
+    project, dot, dataset = text.rpartition(".")
+    if not (project and dot and dataset):
+        raise InvalidArgument(f"{text!r} is not PROJECT.DATASET")
+    return project, dataset
+
+
+def _announce(endpoint: str, store: StoreName, datasets: tuple[tuple[str, str], ...]) -> None:
+    project, dataset = datasets[0] if datasets else ("PROJECT", "DATASET")
+    parent = store.parent
+    click.echo(
+        f"Listening on {endpoint} (Ctrl-C ends it). In another terminal:\n"
+        f"  export CLOUDSDK_API_ENDPOINT_OVERRIDES_HEALTHCARE={endpoint} CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true\n"
+        f"  gcloud healthcare dicom-stores export bq {store.store} --project={parent.project}"
+        f" --location={parent.location} --dataset={parent.dataset} --bq-table=bq://{project}.{dataset}.dicom",
+        err=True,
+    )

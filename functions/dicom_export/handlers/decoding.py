@@ -1,0 +1,41 @@
+"""Many objects decoded, one at a time or side by side; what one of them is like costs no other its row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from dicom_export.errors import DicomExportError, Internal, PermanentError
+from dicom_export.rows.instance import DecodedInstance, Skipped, decode_instance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from dicom_export.ports import DicomStore, StoredObject
+    from dicom_export.row_layout import RowLayout
+
+Decoded = DecodedInstance | Skipped | PermanentError
+
+
+class Decode(Protocol):
+    """Decodes many objects, in turn or side by side."""
+
+    def __call__(self, store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, /) -> Iterable[Decoded]:
+        """Yield what each object holds, in their order. Raises TransientError."""
+
+
+def decode_in_turn(store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout) -> Iterator[Decoded]:
+    """Yield what each object holds, in order: an instance, a reason to skip it, or the error that it fails with."""
+    for stored in objects:
+        yield _decode(store, stored, layout)
+
+
+def _decode(store: DicomStore, stored: StoredObject, layout: RowLayout) -> Decoded:
+    try:
+        return decode_instance(store, stored, layout)
+    except PermanentError as error:
+        return error
+    except (DicomExportError, OSError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001 - a defect that one instance shows must not cost the others their rows
+        # Neither the exception's text nor its traceback: either may quote the value that it stumbled over.
+        return Internal(f"{type(error).__name__} while decoding; please report this with the object's transfer syntax")

@@ -1,0 +1,3 @@
+SELECT o.Data
+FROM dicom, UNNEST(OtherElements) o
+WHERE o.Tag = 'Tag_00091002'

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from command_line import make_folder, rows, run, start
+from dicom_files import make_instance
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return make_folder(tmp_path / "store")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "out.duckdb"
+
+
+def test_a_folder_becomes_a_table_with_a_row_for_each_instance(folder: Path, file: Path) -> None:
+    result = run("export", folder, "--to", file)
+    assert result.exit_code == 0, result.output
+    assert "2 of 2 instances (1 study) exported to table dicom" in result.stdout
+    assert rows(file, "SELECT PatientID, count(DISTINCT SOPInstanceUID) FROM dicom GROUP BY ALL") == [("P1", 2)]
+
+
+def test_failed_instances_are_listed_with_their_reasons_and_the_others_exported(folder: Path, file: Path) -> None:
+    (folder / "page.html").write_text("<html>")
+    (folder / "cut.dcm").write_bytes(make_instance(PatientID="P2")[:-3])
+    (folder / "empty.dcm").touch()
+    result = run("export", folder, "--to", file)
+    assert result.exit_code == 1
+    assert "2 of 5 instances" in result.stdout
+    assert "3 failed:" in result.stdout
+    for name in ("page.html", "cut.dcm", "empty.dcm"):
+        assert name in result.stdout
+    listed = run("operations", "failures", "--from", file).stdout.splitlines()
+    assert [line.partition(":")[0] for line in listed] == ["cut.dcm", "empty.dcm", "page.html"]
+    assert rows(file, "SELECT count(*) FROM dicom") == [(2,)]
+
+
+def test_many_failures_of_one_reason_are_one_line(folder: Path, file: Path) -> None:
+    for number in range(30):
+        (folder / f"{number}.txt").write_text("not DICOM, whatever its number")
+    result = run("export", folder, "--to", file)
+    assert "30 × Not DICOM" in result.stdout
+    assert result.stdout.count(".txt") == 3
+
+
+def test_json_output_is_the_operation_and_nothing_else(folder: Path, file: Path) -> None:
+    (folder / "page.html").write_text("<html>")
+    result = run("export", folder, "--to", file, "--format", "json")
+    assert result.exit_code == 1
+    operation = json.loads(result.stdout)
+    assert operation["metadata"]["counter"] == {"success": "2", "failure": "1", "secondarySuccess": "1"}
+    assert operation["error"]["code"] == 3
+
+
+def test_an_empty_folder_is_exported(tmp_path: Path, file: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    result = run("export", tmp_path / "empty", "--to", file)
+    assert result.exit_code == 0, result.output
+    assert "0 of 0 instances" in result.stdout
+
+
+def test_the_json_schema_and_the_source_store_are_options(folder: Path, file: Path) -> None:
+    result = run("export", folder, "--to", file, "--table", "t", "--schema", "json", "--include-source-store")
+    assert result.exit_code == 0, result.output
+    [(store, patient)] = rows(file, "SELECT DISTINCT SourceDicomStore, Metadata->>'$.00100020.Value[0]' FROM t")
+    assert store.startswith("projects/local/locations/local/datasets/local/dicomStores/store-")
+    assert patient == "P1"
+
+
+def test_two_folders_of_one_name_are_two_stores(tmp_path: Path, file: Path) -> None:
+    for parent in ("a", "b"):
+        make_folder(tmp_path / parent / "store")
+        arguments = ("--include-source-store", "--write-disposition", "write-append")
+        assert run("export", tmp_path / parent / "store", "--to", file, *arguments).exit_code == 0
+    assert rows(file, "SELECT count(*) FROM dicom GROUP BY SourceDicomStore") == [(2,), (2,)]
+
+
+@pytest.mark.parametrize(("disposition", "expected"), [("write-append", 4), ("write-truncate", 2)])
+def test_a_table_with_rows_is_added_to_or_replaced(folder: Path, file: Path, disposition: str, expected: int) -> None:
+    run("export", folder, "--to", file)
+    result = run("export", folder, "--to", file, "--write-disposition", disposition)
+    assert result.exit_code == 0, result.output
+    assert rows(file, "SELECT count(*) FROM dicom") == [(expected,)]
+
+
+def test_a_table_with_rows_is_not_written_to_unless_it_is_said_how(folder: Path, file: Path) -> None:
+    run("export", folder, "--to", file)
+    result = run("export", folder, "--to", file)
+    assert result.exit_code == 2
+    assert "has 2 rows; WRITE_EMPTY takes an empty or a new one" in result.stderr
+
+
+def test_a_filter_exports_what_it_names_and_warns_of_what_it_does_not_find(
+    folder: Path, file: Path, tmp_path: Path
+) -> None:
+    named = "/studies/1.2.3/series/1.2.3.4/instances/1.2.3.4.1000000000001"
+    (tmp_path / "filter.txt").write_text(f"{named}\r\n\r\n/studies/1.2.9\r\n")
+    result = run("export", folder, "--to", file, "--filter", tmp_path / "filter.txt")
+    assert result.exit_code == 0, result.output
+    assert "1 of 1 instances" in result.stdout
+    assert "/studies/1.2.9 matched nothing" in result.stderr
+    assert rows(file, "SELECT SOPInstanceUID FROM dicom") == [("1.2.3.4.1000000000001",)]
+
+
+def test_a_malformed_filter_line_ends_the_export_and_is_named(folder: Path, file: Path, tmp_path: Path) -> None:
+    (tmp_path / "filter.txt").write_text("/studies/1.2.3\n/study/1.2.3\n")
+    result = run("export", folder, "--to", file, "--filter", tmp_path / "filter.txt")
+    assert result.exit_code == 1
+    assert "INVALID_ARGUMENT: Line 2 of the filter is malformed: '/study/1.2.3'" in result.stdout
+
+
+def test_ignored_names_are_counted_nowhere(folder: Path, file: Path) -> None:
+    (folder / "notes.txt").write_text("")
+    (folder / "deep").mkdir()
+    (folder / "deep" / "notes.txt").write_text("")
+    result = run("export", folder, "--to", file, "--ignore", "*.txt")
+    assert result.exit_code == 0, result.output
+    assert "2 of 2 instances" in result.stdout
+
+
+def test_a_destination_inside_the_folder_is_not_exported(folder: Path) -> None:
+    for _ in range(2):
+        result = run("export", folder, "--to", folder / "a[1].duckdb", "--write-disposition", "write-truncate")
+        assert result.exit_code == 0, result.output
+        assert "2 of 2 instances" in result.stdout
+
+
+def test_an_instance_stored_twice_is_two_rows_and_a_warning(folder: Path, file: Path) -> None:
+    (folder / "copy.dcm").write_bytes((folder / "000000.dcm").read_bytes())
+    result = run("export", folder, "--to", file)
+    assert result.exit_code == 0
+    assert "Warning: 2 objects hold the instance /studies/1.2.3/" in result.stderr
+    assert rows(file, "SELECT count(*) FROM dicom") == [(3,)]
+
+
+def test_help_names_every_option() -> None:
+    text = run("export", "--help").stdout
+    for option in (
+        "--to",
+        "--table",
+        "--filter",
+        "--write-disposition",
+        "--schema",
+        "--include-source-store",
+        "--ignore",
+    ):
+        assert option in text
+
+
+WRONG = {
+    "no destination": (("{folder}",), "Missing option '--to'"),
+    "no folder": (("{folder}/none", "--to", "{tmp}/a.duckdb"), "none' does not exist"),
+    "a file for a folder": (("{folder}/000000.dcm", "--to", "{tmp}/a.duckdb"), "is a file"),
+    "a folder for the file": (("{folder}", "--to", "{tmp}"), "is a directory"),
+    "no folder of the file": (("{folder}", "--to", "{tmp}/none/a.duckdb"), "of the destination is not there"),
+    "no DuckDB file": (("{folder}", "--to", "{folder}/000000.dcm"), "DuckDB"),
+    "no table's name": (("{folder}", "--to", "{tmp}/a.duckdb", "--table", "a.b"), "a.b"),
+    "no disposition": (("{folder}", "--to", "{tmp}/a.duckdb", "--write-disposition", "x"), "'write-append'"),
+    "no schema": (("{folder}", "--to", "{tmp}/a.duckdb", "--schema", "x"), "'json'"),
+    "no filter": (("{folder}", "--to", "{tmp}/a.duckdb", "--filter", "{tmp}/none"), "none' does not exist"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), WRONG.values(), ids=WRONG)
+def test_wrong_usage_is_one_clear_line_and_does_nothing(
+    folder: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    before = sorted(filter(Path.is_file, tmp_path.rglob("*")))
+    result = run("export", *(each.format(folder=folder, tmp=tmp_path) for each in arguments))
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stderr.splitlines()[-1].startswith("Error: ")
+    assert result.stdout == ""
+    assert sorted(filter(Path.is_file, tmp_path.rglob("*"))) == before
+
+
+def test_a_text_file_is_not_overwritten_by_a_database(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("keep me, I am longer than a header")
+    result = run("export", folder, "--to", tmp_path / "notes.txt")
+    assert result.exit_code == 2
+    assert (tmp_path / "notes.txt").read_text().startswith("keep me")
+
+
+def test_a_file_that_another_process_has_open_is_refused(folder: Path, file: Path) -> None:
+    with duckdb.connect(str(file)):
+        process = start("export", folder, "--to", file)
+        _, stderr = process.communicate()
+    assert process.returncode == 2
+    assert stderr.startswith("Error: ")
+    assert str(file) in stderr
+    assert "Traceback" not in stderr
