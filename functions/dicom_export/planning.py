@@ -191,7 +191,7 @@ def sample(tasks: Sequence[Task], size: int) -> list[StoredObject]:
     for task in tasks:
         for stored in task:
             folders.setdefault(stored.name.rpartition("/")[0], []).append(stored)
-    chosen = [stored for objects in folders.values() for stored in _spread(objects, 1 + len(objects) // 50)]
+    chosen = [stored for objects in folders.values() for stored in _spread(objects, 1 + len(objects) // 10)]
     return _spread(chosen, size)
 
 

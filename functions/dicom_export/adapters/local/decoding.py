@@ -7,9 +7,11 @@ import os
 import signal
 import threading
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Self
 
+from dicom_export.errors import Unavailable
 from dicom_export.handlers.decoding import decode_in_turn
 
 if TYPE_CHECKING:
@@ -45,10 +47,15 @@ class ParallelDecoder:
         if self._processes <= 1 or len(objects) < _WORTH_A_PROCESS:
             yield from decode_in_turn(store, objects, layout)
             return
+        pool = self._started()
         chunks = [objects[start : start + _CHUNK] for start in range(0, len(objects), _CHUNK)]
-        futures = [self._started().submit(_decode_chunk, store, chunk, layout) for chunk in chunks]
-        for future in futures:
-            yield from future.result()
+        try:
+            futures = [pool.submit(_decode_chunk, store, chunk, layout) for chunk in chunks]
+            for future in futures:
+                yield from future.result()
+        except BrokenProcessPool as error:
+            self._give_up(pool)
+            raise Unavailable("A process that decodes was killed, perhaps for want of memory") from error
 
     def _started(self) -> ProcessPoolExecutor:
         with self._starting:
@@ -57,6 +64,12 @@ class ParallelDecoder:
                 context = multiprocessing.get_context("spawn")
                 self._pool = ProcessPoolExecutor(self._processes, mp_context=context, initializer=_follow_parent)
             return self._pool
+
+    def _give_up(self, pool: ProcessPoolExecutor) -> None:
+        """Have the next message start a new pool."""
+        with self._starting:
+            if self._pool is pool:
+                self._pool = None
 
 
 def _decode_chunk(store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout) -> list[Decoded]:

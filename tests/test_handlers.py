@@ -1,0 +1,303 @@
+"""What requests and messages do besides the ordinary: what is refused, what fails, and what that leaves behind."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+import pytest
+from pydicom._dicom_dict import DicomDictionary
+
+from dicom_export import messages
+from dicom_export.bootstrap import dead_letters_on, handlers_on, service_on
+from dicom_export.errors import (
+    AlreadyExists,
+    Code,
+    FailedPrecondition,
+    Internal,
+    NotFound,
+    TransientError,
+    Unavailable,
+)
+from dicom_export.handlers.decoding import decode_in_turn
+from dicom_export.names import StoreName, TableName
+from dicom_export.operations import Operation, WriteDisposition
+from dicom_export.planning import PlanLimits
+from dicom_export.row_layout import RowLayout, SchemaKind
+from dicom_files import MemoryStore, make_instance, make_stored
+from factories import STORE, TABLE, make_request
+from worlds import World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from dicom_export.ports import DicomStore, Tables
+
+FLATTENED = RowLayout(SchemaKind.FLATTENED)
+PATIENT = "Secret^Patient"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    root = tmp_path / "store"
+    for number in range(3):
+        add_instance(root, number)
+    return root
+
+
+@pytest.fixture
+def world(tmp_path: Path, store: Path) -> Iterator[World]:
+    (tmp_path / "root").mkdir()
+    world = World(tmp_path / "root", store)
+    yield world
+    world.close()
+
+
+def add_instance(root: Path, number: int, **elements: Any) -> Path:
+    path = root / f"folder/{number}.dcm"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(make_instance(SOPInstanceUID=f"1.2.3.{number}", **elements))
+    return path
+
+
+def export(world: World, disposition: WriteDisposition = WriteDisposition.WRITE_APPEND) -> Operation:
+    operation = world.export(disposition)
+    world.drain()
+    return world.ended(operation)
+
+
+def test_an_unknown_store_is_not_found(world: World) -> None:
+    request = replace(make_request(), store=StoreName(STORE.parent, "other"))
+    with pytest.raises(NotFound, match="dicomStores/other"):
+        world.service.create_export(request)
+
+
+def test_a_missing_dataset_is_not_found(world: World) -> None:
+    with pytest.raises(NotFound, match="nowhere"):
+        world.service.create_export(replace(make_request(), table=TableName("local", "nowhere", "t")))
+
+
+def test_a_store_whose_folder_is_gone_is_refused_at_once(world: World, store: Path) -> None:
+    shutil.rmtree(store)
+    with pytest.raises(NotFound):
+        world.export()
+
+
+def test_write_empty_takes_a_new_and_an_empty_table_and_no_other(world: World) -> None:
+    assert export(world, WriteDisposition.WRITE_EMPTY).error is None
+    with pytest.raises(FailedPrecondition, match="has 3 rows"):
+        world.export(WriteDisposition.WRITE_EMPTY)
+
+
+def test_force_false_takes_a_new_table_only(world: World, store: Path) -> None:
+    shutil.rmtree(store / "folder")
+    assert export(world, WriteDisposition.CREATE_NEW).error is None
+    with pytest.raises(AlreadyExists):
+        world.export(WriteDisposition.CREATE_NEW)
+    assert export(world, WriteDisposition.WRITE_EMPTY).error is None
+
+
+def test_an_empty_store_makes_an_empty_table_with_the_columns_that_every_row_has(world: World, store: Path) -> None:
+    shutil.rmtree(store / "folder")
+    operation = export(world)
+    table = world.tables.describe(TABLE)
+    assert operation.error is None
+    assert table
+    assert table.row_count == 0
+    assert {"StudyInstanceUID", "Metadata", "Type"} <= {field.name for field in table.schema}
+
+
+def test_append_adds_and_truncate_replaces(world: World) -> None:
+    export(world)
+    export(world)
+    assert len(world.instances()) == 6
+    export(world, WriteDisposition.WRITE_TRUNCATE)
+    assert len(world.instances()) == 3
+
+
+def test_an_overwrite_shows_only_when_it_is_whole_and_leaves_no_table_behind(world: World) -> None:
+    export(world)
+    operation = world.export(WriteDisposition.WRITE_TRUNCATE)
+    seen = set()
+    while world.mailbox.waiting:
+        world.deliver()
+        table = world.tables.describe(TABLE)
+        seen.add(table.row_count if table else None)
+    assert seen == {3}
+    assert world.tables.describe(operation.target) is None
+
+
+@pytest.mark.parametrize("fate", ["cancelled", "dead letter", "nothing readable"])
+def test_an_overwrite_that_fails_leaves_the_old_rows(world: World, store: Path, fate: str) -> None:
+    export(world)
+    if fate == "nothing readable":
+        for path in (store / "folder").iterdir():
+            path.write_bytes(b"no DICOM at all")
+    operation = world.export(WriteDisposition.WRITE_TRUNCATE)
+    world.deliver()
+    if fate == "cancelled":
+        world.service.cancel_operation(operation.name)
+    elif fate == "dead letter":
+        letter = next(each for each in world.mailbox.waiting if each[0] == "export-study")
+        dead_letters_on(world.ports)(messages.decode(*letter), Unavailable("out of attempts"))
+    world.drain()
+    ended = world.ended(operation)
+    assert ended.error
+    assert f"{TABLE} was left as it was" in ended.error.message
+    assert len(world.instances()) == 3
+    assert world.tables.describe(operation.target) is None
+
+
+def test_an_operation_that_nobody_was_told_to_plan_ends_with_that_error(world: World) -> None:
+    class Unreachable:
+        def publish(self, _: object) -> NoReturn:
+            raise Unavailable("Pub/Sub did not answer")
+
+    service = service_on(replace(world.ports, publisher=Unreachable()))
+    with pytest.raises(Unavailable):
+        service.create_export(make_request())
+    ((_, operation),) = service.list_operations(STORE.parent)
+    assert operation.is_done
+    assert operation.error
+    assert operation.error.code is Code.UNAVAILABLE
+
+
+def test_an_object_that_was_replaced_after_the_plan_is_a_failure(world: World, store: Path) -> None:
+    operation = world.export()
+    world.deliver()
+    add_instance(store, 1, PatientComments="longer than before")
+    world.drain()
+    (failure,) = world.service.failures(operation.name)
+    assert (failure.object, failure.code) == ("folder/1.dcm", Code.NOT_FOUND)
+    assert len(world.instances()) == 2
+
+
+def test_a_store_that_is_declared_no_more_ends_its_operations(world: World) -> None:
+    operation = world.export()
+    world.deliver()
+    ports = replace(world.ports, stores={})
+    for topic, data in list(world.mailbox.waiting):
+        message = messages.decode(topic, data)
+        try:
+            handlers_on(ports, PlanLimits())[topic](message)
+        except NotFound as error:
+            dead_letters_on(ports)(message, error)
+    world.drain()
+    ended = world.ended(operation)
+    assert ended.error
+    assert ended.counters
+    assert ended.counters.failure == 3
+
+
+def test_a_row_that_no_request_takes_is_a_failure_and_costs_no_other(world: World, store: Path) -> None:
+    keywords = [keyword for vr, vm, _, _, keyword in DicomDictionary.values() if (vr, vm) == ("UT", "1")]
+    add_instance(store, 7, **dict.fromkeys(keywords[:9], "x" * 1_000_000))
+    operation = export(world)
+    (failure,) = world.service.failures(operation.name)
+    assert (failure.object, failure.stage) == ("folder/7.dcm", "WRITE")
+    assert "8000000" in failure.message
+    assert failure.uids.instance == "1.2.3.7"
+    assert len(world.instances()) == 3
+
+
+def test_instances_that_the_store_holds_twice_are_two_rows_and_a_warning(
+    world: World, store: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (store / "folder/1-copy.dcm").write_bytes((store / "folder/1.dcm").read_bytes())
+    with caplog.at_level(logging.WARNING):
+        operation = export(world)
+    assert operation.error is None
+    assert world.instances() == ["1.2.3.0", "1.2.3.1", "1.2.3.1", "1.2.3.2"]
+    assert "2 objects hold the instance" in caplog.text
+    assert "1.2.3.1" in caplog.text
+
+
+def test_nothing_of_a_patient_is_logged_or_reported(
+    world: World, store: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = add_instance(store, 5, PatientName=PATIENT, PatientBirthDate="19700101", PatientID="4711-0815")
+    path.write_bytes(path.read_bytes()[:-3])
+    with caplog.at_level(logging.DEBUG):
+        operation = export(world)
+    reported = "".join(failure.message for failure in world.service.failures(operation.name))
+    assert reported
+    for secret in (PATIENT, "Secret", "19700101", "4711-0815"):
+        assert secret not in caplog.text
+        assert secret not in reported
+
+
+class Broken(MemoryStore):
+    """Raises an error of the test's instead of answering."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__({})
+        self._error = error
+
+    def read(self, *_: object) -> NoReturn:
+        raise self._error
+
+
+def decode_with(error: Exception) -> object:
+    store = cast("DicomStore", Broken(error))
+    (decoded,) = decode_in_turn(store, [make_stored("a", b"x" * 1000)], FLATTENED)
+    return decoded
+
+
+def test_a_defect_that_one_object_shows_is_its_failure_and_quotes_nothing() -> None:
+    failure = decode_with(ValueError(PATIENT))
+    assert isinstance(failure, Internal)
+    assert "ValueError" in failure.message
+    assert PATIENT not in failure.message
+
+
+@pytest.mark.parametrize("error", [Unavailable("503"), OSError("network"), MemoryError()])
+def test_what_a_retry_may_help_is_raised(error: Exception) -> None:
+    with pytest.raises(type(error)):
+        decode_with(error)
+
+
+class Forgetful:
+    """Tables whose streams hold one row, whatever is sent."""
+
+    def __init__(self, tables: object) -> None:
+        self._tables = tables
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._tables, name)
+
+    def finalize(self, _: str) -> int:
+        return 1
+
+
+def test_a_stream_that_lost_rows_is_written_again(world: World) -> None:
+    operation = world.export()
+    world.deliver()
+    topic, data = next(each for each in world.mailbox.waiting if each[0] == "export-study")
+    ports = replace(world.ports, tables=cast("Tables", Forgetful(world.tables)))
+    with pytest.raises(TransientError, match="holds 1 rows of 3"):
+        handlers_on(ports, PlanLimits())[topic](messages.decode(topic, data))
+    world.drain()
+    assert world.ended(operation).error is None
+    assert len(world.instances()) == 3
+
+
+def test_a_claimed_stream_that_is_gone_is_reported_with_every_instance(world: World) -> None:
+    operation = world.export()
+    world.deliver()
+    world.faults.log.clear()
+    world.faults.at = frozenset({3})
+    world.deliver(next(n for n, (topic, _) in enumerate(world.mailbox.waiting) if topic == "export-study"))
+    assert world.faults.log == ["open_stream", "append", "finalize", "create"]
+    world.faults.at = frozenset()
+    claim = world.service.journal.claim(operation.name, 0, 0)
+    assert claim
+    assert claim.stream
+    world.tables.discard(claim.stream)
+    world.drain()
+    ended = world.ended(operation)
+    assert ended.counters
+    assert (ended.counters.success, ended.counters.failure, ended.counters.abandoned) == (0, 3, 3)
+    assert {failure.stage for failure in world.service.failures(operation.name)} == {"COMMIT"}
