@@ -22,11 +22,12 @@ from dicom_export.errors import (
     Unavailable,
 )
 from dicom_export.handlers.decoding import decode_in_turn
+from dicom_export.handlers.writing import StreamWriter
 from dicom_export.names import StoreName, TableName
-from dicom_export.operations import Operation, WriteDisposition
+from dicom_export.operations import Counters, Operation, WriteDisposition
 from dicom_export.planning import PlanLimits
 from dicom_export.row_layout import RowLayout, SchemaKind
-from dicom_files import MemoryStore, make_instance, make_stored
+from dicom_files import MemoryStore, decode_bytes, make_instance, make_stored
 from factories import STORE, TABLE, make_request
 from worlds import World
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 FLATTENED = RowLayout(SchemaKind.FLATTENED)
 PATIENT = "Secret^Patient"
+DICOMDIR = "1.2.840.10008.1.3.10"
 
 
 @pytest.fixture
@@ -284,7 +286,9 @@ def test_a_stream_that_lost_rows_is_written_again(world: World) -> None:
     assert len(world.instances()) == 3
 
 
-def test_a_claimed_stream_that_is_gone_is_reported_with_every_instance(world: World) -> None:
+def test_a_claimed_stream_that_is_gone_is_reported_with_every_instance(world: World, store: Path) -> None:
+    (store / "folder/0-DICOMDIR").write_bytes(make_instance(SOPClassUID=DICOMDIR))
+    (store / "folder/bad.dcm").write_bytes(b"no DICOM at all")
     operation = world.export()
     world.deliver()
     world.faults.log.clear()
@@ -299,5 +303,27 @@ def test_a_claimed_stream_that_is_gone_is_reported_with_every_instance(world: Wo
     world.drain()
     ended = world.ended(operation)
     assert ended.counters
-    assert (ended.counters.success, ended.counters.failure, ended.counters.abandoned) == (0, 3, 3)
-    assert {failure.stage for failure in world.service.failures(operation.name)} == {"COMMIT"}
+    stages = {failure.object: failure.stage for failure in world.service.failures(operation.name)}
+    assert stages == {"folder/0.dcm": "COMMIT", "folder/1.dcm": "COMMIT", "folder/bad.dcm": "READ"}
+    assert ended.counters == Counters(planned=5, success=1, failure=3, skipped=1, abandoned=2, studies=1)
+
+
+def test_a_late_duplicate_of_an_overwrite_leaves_a_table_that_expires(world: World) -> None:
+    """The worker began before the operation ended, and comes to its table only after that."""
+    operation = world.export(WriteDisposition.WRITE_TRUNCATE)
+    world.deliver()
+    world.drain()
+    prepared = []
+
+    class Watched:
+        def __getattr__(self, name: str) -> object:
+            prepared.append(name)
+            return getattr(world.tables, name)
+
+    writer = StreamWriter(operation, cast("Tables", Watched()))
+    path = make_stored("a", make_instance())
+    instance = decode_bytes(make_instance(), SchemaKind.JSON)
+    writer.add(path, instance)
+    writer.finish()
+    assert "prepare_staging" in prepared
+    assert "prepare" not in prepared

@@ -14,8 +14,8 @@ from dicom_export.planning import (
     Task,
     cut_page,
     detect_layout,
-    is_named,
     is_planned,
+    named_instance,
     prefix_of,
     sample,
     unit_of,
@@ -126,16 +126,16 @@ def test_a_filter_path_is_a_prefix_in_each_layout() -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("1.2/1.3/1.4", True),
-        ("1.2/1.3/1.4.dcm", True),
-        ("1.2/1.3/1.4-copy7.dcm", True),
-        ("1.2/1.3/1.45.dcm", False),
-        ("1.2/1.3/1.4.5.dcm", False),
-        ("1.2/1.3/readme", False),
+        ("1.2/1.3/1.4", "1.4"),
+        ("1.2/1.3/1.4.dcm", "1.4"),
+        ("1.2/1.3/1.4-copy7.dcm", "1.4"),
+        ("1.2/1.3/1.45.dcm", "1.45"),
+        ("1.2/1.3/1.4.5.dcm", "1.4.5"),
+        ("1.2/1.3/readme", None),
     ],
 )
-def test_an_instance_is_known_by_its_whole_uid(name: str, expected: bool) -> None:  # noqa: FBT001 - a parameter
-    assert is_named(name, {"1.4"}) is expected
+def test_an_instance_is_known_by_its_whole_uid(name: str, expected: str | None) -> None:
+    assert named_instance(name) == expected
 
 
 def test_folder_markers_and_ignored_names_are_not_planned() -> None:

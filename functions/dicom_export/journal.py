@@ -38,11 +38,16 @@ class PlanPage:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What becomes of a task's objects. `matched` are the positions in the filter that the task's instances are of."""
+    """What becomes of a task's objects.
+
+    `skipped` are the positions in the task of objects that are no instances, or none that the filter names; `matched`
+    are the positions in the filter that the task's instances are of.
+    """
 
     counters: Counters = field(default_factory=Counters)
     failures: tuple[Failure, ...] = ()
     studies: tuple[str, ...] = ()
+    skipped: tuple[int, ...] = ()
     matched: tuple[int, ...] = ()
 
 
@@ -249,6 +254,7 @@ def _outcome_to_json(outcome: Outcome) -> dict[str, Any]:
         "counters": asdict(outcome.counters),
         "failures": [failure.to_json() for failure in outcome.failures],
         "studies": outcome.studies,
+        "skipped": outcome.skipped,
         "matched": outcome.matched,
     }
 
@@ -258,6 +264,7 @@ def _outcome_from_json(data: dict[str, Any]) -> Outcome:
         Counters(**data["counters"]),
         tuple(map(Failure.from_json, data["failures"])),
         tuple(data["studies"]),
+        tuple(data["skipped"]),
         tuple(data["matched"]),
     )
 

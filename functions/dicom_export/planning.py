@@ -73,13 +73,13 @@ def prefix_of(layout: Layout, path: Sequence[str]) -> str:
     return "".join(f"{kind}{uid}/" for kind, uid in zip(kinds, path, strict=False))
 
 
-def is_named(name: str, instance_uids: Iterable[str]) -> bool:
-    """Return whether the object's name is one of the SOP Instance UIDs, with or without an extension or a suffix.
+def named_instance(name: str) -> str | None:
+    """Return the SOP Instance UID that the object's name is, with or without an extension or a suffix, or None.
 
     `1.2.3.dcm` and `1.2.3-copy.dcm` are 1.2.3; `1.2.34.dcm` and `1.2.3.4` are not.
     """
     match = _LEADING_UID.match(name.rpartition("/")[2])
-    return match is not None and match[0] in instance_uids
+    return match[0] if match else None
 
 
 _LEADING_UID = re.compile(_UID)

@@ -78,16 +78,15 @@ def settle(
 
 def _lost(message: ExportStudy, outcome: Outcome, error: NotFound) -> Outcome:
     """Return the outcome when the claimed stream is gone: what would have been its rows are failures."""
-    failed = {failure.object for failure in outcome.failures}
+    failed, skipped = {failure.object for failure in outcome.failures}, set(outcome.skipped)
     lost = tuple(
         Failure(stored.name, stored.generation, "COMMIT", error.code, error.message)
-        for stored in message.objects
-        if stored.name not in failed
-    )[: outcome.counters.success]
-    counters = replace(
-        outcome.counters, success=0, studies=0, failure=outcome.counters.failure + len(lost), abandoned=len(lost)
+        for position, stored in enumerate(message.objects)
+        if stored.name not in failed and position not in skipped
     )
-    return replace(outcome, counters=counters, failures=outcome.failures + lost, studies=())
+    failures = outcome.failures + lost
+    counters = replace(outcome.counters, success=0, studies=0, failure=len(failures), abandoned=len(lost))
+    return replace(outcome, counters=counters, failures=failures, studies=())
 
 
 def _decide(
@@ -108,11 +107,11 @@ def _export(
     message: ExportStudy, operation: Operation, journal: Journal, store: DicomStore, tables: Tables, decode: Decode
 ) -> Claim:
     """Read the objects, write their rows to a finalized stream, and return the claim that would commit it."""
-    layout = operation.row_layout
-    tally = _Tally(message, operation, FilterLookup(operation.name, journal) if message.applies_filter else None)
-    writer = StreamWriter(tables, operation.target, layout.kind)
-    for stored, decoded in zip(message.objects, decode(store, message.objects, layout), strict=True):
-        instance = tally.sort(stored, decoded)
+    tally = _Tally(operation, FilterLookup(operation.name, journal) if message.applies_filter else None)
+    writer = StreamWriter(operation, tables)
+    decoded = decode(store, message.objects, operation.row_layout)
+    for position, (stored, each) in enumerate(zip(message.objects, decoded, strict=True)):
+        instance = tally.sort(position, stored, each)
         if instance:
             writer.add(stored, instance)
     stream, too_large = writer.finish()
@@ -124,17 +123,18 @@ def _export(
 class _Tally:
     """What became of each object of a message."""
 
-    def __init__(self, message: ExportStudy, operation: Operation, lookup: FilterLookup | None) -> None:
-        self._message = message
+    def __init__(self, operation: Operation, lookup: FilterLookup | None) -> None:
         self._operation = operation
         self._lookup = lookup
         self._instances: Counter[InstanceUids] = Counter()
         self._failures: list[Failure] = []
+        self._skipped: list[int] = []
         self._matched: set[int] = set()
 
-    def sort(self, stored: StoredObject, decoded: Decoded) -> DecodedInstance | None:
+    def sort(self, position: int, stored: StoredObject, decoded: Decoded) -> DecodedInstance | None:
         """Return the instance if it is to be a row, else count it where it belongs."""
         if isinstance(decoded, Skipped) or not self._is_named(decoded):
+            self._skipped.append(position)
             return None
         if isinstance(decoded, PermanentError):
             self._fail(stored, "READ", decoded, _uids_of(decoded))
@@ -162,10 +162,10 @@ class _Tally:
         counters = Counters(
             success=success,
             failure=len(self._failures),
-            skipped=len(self._message.objects) - success - len(self._failures),
+            skipped=len(self._skipped),
             studies=len(studies),
         )
-        return Outcome(counters, tuple(self._failures), studies, tuple(sorted(self._matched)))
+        return Outcome(counters, tuple(self._failures), studies, tuple(self._skipped), tuple(sorted(self._matched)))
 
     def _is_named(self, decoded: DecodedInstance | PermanentError) -> bool:
         """Return whether the filter, if there is one, names the instance.

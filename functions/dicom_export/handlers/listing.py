@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dicom_export import filters
 from dicom_export.errors import FailedPrecondition, NotFound
-from dicom_export.planning import Cursor, Layout, Listed, detect_layout, is_named, is_planned, prefix_of
+from dicom_export.planning import Cursor, Layout, Listed, detect_layout, is_planned, named_instance, prefix_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -88,24 +88,28 @@ def _study(
     for folder, group in groupby(paths, key=lambda path: path[:2]):
         named = list(group)
         prefix = prefix_of(cursor.layout, folder)
-        if cursor.start_after > prefix and not cursor.start_after.startswith(prefix):
+        is_begun = cursor.start_after.startswith(prefix)
+        if cursor.start_after > prefix and not is_begun:
             continue
         matched: set[FilterPath] = set()
+        path_of = _paths_by_name(named)
         for stored in store.objects.list(prefix=prefix, start_after=cursor.start_after):
-            path = _path_of(stored.name, named)
+            path = path_of(stored.name)
             if path and is_planned(stored, store.ignore):
                 matched.add(path)
                 yield Listed(stored, Cursor(cursor.layout, position, stored.name))
-        if not cursor.start_after:
+        if not is_begun:
             warn_unmatched(operation, [path for path in named if path not in matched])
     yield Listed(None, Cursor(cursor.layout, position + len(paths)))
 
 
-def _path_of(name: str, named: list[FilterPath]) -> FilterPath | None:
-    """Return which of a folder's paths names the object: the folder itself, or its instance."""
-    if len(named[0]) < 3:  # noqa: PLR2004 - study, series, instance
-        return named[0]
-    return next((path for path in named if is_named(name, path[2])), None)
+def _paths_by_name(named: list[FilterPath]) -> Callable[[str], FilterPath | None]:
+    """Return what tells which of a folder's paths names an object: the folder itself, or its instance."""
+    widest = named[0]
+    if len(widest) < 3:  # noqa: PLR2004 - study, series, instance
+        return lambda _: widest
+    by_instance = {path[2]: path for path in named}
+    return lambda name: by_instance.get(named_instance(name) or "")
 
 
 def warn_unmatched(operation: Operation, paths: Sequence[FilterPath]) -> None:

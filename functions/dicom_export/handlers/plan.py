@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from dicom_export.errors import Code, PermanentError
 from dicom_export.handlers.decoding import decode_in_turn
 from dicom_export.handlers.listing import first_cursor, listing, store_filter
+from dicom_export.handlers.writing import prepare_target
 from dicom_export.journal import PlanPage
 from dicom_export.messages import ExportStudy, PlanExport, StudyExported
-from dicom_export.operations import Status, WriteDisposition
+from dicom_export.operations import Status
 from dicom_export.planning import Cursor, PlanLimits, cut_page, sample
 from dicom_export.rows.instance import DecodedInstance
 from dicom_export.schema import columns_of_all, common_columns, merge
@@ -94,7 +95,7 @@ def _plan_page(
         found = listing(store, cursor, operation, index, journal)
         tasks, following = cut_page(found, cursor.layout, limits)
         objects = sample(tasks, limits.sample)
-        _prepare(operation, _columns(operation, store.objects, objects), tables)
+        prepare_target(operation, _columns(operation, store.objects, objects), tables)
     except PermanentError as error:
         log.error("The export cannot be planned: %s", error.message, extra={"operation": str(operation.name)})  # noqa: TRY400 - its message says it all
         return PlanPage(error=Status(error.code, error.message))
@@ -114,10 +115,3 @@ def _columns(operation: Operation, store: DicomStore, objects: Sequence[StoredOb
     rows = [instance.row for instance in decoded if isinstance(instance, DecodedInstance)]
     common = common_columns(layout.kind, has_source_store=layout.source_store is not None)
     return merge(columns_of_all(rows, layout.kind), common)
-
-
-def _prepare(operation: Operation, schema: Schema, tables: Tables) -> None:
-    if operation.request.write_disposition is WriteDisposition.WRITE_TRUNCATE:
-        tables.prepare_staging(operation.target, schema)
-    else:
-        tables.prepare(operation.target, schema)

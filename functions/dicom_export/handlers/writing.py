@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dicom_export.errors import LimitExceeded, Unavailable
+from dicom_export.operations import WriteDisposition
 from dicom_export.rows.arrow import TooLarge, batches
 from dicom_export.schema import columns_of_all, covers, merge
 
 if TYPE_CHECKING:
-    from dicom_export.names import TableName
+    from dicom_export.operations import Operation
     from dicom_export.ports import StoredObject, Tables
-    from dicom_export.row_layout import SchemaKind
     from dicom_export.rows.instance import DecodedInstance
     from dicom_export.schema import Schema
 
@@ -23,13 +23,20 @@ Pending = tuple["StoredObject", "DecodedInstance"]
 Rejected = tuple["StoredObject", "DecodedInstance", LimitExceeded]
 
 
-class StreamWriter:
-    """Writes rows to a new stream of a table, and makes sure before each batch that the table has its columns."""
+def prepare_target(operation: Operation, schema: Schema, tables: Tables) -> None:
+    """Give the table that the operation writes to these columns; what an overwrite writes to may expire."""
+    if operation.request.write_disposition is WriteDisposition.WRITE_TRUNCATE:
+        tables.prepare_staging(operation.target, schema)
+    else:
+        tables.prepare(operation.target, schema)
 
-    def __init__(self, tables: Tables, table: TableName, kind: SchemaKind) -> None:
+
+class StreamWriter:
+    """Writes an operation's rows to a new stream, and makes sure before each batch that the table has its columns."""
+
+    def __init__(self, operation: Operation, tables: Tables) -> None:
+        self._operation = operation
         self._tables = tables
-        self._table = table
-        self._kind = kind
         self._columns: Schema | None = None
         self._stream: str | None = None
         self._offset = 0
@@ -61,7 +68,7 @@ class StreamWriter:
         if not pending:
             return
         rows = [instance.row for _, instance in pending]
-        schema = columns_of_all(rows, self._kind)
+        schema = columns_of_all(rows, self._operation.request.schema)
         self._ensure(schema)
         for batch in batches(rows, schema, _REQUEST_BYTES):
             if isinstance(batch, TooLarge):
@@ -69,17 +76,17 @@ class StreamWriter:
                 self._rejected.append((stored, instance, _too_large(batch)))
                 continue
             if self._stream is None:
-                self._stream = self._tables.open_stream(self._table)
+                self._stream = self._tables.open_stream(self._operation.target)
             self._tables.append(self._stream, self._offset, batch.records)
             self._offset += batch.records.num_rows
 
     def _ensure(self, schema: Schema) -> None:
         """Add the columns that the table lacks; what it has is asked once a stream."""
         if self._columns is None:
-            table = self._tables.describe(self._table)
+            table = self._tables.describe(self._operation.target)
             self._columns = table.schema if table else ()
         if not covers(self._columns, schema):
-            self._tables.prepare(self._table, schema)
+            prepare_target(self._operation, schema, self._tables)
             self._columns = merge(self._columns, schema)
 
 
