@@ -128,3 +128,20 @@ def test_a_filter_that_is_replaced_after_the_request_ends_the_operation(world: W
     assert ended.error
     assert ended.error.code is Code.FAILED_PRECONDITION
     assert world.instances() == []
+
+
+def test_a_page_may_end_within_a_study_of_which_several_series_are_named(tmp_path: Path) -> None:
+    """The names of series 1.3.1 sort before those of 1.3, their paths behind."""
+    for series in ("1.3", "1.3.1"):
+        for number in range(9):
+            path = tmp_path / f"store/1.2/{series}/{series}.9.{number}.dcm"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            uid = f"{series}.9.{number}"
+            path.write_bytes(make_instance(StudyInstanceUID="1.2", SeriesInstanceUID=series, SOPInstanceUID=uid))
+    (tmp_path / "root/filters").mkdir(parents=True)
+    world = World(tmp_path / "root", tmp_path / "store")
+    operation = export(world, tmp_path, "/studies/1.2/series/1.3\n/studies/1.2/series/1.3.1\n")
+    assert operation.pages
+    assert operation.pages > 2
+    assert counters_of(operation).success == len(set(world.instances())) == 18
+    world.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -63,9 +64,13 @@ def listing(
             if is_planned(stored, store.ignore):
                 yield Listed(stored, Cursor(cursor.layout, start_after=stored.name))
         return
-    for position, paths in _by_study(_paths(operation, index, journal, cursor.path), cursor.path):
-        is_resumed = position == cursor.path and cursor.start_after != ""
-        yield from _study(store, paths, position, cursor if is_resumed else Cursor(cursor.layout), operation)
+    begun = cursor
+    for _, study in groupby(_paths(operation, index, journal, cursor.path), key=lambda path: path[0]):
+        for folder, paths in groupby(study, key=lambda path: path[:2]):
+            named = list(paths)
+            yield from _folder(store, folder, named, begun, operation)
+            begun = Cursor(cursor.layout, begun.path + len(named))
+        yield Listed(None, begun)
 
 
 def _paths(operation: Operation, index: FilterIndex, journal: Journal, start: int) -> Iterator[FilterPath]:
@@ -74,33 +79,19 @@ def _paths(operation: Operation, index: FilterIndex, journal: Journal, start: in
         yield from journal.filter_chunk(operation.name, chunk)[max(skipped, 0) :]
 
 
-def _by_study(paths: Iterator[FilterPath], position: int) -> Iterator[tuple[int, list[FilterPath]]]:
-    for _, group in groupby(paths, key=lambda path: path[0]):
-        study = list(group)
-        yield position, study
-        position += len(study)
-
-
-def _study(
-    store: DeclaredStore, paths: list[FilterPath], position: int, cursor: Cursor, operation: Operation
+def _folder(
+    store: DeclaredStore, folder: FilterPath, named: list[FilterPath], begun: Cursor, operation: Operation
 ) -> Iterator[Listed]:
-    """Yield what the paths of one study name: of each folder one listing, however many instances are named in it."""
-    for folder, group in groupby(paths, key=lambda path: path[:2]):
-        named = list(group)
-        prefix = prefix_of(cursor.layout, folder)
-        is_begun = cursor.start_after.startswith(prefix)
-        if cursor.start_after > prefix and not is_begun:
-            continue
-        matched: set[FilterPath] = set()
-        path_of = _paths_by_name(named)
-        for stored in store.objects.list(prefix=prefix, start_after=cursor.start_after):
-            path = path_of(stored.name)
-            if path and is_planned(stored, store.ignore):
-                matched.add(path)
-                yield Listed(stored, Cursor(cursor.layout, position, stored.name))
-        if not is_begun:
-            warn_unmatched(operation, [path for path in named if path not in matched])
-    yield Listed(None, Cursor(cursor.layout, position + len(paths)))
+    """Yield what paths name in one study or series: one listing, however many of its instances they name."""
+    matched: set[FilterPath] = set()
+    path_of = _paths_by_name(named)
+    for stored in store.objects.list(prefix=prefix_of(begun.layout, folder), start_after=begun.start_after):
+        path = path_of(stored.name)
+        if path and is_planned(stored, store.ignore):
+            matched.add(path)
+            yield Listed(stored, replace(begun, start_after=stored.name))
+    if not begun.start_after:
+        warn_unmatched(operation, [path for path in named if path not in matched])
 
 
 def _paths_by_name(named: list[FilterPath]) -> Callable[[str], FilterPath | None]:
