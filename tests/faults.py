@@ -23,13 +23,18 @@ class Crash(BaseException):
 
 @dataclass
 class Faults:
-    """Crashes behind the effects whose numbers are given; before the next effect nothing else has changed."""
+    """Crashes behind the effects whose numbers are given; before the next effect nothing else has changed.
+
+    `on_effect` is what others do at that moment.
+    """
 
     at: frozenset[int] = frozenset()
     log: list[str] = field(default_factory=list)
+    on_effect: Callable[[str], None] = lambda _: None
 
     def reach(self, effect: str) -> None:
         self.log.append(effect)
+        self.on_effect(effect)
         if len(self.log) - 1 in self.at:
             raise Crash(effect)
 

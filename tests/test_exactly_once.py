@@ -143,6 +143,36 @@ def test_a_cancelled_export_ends_with_a_row_for_each_success(
     world.close()
 
 
+@pytest.mark.parametrize("rival", ["worker", "dead letter"])
+def test_of_two_at_the_same_message_one_is_committed_and_both_agree(
+    open_world: Callable[..., World], rival: str
+) -> None:
+    """The rival does all of its work between the first worker's finalize and its claim."""
+    world = open_world()
+    operation = world.export()
+    world.deliver()
+    export = next(letter for letter in world.mailbox.waiting if letter[0] == "export-study")
+    message = messages.decode(*export)
+
+    def act(effect: str) -> None:
+        if effect == "finalize":
+            world.faults.on_effect = lambda _: None
+            if rival == "worker":
+                world.handlers[export[0]](message)
+            else:
+                dead_letters_on(world.ports)(message, Unavailable("out of attempts"))
+
+    world.faults.on_effect = act
+    world.handlers[export[0]](message)
+    world.drain()
+    counters = world.ended(operation).counters
+    assert counters
+    assert counters.success == len(world.instances())
+    assert counters.abandoned == (1 if rival == "dead letter" else 0)
+    assert counters.success + counters.failure == EXPECTED.found
+    assert not world.stream_folders()
+
+
 def test_a_dead_letter_and_a_late_worker_agree(open_world: Callable[..., World]) -> None:
     """Each message is given up after its worker died at any of its calls, and delivered once more after that."""
     quiet = open_world()

@@ -144,4 +144,5 @@ def test_a_page_may_end_within_a_study_of_which_several_series_are_named(tmp_pat
     assert operation.pages
     assert operation.pages > 2
     assert counters_of(operation).success == len(set(world.instances())) == 18
+    assert counters_of(operation).studies == 1
     world.close()

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from dicom_export.ports import DicomStore, Tables
+    from dicom_export.ports import DicomStore, OperationStore, Tables
 
 FLATTENED = RowLayout(SchemaKind.FLATTENED)
 PATIENT = "Secret^Patient"
@@ -306,6 +306,60 @@ def test_a_claimed_stream_that_is_gone_is_reported_with_every_instance(world: Wo
     stages = {failure.object: failure.stage for failure in world.service.failures(operation.name)}
     assert stages == {"folder/0.dcm": "COMMIT", "folder/1.dcm": "COMMIT", "folder/bad.dcm": "READ"}
     assert ended.counters == Counters(planned=5, success=1, failure=3, skipped=1, abandoned=2, studies=1)
+
+
+class Refusing(Forgetful):
+    """Tables that refuse each commit for good."""
+
+    def commit(self, *_: object) -> NoReturn:
+        raise Internal("DuckDB refused a statement")
+
+    def finalize(self, stream: str) -> int:
+        return cast("Tables", self._tables).finalize(stream)
+
+
+def test_a_commit_that_is_refused_for_good_ends_the_operation(world: World) -> None:
+    operation = world.export()
+    world.handlers = handlers_on(replace(world.ports, tables=cast("Tables", Refusing(world.tables))), PlanLimits())
+    world.drain()
+    ended = world.ended(operation)
+    assert ended.error
+    assert ended.counters == Counters(planned=3, failure=3, abandoned=3)
+
+
+def test_an_attempt_that_fails_leaves_no_stream_behind(world: World) -> None:
+    operation = world.export()
+    world.deliver()
+    topic, data = next(each for each in world.mailbox.waiting if each[0] == "export-study")
+    ports = replace(world.ports, tables=cast("Tables", Forgetful(world.tables)))
+    with pytest.raises(TransientError):
+        handlers_on(ports, PlanLimits())[topic](messages.decode(topic, data))
+    assert not world.stream_folders()
+    world.drain()
+    assert world.ended(operation).error is None
+
+
+def test_a_cancelled_operation_ends_even_if_its_first_message_was_lost(world: World) -> None:
+    operation = world.export()
+    world.mailbox.waiting.clear()
+    world.service.cancel_operation(operation.name)
+    world.drain()
+    ended = world.ended(operation)
+    assert ended.error
+    assert ended.error.code is Code.CANCELLED
+
+
+def test_an_operation_that_was_never_created_is_not_listed(world: World) -> None:
+    class Dying:
+        def create(self, path: str, content: bytes, metadata: object = None) -> bool:
+            if path.endswith("operation.json"):
+                raise KeyboardInterrupt
+            return bool(world.ports.operations.create(path, content, cast("None", metadata)))
+
+    service = service_on(replace(world.ports, operations=cast("OperationStore", Dying())))
+    with pytest.raises(KeyboardInterrupt):
+        service.create_export(make_request())
+    assert list(world.service.list_operations(STORE.parent)) == []
 
 
 def test_a_late_duplicate_of_an_overwrite_leaves_a_table_that_expires(world: World) -> None:

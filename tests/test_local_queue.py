@@ -19,7 +19,7 @@ from dicom_export.messages import ExportStudy, Message, PlanExport, StudyExporte
 from factories import make_object, make_operation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 NAME = make_operation().name
 TIMEOUT_SECONDS = 60
@@ -209,6 +209,15 @@ def test_a_stopped_queue_ends_the_wait_and_delivers_nothing_more() -> None:
     assert len(queue.pending()) == 1
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Have Ctrl-C raise KeyboardInterrupt, also where whoever started the tests has had them ignore it."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_an_interrupt_of_the_user_ends_the_wait() -> None:
     go_on = threading.Event()
 

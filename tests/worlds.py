@@ -84,5 +84,10 @@ class World:
         self._start()
         return sorted(uid for (uid,) in rows)
 
+    def stream_folders(self) -> list[Path]:
+        """Return what is left of streams on disk."""
+        streams = self._root / "streams"
+        return [folder for folder in streams.iterdir() if folder.is_dir()] if streams.is_dir() else []
+
     def close(self) -> None:
         self.tables.close()

@@ -7,6 +7,7 @@ Source: the API's reference of `filterConfig.resourcePathsGcsUri`: one
 from __future__ import annotations
 
 import re
+import sys
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,8 @@ def parse_line(number: int, line: str) -> FilterPath | None:
             f"Line {number} of the filter is malformed: {text[:_LONGEST_LINE_SHOWN]!r}; it would be"
             " /studies/STUDY_UID[/series/SERIES_UID[/instances/INSTANCE_UID]]"
         )
-    return tuple(uid for uid in match.groups() if uid)
+    # Millions of lines name few studies and series: one string for each, however many lines have it.
+    return tuple(sys.intern(uid) for uid in match.groups() if uid)
 
 
 def lines(chunks: Iterable[bytes]) -> Iterator[str]:

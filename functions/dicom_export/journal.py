@@ -67,11 +67,9 @@ class Journal:
 
     def create(self, operation: Operation) -> bool:
         """Create the operation and its entry in the index; False if there is one of this name already."""
-        is_new = self._store.create(paths.operation_path(operation.name), operation.encode())
-        if not is_new:
-            operation = self.load(operation.name)
+        # The index first: an operation that is not listed would be resumed and ended by nobody.
         self._store.create(paths.index_path(operation.name, operation.create_time), b"")
-        return is_new
+        return self._store.create(paths.operation_path(operation.name), operation.encode())
 
     def load(self, name: OperationName) -> Operation:
         """Return the operation. Raises NotFound."""
@@ -98,7 +96,10 @@ class Journal:
         prefix = paths.index_prefix(parent)
         for entry in self._store.list(prefix, start_after=f"{prefix}{start_after}" if start_after else ""):
             position = entry.path.removeprefix(prefix)
-            yield position, self.load(OperationName(parent, position.partition("-")[2]))
+            state = self._store.read(paths.operation_path(OperationName(parent, position.partition("-")[2])))
+            operation = Operation.decode(state.content) if state else None
+            if operation and entry.path == paths.index_path(operation.name, operation.create_time):
+                yield position, operation
 
     def plan_page(self, name: OperationName, page: int) -> PlanPage | None:
         """Return a page of the plan, or None if it is not planned yet."""
@@ -162,10 +163,13 @@ class Journal:
         if len(results) < int(planned.metadata["tasks"]):
             return False
         if not self.has_page_sum(name, page):
-            studies = {study for result in self.results(name, page) for study in result.studies}
+            outcomes = list(self.results(name, page))
+            studies = sorted({study for outcome in outcomes for study in outcome.studies})
+            matched = sorted({position for outcome in outcomes for position in outcome.matched})
             counters = Counters.total(Counters.from_metadata(entry.metadata) for entry in results)
             total = replace(counters, planned=int(planned.metadata["planned"]), studies=len(studies))
-            self._store.create(paths.page_path(name, page), b"", total.to_metadata())
+            content = _encode({"studies": studies, "matched": matched})
+            self._store.create(paths.page_path(name, page), content, total.to_metadata())
         return True
 
     def page_sums(self, name: OperationName) -> dict[int, Counters]:
@@ -175,9 +179,25 @@ class Journal:
             for entry in self._store.list(paths.pages_prefix(name))
         }
 
-    def studies(self, name: OperationName) -> int:
-        """Return of how many studies there are results, in any pages."""
-        return len({study for result in self.results(name) for study in result.studies})
+    def studies(self, name: OperationName, *, are_in_order: bool) -> int:
+        """Return how many studies the finished pages have among them.
+
+        Where the plan goes through them in order, only pages that follow each other can share one, and two are held.
+        """
+        count, seen = 0, set[str]()
+        for page in self._page_contents(name):
+            studies = set(page["studies"])
+            count += len(studies - seen)
+            seen = studies if are_in_order else seen | studies
+        return count
+
+    def matched(self, name: OperationName) -> set[int]:
+        """Return the positions in the filter that the instances of the finished pages are of."""
+        return {position for page in self._page_contents(name) for position in page["matched"]}
+
+    def _page_contents(self, name: OperationName) -> Iterator[dict[str, Any]]:
+        for entry in self._store.list(paths.pages_prefix(name)):
+            yield self._read(entry.path) or _vanished(entry.path)
 
     def counters(self, operation: Operation) -> Counters:
         """Return the operation's counters as they are now.

@@ -118,8 +118,8 @@ class Listed:
 def cut_page(listing: Iterable[Listed], layout: Layout, limits: PlanLimits) -> tuple[list[Task], Cursor | None]:
     """Return the tasks of a page, and where the next one begins or None after the last.
 
-    A page ends at the first boundary behind one of its limits: between two studies, or, where no study is known from
-    the names or one is larger than a page of messages, between two tasks.
+    A page ends at the first boundary behind one of its limits: between two studies; or, where the names do not tell the
+    study or no message is left for the rest of one, between two tasks.
     """
     page = _Page(limits)
     for _, steps in groupby(listing, key=lambda step: _unit_of(step, layout)):

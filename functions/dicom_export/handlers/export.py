@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dicom_export.errors import DicomExportError, InstanceError, NotDicom, NotFound, PermanentError
+from dicom_export.errors import DicomExportError, InstanceError, NotDicom, PermanentError
 from dicom_export.handlers.decoding import Decode, Decoded, decode_in_turn
 from dicom_export.handlers.matching import FilterLookup
 from dicom_export.handlers.writing import StreamWriter
@@ -68,7 +68,7 @@ def settle(
     if claim.stream:
         try:
             tables.commit(operation.target, claim.stream)
-        except NotFound as error:
+        except PermanentError as error:
             outcome = _lost(message, outcome, error)
     for failure in outcome.failures:
         uri = store.uri(failure.object) if store else failure.object
@@ -76,8 +76,8 @@ def settle(
     journal.create_result(message.operation, message.page, message.task, outcome)
 
 
-def _lost(message: ExportStudy, outcome: Outcome, error: NotFound) -> Outcome:
-    """Return the outcome when the claimed stream is gone: what would have been its rows are failures."""
+def _lost(message: ExportStudy, outcome: Outcome, error: PermanentError) -> Outcome:
+    """Return the outcome when the claimed stream can never be committed: what would have been its rows are failures."""
     failed, skipped = {failure.object for failure in outcome.failures}, set(outcome.skipped)
     lost = tuple(
         Failure(stored.name, stored.generation, "COMMIT", error.code, error.message)
@@ -110,13 +110,14 @@ def _export(
     tally = _Tally(operation, FilterLookup(operation.name, journal) if message.applies_filter else None)
     writer = StreamWriter(operation, tables)
     decoded = decode(store, message.objects, operation.row_layout)
-    for position, (stored, each) in enumerate(zip(message.objects, decoded, strict=True)):
-        instance = tally.sort(position, stored, each)
-        if instance:
-            writer.add(stored, instance)
-    stream, too_large = writer.finish()
-    for stored, instance, error in too_large:
-        tally.too_large(stored, instance, error)
+    with writer:
+        for position, (stored, each) in enumerate(zip(message.objects, decoded, strict=True)):
+            instance = tally.sort(position, stored, each)
+            if instance:
+                writer.add(stored, instance)
+        stream, too_large = writer.finish()
+    for stored, uids, error in too_large:
+        tally.too_large(stored, uids, error)
     return Claim(stream, tally.outcome())
 
 
@@ -142,10 +143,10 @@ class _Tally:
         self._instances[decoded.uids] += 1
         return decoded
 
-    def too_large(self, stored: StoredObject, instance: DecodedInstance, error: PermanentError) -> None:
+    def too_large(self, stored: StoredObject, uids: InstanceUids, error: PermanentError) -> None:
         """Take back an instance whose row no table takes."""
-        self._instances[instance.uids] -= 1
-        self._fail(stored, "WRITE", error, instance.uids)
+        self._instances[uids] -= 1
+        self._fail(stored, "WRITE", error, uids)
 
     def outcome(self) -> Outcome:
         """Return the counters, the failures and the studies; log the instances that the store holds more than once."""

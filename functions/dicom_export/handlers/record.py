@@ -43,18 +43,17 @@ def record_result(message: StudyExported, *, journal: Journal, tables: Tables) -
 
 
 def _total(operation: Operation, sums: Mapping[int, Counters], journal: Journal) -> Counters:
-    """Return the sum of the pages; a study that the names do not tell may be in several, and still counts once."""
+    """Return the sum of the pages; a study that several of them share still counts once."""
     total = Counters.total(sums.values())
     first_page = journal.plan_page(operation.name, 0)
-    if len(sums) == 1 or first_page is None or first_page.layout.names_studies:
+    if len(sums) == 1 or first_page is None:
         return total
-    return replace(total, studies=journal.studies(operation.name))
+    return replace(total, studies=journal.studies(operation.name, are_in_order=first_page.layout.names_studies))
 
 
 def _finish(operation: Operation, counters: Counters, journal: Journal, tables: Tables) -> None:
     """Put an overwrite in its place, and write down how the operation ended."""
     error = _swap(operation, counters, tables) or outcome(operation, counters)
-    _warn_of_unmatched_paths(operation, journal)
 
     def ended(current: Operation) -> Operation:
         if current.is_done:
@@ -62,6 +61,7 @@ def _finish(operation: Operation, counters: Counters, journal: Journal, tables: 
         return replace(current, end_time=datetime.now(UTC), counters=counters, error=error)
 
     journal.change(operation.name, ended)
+    _warn_of_unmatched_paths(operation, journal)
     log.info(
         "Export ended: %d exported, %d failed",
         counters.success,
@@ -92,7 +92,7 @@ def _warn_of_unmatched_paths(operation: Operation, journal: Journal) -> None:
     first_page = journal.plan_page(operation.name, 0) if index else None
     if index is None or first_page is None or not first_page.applies_filter:
         return
-    matched = {position for result in journal.results(operation.name) for position in result.matched}
+    matched = journal.matched(operation.name)
     for number in range(len(index.firsts)):
         chunk = journal.filter_chunk(operation.name, number)
         start = number * index.chunk_size

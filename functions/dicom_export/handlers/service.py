@@ -73,6 +73,14 @@ class ExportService(OperationsService):
             publisher=self.publisher,
         )
 
+    def cancel_operation(self, name: OperationName) -> Operation:
+        """Ask for the operation's end, and see to it even if the message that would plan its next page is lost."""
+        operation = super().cancel_operation(name)
+        if not operation.is_done:
+            pages = self.journal.planned_pages(name) or [0]
+            self.publisher.publish([PlanExport(name, pages[-1])])
+        return operation
+
     def resume(self, operation: Operation) -> None:
         """Have an operation go on whose messages were lost: everything that exists stays, what is missing is done."""
         pages = self.journal.planned_pages(operation.name) or [0]

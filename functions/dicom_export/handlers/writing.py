@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from dicom_export.errors import LimitExceeded, Unavailable
 from dicom_export.operations import WriteDisposition
@@ -10,6 +10,9 @@ from dicom_export.rows.arrow import TooLarge, batches
 from dicom_export.schema import columns_of_all, covers, merge
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
+    from dicom_export.names import InstanceUids
     from dicom_export.operations import Operation
     from dicom_export.ports import StoredObject, Tables
     from dicom_export.rows.instance import DecodedInstance
@@ -20,7 +23,7 @@ _BATCH_HEADER_BYTES = 8 << 20
 _REQUEST_BYTES = 8_000_000
 
 Pending = tuple["StoredObject", "DecodedInstance"]
-Rejected = tuple["StoredObject", "DecodedInstance", LimitExceeded]
+Rejected = tuple["StoredObject", "InstanceUids", LimitExceeded]
 
 
 def prepare_target(operation: Operation, schema: Schema, tables: Tables) -> None:
@@ -43,6 +46,16 @@ class StreamWriter:
         self._pending: list[Pending] = []
         self._pending_bytes = 0
         self._rejected: list[Rejected] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Discard a stream that an error left unfinished: nobody will claim it."""
+        if self._stream and isinstance(error, Exception):
+            self._tables.discard(self._stream)
 
     def add(self, stored: StoredObject, instance: DecodedInstance) -> None:
         """Write the instance's row, now or with others."""
@@ -73,7 +86,7 @@ class StreamWriter:
         for batch in batches(rows, schema, _REQUEST_BYTES):
             if isinstance(batch, TooLarge):
                 stored, instance = pending[batch.index]
-                self._rejected.append((stored, instance, _too_large(batch)))
+                self._rejected.append((stored, instance.uids, _too_large(batch)))
                 continue
             if self._stream is None:
                 self._stream = self._tables.open_stream(self._operation.target)

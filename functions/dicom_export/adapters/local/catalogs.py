@@ -12,7 +12,15 @@ import duckdb
 from dicom_export.adapters.local import bookkeeping
 from dicom_export.adapters.local.duckdb_types import quoted
 from dicom_export.adapters.local.files import disk_full
-from dicom_export.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
+from dicom_export.errors import (
+    Aborted,
+    FailedPrecondition,
+    Internal,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    Unavailable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,6 +35,15 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "checkpoint_threshold": "256MB",
 }
 _ROW_GROUP_SIZE = 16_384
+_OF_THE_MACHINE = (
+    duckdb.IOException,
+    duckdb.OutOfMemoryException,
+    duckdb.FatalException,
+    duckdb.InternalException,
+    duckdb.ConnectionException,
+    duckdb.InterruptException,
+    duckdb.TransactionException,
+)
 
 
 class Catalogs:
@@ -127,7 +144,10 @@ def check_dataset_name(dataset: str) -> None:
 
 
 def translated(error: duckdb.Error, file: Path) -> Exception:
-    """Return what a DuckDB error means to us; one that means nothing, as it is."""
+    """Return what a DuckDB error means to us, without its text, which may quote a value.
+
+    What is wrong with the files or the machine may be right at the next attempt; what is wrong with a statement will not.
+    """
     text = str(error)
     path = repr(str(file))
     if isinstance(error, duckdb.TransactionException) and "onflict" in text:
@@ -142,4 +162,10 @@ def translated(error: duckdb.Error, file: Path) -> Exception:
         "Read-only file system": PermissionDenied(f"{path} may not be opened for writing"),
         "already exists": FailedPrecondition(f"{path} has something else of that name: {text}"),
     }
-    return next((meaning for symptom, meaning in known.items() if symptom in text), error)
+    for symptom, meaning in known.items():
+        if symptom in text:
+            return meaning
+    name = type(error).__name__
+    if isinstance(error, _OF_THE_MACHINE):
+        return Unavailable(f"DuckDB cannot work on {path} at the moment: {name}")
+    return Internal(f"DuckDB refused a statement on {path}: {name}")

@@ -12,7 +12,7 @@ import traceback
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from dicom_export.errors import DicomExportError, PermanentError, ResourceExhausted, TransientError
+from dicom_export.errors import DicomExportError, PermanentError, ResourceExhausted, TransientError, Unavailable
 from dicom_export.messages import ExportStudy, Message, PlanExport, StudyExported, decode, encode
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ class LocalQueue:
     def publish(self, messages: Sequence[Message]) -> None:
         encoded = [(message.topic, encode(message)) for message in messages]
         with self._changed:
+            if self._fatal:
+                raise Unavailable("The queue has stopped, see the log; start the program again") from self._fatal
             for topic, data in encoded:
                 for _ in range(2 if self._random.random() < self._disorder.duplicate else 1):
                     self._published += 1
@@ -175,6 +177,8 @@ class LocalQueue:
             while delivery := self._take():
                 self._attempt(delivery)
         except BaseException as error:  # noqa: BLE001 - `join` raises it, in the thread that can act on it
+            what = error.message if isinstance(error, DicomExportError) else type(error).__name__
+            _LOG.critical("The queue stops, nothing more is exported before the program is started again: %s", what)
             with self._changed:
                 self._fatal = self._fatal or error
                 self._is_stopped = True
