@@ -55,6 +55,19 @@ def test_a_killed_export_resumes_without_a_row_twice_or_missing(folder: Path, fi
     assert len(operation_ids(file)) == 1
 
 
+def test_an_export_whose_file_was_deleted_starts_anew(folder: Path, file: Path) -> None:
+    process = start_and_wait_for_results(folder, file)
+    process.kill()
+    process.communicate()
+    for left in file.parent.glob("out.duckdb*"):
+        if left.is_file():
+            left.unlink()
+    result = run("export", folder, "--to", file)
+    assert result.exit_code == 0, result.output
+    assert rows(file, "SELECT count(*), count(DISTINCT SOPInstanceUID) FROM dicom") == [(COUNT, COUNT)]
+    assert "FAILED_PRECONDITION" in run("operations", "list", "--from", file).stdout
+
+
 def test_ctrl_c_cancels_and_says_how_far_it_got(folder: Path, file: Path) -> None:
     process = start_and_wait_for_results(folder, file)
     process.send_signal(signal.SIGINT)

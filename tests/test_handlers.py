@@ -94,6 +94,19 @@ def test_write_empty_takes_a_new_and_an_empty_table_and_no_other(world: World) -
         world.export(WriteDisposition.WRITE_EMPTY)
 
 
+def test_write_empty_that_another_export_was_faster_than_ends_with_an_error(world: World) -> None:
+    first, second = world.export(WriteDisposition.WRITE_EMPTY), world.export(WriteDisposition.WRITE_EMPTY)
+    late = world.mailbox.waiting.pop()
+    world.drain()
+    world.mailbox.waiting.append(late)
+    world.drain()
+    assert world.ended(first).error is None
+    error = world.ended(second).error
+    assert error
+    assert error.code is Code.FAILED_PRECONDITION
+    assert len(world.instances()) == 3
+
+
 def test_force_false_takes_a_new_table_only(world: World, store: Path) -> None:
     shutil.rmtree(store / "folder")
     assert export(world, WriteDisposition.CREATE_NEW).error is None

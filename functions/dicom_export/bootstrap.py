@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dicom_export import settings
 from dicom_export.adapters.local.state import FolderState
-from dicom_export.errors import DicomExportError, Internal
+from dicom_export.errors import DicomExportError, FailedPrecondition, Internal
 from dicom_export.handlers.service import ExportService, OperationsService
 from dicom_export.journal import Journal
 from dicom_export.messages import ExportStudy, PlanExport, StudyExported
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from dicom_export.adapters.local.destinations import KnownFiles
     from dicom_export.adapters.local.queue import LocalQueue
     from dicom_export.handlers.decoding import Decode
     from dicom_export.messages import Message
@@ -120,6 +121,7 @@ def local_house(local: LocalSettings) -> Iterator[LocalHouse]:
     """
     # As in `handlers_on`: without DuckDB too.
     from dicom_export.adapters.local.decoding import ParallelDecoder  # noqa: PLC0415
+    from dicom_export.adapters.local.destinations import KnownFiles  # noqa: PLC0415
     from dicom_export.adapters.local.queue import LocalQueue  # noqa: PLC0415
     from dicom_export.adapters.local.store import FolderStore  # noqa: PLC0415
     from dicom_export.adapters.local.tables import DuckDbTables  # noqa: PLC0415
@@ -141,9 +143,24 @@ def local_house(local: LocalSettings) -> Iterator[LocalHouse]:
             tables,
             queue,
         )
+        service = service_on(ports)
+        known_files = KnownFiles(ports.operations, tables)
+        _give_up_lost_destinations(service, local, known_files)
+        for project, dataset in local.datasets:
+            known_files.remember(project, dataset)
         decode = stack.enter_context(ParallelDecoder(local.workers))
         stack.enter_context(queue).start(handlers_on(ports, local.limits, decode))
-        yield LocalHouse(service_on(ports), queue)
+        yield LocalHouse(service, queue)
+
+
+def _give_up_lost_destinations(service: ExportService, local: LocalSettings, known_files: KnownFiles) -> None:
+    """End the unfinished operations whose file was deleted or replaced: their committed rows are gone."""
+    for parent in {name.parent for name in local.stores}:
+        for _, operation in service.list_operations(parent):
+            table = operation.request.table
+            if not operation.is_done and not known_files.has(table):
+                reason = f"The file of {table} was deleted or replaced while the export was unfinished; start it again"
+                service.give_up(operation, FailedPrecondition(reason))
 
 
 def local_operations(data: Path) -> OperationsService:

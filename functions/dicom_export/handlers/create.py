@@ -41,7 +41,7 @@ def create_export(
     for a table that the write disposition protects.
     """
     next(declared(stores, request.store).objects.list(), None)
-    _check_table(request, tables.describe(request.table))
+    check_table(request, tables.describe(request.table))
     operation = Operation(
         name,
         api_version,
@@ -59,7 +59,8 @@ def create_export(
     return operation
 
 
-def _check_table(request: ExportRequest, table: TableInfo | None) -> None:
+def check_table(request: ExportRequest, table: TableInfo | None) -> None:
+    """Raise AlreadyExists or FailedPrecondition if the write disposition protects the table."""
     if table is None:
         return
     match request.write_disposition:

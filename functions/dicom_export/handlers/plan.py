@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dicom_export.errors import Code, PermanentError
+from dicom_export.handlers.create import check_table
 from dicom_export.handlers.decoding import decode_in_turn
 from dicom_export.handlers.listing import first_cursor, listing, store_filter
 from dicom_export.handlers.writing import prepare_target
 from dicom_export.journal import PlanPage
 from dicom_export.messages import ExportStudy, PlanExport, StudyExported
-from dicom_export.operations import Status
+from dicom_export.operations import Status, WriteDisposition
 from dicom_export.planning import Cursor, PlanLimits, cut_page, sample
 from dicom_export.rows.instance import DecodedInstance
 from dicom_export.schema import columns_of_all, common_columns, merge
@@ -95,6 +96,9 @@ def _plan_page(
         found = listing(store, cursor, operation, index, journal)
         tasks, following = cut_page(found, cursor.layout, limits)
         objects = sample(tasks, limits.sample)
+        if number == 0 and operation.request.write_disposition is WriteDisposition.WRITE_EMPTY:
+            # Another export may have begun to fill the table since the request.
+            check_table(operation.request, tables.describe(operation.request.table))
         prepare_target(operation, _columns(operation, store.objects, objects), tables)
     except PermanentError as error:
         log.error("The export cannot be planned: %s", error.message, extra={"operation": str(operation.name)})  # noqa: TRY400 - its message says it all

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from dicom_export.handlers.create import create_export
 from dicom_export.messages import PlanExport
 from dicom_export.names import DatasetName, OperationName, StoreName
+from dicom_export.operations import Status
 from dicom_export.stores import declared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from dicom_export.errors import DicomExportError
     from dicom_export.journal import Journal
     from dicom_export.operations import ExportRequest, Failure, Operation
     from dicom_export.ports import DicomStore, Publisher, Tables
@@ -80,6 +83,15 @@ class ExportService(OperationsService):
             pages = self.journal.planned_pages(name) or [0]
             self.publisher.publish([PlanExport(name, pages[-1])])
         return operation
+
+    def give_up(self, operation: Operation, reason: DicomExportError) -> None:
+        """End an operation that cannot go on, as it is now."""
+        counters = self.journal.counters(operation)
+        status = Status(reason.code, reason.message)
+        self.journal.change(
+            operation.name,
+            lambda current: replace(current, end_time=datetime.now(UTC), counters=counters, error=status),
+        )
 
     def resume(self, operation: Operation) -> None:
         """Have an operation go on whose messages were lost: everything that exists stays, what is missing is done."""

@@ -6,6 +6,7 @@ It is in a schema of its own in the same file, so that one transaction changes i
 from __future__ import annotations
 
 import json
+import uuid
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 SCHEMA = "dicom_export"
 STAGING_EXPIRATION_DAYS = 3
 _TABLES = {
+    "identity": "id VARCHAR",
     "commits": "stream VARCHAR PRIMARY KEY, row_count BIGINT, committed TIMESTAMPTZ",
     "replacements": "job VARCHAR PRIMARY KEY, finished TIMESTAMPTZ",
     "staging": "dataset VARCHAR, table_name VARCHAR, created TIMESTAMPTZ",
@@ -31,6 +33,15 @@ def create(cursor: DuckDBPyConnection, catalog: str) -> None:
     cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {catalog}.{quoted(SCHEMA)}")
     for name, columns in _TABLES.items():
         cursor.execute(f"CREATE TABLE IF NOT EXISTS {_sql(catalog, name)} ({columns})")
+
+
+def identity(cursor: DuckDBPyConnection, catalog: str) -> str:
+    """Return what tells this file from another of the same name, such as one that was created after it was deleted."""
+    rows = _select(cursor, catalog, "identity", "id", "true", [])
+    if not rows:
+        _insert(cursor, catalog, "identity", [uuid.uuid4().hex])
+        return identity(cursor, catalog)
+    return rows[0][0]
 
 
 def is_committed(cursor: DuckDBPyConnection, catalog: str, stream: str) -> bool:

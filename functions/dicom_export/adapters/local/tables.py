@@ -84,6 +84,11 @@ class DuckDbTables:
     ) -> None:
         self.close()
 
+    def identity(self, project: str, dataset: str) -> str:
+        """Return what tells the project's file from another of the same name. Raises NotFound if there is no file."""
+        with self._writing, self._catalogs.transaction(project, dataset) as cursor:
+            return bookkeeping.identity(cursor, catalog(project))
+
     def describe(self, table: TableName) -> TableInfo | None:
         with self._catalogs.cursor(table.project, table.dataset) as cursor:
             schema = described(cursor, table)
