@@ -24,6 +24,7 @@ from dicom_export.errors import (
     NotFound,
     PermissionDenied,
     ResourceExhausted,
+    Unavailable,
 )
 from dicom_export.names import TableName
 from dicom_export.schema import Field, FieldType, Mode, Schema
@@ -239,11 +240,14 @@ def test_a_stream_belongs_to_its_table(tmp_path: Path) -> None:
         (duckdb.TransactionException("Failed to commit: No space left on device"), ResourceExhausted),
         (duckdb.IOException("Cannot open file: Permission denied"), PermissionDenied),
         (duckdb.TransactionException("Transaction conflict: cannot update a table"), Aborted),
-        (duckdb.InternalException("surprise"), duckdb.InternalException),
+        (duckdb.InternalException("Secret^Patient"), Unavailable),
+        (duckdb.InvalidInputException("Secret^Patient"), Internal),
     ],
 )
 def test_what_duckdb_says_is_understood(tmp_path: Path, raised: duckdb.Error, expected: type[Exception]) -> None:
-    assert type(translated(raised, tmp_path / "x.duckdb")) is expected
+    error = translated(raised, tmp_path / "x.duckdb")
+    assert type(error) is expected
+    assert "Secret" not in str(error)
 
 
 def nested(depth: int) -> st.SearchStrategy[list[dict[str, object]] | None]:

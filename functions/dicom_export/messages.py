@@ -89,7 +89,7 @@ TOPICS = tuple(_KINDS)
 
 def encode(message: Message) -> bytes:
     """Return the message's data as it goes over the wire, JSON in UTF-8."""
-    return json.dumps(message.to_json(), ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(message.to_json(), separators=(",", ":")).encode()
 
 
 def decode(topic: str, data: bytes) -> Message:
