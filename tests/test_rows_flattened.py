@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import struct
 from datetime import UTC, date, datetime, time
@@ -350,3 +351,16 @@ def test_notes_tell_where_and_why_but_no_value() -> None:
         ((), "ICCProfile", Fate.DROPPED_TAGS),
     ]
     assert "Secret" not in repr(notes)
+
+
+@pytest.mark.parametrize("kind", SchemaKind)
+def test_no_escape_sequence_of_simplified_chinese_is_in_the_text(kind: SchemaKind) -> None:
+    """As in PS3.5 Annex K; pydicom leaves the sequences of ISO 2022 IR 58 where they are."""
+    chinese = b"Zhang^XiaoDong=\x1b$)A\xd5\xc5^\x1b$)A\xd0\xa1\xb6\xab= "
+    character_set = element(0x00080005, "CS", b"\\ISO 2022 IR 58")
+    row = row_of(make_file(character_set, element(0x00100010, "PN", chinese)), kind)
+    if kind is SchemaKind.FLATTENED:
+        name = row["PatientName"]["Ideographic"]
+        assert (name["FamilyName"], name["GivenName"]) == ("张", "小东")
+    else:
+        assert json.loads(row["Metadata"])["00100010"]["Value"][0]["Ideographic"] == "张^小东"

@@ -1,4 +1,4 @@
-"""The text of a value, decoded, split and stripped as pydicom does it (PS3.5 §6.1, §6.2)."""
+"""The text of a value, decoded, split and stripped as pydicom does it (PS3.5 §6.1, §6.2), but for ISO 2022 IR 58."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ _PADDED_EACH = frozenset({"LO", "SH", "UC"})
 TEXT_VRS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"}) | _GOVERNED
 
 _ESCAPE = b"\x1b"
+_TO_GB_2312 = "\x1b$)A"
 _STANDARD_ENCODINGS = frozenset(python_encoding.values())
 
 
@@ -40,4 +41,5 @@ def _decoded(value: bytes, encodings: Sequence[str]) -> str:
         return decode_bytes(value, encodings, TEXT_VR_DELIMS).encode(errors="replace").decode()
     if _ESCAPE not in value and value.isascii():
         return value.decode("ascii")
-    return decode_bytes(value, encodings, TEXT_VR_DELIMS)
+    # pydicom leaves it to Python's codec to take this escape sequence out, and that of GB 2312 does not.
+    return decode_bytes(value, encodings, TEXT_VR_DELIMS).replace(_TO_GB_2312, "")
