@@ -1,0 +1,101 @@
+"""How every call to Google Cloud ends: in time, and with an error of this system.
+
+A message has 600 s until Pub/Sub delivers it again, so one call and its retries take a small part of that.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import requests.exceptions
+from google.api_core import exceptions
+from google.api_core.retry import Retry, if_exception_type
+from google.auth import exceptions as auth
+
+from dicom_export.errors import (
+    Aborted,
+    AlreadyExists,
+    DicomExportError,
+    FailedPrecondition,
+    Internal,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    ResourceExhausted,
+    Unavailable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TIMEOUT_SECONDS = 30.0
+"""How long one attempt of a call may take."""
+
+_TRANSIENT = (
+    exceptions.BadGateway,
+    exceptions.GatewayTimeout,
+    exceptions.InternalServerError,
+    exceptions.ServiceUnavailable,
+    exceptions.TooManyRequests,
+    exceptions.Unknown,
+    auth.TransportError,
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ConnectionError,
+    requests.exceptions.Timeout,
+)
+
+RETRY = Retry(if_exception_type(*_TRANSIENT), initial=0.5, maximum=8.0, multiplier=2.0, timeout=90.0)
+"""For calls that may be repeated: their attempts and pauses end within 90 s."""
+
+# BigQuery answers quotas with 403: https://cloud.google.com/bigquery/docs/error-messages
+_QUOTA_REASONS = frozenset({"quotaExceeded", "rateLimitExceeded", "jobRateLimitExceeded", "userRateLimitExceeded"})
+
+_ERRORS: tuple[tuple[type[Exception], type[DicomExportError]], ...] = (
+    (exceptions.TooManyRequests, ResourceExhausted),
+    (exceptions.Aborted, Aborted),
+    (exceptions.NotFound, NotFound),
+    (exceptions.AlreadyExists, AlreadyExists),
+    (exceptions.Conflict, AlreadyExists),
+    (exceptions.PreconditionFailed, FailedPrecondition),
+    (exceptions.FailedPrecondition, FailedPrecondition),
+    (exceptions.Forbidden, PermissionDenied),
+    (exceptions.Unauthorized, PermissionDenied),
+    (exceptions.BadRequest, InvalidArgument),
+    (exceptions.ServerError, Unavailable),
+    (exceptions.RetryError, Unavailable),
+    (exceptions.GoogleAPICallError, Internal),
+    (auth.TransportError, Unavailable),
+    (auth.GoogleAuthError, PermissionDenied),
+    (requests.exceptions.RequestException, Unavailable),
+)
+
+
+@contextmanager
+def google_errors(doing: str) -> Iterator[None]:
+    """Raise what a client library raises as an error of this system, which begins with what was being done.
+
+    The answer of the service follows; whoever sends it values of elements passes on none of it, because an answer may quote
+    them.
+    """
+    try:
+        yield
+    except tuple(kind for kind, _ in _ERRORS) as error:
+        raise translated(doing, error) from error
+
+
+def translated(doing: str, error: Exception) -> DicomExportError:
+    """Return the error of this system that a client library's error is."""
+    if isinstance(error, exceptions.Forbidden) and _reasons(error) & _QUOTA_REASONS:
+        return ResourceExhausted(f"{doing}: {_message(error)}")
+    ours = next((ours for theirs, ours in _ERRORS if isinstance(error, theirs)), Internal)
+    return ours(f"{doing}: {_message(error)}")
+
+
+def _reasons(error: exceptions.GoogleAPICallError) -> set[str]:
+    return {str(each.get("reason")) for each in error.errors if isinstance(each, dict)}
+
+
+def _message(error: Exception) -> str:
+    message = getattr(error, "message", None) or str(error)
+    return f"{type(error).__name__}: {message}"
