@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 MEGABYTE = 1 << 20
-BINARY = {"OB", "OW", "OF", "OD", "OL", "OV", "UN", "OB or OW", "US or OW", "US or SS or OW", "OB_OW"}
+WORDS = {"OD", "OF", "OL", "OV"}
+BINARY = WORDS | {"OB", "OW", "UN", "OB or OW", "US or OW", "US or SS or OW", "OB_OW"}
 COUNTED = {"AT": 4, "FD": 8, "FL": 4, "UL": 4, "US": 2, "SV": 8, "UV": 8}
 NAME_PARTS = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffix")
 NOTHING = object()
@@ -72,7 +73,7 @@ def _record(data_set: Dataset, depth: int, offset: timezone, dropped: list[dict[
         if tag.element == 0 or tag == 0x00020001:
             continue
         element, raw = _element(data_set, tag)
-        vr = element.VR if element is not None else raw.VR or dictionary_VR(tag)
+        vr = _vr(element, raw, tag)
         name = _name(tag)
         if _is_bulk(vr, raw, tag) and not depth:
             dropped.append({"TagName": name, "TagReference": ""})
@@ -101,6 +102,13 @@ def _element(data_set: Dataset, tag: BaseTag) -> tuple[DataElement | None, Any]:
         return None, raw
 
 
+def _vr(element: DataElement | None, raw: Any, tag: BaseTag) -> str:
+    """Return pydicom's VR; but a private element that the file says is UN is that, whatever pydicom knows of it."""
+    if tag.is_private and not tag.is_private_creator and isinstance(raw, RawDataElement) and raw.VR == "UN":
+        return "UN"
+    return element.VR if element is not None else raw.VR or dictionary_VR(tag)
+
+
 def _has_no_place(vr: str, raw: Any, tag: BaseTag, depth: int) -> bool:
     if vr == "SQ":
         return depth >= 15
@@ -109,24 +117,32 @@ def _has_no_place(vr: str, raw: Any, tag: BaseTag, depth: int) -> bool:
 
 
 def _put(record: dict[str, Any], tag: BaseTag, name: str, value: Any) -> None:
-    if dictionary_VR(tag) in {"SV", "UV", "SQ"}:
+    if dictionary_VR(tag) in {"SV", "UV"}:
         return
     if value is NOTHING:
-        value = [] if dictionary_VM(tag) != "1" else None
+        value = _null(tag)
     if tag.group >> 8 in (0x50, 0x60):
         record.setdefault(name, []).append({"Id": f"{tag.group:04X}", "Value": value})
     else:
         record[name] = value
 
 
+def _null(tag: BaseTag) -> Any:
+    return [] if dictionary_VM(tag) != "1" or dictionary_VR(tag) == "SQ" else None
+
+
 def _is_in_dictionary(tag: BaseTag) -> bool:
     if tag.group >> 8 not in (0x50, 0x60) and repeater_has_tag(tag) and not dictionary_has_tag(tag):
         return False
+    return _has_keyword(tag)
+
+
+def _has_keyword(tag: BaseTag) -> bool:
     return (dictionary_has_tag(tag) or repeater_has_tag(tag)) and bool(dictionary_keyword(tag))
 
 
 def _name(tag: BaseTag) -> str:
-    return dictionary_keyword(tag) if not tag.is_private and _is_in_dictionary(tag) else f"Tag_{tag:08X}"
+    return dictionary_keyword(tag) if not tag.is_private and _has_keyword(tag) else f"Tag_{tag:08X}"
 
 
 def _is_bulk(vr: str, raw: Any, tag: BaseTag) -> bool:
@@ -134,7 +150,7 @@ def _is_bulk(vr: str, raw: Any, tag: BaseTag) -> bool:
         return False
     if tag in (0x7FE00008, 0x7FE00009, 0x7FE00010) or (raw.length != 0xFFFFFFFF and raw.length > MEGABYTE):
         return True
-    if vr in {"OD", "OF", "OL", "OV"}:
+    if vr in WORDS:
         return raw.length > 2048
     return vr in BINARY or (raw.length != 0xFFFFFFFF and raw.length > 512 * COUNTED.get(vr, 1 << 30))
 
@@ -163,14 +179,14 @@ def _fitting(element: DataElement | None, tag: BaseTag, vr: str, raw: Any, offse
     """Return what the column holds, or NOTHING if it cannot hold the value."""
     known, is_repeated = dictionary_VR(tag), dictionary_VM(tag) != "1"
     stated = raw.VR if isinstance(raw, RawDataElement) and raw.VR not in (None, "UN") else vr
+    if element is not None and known != "PN" and not _values(element):
+        return _null(tag)
     if element is None or known in {"SQ", "SV", "UV"} or stated not in known.split(" or "):
         return NOTHING
     values = _values(element)
     if known == "PN":
         names = [_person(value) for value in values]
         return NOTHING if not names or None in names else _one_or_all(names, is_repeated)
-    if not values:
-        return [] if is_repeated else None
     if known in {"DA", "TM", "DT"}:
         try:
             values = [_moment(known, value, offset) for value in values]
@@ -234,12 +250,12 @@ def assert_same(found: Dataset, expected: Dataset, depth: int = 0) -> list[str]:
     wanted = set()
     for tag in sorted(expected.keys()):
         element, raw = _element(expected, tag)
-        vr = element.VR if element is not None else raw.VR or dictionary_VR(tag)
+        vr = _vr(element, raw, tag)
         if tag.element == 0:
             continue
         if _is_bulk(vr, raw, tag) and not depth:
             dropped.append(_name(tag))
-        elif vr not in BINARY and not _is_bulk(vr, raw, tag):
+        elif vr not in BINARY - WORDS and not _is_bulk(vr, raw, tag):
             wanted.add(tag)
             _assert_same_element(found[tag], element, raw, depth)
     assert set(found.keys()) == wanted

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 from pydicom.datadict import DicomDictionary  # type: ignore[attr-defined]
 
-from dicom_export.dictionary import display, entry_named, entry_of, named_tag, private_vr, tag_name
+from dicom_export.dictionary import (
+    display,
+    entry_named,
+    entry_of,
+    keyword_of,
+    named_tag,
+    private_vr,
+    standard_vr,
+    tag_name,
+)
 
 
 def test_every_keyword_leads_back_to_its_tag() -> None:
@@ -24,8 +33,26 @@ def test_repeating_group_is_known_by_its_base() -> None:
 
 
 @pytest.mark.parametrize("tag", [0x00203100, 0x00080007, 0x00091001, 0x00180061, 0xFFFEE000])
-def test_what_has_no_keyword_is_unknown(tag: int) -> None:
+def test_what_can_have_no_column_has_no_entry(tag: int) -> None:
     assert entry_of(tag) is None
+
+
+@pytest.mark.parametrize(
+    ("tag", "keyword", "vr"),
+    [
+        (0x00203104, "SourceImageIDs", "CS"),
+        (0x7F020010, "VariablePixelData", "OB or OW"),
+        (0x10100005, "ZonalMap", "US"),
+        (0x60020010, "OverlayRows", "US"),
+        (0x00100010, "PatientName", "PN"),
+        (0x7F010010, None, None),  # odd groups are private
+        (0x00080007, None, None),
+        (0xFFFEE000, None, None),
+        (0x60020007, None, None),
+    ],
+)
+def test_keyword_and_vr_are_known_of_every_repeating_group(tag: int, keyword: str | None, vr: str | None) -> None:
+    assert (keyword_of(tag), standard_vr(tag)) == (keyword, vr)
 
 
 @pytest.mark.parametrize(("keyword", "is_repeated"), [("Modality", False), ("ImageType", True), ("PixelSpacing", True)])

@@ -14,9 +14,10 @@ from dicom_export.row_layout import RowLayout, SchemaKind
 from dicom_export.rows.flattened import MAX_RECORDS
 from dicom_export.rows.instance import Explanation, explain_instance
 from dicom_export.rows.notes import Fate, Note
-from dicom_export.schema import columns_of
+from dicom_export.schema import Schema, columns_of
 from dicom_files import (
     BIG_ENDIAN,
+    EXPLICIT,
     IMPLICIT,
     UPDATED,
     MemoryStore,
@@ -99,6 +100,48 @@ def test_empty_element_makes_its_column_null() -> None:
 
 
 @pytest.mark.parametrize(
+    ("data", "keyword", "null"),
+    [
+        (element(0x00280010, "LO", b"  "), "Rows", None),
+        (element(0x00280010, "SV", b""), "Rows", None),
+        (element(0x00181200, "SH", b""), "DateOfLastCalibration", []),
+        (element(0x00080060, "SQ", b""), "Modality", None),
+        (sequence(0x00080008), "ImageType", []),
+        (element(0x00081032, "LO", b"  "), "ProcedureCodeSequence", []),
+        (element(0x60000010, "LO", b"\0\0"), "OverlayRows", [{"Id": "6000", "Value": None}]),
+    ],
+)
+def test_empty_element_of_another_vr_makes_its_column_null_too(data: bytes, keyword: str, null: Any) -> None:
+    file = make_file(data)
+    row = row_of(file)
+    assert row[keyword] == null
+    assert (row["OtherElements"], row["DroppedTags"]) == ([], [])
+    assert notes_of(file) == ()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        element(0x00720082, "SV", b""),
+        element(0x00720083, "UV", b""),
+        element(0x00720082, "LO", b"  "),
+        element(0x00282000, "LO", b"  "),
+        sequence(0x00282000),
+        sequence(0x00720082),
+    ],
+)
+def test_empty_element_without_a_column_leaves_no_trace(data: bytes) -> None:
+    file = make_file(data)
+    assert row_of(file) == row_of(make_file()) | {"BlobStorageSize": len(file)}
+
+
+@pytest.mark.parametrize("data", [element(0x00100010, "LO", b"  "), sequence(0x00100010)])
+def test_empty_name_is_told_whatever_its_vr(data: bytes) -> None:
+    row = row_of(make_file(data))
+    assert (row["PatientName"], row["OtherElements"], row["DroppedTags"]) == (None, [other("00100010", "")], [])
+
+
+@pytest.mark.parametrize(
     ("tag", "vr", "value", "keyword", "null", "data", "reason"),
     [
         (0x00080020, "DA", b"20261302", "StudyDate", None, ["20261302"], "not a value of VR DA"),
@@ -147,6 +190,7 @@ def test_timezone_of_the_instance_applies_where_a_value_has_none() -> None:
 
 
 NAME = dict.fromkeys(("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffix"))
+NO_MORE_GROUPS = dict.fromkeys(("Ideographic", "Phonetic"))
 
 
 @pytest.mark.parametrize(
@@ -217,9 +261,44 @@ def test_private_element_of_implicit_vr_has_the_vr_of_the_private_dictionary() -
     assert row_of(make_file(*siemens, syntax=IMPLICIT))["OtherElements"][1] == other("0019100C", "1000")
 
 
+@pytest.mark.parametrize("kind", SchemaKind)
+def test_private_element_that_the_file_says_is_un_is_dropped_whoever_knows_it(kind: SchemaKind) -> None:
+    siemens = element(0x00190010, "UN", b"SIEMENS MR HEADER "), element(0x0019100C, "UN", b"1000")
+    row = row_of(make_file(*siemens), kind)
+    if kind is SchemaKind.FLATTENED:
+        assert row["OtherElements"] == [other("00190010", "SIEMENS MR HEADER")]
+        assert row["DroppedTags"] == [{"TagName": "Tag_0019100C", "TagReference": ""}]
+    else:
+        assert json.loads(row["Metadata"])["00190010"] == {"vr": "LO", "Value": ["SIEMENS MR HEADER"]}
+        assert row["DroppedTags"] == ["Tag_0019100C"]
+
+
+def test_private_element_of_vr_un_and_undefined_length_is_a_sequence() -> None:
+    item = element(0xFFFEE000, None, element(0x00080100, None, b"1 "))
+    unknown = element(0x00191001, "UN", item + element(0xFFFEE0DD, None, b""), length=0xFFFFFFFF)
+    assert row_of(make_file(unknown))["Tag_00191001"] == [{"CodeValue": "1"}]
+
+
 def test_tag_that_the_dictionary_does_not_know_goes_to_other_elements() -> None:
     assert row_of(make_file(element(0x00080007, "SH", b"x ")))["OtherElements"] == [other("00080007", "x")]
-    assert row_of(make_file(element(0x00203100, "CS", b"x ")))["OtherElements"] == [other("00203100", "x")]
+    assert row_of(make_file(element(0x00080007, "SH", b"")))["OtherElements"] == [other("00080007", "")]
+
+
+@pytest.mark.parametrize(
+    ("syntax", "vr"), [(EXPLICIT, "CS"), (EXPLICIT, "UN"), (IMPLICIT, None)], ids=["CS", "UN", "implicit"]
+)
+def test_repeating_group_without_columns_goes_to_other_elements(syntax: str, vr: str | None) -> None:
+    file = make_file(element(0x00203102, vr, b"x\\y "), syntax=syntax)
+    assert row_of(file)["OtherElements"] == [other("00203102", "x", "y")]
+    (note,) = notes_of(file)
+    assert (note.name, note.reason) == ("SourceImageIDs", "in a repeating group that has no columns")
+
+
+@pytest.mark.parametrize("kind", SchemaKind)
+def test_bulk_data_of_a_repeating_group_is_listed_by_its_keyword(kind: SchemaKind) -> None:
+    dropped = row_of(make_file(element(0x7F020010, "OW", b"ab")), kind)["DroppedTags"]
+    name = "VariablePixelData"
+    assert dropped == ([name] if kind is SchemaKind.JSON else [{"TagName": name, "TagReference": ""}])
 
 
 def test_64_bit_integers_have_no_column() -> None:
@@ -302,14 +381,33 @@ def test_sequences_beyond_15_levels_are_not_extracted() -> None:
     assert [note.path for note in notes_of(data)] == [("ContentSequence[1]",) * MAX_RECORDS]
 
 
-def test_name_that_would_nest_too_deeply_is_not_extracted() -> None:
-    item = element(0x0040A123, "PN", b"A ") + element(0x00080100, "SH", b"1 ")
-    for _ in range(MAX_RECORDS - 1):
+@pytest.mark.parametrize(
+    ("depth", "expected", "fates"),
+    [
+        (MAX_RECORDS - 2, {"PersonName": {"Alphabetic": NAME | {"FamilyName": "A"}} | NO_MORE_GROUPS}, []),
+        (MAX_RECORDS - 1, {"OtherElements": [other("0040A123", "A=B")]}, [Fate.OTHER_ELEMENTS]),
+        (MAX_RECORDS, {}, [Fate.NOT_EXTRACTED]),
+    ],
+)
+def test_name_goes_as_deep_as_a_table_nests_records(depth: int, expected: dict[str, Any], fates: list[Fate]) -> None:
+    text = b"A " if "PersonName" in expected else b"A=B "
+    item = element(0x00080100, "SH", b"1 ") + element(0x0040A123, "PN", text)
+    for _ in range(depth):
         item = sequence(0x0040A730, item)
-    record = row_of(make_file(item))
-    for _ in range(MAX_RECORDS - 1):
+    file = make_file(item)
+    row = record = row_of(file)
+    for _ in range(depth):
         (record,) = record["ContentSequence"]
-    assert record == {"CodeValue": "1"}
+    assert record == {"CodeValue": "1"} | expected
+    assert _levels(columns_of(row, SchemaKind.FLATTENED)) == MAX_RECORDS
+    notes = notes_of(file)
+    assert [note.fate for note in notes] == fates
+    assert all("nested more than 15 levels" in note.reason for note in notes)
+
+
+def _levels(schema: Schema) -> int:
+    """Return how deep records nest in the schema."""
+    return max((1 + _levels(field.fields) for field in schema if field.fields), default=0)
 
 
 def test_file_meta_information_comes_first_without_its_length_and_version() -> None:
@@ -351,16 +449,3 @@ def test_notes_tell_where_and_why_but_no_value() -> None:
         ((), "ICCProfile", Fate.DROPPED_TAGS),
     ]
     assert "Secret" not in repr(notes)
-
-
-@pytest.mark.parametrize("kind", SchemaKind)
-def test_no_escape_sequence_of_simplified_chinese_is_in_the_text(kind: SchemaKind) -> None:
-    """As in PS3.5 Annex K; pydicom leaves the sequences of ISO 2022 IR 58 where they are."""
-    chinese = b"Zhang^XiaoDong=\x1b$)A\xd5\xc5^\x1b$)A\xd0\xa1\xb6\xab= "
-    character_set = element(0x00080005, "CS", b"\\ISO 2022 IR 58")
-    row = row_of(make_file(character_set, element(0x00100010, "PN", chinese)), kind)
-    if kind is SchemaKind.FLATTENED:
-        name = row["PatientName"]["Ideographic"]
-        assert (name["FamilyName"], name["GivenName"]) == ("张", "小东")
-    else:
-        assert json.loads(row["Metadata"])["00100010"]["Value"][0]["Ideographic"] == "张^小东"

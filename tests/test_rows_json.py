@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 
 from dicom_export.row_layout import SchemaKind
 from dicom_export.schema import columns_of
-from dicom_files import UIDS, decode_bytes, element, make_file, make_instance, sequence
+from dicom_files import BIG_ENDIAN, EXPLICIT, UIDS, decode_bytes, element, make_file, make_instance, sequence
 
 
 def metadata_of(*elements: bytes) -> dict[str, Any]:
@@ -56,12 +56,52 @@ def test_value_is_written_as_the_model_says(tag: int, vr: str, value: bytes, exp
         (0x00280008, "IS", b"1.5 ", {"vr": "LO", "Value": ["1.5"]}),
         (0x00280010, "US", b"\1\2\3", {"vr": "OB", "InlineBinary": "AQID"}),
         (0x00280010, "US", b"", {"vr": "US"}),
+        (0x00660016, "OF", b"\1\2\3", {"vr": "OB", "InlineBinary": "AQID"}),
+        (0x00100010, "PN", "é^B=C=D=E".encode(), {"vr": "LO", "Value": ["é^B=C=D=E"]}),
+        (0x00081070, "PN", b"A\\\\B==C=D ", {"vr": "LO", "Value": ["A", None, "B==C=D"]}),
     ],
 )
 def test_value_that_no_reader_would_take_keeps_its_text_or_bytes(
     tag: int, vr: str, value: bytes, expected: dict[str, Any]
 ) -> None:
-    assert metadata_of(element(tag, vr, value))[f"{tag:08X}"] == expected
+    metadata = metadata_of(element(0x00080005, "CS", b"ISO_IR 192"), element(tag, vr, value))
+    assert metadata[f"{tag:08X}"] == expected
+
+
+def test_name_keeps_its_three_groups_if_a_fourth_has_no_text() -> None:
+    value = [{"Alphabetic": "A", "Ideographic": "B", "Phonetic": "C"}]
+    assert metadata_of(element(0x00100010, "PN", b"A=B=C= "))["00100010"] == {"vr": "PN", "Value": value}
+
+
+WORDS = [("OF", "f", 0x00660016), ("OD", "d", 0x00720073), ("OL", "L", 0x00660040), ("OV", "Q", 0x00720081)]
+
+
+@pytest.mark.parametrize(("vr", "code", "tag"), WORDS)
+@pytest.mark.parametrize("syntax", [EXPLICIT, BIG_ENDIAN], ids=lambda syntax: syntax.name)
+def test_a_few_words_are_inline_in_little_endian(vr: str, code: str, tag: int, syntax: str) -> None:
+    order = ">" if syntax == BIG_ENDIAN else "<"
+    data = make_file(element(tag, vr, struct.pack(f"{order}3{code}", 1, 2, 3), order=order), syntax=syntax)
+    row = decode_bytes(data, SchemaKind.JSON).row
+    assert struct.unpack(f"<3{code}", Dataset.from_json(row["Metadata"])[tag].value) == (1, 2, 3)
+    assert row["DroppedTags"] == []
+
+
+def test_words_are_inline_at_every_depth_up_to_two_kibibytes() -> None:
+    words = element(0x00660016, "OF", bytes(2048)) + element(0x00660040, "OL", b"")
+    data = make_file(sequence(0x00081032, sequence(0x00081032, words + element(0x00720073, "OD", bytes(2056)))))
+    row = decode_bytes(data, SchemaKind.JSON).row
+    (nested,) = json.loads(row["Metadata"])["00081032"]["Value"][0]["00081032"]["Value"]
+    assert nested == {"00660016": {"vr": "OF", "InlineBinary": "A" * 2731 + "="}, "00660040": {"vr": "OL"}}
+    assert row["DroppedTags"] == []
+    assert Dataset.from_json(row["Metadata"]).ProcedureCodeSequence[0].ProcedureCodeSequence[
+        0
+    ].PointCoordinatesData == bytes(2048)
+
+
+def test_many_words_at_the_top_are_listed() -> None:
+    row = decode_bytes(make_file(element(0x00660016, "OF", bytes(2052))), SchemaKind.JSON).row
+    assert row["DroppedTags"] == ["PointCoordinatesData"]
+    assert "00660016" not in json.loads(row["Metadata"])
 
 
 def test_sequences_are_items_and_bulk_data_is_left_out() -> None:

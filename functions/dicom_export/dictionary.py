@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
-from pydicom.datadict import private_dictionary_VR
+from pydicom.datadict import mask_match, private_dictionary_VR
 
 # The VRs that an explicit file may state where the dictionary gives a choice (PS3.6 §6).
 _CHOICES = {
@@ -15,6 +15,8 @@ _CHOICES = {
     "US or OW": frozenset({"US", "OW"}),
     "US or SS or OW": frozenset({"US", "SS", "OW"}),
 }
+
+_Line = tuple[str, str, str, str, str]
 
 # Curves and overlays: (5000,eeee) to (50FE,eeee) and (6000,eeee) to (60FE,eeee), PS3.5 §7.6.
 _REPEATING = {0x50: "50xx", 0x60: "60xx"}
@@ -38,15 +40,28 @@ class Entry:
 
 @cache
 def entry_of(tag: int) -> Entry | None:
-    """Return the entry of a standard tag, or None if the dictionary has no keyword for it."""
-    line = DicomDictionary.get(tag)
-    if line is not None:
-        return _entry(tag, line, is_repeating_group=False)
-    prefix = _REPEATING.get(tag >> 24)
-    if prefix is None or is_private(tag):
+    """Return the entry of a standard tag that can have a column, or None.
+
+    So what repeats otherwise than curves and overlays do, `7Fxx` or `0020,31xx`, has none.
+    """
+    line = _line_of(tag)
+    if line is None:
         return None
-    line = RepeatersDictionary.get(f"{prefix}{tag & 0xFFFF:04X}")
-    return None if line is None else _entry(tag & 0xFF00FFFF, line, is_repeating_group=True)
+    if tag in DicomDictionary:
+        return _entry(tag, line, is_repeating_group=False)
+    return _entry(tag & 0xFF00FFFF, line, is_repeating_group=True) if tag >> 24 in _REPEATING else None
+
+
+def keyword_of(tag: int) -> str | None:
+    """Return the keyword of a standard tag, with a column or not, or None."""
+    line = _line_of(tag)
+    return line[4] or None if line else None
+
+
+def standard_vr(tag: int) -> str | None:
+    """Return the VR of a standard tag as the dictionary says it, which can be a choice (`US or SS`), or None."""
+    line = _line_of(tag)
+    return line[0] if line else None
 
 
 @cache
@@ -96,14 +111,22 @@ def named_tag(name: str) -> int | None:
 
 def display(tag: int) -> str:
     """Return the tag as messages show it: `(0010,0010)`, with its keyword if there is one."""
-    entry = entry_of(tag)
+    keyword = keyword_of(tag)
     digits = f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
-    return f"{entry.keyword} {digits}" if entry else digits
+    return f"{keyword} {digits}" if keyword else digits
 
 
-def _entry(tag: int, line: tuple[str, str, str, str, str], *, is_repeating_group: bool) -> Entry | None:
+@cache
+def _line_of(tag: int) -> _Line | None:
+    line = DicomDictionary.get(tag)
+    if line is None and not is_private(tag):
+        line = RepeatersDictionary.get(mask_match(tag) or "")
+    return line if line and line[0] != "NONE" else None  # items and their delimiters are no elements
+
+
+def _entry(tag: int, line: _Line, *, is_repeating_group: bool) -> Entry | None:
     vr, vm, _, _, keyword = line
-    if not keyword or vr == "NONE":
+    if not keyword:
         return None
     return Entry(tag, keyword, vr, _CHOICES.get(vr, frozenset({vr})), vm != "1", is_repeating_group)
 

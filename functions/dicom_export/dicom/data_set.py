@@ -15,7 +15,7 @@ from dicom_export.dicom.encoding import is_vr
 from dicom_export.dicom.header import MAX_VALUE, UNDEFINED_LENGTH, Element, Header, encodings_of, is_too_deep
 from dicom_export.dicom.ranges import MAX_ELEMENTS
 from dicom_export.dicom.text import split
-from dicom_export.dictionary import display, entry_of, is_private, private_vr
+from dicom_export.dictionary import display, is_private, private_vr, standard_vr
 from dicom_export.errors import LimitExceeded
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ class DataSet:
     def vr_of(self, tag: int) -> str:
         """Return the VR as the file says it, else as the dictionaries do: UN if neither knows, never a choice of two.
 
-        As pydicom: UN with a known tag has the dictionary's VR (PS3.5 §6.2.2), unless too long for what UN is used for.
+        As pydicom: UN with a standard tag has the dictionary's VR (PS3.5 §6.2.2), unless too long for what UN is used for.
+        Not as pydicom: a private element that the file says is UN remains so, but for the creator of a block.
         """
         element = self.elements[tag]
         vr = element.VR
@@ -89,17 +90,16 @@ class DataSet:
 
     def _known_vr(self, tag: int, element: Element) -> str | None:
         if is_private(tag):
-            return self._private_vr(tag)
+            if _is_creator(tag):
+                return "LO"
+            return self._private_vr(tag) if element.VR is None else None
         if element.VR is not None and len(cast("bytes | None", element.value) or b"") >= _LONGEST_UN:
             return None
-        entry = entry_of(tag)
-        return entry.vr if entry else None
+        return standard_vr(tag)
 
     def _private_vr(self, tag: int) -> str | None:
         block = tag >> 8 & 0xFF
-        if not block:
-            return "LO" if tag & 0xFFFF >= 0x10 else None  # noqa: PLR2004 - (gggg,0010-00FF), PS3.5 §7.8.1
-        creator = self.elements.get(tag & 0xFFFF0000 | block)
+        creator = self.elements.get(tag & 0xFFFF0000 | block) if block else None
         if not isinstance(creator, RawDataElement) or not creator.value:
             return None
         return private_vr(tag, split("LO", creator.value, self.encodings)[0])
@@ -137,6 +137,11 @@ def is_too_large(element: Element, header: Header) -> bool:
     if isinstance(element, RawDataElement) and element.length != UNDEFINED_LENGTH:
         return element.length > MAX_VALUE
     return header.sizes.get(int(element.tag), 0) > MAX_VALUE
+
+
+def _is_creator(tag: int) -> bool:
+    """Say whether a private tag is (gggg,0010-00FF), which names the owner of a block (PS3.5 §7.8.1)."""
+    return 0x10 <= tag & 0xFFFF <= 0xFF  # noqa: PLR2004 - the range itself
 
 
 def _is_signed(elements: dict[int, Element], inherited: bool) -> bool:  # noqa: FBT001 - a claim, handed on

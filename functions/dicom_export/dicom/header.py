@@ -10,11 +10,12 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from pydicom.charset import convert_encodings, default_encoding
+from pydicom.charset import default_encoding
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.filereader import data_element_generator
 from pydicom.tag import BaseTag
 
+from dicom_export.dicom.character_sets import encodings_named
 from dicom_export.dicom.encoding import Encoding, encoding_of, found_encoding
 from dicom_export.dicom.ranges import MAX_ELEMENTS, HeaderFile, InflatedFile, RangeFile
 from dicom_export.dicom.recognition import start_of_data_set
@@ -109,8 +110,7 @@ def encodings_of(elements: dict[int, Element], inherited: list[str] | None = Non
     element = elements.get(_SPECIFIC_CHARACTER_SET)
     if element is None:
         return inherited or [default_encoding]
-    values = split("CS", cast("bytes | None", element.value) or b"")
-    return convert_encodings(values)
+    return encodings_named(split("CS", cast("bytes | None", element.value) or b""))
 
 
 def _read(file: RangeFile, header: Header) -> Header:

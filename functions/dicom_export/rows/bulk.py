@@ -8,7 +8,7 @@ from pydicom.dataelem import RawDataElement
 
 from dicom_export.dicom.data_set import is_too_large
 from dicom_export.dicom.text import TEXT_VRS
-from dicom_export.rows.values import NUMBERS, SIZES
+from dicom_export.rows.values import NUMBERS, SIZES, WORD_SIZES
 
 if TYPE_CHECKING:
     from dicom_export.dicom.header import Element, Header
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 MAX_NUMBERS = 512
 MAX_BINARY = 2 * 1024
 
-_ALWAYS = frozenset({"OB", "OW", "UN"})
-_LISTED_WHEN_LARGE = frozenset({"OD", "OF", "OL", "OV"})
 _COUNTED = frozenset({"AT", "FD", "FL", "SV", "UL", "US", "UV"})
 
 
@@ -35,6 +33,6 @@ def is_left_out(element: Element, vr: str, header: Header) -> bool:
     return len(element.value) > MAX_NUMBERS * SIZES[vr]
 
 
-def is_listed(element: Element, vr: str) -> bool:
-    """Say whether a top-level element of a binary VR counts as bulk data: all but small floats, doubles, longs."""
-    return vr not in _LISTED_WHEN_LARGE or not isinstance(element, RawDataElement) or element.length > MAX_BINARY
+def is_bulk(element: Element, vr: str) -> bool:
+    """Say whether an element that has no column counts as bulk data: all but a few floats, doubles or longs."""
+    return vr not in WORD_SIZES or not isinstance(element, RawDataElement) or element.length > MAX_BINARY

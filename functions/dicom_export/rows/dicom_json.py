@@ -10,13 +10,15 @@ from math import isfinite, isnan
 from typing import TYPE_CHECKING, Any, cast
 
 from dicom_export.dicom.data_set import DataSet, MalformedSequence, top_level
-from dicom_export.dicom.text import split
+from dicom_export.dicom.text import TEXT_VRS, split
 from dicom_export.dictionary import is_group_length
-from dicom_export.rows.bulk import is_binary, is_left_out, is_listed
+from dicom_export.rows.bulk import is_binary, is_bulk, is_left_out
 from dicom_export.rows.notes import Fate, Notes, name_of
-from dicom_export.rows.values import NUMBERS, Misfit, numbers
+from dicom_export.rows.values import NUMBERS, Misfit, little_endian, numbers
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pydicom.dataelem import RawDataElement
 
     from dicom_export.dicom.header import Header
@@ -72,18 +74,24 @@ class _Writer:
         vr = data_set.vr_of(tag)
         if not data_set.depth and is_left_out(element, vr, self._header):
             return self._drop(data_set, tag, "larger than a row takes")
-        if is_binary(vr):
+        if is_binary(vr) and is_bulk(element, vr):
             return self._drop(data_set, tag, f"bulk data of VR {vr}")
         try:
-            values = (
-                self._items(data_set, tag) if vr == "SQ" else _values(vr, cast("RawDataElement", element), data_set)
-            )
+            return self._member(data_set, tag, vr)
         except MalformedSequence:
             return self._drop(data_set, tag, "its value is not a sequence of items")
         except Misfit as misfit:
             self._notes.add(tag, Fate.OTHER_VR, str(misfit))
-            return _as_other_vr(vr, cast("RawDataElement", element))
-        return {"vr": vr, "Value": values} if values else {"vr": vr}
+            return _as_other_vr(vr, cast("RawDataElement", element), data_set.encodings)
+
+    def _member(self, data_set: DataSet, tag: int, vr: str) -> JsonElement:
+        """Return the element's member of the model. Raises MalformedSequence, and Misfit for what a reader would refuse."""
+        if vr == "SQ":
+            return _with_values(vr, self._items(data_set, tag))
+        element = cast("RawDataElement", data_set.elements[tag])
+        if is_binary(vr):
+            return _with_bytes(vr, little_endian(vr, element))
+        return _with_values(vr, _values(vr, element, data_set))
 
     def _items(self, data_set: DataSet, tag: int) -> list[dict[str, JsonElement]]:
         written = []
@@ -95,7 +103,7 @@ class _Writer:
 
     def _drop(self, data_set: DataSet, tag: int, reason: str) -> JsonElement | None:
         element = data_set.elements[tag]
-        is_top = not data_set.depth and is_listed(element, data_set.vr_of(tag))
+        is_top = not data_set.depth and is_bulk(element, data_set.vr_of(tag))
         if is_top:
             self.dropped.append(name_of(tag))
         self._notes.add(tag, Fate.DROPPED_TAGS if is_top else Fate.NOT_EXTRACTED, reason)
@@ -122,15 +130,23 @@ def _values(vr: str, element: RawDataElement, data_set: DataSet) -> list[Any]:
     return [text or None for text in texts]
 
 
-def _as_other_vr(vr: str, element: RawDataElement) -> JsonElement:
-    """Return a value that a reader of the model would refuse: text of DS and IS as LO, bytes of numbers as OB.
+def _with_values(vr: str, values: list[Any]) -> JsonElement:
+    return {"vr": vr, "Value": values} if values else {"vr": vr}
+
+
+def _with_bytes(vr: str, value: bytes) -> JsonElement:
+    return {"vr": vr, "InlineBinary": b64encode(value).decode()} if value else {"vr": vr}
+
+
+def _as_other_vr(vr: str, element: RawDataElement, encodings: Sequence[str]) -> JsonElement:
+    """Return a value that a reader of the model would refuse: text as LO, bytes of numbers and of words as OB.
 
     Not as UN: pydicom puts the dictionary's VR in the place of that, and then refuses the value.
     """
     value = element.value or b""
-    if vr in NUMBERS:
-        return {"vr": "OB", "InlineBinary": b64encode(value).decode()}
-    return {"vr": "LO", "Value": [text or None for text in split(vr, value)]}
+    if vr in TEXT_VRS:
+        return _with_values("LO", [text or None for text in split(vr, value, encodings)])
+    return _with_bytes("OB", value)
 
 
 def _number(vr: str, number: float) -> float | str:
@@ -163,5 +179,7 @@ def _if_same(text: str, number: float) -> float | str:
 
 
 def _person_name(text: str) -> dict[str, str] | None:
-    groups = {name: group for name, group in zip(_GROUPS, text.split("="), strict=False) if group.strip(" \0")}
-    return groups or None
+    groups = text.split("=")
+    if any(group.strip(" \0") for group in groups[len(_GROUPS) :]):
+        raise Misfit(f"more than the {len(_GROUPS)} groups that a name has")
+    return {name: group for name, group in zip(_GROUPS, groups, strict=False) if group.strip(" \0")} or None

@@ -9,11 +9,11 @@ from pydicom.dataelem import RawDataElement
 
 from dicom_export.dicom.data_set import DataSet, MalformedSequence, meta_level, top_level
 from dicom_export.dicom.text import split
-from dicom_export.dictionary import Entry, entry_of, is_group_length, is_private, tag_name
-from dicom_export.rows.bulk import is_binary, is_left_out, is_listed
+from dicom_export.dictionary import Entry, entry_of, is_group_length, is_private, keyword_of, tag_name
+from dicom_export.rows.bulk import is_binary, is_bulk, is_left_out
 from dicom_export.rows.notes import Fate, Notes, name_of
 from dicom_export.rows.temporal import parse_offset
-from dicom_export.rows.values import Misfit, column_value, data_texts
+from dicom_export.rows.values import NO_NAME, Misfit, column_value, data_texts, is_blank, null_of
 from dicom_export.schema import TYPE_OF_VR
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 MAX_RECORDS = 15
 """How deep BigQuery nests records: https://cloud.google.com/bigquery/docs/nested-repeated#limitations"""
+
+_TOO_DEEP = f"nested more than {MAX_RECORDS} levels"
+_RECORDS = {"PN": 2, "SQ": 1}
 
 _FILE_META_VERSION = 0x00020001
 _TIMEZONE_OFFSET_FROM_UTC = 0x00080201
@@ -69,9 +72,9 @@ class _Flattener:
     def _put_unknown(self, record: dict[str, Any], data_set: DataSet, tag: int, vr: str) -> None:
         """Put a private element, or one that the dictionary does not know: a sequence of the former has a column."""
         if vr != "SQ":
-            self._put_other(record, data_set, tag, vr, "private" if is_private(tag) else "not in the dictionary")
+            self._put_other(record, data_set, tag, vr, _why_without_column(tag))
         elif not is_private(tag):
-            self._drop(data_set, tag, "a sequence that is not in the dictionary")
+            self._drop(data_set, tag, f"a sequence, and {_why_without_column(tag)}")
         else:
             items = self._items(data_set, tag)
             if items is not None:
@@ -85,7 +88,7 @@ class _Flattener:
     def _items(self, data_set: DataSet, tag: int, records: int = 1) -> list[dict[str, Any]] | None:
         """Return the records of a sequence's items, or None if it has no place in the row."""
         if data_set.depth + records > MAX_RECORDS:
-            self._notes.add(tag, Fate.NOT_EXTRACTED, f"nested more than {MAX_RECORDS} levels")
+            self._notes.add(tag, Fate.NOT_EXTRACTED, _TOO_DEEP)
             return None
         try:
             items = data_set.items_of(tag)
@@ -104,36 +107,53 @@ class _Flattener:
         return record
 
     def _put_standard(self, record: dict[str, Any], data_set: DataSet, entry: Entry, tag: int, vr: str) -> None:
-        if is_binary(vr) or vr == "SQ":
-            self._drop(data_set, tag, f"bulk data of VR {vr}" if is_binary(vr) else f"SQ instead of {entry.vr}")
-        elif entry.vr not in TYPE_OF_VR and entry.vr not in {"SV", "UV"}:
-            self._drop(data_set, tag, f"a table has no column for {entry.vr}")
-        elif entry.vr == "SQ":
-            self._put_other(record, data_set, tag, vr, f"VR {vr} instead of SQ")
-        elif entry.vr not in TYPE_OF_VR:
-            self._put_other(record, data_set, tag, vr, f"a table has no column for VR {entry.vr}")
-        elif data_set.depth + _records_of(entry) > MAX_RECORDS:
-            self._notes.add(tag, Fate.NOT_EXTRACTED, f"nested more than {MAX_RECORDS} levels")
-        else:
+        if is_binary(vr):
+            self._drop(data_set, tag, f"bulk data of VR {vr}")
+        elif entry.vr in TYPE_OF_VR and vr in entry.vrs:
             self._put_value(record, data_set, entry, tag, vr)
+        elif is_blank(vr, data_set.elements[tag], data_set.encodings):
+            self._put_blank(record, data_set, entry, tag)
+        else:
+            self._put_unexpected(record, data_set, entry, tag, vr)
 
     def _put_value(self, record: dict[str, Any], data_set: DataSet, entry: Entry, tag: int, vr: str) -> None:
+        if not _has_column(entry, data_set.depth):
+            self._put_other(record, data_set, tag, vr, f"its column would be {_TOO_DEEP}")
+            return
         element = cast("RawDataElement", data_set.elements[tag])
         try:
-            if vr not in entry.vrs:
-                raise Misfit(f"VR {vr} where the dictionary says {entry.vr}")  # noqa: TRY301 - one way to misfit
             value = column_value(entry, vr, element, data_set.encodings, self._offset)
         except Misfit as misfit:
-            value = [] if entry.is_repeated else None
+            value = null_of(entry)
             self._put_other(record, data_set, tag, vr, str(misfit))
         _put(record, entry, tag, value)
+
+    def _put_blank(self, record: dict[str, Any], data_set: DataSet, entry: Entry, tag: int) -> None:
+        """Put an element without a value, whose VR is not what the dictionary says, or has no column."""
+        if entry.vr == "PN":
+            self._put_other(record, data_set, tag, entry.vr, NO_NAME)
+        if _has_column(entry, data_set.depth):
+            _put(record, entry, tag, null_of(entry))
+
+    def _put_unexpected(self, record: dict[str, Any], data_set: DataSet, entry: Entry, tag: int, vr: str) -> None:
+        """Put a value whose VR is not what the dictionary says, or has no column."""
+        if vr == "SQ":
+            self._drop(data_set, tag, f"SQ instead of {entry.vr}")
+        elif entry.vr not in TYPE_OF_VR and entry.vr not in {"SV", "UV"}:
+            self._drop(data_set, tag, f"a table has no column for {entry.vr}")
+        else:
+            is_known = vr in entry.vrs
+            why = f"a table has no column for {vr}" if is_known else f"VR {vr} where the dictionary says {entry.vr}"
+            self._put_other(record, data_set, tag, vr, why)
+            if _has_column(entry, data_set.depth):
+                _put(record, entry, tag, null_of(entry))
 
     def _put_other(self, record: dict[str, Any], data_set: DataSet, tag: int, vr: str, reason: str) -> None:
         texts = data_texts(vr, cast("RawDataElement", data_set.elements[tag]), data_set.encodings)
         if texts is None:
             self._drop(data_set, tag, f"{reason}, of VR {vr}")
         elif data_set.depth + 1 > MAX_RECORDS:
-            self._notes.add(tag, Fate.NOT_EXTRACTED, f"nested more than {MAX_RECORDS} levels")
+            self._notes.add(tag, Fate.NOT_EXTRACTED, _TOO_DEEP)
         else:
             record.setdefault("OtherElements", []).append({"Tag": tag_name(tag), "Data": texts})
             self._notes.add(tag, Fate.OTHER_ELEMENTS, reason)
@@ -141,7 +161,7 @@ class _Flattener:
     def _drop(self, data_set: DataSet, tag: int, reason: str) -> None:
         element: Element = data_set.elements[tag]
         vr = data_set.vr_of(tag)
-        is_top = not data_set.depth and is_listed(element, vr)
+        is_top = not data_set.depth and is_bulk(element, vr)
         if is_top:
             self.dropped.append(name_of(tag))
         self._notes.add(tag, Fate.DROPPED_TAGS if is_top else Fate.NOT_EXTRACTED, reason)
@@ -154,9 +174,15 @@ def _put(record: dict[str, Any], entry: Entry, tag: int, value: Any) -> None:  #
         record[entry.keyword] = value
 
 
-def _records_of(entry: Entry) -> int:
-    """Return how many records deep the column of an element other than a sequence is."""
-    return 2 * (entry.vr == "PN") + entry.is_repeating_group
+def _has_column(entry: Entry, depth: int) -> bool:
+    """Say whether a record that is so deep can have the entry's column."""
+    return entry.vr in TYPE_OF_VR and depth + _RECORDS.get(entry.vr, 0) + entry.is_repeating_group <= MAX_RECORDS
+
+
+def _why_without_column(tag: int) -> str:
+    if is_private(tag):
+        return "private"
+    return "in a repeating group that has no columns" if keyword_of(tag) else "not in the dictionary"
 
 
 def _offset_of(header: Header) -> timezone:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dicom_export.dictionary import entry_of, tag_name
+from dicom_export.dictionary import keyword_of, tag_name
 
 
 class Fate(StrEnum):
@@ -61,5 +61,4 @@ class Notes:
 
 def name_of(tag: int) -> str:
     """Return the keyword of a tag, or `Tag_GGGGEEEE`."""
-    entry = entry_of(tag)
-    return entry.keyword if entry else tag_name(tag)
+    return keyword_of(tag) or tag_name(tag)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, NoReturn
 
+from pydicom.dataelem import RawDataElement
+
 from dicom_export.dicom.text import TEXT_VRS, split
 from dicom_export.rows.person_name import is_well_formed, person_name
 from dicom_export.rows.temporal import parse_date, parse_date_time, parse_time
@@ -13,8 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import timezone
 
-    from pydicom.dataelem import RawDataElement
-
+    from dicom_export.dicom.header import Element
     from dicom_export.dictionary import Entry
 
 ColumnValue = object
@@ -22,6 +23,9 @@ ColumnValue = object
 
 NUMBERS = {"AT": "HH", "FD": "d", "FL": "f", "SL": "l", "SS": "h", "SV": "q", "UL": "L", "US": "H", "UV": "Q"}
 """The VRs of binary numbers, and each one's format for struct (PS3.5 §6.2)."""
+
+WORD_SIZES = {"OD": 8, "OF": 4, "OL": 4, "OV": 8}
+"""The VRs of strings of words that a row can hold while they are short, and each one's bytes a word (PS3.5 §6.2)."""
 
 SIZES = {vr: Struct(f"<{code}").size for vr, code in NUMBERS.items()}
 
@@ -32,6 +36,9 @@ _SINGLE_NUMBERS = {
     if vr != "AT"
     for is_little in (True, False)
 }
+
+
+NO_NAME = "a person's name without any text"
 
 
 class Misfit(Exception):
@@ -75,6 +82,29 @@ def numbers(vr: str, value: bytes, *, is_little_endian: bool) -> Sequence[int | 
     return Struct(f"{order}{count}{NUMBERS[vr]}").unpack(value)
 
 
+def little_endian(vr: str, element: RawDataElement) -> bytes:
+    """Return a string of words, each in little endian. Raises Misfit if its length is not a multiple of theirs."""
+    value = element.value or b""
+    size = WORD_SIZES[vr]
+    if len(value) % size:
+        raise Misfit(f"{len(value)} bytes are no whole number of words of VR {vr}")
+    if element.is_little_endian:
+        return value
+    return b"".join(value[start : start + size][::-1] for start in range(0, len(value), size))
+
+
+def is_blank(vr: str, element: Element, encodings: Sequence[str]) -> bool:
+    """Say whether an element has neither bytes nor items, or nothing but padding."""
+    if isinstance(element, RawDataElement) and element.value and vr in TEXT_VRS:
+        return split(vr, element.value, encodings) == [""]
+    return not element.value
+
+
+def null_of(entry: Entry) -> ColumnValue:
+    """Return what the entry's column holds when there is no value."""
+    return [] if entry.is_repeated or entry.vr == "SQ" else None
+
+
 def data_texts(vr: str, element: RawDataElement, encodings: Sequence[str]) -> list[str] | None:
     """Return an element's values as `OtherElements` tells them: text as it is, numbers decimal; None for a binary VR.
 
@@ -95,8 +125,8 @@ def data_texts(vr: str, element: RawDataElement, encodings: Sequence[str]) -> li
 
 def _empty(entry: Entry) -> ColumnValue:
     if entry.vr == "PN":
-        raise Misfit("a person's name without any text")
-    return [] if entry.is_repeated else None
+        raise Misfit(NO_NAME)
+    return null_of(entry)
 
 
 def _strings(entry: Entry, texts: list[str]) -> ColumnValue:
@@ -120,7 +150,7 @@ def _too_many(values: Sequence[object]) -> NoReturn:
 def _names(entry: Entry, texts: list[str]) -> ColumnValue:
     names = [person_name(text) for text in texts]
     if not any(names):
-        raise Misfit("a person's name without any text")
+        raise Misfit(NO_NAME)
     if not all(names):
         raise Misfit("a name without any text among others")
     if not all(is_well_formed(text) for text in texts):

@@ -1,0 +1,91 @@
+"""Specific Character Set: the codecs that its terms name (PS3.3 §C.12.1.1.2), and decoding by them (PS3.5 §6.1.2.5).
+
+The tables are pydicom's; its decoder is not used, which does not reset a character set at the delimiters of values and
+of names, and which leaves the escape sequence of ISO 2022 IR 58 in the text.
+"""
+
+from __future__ import annotations
+
+import re
+from codecs import getincrementaldecoder
+from typing import TYPE_CHECKING
+
+from pydicom.charset import (
+    CODES_TO_ENCODINGS,
+    convert_encodings,
+    default_encoding,
+    handled_encodings,
+    python_encoding,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_LATIN_9 = "iso8859_15"
+_TERM_OF_LATIN_9 = re.compile(r"ISO.(2022.IR.|IR )203")  # with the misspellings that pydicom understands of the others
+
+_CODECS = CODES_TO_ENCODINGS | {b"\x1b-b": _LATIN_9}
+_STANDARD_CODECS = frozenset(python_encoding.values()) | {_LATIN_9}
+
+_ESCAPE = b"\x1b"
+_FRAGMENT = re.compile(rb"\x1b[^\x1b]*|[^\x1b]+")
+_ESCAPE_SEQUENCE = re.compile(rb"\x1b(?:\$[()].|..)", re.DOTALL)
+_TO_GB_2312 = "\x1b$)A"
+
+
+def encodings_named(terms: Iterable[str]) -> list[str]:
+    """Return the names of Python's codecs for the values of a Specific Character Set."""
+    return convert_encodings([_LATIN_9 if _TERM_OF_LATIN_9.fullmatch(term) else term for term in terms])
+
+
+def decoded(value: bytes, encodings: Sequence[str], delimiters: frozenset[str]) -> str:
+    """Return the text of a value, in which escape sequences may switch to each of the encodings up to a delimiter.
+
+    Bytes that are not of their character set are replaced.
+    """
+    if encodings[0] not in _STANDARD_CODECS:
+        # pydicom takes any codec of Python's for a character set; a few of them make text that no UTF-8 can hold.
+        return _switching(value, encodings, delimiters).encode(errors="replace").decode()
+    if _ESCAPE in value:
+        return _switching(value, encodings, delimiters)
+    return value.decode("ascii") if value.isascii() else _decoded_by(encodings[0], value)
+
+
+def _switching(value: bytes, encodings: Sequence[str], delimiters: frozenset[str]) -> str:
+    text = "".join(_fragment(fragment, encodings, delimiters) for fragment in _FRAGMENT.findall(value))
+    # Of the codecs that pydicom leaves the escape sequence to, that of GB 2312 does not take it out.
+    return text.replace(_TO_GB_2312, "")
+
+
+def _fragment(fragment: bytes, encodings: Sequence[str], delimiters: frozenset[str]) -> str:
+    """Return the text of a value up to the next escape sequence. One that was not announced remains in the text."""
+    sequence = _ESCAPE_SEQUENCE.match(fragment)
+    encoding = _CODECS.get(sequence[0]) if sequence else None
+    if sequence is None or encoding is None or encoding not in (*encodings, default_encoding):
+        return _decoded_by(encodings[0], fragment)
+    end = _end_of_switch(fragment, encoding, delimiters)
+    start = 0 if encoding in handled_encodings else sequence.end()
+    try:
+        switched = fragment[start:end].decode(encoding)
+    except UnicodeError:
+        switched = _decoded_by(encodings[0], fragment[:end])
+    return switched + _decoded_by(encodings[0], fragment[end:])
+
+
+def _end_of_switch(fragment: bytes, encoding: str, delimiters: frozenset[str]) -> int:
+    """Return where the first delimiter is. A byte of a longer character can look like one and is none."""
+    decoder = getincrementaldecoder(encoding)("replace")
+    for position in range(len(fragment)):
+        if not delimiters.isdisjoint(decoder.decode(fragment[position : position + 1])):
+            return position
+    return len(fragment)
+
+
+def _decoded_by(encoding: str, value: bytes) -> str:
+    """Return the text, what is not of the encoding replaced; as Latin-1 if the codec is none of text, or cannot replace."""
+    for errors in ("strict", "replace"):
+        try:
+            return value.decode(encoding, errors)
+        except (UnicodeError, LookupError):
+            continue
+    return value.decode(default_encoding)
