@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 from pydicom.datadict import mask_match, private_dictionary_VR
@@ -38,7 +38,11 @@ class Entry:
     is_repeating_group: bool
 
 
-@cache
+# The dictionary has 5,000 tags. Files bring any others, which must not fill the memory.
+_remembered = lru_cache(maxsize=1 << 15)
+
+
+@_remembered
 def entry_of(tag: int) -> Entry | None:
     """Return the entry of a standard tag that can have a column, or None.
 
@@ -64,14 +68,14 @@ def standard_vr(tag: int) -> str | None:
     return line[0] if line else None
 
 
-@cache
+@_remembered
 def entry_named(keyword: str) -> Entry | None:
     """Return the entry with the keyword, or None."""
     tag = _tags().get(keyword)
     return None if tag is None else entry_of(tag)
 
 
-@cache
+@_remembered
 def private_vr(tag: int, creator: str) -> str | None:
     """Return the VR of a private element as the private dictionary knows it, or None."""
     try:
@@ -116,7 +120,7 @@ def display(tag: int) -> str:
     return f"{keyword} {digits}" if keyword else digits
 
 
-@cache
+@_remembered
 def _line_of(tag: int) -> _Line | None:
     line = DicomDictionary.get(tag)
     if line is None and not is_private(tag):

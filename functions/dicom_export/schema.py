@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from dicom_export.dictionary import Entry, entry_named, named_tag
@@ -227,7 +227,7 @@ def _has_free_fields(field: Field) -> bool:
     return bool(field.fields) and field.fields is not _PERSON_NAME and field.name not in _FLATTENED_BY_NAME
 
 
-@cache
+@lru_cache(maxsize=1 << 15)
 def _rank(name: str) -> tuple[int, int]:
     position = _END_ORDER.get(name)
     if position is not None:
@@ -266,7 +266,7 @@ def _fields_of_sequence(name: str, values: list[Mapping[str, Any]]) -> Schema:
     return (_ID, Field("Value", FieldType.RECORD, Mode.REPEATED, fields)) if fields else ()
 
 
-@cache
+@lru_cache(maxsize=1 << 15)
 def _leaf(name: str) -> Field | None:
     """Return the column that needs no look at its value, or None for a sequence."""
     field = _FLATTENED_BY_NAME.get(name)
