@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_export.errors import NotFound
 from dicom_export.names import DatasetName, OperationName, StoreName, TableName
-from dicom_export.operations import Counters, ExportRequest, Operation
+from dicom_export.operations import Counters, ExportRequest, Failure, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,11 +40,12 @@ class InMemoryExports:
     stores: list[StoreName] = field(default_factory=lambda: [STORE])
     operations: list[Operation] = field(default_factory=list)
     requests: list[tuple[ExportRequest, str]] = field(default_factory=list)
+    failed: list[Failure] = field(default_factory=list)
 
     def create_export(self, request: ExportRequest, *, api_version: str = "v1") -> Operation:
         self.get_store(request.store)
         self.requests.append((request, api_version))
-        operation = make_operation(len(self.requests), request=request, api_version=api_version)
+        operation = make_operation(len(self.requests), requested=request, api_version=api_version)
         self.operations.insert(0, operation)
         return operation
 
@@ -63,6 +64,12 @@ class InMemoryExports:
         position = self.operations.index(self.get_operation(name))
         self.operations[position] = replace(self.operations[position], cancel_requested=True)
         return self.operations[position]
+
+    def failures_behind(self, name: OperationName, *, start_after: str = "") -> Iterator[tuple[str, Failure]]:
+        self.get_operation(name)
+        for position, failure in enumerate(self.failed):
+            if not start_after or position > int(start_after):
+                yield str(position), failure
 
     def get_store(self, name: StoreName) -> StoreName:
         if name not in self.stores:

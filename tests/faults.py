@@ -1,18 +1,20 @@
-"""Faults at the ports, where no emulator has them: a process that dies before or after any call, in any order.
+"""Faults at the ports, where no emulator has them: a process that dies, an answer that is lost, a service that refuses.
 
 A Crash is no Exception, so nothing but the end of the process can catch it.
 """
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from dicom_export import messages
+from dicom_export.errors import ResourceExhausted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from dicom_export.messages import Message
 
@@ -23,27 +25,52 @@ class Crash(BaseException):
 
 @dataclass
 class Faults:
-    """Crashes behind the effects whose numbers are given; before the next effect nothing else has changed.
+    """What goes wrong at calls whose numbers are given.
 
+    `at`: behind these effects `error` is raised, a crash or a lost answer; before the next effect nothing else has changed.
+    `refused`: these calls, those without effect among them, fail before anything has changed. `denied`: these effects of
+    `create` are answered with "somebody else was first", as Cloud Storage answers when a request arrives twice.
     `on_effect` is what others do at that moment.
     """
 
     at: frozenset[int] = frozenset()
+    error: Callable[[str], BaseException] = Crash
+    refused: frozenset[int] = frozenset()
+    denied: frozenset[int] = frozenset()
     log: list[str] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
     on_effect: Callable[[str], None] = lambda _: None
 
-    def reach(self, effect: str) -> None:
+    @contextmanager
+    def disarmed(self) -> Iterator[None]:
+        """Let nothing go wrong until the block ends."""
+        armed = self.at, self.refused, self.denied
+        self.at = self.refused = self.denied = frozenset()
+        try:
+            yield
+        finally:
+            self.at, self.refused, self.denied = armed
+
+    def enter(self, call: str) -> None:
+        self.calls.append(call)
+        if len(self.calls) - 1 in self.refused:
+            raise ResourceExhausted(f"{call}: too many requests")
+
+    def reach(self, effect: str) -> bool:
+        """Return whether the effect's answer is to be denied."""
         self.log.append(effect)
         self.on_effect(effect)
-        if len(self.log) - 1 in self.at:
-            raise Crash(effect)
+        number = len(self.log) - 1
+        if number in self.at:
+            raise self.error(effect)
+        return number in self.denied and effect == "create"
 
 
 _WITHOUT_EFFECT = {"read", "list", "describe"}
 
 
 class Faulty:
-    """A port whose calls may be the last thing that a process does: the effect is there, the answer never came."""
+    """A port whose calls fail where the faults say."""
 
     def __init__(self, port: Any, faults: Faults) -> None:
         self._port = port
@@ -51,13 +78,13 @@ class Faulty:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._port, name)
-        if name in _WITHOUT_EFFECT:
-            return method
 
         def call(*args: Any, **kwargs: Any) -> Any:
+            self._faults.enter(name)
             result = method(*args, **kwargs)
-            self._faults.reach(name)
-            return result
+            if name in _WITHOUT_EFFECT:
+                return result
+            return False if self._faults.reach(name) else result
 
         return call
 
@@ -71,6 +98,7 @@ class Mailbox:
 
     def publish(self, published: Sequence[Message]) -> None:
         encoded = [(message.topic, messages.encode(message)) for message in published]
+        self._faults.enter("publish")
         half = len(encoded) // 2
         self.waiting += islice(encoded, half)
         self._faults.reach("half of publish")

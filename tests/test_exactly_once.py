@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dicom_export import messages
-from dicom_export.bootstrap import dead_letters_on
+from dicom_export.bootstrap.wiring import dead_letters_on
 from dicom_export.errors import Code, Unavailable
 from dicom_export.operations import Counters, WriteDisposition
 from dicom_files import make_instance
@@ -91,6 +91,59 @@ def test_a_crash_after_any_effect_changes_nothing(
         world.drain()
         assert_exact(world, operation)
         world.close()
+
+
+@pytest.mark.parametrize("disposition", [WriteDisposition.WRITE_APPEND, WriteDisposition.WRITE_TRUNCATE])
+def test_an_answer_that_is_lost_after_any_effect_changes_nothing(
+    open_world: Callable[..., World], disposition: WriteDisposition
+) -> None:
+    """The process lives on and cleans up, which a crash does not."""
+    quiet = open_world()
+    quiet.export(disposition)
+    quiet.drain()
+    for point in range(len(quiet.faults.log)):
+        world = open_world(Faults(frozenset({point}), Unavailable))
+        operation = world.export(disposition)
+        world.drain()
+        assert_exact(world, operation)
+        world.close()
+
+
+def test_being_told_that_another_was_first_when_it_was_us_changes_nothing(open_world: Callable[..., World]) -> None:
+    quiet = open_world()
+    quiet.export()
+    quiet.drain()
+    points = [number for number, effect in enumerate(quiet.faults.log) if effect == "create"]
+    for point in points:
+        world = open_world(Faults(denied=frozenset({point})))
+        operation = world.export()
+        world.drain()
+        assert_exact(world, operation)
+        world.close()
+    world = open_world(Faults(denied=frozenset(range(1000))))
+    operation = world.export()
+    world.drain()
+    assert_exact(world, operation)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    bursts=st.lists(st.tuples(st.integers(0, 300), st.integers(1, 20)), max_size=6),
+    lost=st.frozensets(st.integers(0, 150), max_size=10),
+    disposition=st.sampled_from([WriteDisposition.WRITE_APPEND, WriteDisposition.WRITE_TRUNCATE]),
+)
+def test_bursts_of_refused_calls_and_lost_answers_change_nothing(
+    open_world: Callable[..., World],
+    bursts: list[tuple[int, int]],
+    lost: frozenset[int],
+    disposition: WriteDisposition,
+) -> None:
+    refused = frozenset(start + number for start, length in bursts for number in range(length))
+    world = open_world(Faults(lost, Unavailable, refused))
+    operation = world.export(disposition)
+    world.drain()
+    assert_exact(world, operation)
+    world.close()
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

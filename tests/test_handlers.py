@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import shutil
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import pytest
 from pydicom._dicom_dict import DicomDictionary
 
 from dicom_export import messages
-from dicom_export.bootstrap import dead_letters_on, handlers_on, service_on
+from dicom_export.bootstrap.wiring import dead_letters_on, handlers_on, service_on
 from dicom_export.errors import (
     AlreadyExists,
     Code,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from dicom_export.ports import DicomStore, OperationStore, Tables
+    from dicom_export.ports import DicomStore, OperationStore, StateObject, Tables
 
 FLATTENED = RowLayout(SchemaKind.FLATTENED)
 PATIENT = "Secret^Patient"
@@ -94,17 +95,63 @@ def test_write_empty_takes_a_new_and_an_empty_table_and_no_other(world: World) -
         world.export(WriteDisposition.WRITE_EMPTY)
 
 
-def test_write_empty_that_another_export_was_faster_than_ends_with_an_error(world: World) -> None:
-    first, second = world.export(WriteDisposition.WRITE_EMPTY), world.export(WriteDisposition.WRITE_EMPTY)
-    late = world.mailbox.waiting.pop()
+@pytest.mark.parametrize("disposition", [WriteDisposition.WRITE_EMPTY, WriteDisposition.CREATE_NEW])
+def test_of_two_exports_that_want_an_empty_table_the_second_is_refused_until_the_first_has_ended(
+    world: World, store: Path, disposition: WriteDisposition
+) -> None:
+    first = world.export(disposition)
+    with pytest.raises(FailedPrecondition, match=f"{first.name} is exporting to bq://"):
+        world.export(disposition)
+    world.service.cancel_operation(first.name)
+    shutil.rmtree(store / "folder")
     world.drain()
+    second = world.export(WriteDisposition.WRITE_EMPTY)
+    world.drain()
+    assert world.ended(second).error is None
+
+
+@pytest.mark.parametrize("disposition", [WriteDisposition.WRITE_EMPTY, WriteDisposition.CREATE_NEW])
+@pytest.mark.parametrize("is_first_to_plan", [True, False])
+def test_of_two_exports_that_were_requested_at_once_one_fills_the_empty_table(
+    world: World, disposition: WriteDisposition, *, is_first_to_plan: bool
+) -> None:
+    """The second is requested after the first took the table and before the first is there to be seen."""
+    requested: list[Operation] = []
+
+    def act(effect: str) -> None:
+        if effect == "create":
+            world.faults.on_effect = lambda _: None
+            requested.append(world.service.create_export(make_request(disposition=disposition)))
+
+    world.faults.on_effect = act
+    requested.append(world.service.create_export(make_request(disposition=disposition)))
+    if not is_first_to_plan:
+        world.mailbox.waiting.reverse()
+    world.drain()
+    ended = [world.ended(operation) for operation in requested]
+    assert [operation.error.code for operation in ended if operation.error] == [Code.FAILED_PRECONDITION]
+    assert len(world.instances()) == 3
+
+
+def test_write_empty_that_an_append_was_faster_than_ends_with_an_error(world: World) -> None:
+    first = world.export(WriteDisposition.WRITE_EMPTY)
+    late = world.mailbox.waiting.pop()
+    assert export(world).error is None
     world.mailbox.waiting.append(late)
     world.drain()
-    assert world.ended(first).error is None
-    error = world.ended(second).error
+    error = world.ended(first).error
     assert error
     assert error.code is Code.FAILED_PRECONDITION
     assert len(world.instances()) == 3
+
+
+def test_an_append_beside_an_export_into_an_empty_table_adds_its_rows(world: World) -> None:
+    first = world.export(WriteDisposition.WRITE_EMPTY)
+    world.deliver()
+    second = world.export(WriteDisposition.WRITE_APPEND)
+    world.drain()
+    assert [world.ended(first).error, world.ended(second).error] == [None, None]
+    assert len(world.instances()) == 6
 
 
 def test_force_false_takes_a_new_table_only(world: World, store: Path) -> None:
@@ -362,8 +409,24 @@ def test_a_cancelled_operation_ends_even_if_its_first_message_was_lost(world: Wo
     assert ended.error.code is Code.CANCELLED
 
 
+def test_an_operation_that_nobody_was_told_to_plan_is_planned_when_it_is_asked_for(world: World) -> None:
+    operation = world.export()
+    world.mailbox.waiting.clear()
+    world.service.get_operation(operation.name)
+    assert not world.mailbox.waiting
+    long_ago = operation.create_time - timedelta(minutes=11)
+    world.ports.journal.change(operation.name, lambda current: replace(current, create_time=long_ago))
+    world.service.get_operation(operation.name)
+    world.drain()
+    assert world.ended(operation).error is None
+    assert len(world.instances()) == 3
+
+
 def test_an_operation_that_was_never_created_is_not_listed(world: World) -> None:
     class Dying:
+        def read(self, path: str) -> StateObject | None:
+            return world.ports.operations.read(path)
+
         def create(self, path: str, content: bytes, metadata: object = None) -> bool:
             if path.endswith("operation.json"):
                 raise KeyboardInterrupt

@@ -12,7 +12,7 @@ from dicom_export.errors import Code, NotFound
 from dicom_export.journal import Claim, Journal, Outcome, PlanPage
 from dicom_export.operations import Counters, Failure, Operation, Status
 from dicom_export.planning import Cursor, Layout
-from factories import PARENT, make_object, make_operation
+from factories import PARENT, TABLE, make_object, make_operation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,12 +86,18 @@ def test_the_first_claim_stands(journal: Journal) -> None:
     assert journal.create_claim(NAME, 0, 0, second) == first
 
 
+def sum_page(journal: Journal, page: int) -> None:
+    results = journal.results_of_page(NAME, page)
+    assert results
+    journal.create_page_sum(NAME, page, results)
+
+
 def test_a_page_is_summed_when_all_its_results_are_in(journal: Journal) -> None:
     plan(journal, 0, tasks=2)
     journal.create_result(NAME, 0, 0, make_outcome(study="1.2"))
-    assert journal.sum_page(NAME, 0) is False
+    assert journal.results_of_page(NAME, 0) is None
     journal.create_result(NAME, 0, 1, make_outcome(study="1.3"))
-    assert journal.sum_page(NAME, 0) is True
+    sum_page(journal, 0)
     assert journal.page_sums(NAME) == {0: Counters(planned=2, success=2, studies=2)}
 
 
@@ -99,7 +105,7 @@ def test_a_study_that_two_messages_share_is_counted_once(journal: Journal) -> No
     plan(journal, 0, tasks=2)
     for task in range(2):
         journal.create_result(NAME, 0, task, make_outcome(study="1.2"))
-    journal.sum_page(NAME, 0)
+    sum_page(journal, 0)
     assert journal.page_sums(NAME)[0].studies == 1
 
 
@@ -107,7 +113,7 @@ def test_a_repeated_result_changes_nothing(journal: Journal) -> None:
     plan(journal, 0, tasks=1)
     for success in (1, 5):
         journal.create_result(NAME, 0, 0, make_outcome(success))
-    journal.sum_page(NAME, 0)
+    sum_page(journal, 0)
     assert journal.page_sums(NAME)[0].success == 1
 
 
@@ -117,7 +123,7 @@ def test_counters_of_a_running_operation_are_those_of_finished_and_of_open_pages
     for page, task in ((0, 0), (0, 1), (1, 2)):
         journal.create_result(NAME, page, task, make_outcome(study=f"1.{page}.{task}"))
     before = journal.counters(OPERATION)
-    journal.sum_page(NAME, 0)
+    sum_page(journal, 0)
     assert journal.counters(OPERATION) == before == Counters(planned=5, success=3, studies=3)
     assert before.pending == 2
 
@@ -127,6 +133,26 @@ def test_failures_are_listed_in_the_order_of_the_plan(journal: Journal) -> None:
     journal.create_result(NAME, 0, 0, make_outcome(failures=2))
     journal.create_result(NAME, 0, 1, make_outcome())
     assert [failure.object for failure in journal.failures(NAME)] == ["bad0", "bad1", "bad0"]
+
+
+def test_failures_go_on_behind_any_of_them(journal: Journal) -> None:
+    for page, task, failures in ((0, 0, 2), (0, 1, 0), (0, 2, 3), (1, 0, 1)):
+        journal.create_result(NAME, page, task, make_outcome(failures=failures))
+    everything = list(journal.failures_behind("", NAME))
+    assert len(everything) == 6
+    for number, (position, _) in enumerate(everything, 1):
+        assert list(journal.failures_behind(position, NAME)) == everything[number:]
+
+
+def test_a_table_is_taken_by_one_operation_until_that_has_ended(journal: Journal) -> None:
+    first, second = make_operation("8"), make_operation("9")
+    journal.create(second)
+    assert journal.take(TABLE, first.name) == (first.name, True)
+    assert journal.take(TABLE, first.name) == (first.name, False)
+    assert journal.take(TABLE, second.name) == (second.name, True)
+    assert journal.take(TABLE, first.name) == (second.name, False)
+    journal.change(second.name, lambda operation: replace(operation, end_time=operation.create_time))
+    assert journal.take(TABLE, first.name) == (first.name, True)
 
 
 def test_a_filter_is_stored_in_chunks(journal: Journal) -> None:

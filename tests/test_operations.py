@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dicom_export.errors import Code
+from dicom_export.errors import Code, Internal
 from dicom_export.names import GcsUri, InstanceUids
 from dicom_export.operations import (
     Counters,
@@ -25,12 +25,19 @@ OVERWRITE = make_operation(disposition=WriteDisposition.WRITE_TRUNCATE)
 CANCELLED_PLAN = Status(Code.CANCELLED, "Cancelled while the store was being listed.")
 
 
+def test_a_refused_operation_comes_back_from_its_state_and_has_no_request() -> None:
+    refused = replace(make_operation(), requested=None, error=Status(Code.NOT_FOUND, "no such store"))
+    assert Operation.decode(refused.encode()) == refused
+    with pytest.raises(Internal, match="was refused"):
+        _ = refused.request
+
+
 def test_an_operation_comes_back_from_its_state() -> None:
     uri = GcsUri.parse("gs://bucket/filter.txt")
     request = ExportRequest(STORE, TABLE, WriteDisposition.CREATE_NEW, SchemaKind.JSON, True, uri)  # noqa: FBT003
     operation = replace(
         make_operation(),
-        request=request,
+        requested=request,
         filter_generation=7,
         cancel_requested=True,
         pages=3,

@@ -9,7 +9,8 @@ import duckdb
 from dicom_export.adapters.local.state import FolderState
 from dicom_export.adapters.local.store import FolderStore
 from dicom_export.adapters.local.tables import DuckDbTables
-from dicom_export.bootstrap import Ports, handlers_on, service_on
+from dicom_export.bootstrap.wiring import Ports, handlers_on, service_on
+from dicom_export.errors import TransientError
 from dicom_export.operations import ExportRequest, Operation, WriteDisposition
 from dicom_export.planning import PlanLimits
 from dicom_export.row_layout import SchemaKind
@@ -20,7 +21,7 @@ from faults import Crash, Faults, Faulty, Mailbox
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dicom_export.names import GcsUri
+    from dicom_export.names import GcsUri, TableName
 
 LIMITS = PlanLimits(bundle=3, split=4, page_tasks=2, page_objects=6)
 
@@ -28,22 +29,27 @@ LIMITS = PlanLimits(bundle=3, split=4, page_tasks=2, page_objects=6)
 class World:
     """The local adapters below `root`, on the DICOM files in `store`; `gs://filters` is the folder `root`/filters."""
 
-    def __init__(self, root: Path, store: Path, faults: Faults | None = None) -> None:
+    def __init__(
+        self, root: Path, store: Path, faults: Faults | None = None, failures_table: TableName | None = None
+    ) -> None:
         self.faults = faults or Faults()
         self.mailbox = Mailbox(self.faults)
+        self.file = root / "table.duckdb"
+        self._failures_table = failures_table
         self._root = root
         self._store = store
         self._start()
         self.tables.create_dataset("local", "main")
 
     def _start(self) -> None:
-        self.tables = DuckDbTables({"local": self._root / "table.duckdb"}, streams=self._root / "streams")
+        self.tables = DuckDbTables({"local": self.file}, streams=self._root / "streams")
         self.ports = Ports(
             cast("Any", Faulty(FolderState(self._root / "state"), self.faults)),
             {STORE: DeclaredStore(FolderStore(self._store))},
             {"filters": FolderStore(self._root / "filters")}.get,
             cast("Any", Faulty(self.tables, self.faults)),
             self.mailbox,
+            self._failures_table,
         )
         self.service = service_on(self.ports)
         self.handlers = handlers_on(self.ports, LIMITS)
@@ -52,6 +58,8 @@ class World:
         """Deliver a message. If the process dies of it, the next one starts with what was on disk."""
         try:
             self.mailbox.deliver(self.handlers, index, again=again)
+        except TransientError:
+            pass  # it comes again
         except Crash:
             self.tables.close()
             self._start()
@@ -60,10 +68,11 @@ class World:
         self, disposition: WriteDisposition = WriteDisposition.WRITE_APPEND, filter_uri: GcsUri | None = None
     ) -> Operation:
         """Request an export; nothing is delivered yet, and nothing crashes."""
-        armed, self.faults.at = self.faults.at, frozenset()
         request = ExportRequest(STORE, TABLE, disposition, SchemaKind.JSON, filter_uri=filter_uri)
-        operation = self.service.create_export(request)
-        self.faults.at, self.faults.log = armed, []
+        with self.faults.disarmed():
+            operation = self.service.create_export(request)
+        self.faults.log.clear()
+        self.faults.calls.clear()
         return operation
 
     def drain(self) -> None:
@@ -71,15 +80,15 @@ class World:
             self.deliver()
 
     def ended(self, operation: Operation) -> Operation:
-        self.faults.at = frozenset()
-        return self.service.get_operation(operation.name)
+        with self.faults.disarmed():
+            return self.service.get_operation(operation.name)
 
     def instances(self) -> list[str]:
         """Return the SOP Instance UIDs in the destination; none if there is no such table."""
         if self.tables.describe(TABLE) is None:
             return []
         self.tables.close()
-        with duckdb.connect(self._root / "table.duckdb", read_only=True) as connection:
+        with duckdb.connect(self.file, read_only=True) as connection:
             rows = connection.table(f"main.{TABLE.table}").project("SOPInstanceUID").fetchall()
         self._start()
         return sorted(uid for (uid,) in rows)

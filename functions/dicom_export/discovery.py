@@ -62,14 +62,18 @@ def _dicom_stores(version: str) -> Json:
 
 
 def _operations(version: str) -> Json:
-    name = {"name": _path_parameter(f"{_DATASET}/operations/[^/]+", "The operation.")}
+    one = f"{_DATASET}/operations/[^/]+"
+    name = {"name": _path_parameter(one, "The operation.")}
+    failed = {"parent": _path_parameter(one, "The operation."), **_paging()}
+    failures = _method(version, "operations.failures.list", "{+parent}/failures", failed, "ListFailuresResponse")
     listed = {"name": _path_parameter(_DATASET, "The dataset."), **_paging(), "filter": _filter_parameter()}
     return {
         "methods": {
             "cancel": _method(version, "operations.cancel", "{+name}:cancel", name, "Empty", "CancelOperationRequest"),
             "get": _method(version, "operations.get", "{+name}", name, "Operation"),
             "list": _method(version, "operations.list", "{+name}/operations", listed, "ListOperationsResponse"),
-        }
+        },
+        "resources": {"failures": {"methods": {"list": failures}}},
     }
 
 
@@ -186,6 +190,19 @@ def _operation_schemas() -> Json:
     counts = ("pending", "success", "failure", "secondarySuccess")
     return {
         "ListOperationsResponse": _object("ListOperationsResponse", _page_of("operations", "Operation")),
+        "ListFailuresResponse": _object("ListFailuresResponse", _page_of("failures", "Failure")),
+        "Failure": _object(
+            "Failure",
+            {
+                "object": _text("The object's name below the store."),
+                "generation": _text("The object's generation.") | {"format": "int64"},
+                "studyInstanceUid": _text("As far as it is known."),
+                "seriesInstanceUid": _text("As far as it is known."),
+                "sopInstanceUid": _text("As far as it is known."),
+                "stage": _text("READ, WRITE, COMMIT or DELIVERY."),
+                "error": {"$ref": "Status"},
+            },
+        ),
         "Operation": _object(
             "Operation",
             {

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from dicom_export import operations as paths
 from dicom_export.errors import Code, Internal, NotFound
-from dicom_export.messages import object_from_json, object_to_json
+from dicom_export.messages import ExportStudy, PlanExport, object_from_json, object_to_json
 from dicom_export.names import OperationName
 from dicom_export.operations import Counters, Failure, Operation, Status
 from dicom_export.planning import Cursor, Layout, Task
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from dicom_export.filters import FilterPath
-    from dicom_export.names import DatasetName
+    from dicom_export.names import DatasetName, TableName
     from dicom_export.ports import OperationStore
 
 
@@ -59,6 +60,44 @@ class Claim:
     outcome: Outcome
 
 
+@dataclass(frozen=True, slots=True)
+class PageResults:
+    """A page's results, all of them: their sum but for the studies, and what each says, read while it is iterated."""
+
+    counters: Counters
+    outcomes: Iterator[Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that ran out of attempts and cost its instances their rows, why, and when that was found out."""
+
+    message: PlanExport | ExportStudy
+    reason: Status
+    time: datetime
+
+    @property
+    def id(self) -> str:
+        """What tells it from the operation's other dead letters: the same however often it is found out."""
+        task = f"-{self.message.task:03d}" if isinstance(self.message, ExportStudy) else ""
+        return f"{self.message.page:06d}{task}-{self.message.topic}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "topic": self.message.topic,
+            "message": self.message.to_json(),
+            "code": int(self.reason.code),
+            "reason": self.reason.message,
+            "time": self.time.isoformat(),
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> DeadLetter:
+        kind: type[PlanExport | ExportStudy] = PlanExport if data["topic"] == PlanExport.topic else ExportStudy
+        reason = Status(Code(data["code"]), data["reason"])
+        return cls(kind.from_json(data["message"]), reason, datetime.fromisoformat(data["time"]))
+
+
 class Journal:
     """The state of all operations."""
 
@@ -70,6 +109,11 @@ class Journal:
         # The index first: an operation that is not listed would be resumed and ended by nobody.
         self._store.create(paths.index_path(operation.name, operation.create_time), b"")
         return self._store.create(paths.operation_path(operation.name), operation.encode())
+
+    def find(self, name: OperationName) -> Operation | None:
+        """Return the operation, or None if there is none of this name."""
+        state = self._store.read(paths.operation_path(name))
+        return Operation.decode(state.content) if state else None
 
     def load(self, name: OperationName) -> Operation:
         """Return the operation. Raises NotFound."""
@@ -96,8 +140,7 @@ class Journal:
         prefix = paths.index_prefix(parent)
         for entry in self._store.list(prefix, start_after=f"{prefix}{start_after}" if start_after else ""):
             position = entry.path.removeprefix(prefix)
-            state = self._store.read(paths.operation_path(OperationName(parent, position.partition("-")[2])))
-            operation = Operation.decode(state.content) if state else None
+            operation = self.find(OperationName(parent, position.partition("-")[2]))
             if operation and entry.path == paths.index_path(operation.name, operation.create_time):
                 yield position, operation
 
@@ -154,23 +197,36 @@ class Journal:
         """Return whether all results of the page are in and summed."""
         return self._store.read(paths.page_path(name, page)) is not None
 
-    def sum_page(self, name: OperationName, page: int) -> bool:
-        """Create the page's sum if all its results are in, and return whether they are. One list call decides."""
+    def results_of_page(self, name: OperationName, page: int) -> PageResults | None:
+        """Return the page's results if they are all in, else None. One list call decides."""
         planned = next(self._store.list(paths.plan_path(name, page)), None)
         if planned is None:
-            return False
+            return None
         results = list(self._store.list(paths.results_prefix(name, page)))
         if len(results) < int(planned.metadata["tasks"]):
-            return False
-        if not self.has_page_sum(name, page):
-            outcomes = list(self.results(name, page))
-            studies = sorted({study for outcome in outcomes for study in outcome.studies})
-            matched = sorted({position for outcome in outcomes for position in outcome.matched})
-            counters = Counters.total(Counters.from_metadata(entry.metadata) for entry in results)
-            total = replace(counters, planned=int(planned.metadata["planned"]), studies=len(studies))
-            content = _encode({"studies": studies, "matched": matched})
-            self._store.create(paths.page_path(name, page), content, total.to_metadata())
-        return True
+            return None
+        counters = Counters.total(Counters.from_metadata(entry.metadata) for entry in results)
+        return PageResults(replace(counters, planned=int(planned.metadata["planned"])), self.results(name, page))
+
+    def create_page_sum(self, name: OperationName, page: int, results: PageResults) -> None:
+        """Create the sum of a page whose results are all in."""
+        outcomes = list(results.outcomes)
+        studies = sorted({study for outcome in outcomes for study in outcome.studies})
+        matched = sorted({position for outcome in outcomes for position in outcome.matched})
+        content = _encode({"studies": studies, "matched": matched})
+        counters = replace(results.counters, studies=len(studies))
+        self._store.create(paths.page_path(name, page), content, counters.to_metadata())
+
+    def report(self, name: OperationName, page: int) -> str | None:
+        """Return the stream that holds the failure rows of a page, or None if there is none yet."""
+        data = self._read(paths.report_path(name, page))
+        return str(data["stream"]) if data else None
+
+    def create_report(self, name: OperationName, page: int, stream: str) -> str:
+        """Create the claim of a page's failure rows, and return the stream that it names: ours, or the winner's."""
+        if self._store.create(paths.report_path(name, page), _encode({"stream": stream})):
+            return stream
+        return self.report(name, page) or _vanished(paths.report_path(name, page))
 
     def page_sums(self, name: OperationName) -> dict[int, Counters]:
         """Return the sums of the finished pages."""
@@ -216,12 +272,63 @@ class Journal:
                 total += Counters(planned=int(entry.metadata["planned"]))
         return total
 
-    def failures(self, name: OperationName) -> Iterator[Failure]:
-        """Yield the operation's failures, as far as it is, in the order of the plan."""
-        for entry in self._store.list(paths.results_prefix(name)):
+    def failures(self, name: OperationName, page: int | None = None) -> Iterator[Failure]:
+        """Yield the failures of an operation as far as it is, or of one of its pages, in the order of the plan."""
+        return (failure for _, failure in self.failures_behind("", name, page))
+
+    def failures_behind(
+        self, position: str, name: OperationName, page: int | None = None
+    ) -> Iterator[tuple[str, Failure]]:
+        """Yield the failures behind a position, each with its own: which result, and which failure in it. The first has none before it."""
+        prefix = paths.results_prefix(name, page)
+        result, _, index = position.rpartition("#")
+        for entry in self._store.list(prefix, start_after=_just_before(f"{prefix}{result}") if result else ""):
             if entry.metadata.get("failure"):
                 data = self._read(entry.path) or _vanished(entry.path)
-                yield from _outcome_from_json(data).failures
+                where = entry.path.removeprefix(prefix)
+                skipped = int(index) + 1 if where == result else 0
+                for number, failure in enumerate(_outcome_from_json(data).failures[skipped:], skipped):
+                    yield f"{where}#{number}", failure
+
+    def take(self, table: TableName, name: OperationName) -> tuple[OperationName, bool]:
+        """Have the operation take the table for itself; return who has it then, and whether that is new.
+
+        Whoever has it keeps it until it is done.
+        """
+        path, ours = paths.exclusive_path(table), _encode({"operation": str(name)})
+        while True:
+            state = self._store.read(path)
+            if state is None:
+                if self._store.create(path, ours):
+                    return name, True
+                continue
+            holder = OperationName.parse(json.loads(state.content)["operation"])
+            if holder == name:
+                return name, False
+            operation = self.find(holder)
+            if operation and not operation.is_done:
+                return holder, False
+            if self._store.replace(path, ours, state.version):
+                return name, True
+
+    def keep_dead_letter(self, letter: DeadLetter) -> None:
+        """Keep a message that ran out of attempts, once."""
+        self._store.create(paths.dead_letter_path(letter.message.operation, letter.id), _encode(letter.to_json()))
+
+    def dead_letters(self, parent: DatasetName, name: OperationName | None = None) -> Iterator[DeadLetter]:
+        """Yield the dead letters of a dataset's operations, or of one of them, by operation and in the order of its plan."""
+        prefix = paths.dead_letters_prefix(parent) + (f"{name.operation}/" if name else "")
+        for entry in self._store.list(prefix):
+            yield DeadLetter.from_json(self._read(entry.path) or _vanished(entry.path))
+
+    def copy_filter(self, source: OperationName, name: OperationName) -> None:
+        """Give an operation the filter of another, if that has one."""
+        index = self.filter_index(source)
+        if index is None:
+            return
+        for number in range(len(index.firsts)):
+            self._store.create(paths.filter_path(name, number), _encode(self.filter_chunk(source, number)))
+        self._store.create(paths.filter_index_path(name), _encode(asdict(index)))
 
     def create_filter(
         self, name: OperationName, filter_paths: list[FilterPath], chunk_size: int = 10_000
@@ -259,6 +366,11 @@ class FilterIndex:
 
 def _vanished(path: str) -> NoReturn:
     raise Internal(f"{path} was there and is no more; state must not be deleted while its operation runs")
+
+
+def _just_before(path: str) -> str:
+    """Return a path that no object has, and behind which the path is the first."""
+    return path.removesuffix(".json")
 
 
 def _page_of(path: str) -> int:

@@ -7,8 +7,11 @@ State objects of the operation `N` (DESIGN: created and never updated, but for `
     N/plan/PAGE.json              the page's tasks, create-once, before its messages go out
     N/claims/PAGE/TASK.json       names the one stream that may be committed, create-once
     N/results/PAGE/TASK.json      what became of the task's objects, create-once, after the commit
+    N/reports/PAGE.json           names the one stream of failure rows that may be committed, create-once
     N/pages/PAGE.json             the sum of a page whose results are all in, create-once
+    D/dead-letters/N-…            a message of N that ran out of attempts, and cost its instances their rows, create-once
     D/operations-by-time/T-O      an index of the dataset D's operations, newest first
+    exclusive/TABLE.json          the export that has a table for itself, compare-and-set
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from dicom_export.errors import Code
+from dicom_export.errors import Code, Internal
 from dicom_export.names import DatasetName, GcsUri, InstanceUids, OperationName, StoreName, TableName
 from dicom_export.row_layout import RowLayout, SchemaKind
 
@@ -155,12 +158,15 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What `operation.json` holds. `pages` is None until the plan is sealed; `counters` stand once it is done."""
+    """What `operation.json` holds. `pages` is None until the plan is sealed; `counters` stand once it is done.
+
+    `requested` is None if the request of a batch job was refused: then the operation is done from the start.
+    """
 
     name: OperationName
     api_version: str
     create_time: datetime
-    request: ExportRequest
+    requested: ExportRequest | None
     filter_generation: int | None = None
     cancel_requested: bool = False
     pages: int | None = None
@@ -168,6 +174,13 @@ class Operation:
     end_time: datetime | None = None
     counters: Counters | None = None
     error: Status | None = None
+
+    @property
+    def request(self) -> ExportRequest:
+        """What was asked for. Raises Internal if that was refused."""
+        if self.requested is None:
+            raise Internal(f"Operation {self.name} has no request: it was refused")
+        return self.requested
 
     @property
     def is_done(self) -> bool:
@@ -195,7 +208,7 @@ class Operation:
                 "name": str(self.name),
                 "apiVersion": self.api_version,
                 "createTime": self.create_time.isoformat(),
-                "request": self.request.to_json(),
+                "request": self.requested.to_json() if self.requested else None,
                 "filterGeneration": self.filter_generation,
                 "cancelRequested": self.cancel_requested,
                 "pages": self.pages,
@@ -215,7 +228,7 @@ class Operation:
             OperationName.parse(data["name"]),
             data["apiVersion"],
             datetime.fromisoformat(data["createTime"]),
-            ExportRequest.from_json(data["request"]),
+            ExportRequest.from_json(data["request"]) if data["request"] else None,
             data["filterGeneration"],
             data["cancelRequested"],
             data["pages"],
@@ -334,3 +347,23 @@ def filter_index_path(name: OperationName) -> str:
 def filter_path(name: OperationName, chunk: int) -> str:
     """Return where a chunk of the filter's sorted paths lies."""
     return f"{name}/filter/{chunk:06d}.json"
+
+
+def report_path(name: OperationName, page: int) -> str:
+    """Return where the claim of a page's failure rows lies."""
+    return f"{name}/reports/{page:06d}.json"
+
+
+def dead_letters_prefix(parent: DatasetName) -> str:
+    """Return the prefix of the dead letters of a dataset's operations."""
+    return f"{parent}/dead-letters/"
+
+
+def dead_letter_path(name: OperationName, letter: str) -> str:
+    """Return where a dead letter of the operation lies."""
+    return f"{dead_letters_prefix(name.parent)}{name.operation}/{letter}.json"
+
+
+def exclusive_path(table: TableName) -> str:
+    """Return where the name of the export lies that has the table for itself."""
+    return f"exclusive/{table.project}/{table.dataset}/{table.table}.json"

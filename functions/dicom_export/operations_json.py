@@ -14,7 +14,7 @@ from dicom_export.logs import OPERATION_LABEL
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from dicom_export.operations import Counters, Operation, Status
+    from dicom_export.operations import Counters, Failure, Operation, Status
 
 _TYPE_PREFIX = "type.googleapis.com/google.cloud.healthcare"
 
@@ -60,6 +60,22 @@ def _error(operation: Operation, status: Status) -> dict[str, Any]:
     link = {"description": "The operation's log entries", "url": logs_url(operation)}
     help_links = {"@type": "type.googleapis.com/google.rpc.Help", "links": [link]}
     return {"code": int(status.code), "message": status.message, "details": [help_links]}
+
+
+def failure_to_json(failure: Failure) -> dict[str, Any]:
+    """Return a failed instance as the API tells it: the object, its UIDs as far as they are known, the stage, a Status."""
+    uids = {
+        "studyInstanceUid": failure.uids.study,
+        "seriesInstanceUid": failure.uids.series,
+        "sopInstanceUid": failure.uids.instance,
+    }
+    return {
+        "object": failure.object,
+        "generation": str(failure.generation),
+        **{name: uid for name, uid in uids.items() if uid},
+        "stage": failure.stage,
+        "error": {"code": int(failure.code), "message": failure.message},
+    }
 
 
 def logs_url(operation: Operation) -> str:

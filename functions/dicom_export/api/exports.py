@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from dicom_export.names import DatasetName, OperationName, StoreName
-    from dicom_export.operations import ExportRequest, Operation
+    from dicom_export.operations import ExportRequest, Failure, Operation
 
 
 class Exports(Protocol):
@@ -25,6 +25,9 @@ class Exports(Protocol):
 
     def cancel_operation(self, name: OperationName) -> Operation:
         """Ask for the operation's end. Without effect on one that has ended. Raises NotFound."""
+
+    def failures_behind(self, name: OperationName, *, start_after: str = "") -> Iterator[tuple[str, Failure]]:
+        """Yield the operation's failed instances, each with a position that a later call starts after. Raises NotFound."""
 
     def get_store(self, name: StoreName) -> StoreName:
         """Return the store's name. Raises NotFound."""

@@ -11,7 +11,7 @@ from dicom_export.errors import InvalidArgument
 from dicom_export.export_request import parse_export_request
 from dicom_export.names import DatasetName, OperationName, StoreName
 from dicom_export.operations_filter import parse_operations_filter
-from dicom_export.operations_json import operation_to_json
+from dicom_export.operations_json import failure_to_json, operation_to_json
 from dicom_export.transcoding import JsonMessage, parse_json
 
 if TYPE_CHECKING:
@@ -72,6 +72,14 @@ def cancel_operation(call: Call, service: Exports) -> Json:
     JsonMessage.root(parse_json(call.body), ())
     service.cancel_operation(OperationName.parse(call.name))
     return {}
+
+
+def list_failures(call: Call, service: Exports) -> Json:
+    """Return a page of what failed in an operation, as far as that is; the managed service tells it in the logs only."""
+    size, start_after = page_size(call.query), start_position(call.query, call.name)
+    found = service.failures_behind(OperationName.parse(call.name), start_after=start_after)
+    page, more = take_page(found, size, call.name)
+    return {"failures": [failure_to_json(failure) for failure in page], **more}
 
 
 def get_health(_call: Call, _service: Exports) -> Json:

@@ -50,6 +50,9 @@ _ROUTES = (
         methods.list_operations,
         ("filter", "pageSize", "pageToken"),
     ),
+    _Route(
+        "GET", rf"{_VERSION}(?P<name>{_OPERATION})/failures", methods.list_failures, ("pageSize", "pageToken")
+    ),
     _Route("GET", r"/healthz", methods.get_health),
     _Route("GET", r"/\$discovery/rest", methods.get_discovery, ("version",)),
 )

@@ -1,8 +1,9 @@
-"""The command line: `dicom-export export`, `dump`, `query`, `operations` and `serve`."""
+"""The command line: `dicom-export export`, `dump`, `query`, `operations`, `dead-letters` and `serve`."""
 
 import click
 
 from dicom_export import __version__
+from dicom_export.cli.dead_letters import dead_letters
 from dicom_export.cli.dump import dump
 from dicom_export.cli.exit_codes import Commands
 from dicom_export.cli.export import export
@@ -28,3 +29,4 @@ main.add_command(dump)
 main.add_command(query)
 main.add_command(operations)
 main.add_command(serve)
+main.add_command(dead_letters)

@@ -112,7 +112,7 @@ def _check_destination(file: Path) -> None:
 
 def _run(settings: LocalSettings, request: ExportRequest, file: Path) -> Operation:
     # `--help` and a mistyped option are answered without loading DuckDB and the rest.
-    from dicom_export.bootstrap import local_house  # noqa: PLC0415 - as said above
+    from dicom_export.bootstrap.local import local_house  # noqa: PLC0415 - as said above
     from dicom_export.cli.console import standard_error, warnings_on  # noqa: PLC0415
     from dicom_export.cli.running import Run  # noqa: PLC0415
 
@@ -124,7 +124,7 @@ def _run(settings: LocalSettings, request: ExportRequest, file: Path) -> Operati
 
 
 def _report(operation: Operation, settings: LocalSettings, file: Path, output: str) -> None:
-    from dicom_export.bootstrap import local_operations  # noqa: PLC0415 - as in `_run`
+    from dicom_export.bootstrap.local import local_operations  # noqa: PLC0415 - as in `_run`
     from dicom_export.cli.summary import summary  # noqa: PLC0415
     from dicom_export.operations_json import operation_to_json  # noqa: PLC0415
 

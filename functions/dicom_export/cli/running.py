@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from dicom_export.bootstrap import LocalHouse
+    from dicom_export.bootstrap.local import LocalHouse
     from dicom_export.operations import ExportRequest, Operation
 
 _POLL_SECONDS = 0.25

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from dicom_export.errors import AlreadyExists, DicomExportError, FailedPrecondition, NotFound
-from dicom_export.messages import PlanExport
-from dicom_export.operations import Operation, Status, WriteDisposition
+from dicom_export.errors import AlreadyExists, FailedPrecondition, NotFound
+from dicom_export.operations import Counters, Operation, Status, WriteDisposition
 from dicom_export.stores import declared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from dicom_export.errors import DicomExportError
     from dicom_export.journal import Journal
     from dicom_export.names import GcsUri, OperationName, StoreName
     from dicom_export.operations import ExportRequest
-    from dicom_export.ports import DicomStore, Publisher, TableInfo, Tables
+    from dicom_export.ports import DicomStore, TableInfo, Tables
     from dicom_export.stores import DeclaredStore
 
 log = logging.getLogger(__name__)
@@ -33,14 +32,14 @@ def create_export(
     stores: Mapping[StoreName, DeclaredStore],
     buckets: Callable[[str], DicomStore | None],
     tables: Tables,
-    publisher: Publisher,
 ) -> Operation:
-    """Create the operation of this name, or find it created, and have its first page planned.
+    """Create the operation of this name; nobody is told yet to plan it.
 
     Raises NotFound for a store, a dataset or a filter file that is not there, and AlreadyExists or FailedPrecondition
     for a table that the write disposition protects.
     """
     next(declared(stores, request.store).objects.list(), None)
+    take_table(request, name, journal)
     check_table(request, tables.describe(request.table))
     operation = Operation(
         name,
@@ -51,12 +50,33 @@ def create_export(
     )
     journal.create(operation)
     log.info("Export of %s to %s created", request.store, request.table, extra={"operation": str(name)})
-    try:
-        publisher.publish([PlanExport(name, 0)])
-    except DicomExportError as error:
-        _give_up(journal, name, error)
-        raise
     return operation
+
+
+def refuse_export(name: OperationName, error: DicomExportError, *, api_version: str, journal: Journal) -> Operation:
+    """Create an operation that has ended with the error, so that whoever sent the request can see it."""
+    now = datetime.now(UTC)
+    status = Status(error.code, error.message)
+    operation = Operation(name, api_version, now, None, end_time=now, counters=Counters(), error=status)
+    journal.create(operation)
+    log.warning("An export was refused: %s", error.message, extra={"operation": str(name)})
+    return operation
+
+
+def take_table(request: ExportRequest, name: OperationName, journal: Journal) -> bool:
+    """Make sure that of the exports that want an empty or a new table only one fills it; return whether that is news.
+
+    Raises FailedPrecondition if another one does. Exports that append or replace ask nobody.
+    """
+    if request.write_disposition not in (WriteDisposition.WRITE_EMPTY, WriteDisposition.CREATE_NEW):
+        return False
+    holder, is_new = journal.take(request.table, name)
+    if holder != name:
+        raise FailedPrecondition(
+            f"Operation {holder} is exporting to {request.table}; wait for its end, cancel it, or set writeDisposition to"
+            " WRITE_APPEND"
+        )
+    return is_new
 
 
 def check_table(request: ExportRequest, table: TableInfo | None) -> None:
@@ -86,9 +106,3 @@ def _filter_generation(uri: GcsUri | None, buckets: Callable[[str], DicomStore |
     if stored is None:
         raise NotFound(f"The filter {uri} was not found")
     return stored.generation
-
-
-def _give_up(journal: Journal, name: OperationName, error: DicomExportError) -> None:
-    """End an operation that nobody was told to plan, so that it does not stay pending for ever."""
-    status = Status(error.code, f"The export could not be started: {error.message}")
-    journal.change(name, lambda operation: replace(operation, end_time=datetime.now(UTC), error=status))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
 from dicom_export.errors import DicomExportError, Internal, PermanentError
@@ -39,3 +41,25 @@ def _decode(store: DicomStore, stored: StoredObject, layout: RowLayout) -> Decod
     except Exception as error:  # noqa: BLE001 - a defect that one instance shows must not cost the others their rows
         # Neither the exception's text nor its traceback: either may quote the value that it stumbled over.
         return Internal(f"{type(error).__name__} while decoding; please report this with the object's transfer syntax")
+
+
+class DecodeAhead:
+    """Decodes in threads, so that the reads of many headers are under way at once."""
+
+    def __init__(self, readers: int) -> None:
+        self._readers = readers
+
+    def __call__(self, store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, /) -> Iterator[Decoded]:
+        """Yield what each object holds, in order, and hold no more than twice as many as there are readers."""
+        with ThreadPoolExecutor(self._readers) as pool:
+            waiting: deque[Future[Decoded]] = deque()
+            try:
+                for stored in objects:
+                    waiting.append(pool.submit(_decode, store, stored, layout))
+                    if len(waiting) >= 2 * self._readers:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for future in waiting:
+                    future.cancel()

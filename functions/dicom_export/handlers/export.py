@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dicom_export.errors import DicomExportError, InstanceError, NotDicom, PermanentError
+from dicom_export.errors import InstanceError, NotDicom, PermanentError
 from dicom_export.handlers.decoding import Decode, Decoded, decode_in_turn
 from dicom_export.handlers.matching import FilterLookup
 from dicom_export.handlers.writing import StreamWriter
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from dicom_export.journal import Journal
     from dicom_export.names import StoreName
-    from dicom_export.operations import Operation
+    from dicom_export.operations import Operation, Status
     from dicom_export.ports import DicomStore, Publisher, StoredObject, Tables
     from dicom_export.stores import DeclaredStore
 
@@ -194,7 +194,7 @@ def _uids_of(decoded: DecodedInstance | PermanentError) -> InstanceUids:
     return known or InstanceUids()
 
 
-def abandoned(message: ExportStudy, reason: DicomExportError) -> Claim:
+def abandoned(message: ExportStudy, reason: Status) -> Claim:
     """Return the claim of a message that is out of attempts: every instance of it failed."""
     failures = tuple(
         Failure(stored.name, stored.generation, "DELIVERY", reason.code, reason.message) for stored in message.objects

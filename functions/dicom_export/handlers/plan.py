@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dicom_export.errors import Code, PermanentError
-from dicom_export.handlers.create import check_table
-from dicom_export.handlers.decoding import decode_in_turn
+from dicom_export.handlers.create import check_table, take_table
+from dicom_export.handlers.decoding import Decode, decode_in_turn
 from dicom_export.handlers.listing import first_cursor, listing, store_filter
 from dicom_export.handlers.writing import prepare_target
 from dicom_export.journal import PlanPage
@@ -41,6 +41,7 @@ def plan_export(
     tables: Tables,
     publisher: Publisher,
     limits: PlanLimits,
+    decode: Decode = decode_in_turn,
 ) -> None:
     """Plan the page unless it is planned, publish its messages, and then the next page's or seal the plan.
 
@@ -52,7 +53,7 @@ def plan_export(
         return
     page = journal.plan_page(operation.name, message.page)
     if page is None:
-        planned = _plan_page(operation, message.page, journal, stores, buckets, tables, limits)
+        planned = _plan_page(operation, message.page, journal, stores, buckets, tables, limits, decode)
         page = journal.create_plan_page(operation.name, message.page, planned)
     announce(message, page, journal=journal, publisher=publisher)
 
@@ -86,6 +87,7 @@ def _plan_page(
     buckets: Callable[[str], DicomStore | None],
     tables: Tables,
     limits: PlanLimits,
+    decode: Decode,
 ) -> PlanPage:
     if operation.cancel_requested:
         return PlanPage(error=Status(Code.CANCELLED, "Cancelled while the store was being listed."))
@@ -96,10 +98,9 @@ def _plan_page(
         found = listing(store, cursor, operation, index, journal)
         tasks, following = cut_page(found, cursor.layout, limits)
         objects = sample(tasks, limits.sample)
-        if number == 0 and operation.request.write_disposition is WriteDisposition.WRITE_EMPTY:
-            # Another export may have begun to fill the table since the request.
-            check_table(operation.request, tables.describe(operation.request.table))
-        prepare_target(operation, _columns(operation, store.objects, objects), tables)
+        if number == 0:
+            _check_table_again(operation, journal, tables)
+        prepare_target(operation, _columns(operation, store.objects, objects, decode), tables)
     except PermanentError as error:
         log.error("The export cannot be planned: %s", error.message, extra={"operation": str(operation.name)})  # noqa: TRY400 - its message says it all
         return PlanPage(error=Status(error.code, error.message))
@@ -107,15 +108,25 @@ def _plan_page(
     return PlanPage(tuple(tasks), following, cursor.layout, applies_filter)
 
 
+def _check_table_again(operation: Operation, journal: Journal, tables: Tables) -> None:
+    """Make sure that no other export began to fill the table since the request.
+
+    A table that has to be new may be there by now because of an earlier delivery of this message.
+    """
+    is_news = take_table(operation.request, operation.name, journal)
+    if is_news or operation.request.write_disposition is WriteDisposition.WRITE_EMPTY:
+        check_table(operation.request, tables.describe(operation.request.table))
+
+
 def _cursor(operation: Operation, number: int, journal: Journal) -> Cursor | None:
     previous = journal.plan_page(operation.name, number - 1) if number else None
     return previous.next if previous else None
 
 
-def _columns(operation: Operation, store: DicomStore, objects: Sequence[StoredObject]) -> Schema:
+def _columns(operation: Operation, store: DicomStore, objects: Sequence[StoredObject], decode: Decode) -> Schema:
     """Return the columns of a sample, so that the workers hardly ever need one that the table has not."""
     layout = operation.row_layout
-    decoded = decode_in_turn(store, objects, layout)
+    decoded = decode(store, objects, layout)
     rows = [instance.row for instance in decoded if isinstance(instance, DecodedInstance)]
     common = common_columns(layout.kind, has_source_store=layout.source_store is not None)
     return merge(columns_of_all(rows, layout.kind), common)

@@ -11,7 +11,7 @@ from dicom_export.errors import PermanentError
 from dicom_export.handlers.export import abandoned, settle
 from dicom_export.handlers.listing import warn_unmatched
 from dicom_export.handlers.plan import announce
-from dicom_export.journal import PlanPage
+from dicom_export.journal import DeadLetter, PlanPage
 from dicom_export.messages import ExportStudy, Message, PlanExport, StudyExported
 from dicom_export.operations import Counters, Status, WriteDisposition, outcome, replaces_table
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dicom_export.errors import DicomExportError
+    from dicom_export.handlers.failure_report import FailureReport
     from dicom_export.journal import Journal
     from dicom_export.names import StoreName
     from dicom_export.operations import Operation
@@ -28,18 +29,33 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def record_result(message: StudyExported, *, journal: Journal, tables: Tables) -> None:
+def record_result(
+    message: StudyExported, *, journal: Journal, tables: Tables, report: FailureReport | None = None
+) -> None:
     """Sum the message's page if all its results are in, and end the operation if all pages are.
 
     What counts is what exists, so it does not matter how often or in which order the messages come.
     """
     operation = journal.load(message.operation)
-    if operation.is_done or not journal.sum_page(operation.name, message.page):
+    if operation.is_done or not _sum_page(operation, message.page, journal, report):
         return
     operation = journal.load(message.operation)
     sums = journal.page_sums(operation.name)
     if operation.pages is not None and len(sums) >= operation.pages:
         _finish(operation, _total(operation, sums, journal), journal, tables)
+
+
+def _sum_page(operation: Operation, page: int, journal: Journal, report: FailureReport | None) -> bool:
+    """Return whether the page's results are all in; then they are reported and summed."""
+    if journal.has_page_sum(operation.name, page):
+        return True
+    results = journal.results_of_page(operation.name, page)
+    if results is None:
+        return False
+    if report and results.counters.failure:
+        report.write(operation, page, journal.failures(operation.name, page))
+    journal.create_page_sum(operation.name, page, results)
+    return True
 
 
 def _total(operation: Operation, sums: Mapping[int, Counters], journal: Journal) -> Counters:
@@ -108,7 +124,7 @@ def record_dead_letter(
     tables: Tables,
     publisher: Publisher,
 ) -> None:
-    """Count what a message that is out of attempts was about as failed, so that its operation ends.
+    """Count what a message that is out of attempts was about as failed, so that its operation ends, and keep it.
 
     It competes with a late worker for the same claim: if that was first, its stream is committed after all.
     """
@@ -118,21 +134,32 @@ def record_dead_letter(
         reason.message,
         extra={"operation": str(message.operation)},
     )
+    if journal.find(message.operation) is None:
+        log.error("Operation %s is there no more", message.operation)
+        return
+    status = Status(reason.code, reason.message)
     match message:
         case ExportStudy():
-            _give_up_on_study(message, reason, journal, stores, tables)
+            _give_up_on_study(message, status, journal, stores, tables)
             publisher.publish([StudyExported(message.operation, message.page)])
         case PlanExport():
-            page = PlanPage(error=Status(reason.code, f"The store could not be listed: {reason.message}"))
-            page = journal.create_plan_page(message.operation, message.page, page)
-            announce(message, page, journal=journal, publisher=publisher)
+            _give_up_on_page(message, status, journal, publisher)
         case StudyExported():
+            # Without the report of failures: it may be what there was no getting through to.
             record_result(message, journal=journal, tables=tables)
+
+
+def _give_up_on_page(message: PlanExport, reason: Status, journal: Journal, publisher: Publisher) -> None:
+    ours = PlanPage(error=Status(reason.code, f"The store could not be listed: {reason.message}"))
+    page = journal.create_plan_page(message.operation, message.page, ours)
+    if page == ours:
+        journal.keep_dead_letter(DeadLetter(message, reason, datetime.now(UTC)))
+    announce(message, page, journal=journal, publisher=publisher)
 
 
 def _give_up_on_study(
     message: ExportStudy,
-    reason: DicomExportError,
+    reason: Status,
     journal: Journal,
     stores: Mapping[StoreName, DeclaredStore],
     tables: Tables,
@@ -141,5 +168,7 @@ def _give_up_on_study(
     if operation.is_done or journal.result(message.operation, message.page, message.task) is not None:
         return
     claim = journal.create_claim(message.operation, message.page, message.task, abandoned(message, reason))
+    if claim.outcome.counters.abandoned:
+        journal.keep_dead_letter(DeadLetter(message, reason, datetime.now(UTC)))
     store = stores.get(operation.request.store)
     settle(message, operation, claim, store.objects if store else None, journal, tables)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from dicom_export.handlers.create import create_export
+from dicom_export.errors import DicomExportError, PermanentError
+from dicom_export.handlers.create import create_export, refuse_export
+from dicom_export.handlers.replay import create_replay
 from dicom_export.messages import PlanExport
 from dicom_export.names import DatasetName, OperationName, StoreName
 from dicom_export.operations import Status
@@ -16,11 +18,13 @@ from dicom_export.stores import declared
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from dicom_export.errors import DicomExportError
-    from dicom_export.journal import Journal
+    from dicom_export.journal import DeadLetter, Journal
     from dicom_export.operations import ExportRequest, Failure, Operation
     from dicom_export.ports import DicomStore, Publisher, Tables
     from dicom_export.stores import DeclaredStore
+
+
+_FORGOTTEN = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,16 @@ class OperationsService:
 
     def failures(self, name: OperationName) -> Iterator[Failure]:
         """Yield the operation's failures as far as it is. Raises NotFound."""
+        return (failure for _, failure in self.failures_behind(name))
+
+    def failures_behind(self, name: OperationName, *, start_after: str = "") -> Iterator[tuple[str, Failure]]:
+        """Yield the operation's failures, each with the position that `start_after` takes. Raises NotFound."""
         self.journal.load(name)
-        return self.journal.failures(name)
+        return self.journal.failures_behind(start_after, name)
+
+    def dead_letters(self, parent: DatasetName, name: OperationName | None = None) -> Iterator[DeadLetter]:
+        """Yield the messages that ran out of attempts, of a dataset's operations or of one of them."""
+        return self.journal.dead_letters(parent, name)
 
     def _counted(self, operation: Operation) -> Operation:
         return replace(operation, counters=self.journal.counters(operation))
@@ -65,16 +77,54 @@ class ExportService(OperationsService):
 
     def create_export(self, request: ExportRequest, *, api_version: str = "v1") -> Operation:
         """Start an export. Raises what `handlers.create.create_export` raises."""
+        name = OperationName(request.store.parent, str(secrets.randbelow(9 * 10**18) + 10**18))
+        operation = self._create(request, name, api_version)
+        try:
+            self.resume(operation)
+        except DicomExportError as error:
+            # The client is told, and would start another one: this one must not stay pending for ever.
+            reason = type(error)(f"The export could not be started: {error.message}")
+            self.give_up(operation, reason)
+            raise
+        return operation
+
+    def start_batch_export(self, store: StoreName, parse: Callable[[], ExportRequest], job: str) -> Operation:
+        """Start the export of a batch job, once however often its message is delivered: the job is the operation's id.
+
+        What `parse` and `create_export` refuse becomes an operation that has ended with the error. Raises TransientError.
+        """
+        name = OperationName(store.parent, job)
+        operation = self.journal.find(name)
+        if operation is None:
+            try:
+                operation = self._create(parse(), name, "v1")
+            except PermanentError as error:
+                return refuse_export(name, error, api_version="v1", journal=self.journal)
+        if not operation.is_done:
+            self.resume(operation)
+        return operation
+
+    def _create(self, request: ExportRequest, name: OperationName, api_version: str) -> Operation:
         return create_export(
             request,
-            OperationName(request.store.parent, str(secrets.randbelow(9 * 10**18) + 10**18)),
+            name,
             api_version=api_version,
             journal=self.journal,
             stores=self.stores,
             buckets=self.buckets,
             tables=self.tables,
-            publisher=self.publisher,
         )
+
+    def get_operation(self, name: OperationName) -> Operation:
+        """As that of OperationsService; an operation that nobody was told to plan is told of now.
+
+        Its message was lost with the process that created it.
+        """
+        operation = super().get_operation(name)
+        age = datetime.now(UTC) - operation.create_time
+        if not operation.is_done and age > _FORGOTTEN and not self.journal.planned_pages(name):
+            self.resume(operation)
+        return operation
 
     def cancel_operation(self, name: OperationName) -> Operation:
         """Ask for the operation's end, and see to it even if the message that would plan its next page is lost."""
@@ -82,6 +132,17 @@ class ExportService(OperationsService):
         if not operation.is_done:
             pages = self.journal.planned_pages(name) or [0]
             self.publisher.publish([PlanExport(name, pages[-1])])
+        return operation
+
+    def unfinished(self, parent: DatasetName) -> list[Operation]:
+        """Return the operations of a dataset that have not ended."""
+        return [operation for _, operation in self.journal.newest_first(parent) if not operation.is_done]
+
+    def replay(self, name: OperationName) -> Operation:
+        """Export what an operation's dead letters cost it, by another one. Raises what `handlers.replay.create_replay` raises."""
+        operation = create_replay(name, self.journal)
+        if not operation.is_done:
+            self.resume(operation)
         return operation
 
     def give_up(self, operation: Operation, reason: DicomExportError) -> None:

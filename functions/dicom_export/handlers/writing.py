@@ -29,7 +29,7 @@ Rejected = tuple["StoredObject", "InstanceUids", LimitExceeded]
 def prepare_target(operation: Operation, schema: Schema, tables: Tables) -> None:
     """Give the table that the operation writes to these columns; what an overwrite writes to may expire."""
     if operation.request.write_disposition is WriteDisposition.WRITE_TRUNCATE:
-        tables.prepare_staging(operation.target, schema)
+        tables.prepare_staging(operation.target, schema, operation.request.table)
     else:
         tables.prepare(operation.target, schema)
 

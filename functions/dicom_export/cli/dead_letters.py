@@ -1,0 +1,59 @@
+"""`dicom-export dead-letters`: the messages that ran out of attempts, and what they were about exported after all."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from dicom_export.cli.whose import of_whom
+from dicom_export.errors import FailedPrecondition
+from dicom_export.handlers.replay import replay_name
+from dicom_export.messages import ExportStudy
+from dicom_export.operations_json import timestamp
+
+if TYPE_CHECKING:
+    from dicom_export.cli.whose import Whose
+    from dicom_export.journal import DeadLetter
+
+
+@click.group("dead-letters")
+def dead_letters() -> None:
+    """See the messages that ran out of attempts, whose instances count as failed, and export these after all."""
+
+
+@dead_letters.command("list")
+@click.argument("operation", required=False)
+@of_whom
+@click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def list_(whose: Whose, operation: str | None, output: str) -> None:
+    """List the dead letters of an operation, or of all; as JSON, one a line."""
+    name = whose.name(operation) if operation else None
+    for letter in whose.operations.dead_letters(whose.parent, name):
+        click.echo(json.dumps(letter.to_json()) if output == "json" else _line(letter))
+
+
+@dead_letters.command()
+@click.argument("operation")
+@of_whom
+def replay(whose: Whose, operation: str) -> None:
+    """Export what an operation's dead letters cost it, into the same table, by another operation; once."""
+    name = whose.name(operation)
+    if whose.exports is None:
+        raise FailedPrecondition(
+            "On one machine there is no need: the same `export` command with --write-disposition write-truncate reads everything anew"
+        )
+    whose.exports.replay(name)
+    click.echo(f"Replaying as {replay_name(name)}")
+
+
+def _line(letter: DeadLetter) -> str:
+    message = letter.message
+    what = (
+        f"{len(message.objects):,} objects"
+        if isinstance(message, ExportStudy)
+        else f"the plan from page {message.page} on"
+    )
+    reason = f"{letter.reason.code.name}: {letter.reason.message}"
+    return f"{message.operation.operation}  {timestamp(letter.time)}  {what}  {reason}"

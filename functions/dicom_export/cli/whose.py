@@ -1,0 +1,86 @@
+"""Whose operations a command is about: of a DuckDB file, of `serve`, or of the installation that the environment describes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dicom_export import settings
+from dicom_export.cli.places import existing_state
+from dicom_export.errors import InvalidArgument, NotFound
+from dicom_export.names import DatasetName, OperationName
+from dicom_export.settings import LOCAL_PARENT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dicom_export.handlers.service import ExportService, OperationsService
+
+
+@dataclass(frozen=True)
+class Whose:
+    """The operations of a Healthcare dataset. `exports` can start one as well: on Google Cloud, whose functions then do the work."""
+
+    operations: OperationsService
+    parent: DatasetName
+    exports: ExportService | None = None
+
+    def name(self, operation: str | None) -> OperationName:
+        """Return the name of the operation: an id, a whole resource name, or the newest. Raises NotFound if there is none."""
+        if operation is None:
+            newest = next(self.operations.list_operations(self.parent), None)
+            if newest is None:
+                raise NotFound(f"There is no operation of {self.parent}")
+            return newest[1].name
+        return OperationName.parse(operation if "/" in operation else f"{self.parent}/operations/{operation}")
+
+
+def of_whom(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say whose operations are meant, and `whose` in their place."""
+
+    @wraps(command)
+    def with_whose(*, file: Path | None, data: Path | None, dataset: str | None, **options: object) -> None:
+        command(whose=_whose(file, data, DatasetName.parse(dataset) if dataset else None), **options)
+
+    for option in reversed(_OPTIONS):
+        with_whose = option(with_whose)
+    return with_whose
+
+
+_OPTIONS = (
+    click.option(
+        "--from", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE.duckdb",
+        help="The destination of the exports.",
+    ),
+    click.option(
+        "--data", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR",
+        help="The folder that `serve` was given.",
+    ),
+    click.option(
+        "--dataset", metavar="projects/P/locations/L/datasets/D",
+        help="The Healthcare dataset of stores that go by their whole resource name.",
+    ),
+)  # fmt: skip
+
+
+def _whose(file: Path | None, data: Path | None, parent: DatasetName | None) -> Whose:
+    # The composition root is not loaded for `--help`.
+    from dicom_export import bootstrap  # noqa: PLC0415 - as said above
+    from dicom_export.bootstrap.local import local_operations  # noqa: PLC0415
+
+    if file is None and data is None and settings.is_in_cloud():
+        exports = bootstrap.service()
+        return Whose(exports, parent or _only_parent(), exports)
+    return Whose(local_operations(existing_state(file, data)), parent or LOCAL_PARENT)
+
+
+def _only_parent() -> DatasetName:
+    found = settings.from_environment()
+    parents = sorted({name.parent for name in found.stores})
+    if len(parents) > 1:
+        raise InvalidArgument(f"Of which dataset? Name one with --dataset: {', '.join(map(str, parents))}")
+    return parents[0]

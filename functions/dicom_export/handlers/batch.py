@@ -1,0 +1,70 @@
+"""Batch jobs: an export request as a message, and the operation that it becomes."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING
+
+from dicom_export.errors import InvalidArgument, PermanentError
+from dicom_export.export_request import parse_export_request
+from dicom_export.handlers.create import refuse_export
+from dicom_export.names import OperationName, StoreName
+from dicom_export.transcoding import parse_json
+
+if TYPE_CHECKING:
+    from dicom_export.errors import DicomExportError
+    from dicom_export.handlers.service import ExportService
+    from dicom_export.operations import ExportRequest
+
+log = logging.getLogger(__name__)
+
+_VERSION = "v1"
+
+
+def start_batch_export(data: bytes, job: str, service: ExportService) -> None:
+    """Start the export of a batch job, once however often its message is delivered: its id is the operation's.
+
+    A request that cannot be understood or fulfilled becomes an operation that has ended with the error; one that does not say
+    of which store it is cannot even be that, and is logged. Raises TransientError: then it has to be delivered again.
+    """
+    body = _body(data, job)
+    if body is None:
+        return
+    store, fields = body
+    service.start_batch_export(store, partial(_request, store, fields), job)
+
+
+def give_up_batch_export(data: bytes, job: str, reason: DicomExportError, service: ExportService) -> None:
+    """See to it that a batch job that is out of attempts is seen: as an operation that ended with the reason.
+
+    If an attempt got as far as to create its operation, that one goes on instead.
+    """
+    body = _body(data, job)
+    if body is None:
+        return
+    store, fields = body
+    try:
+        request = _request(store, fields)
+    except PermanentError:
+        request = None
+    begun = [each for each in service.unfinished(store.parent) if each.requested == request]
+    for operation in begun:
+        service.resume(operation)
+    if not begun:
+        name = OperationName(store.parent, job)
+        refuse_export(name, reason, api_version=_VERSION, journal=service.journal)
+
+
+def _body(data: bytes, job: str) -> tuple[StoreName, object] | None:
+    """Return the store that the request names, and the request; None, and a line in the log, if it names none."""
+    try:
+        fields = parse_json(data)
+        return StoreName.parse(str(fields.get("name", "")) if isinstance(fields, dict) else ""), fields
+    except InvalidArgument as error:
+        log.error("Batch job %s is not an export request: %s", job, error.message)  # noqa: TRY400 - its message says it all
+        return None
+
+
+def _request(store: StoreName, fields: object) -> ExportRequest:
+    return parse_export_request(store, fields, api_version=_VERSION)

@@ -1,0 +1,54 @@
+"""The failure report of the API: ours, beside what the managed service has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dicom_export.api import HttpRequest, answer
+from dicom_export.errors import Code
+from dicom_export.names import InstanceUids
+from dicom_export.operations import Failure
+from exports import DATASET, InMemoryExports, make_operation
+from test_api import get
+from test_api_discovery import make_client
+
+OPERATION = f"{DATASET}/operations/o1"
+FAILED = [
+    Failure("a/1.dcm", 17, "READ", Code.DATA_LOSS, "cut short", InstanceUids("1.2", "1.3", "1.4")),
+    Failure("a/2.dcm", 18, "READ", Code.INVALID_ARGUMENT, "no DICOM"),
+    Failure("a/3.dcm", 19, "DELIVERY", Code.UNAVAILABLE, "out of attempts", InstanceUids("1.2")),
+]
+
+
+def make_service() -> InMemoryExports:
+    return InMemoryExports(operations=[make_operation()], failed=FAILED)
+
+
+def test_a_failure_tells_the_object_its_uids_as_far_as_known_the_stage_and_the_error() -> None:
+    failures: Any = get(make_service(), f"/v1/{OPERATION}/failures")
+    assert failures["failures"][0] == {
+        "object": "a/1.dcm",
+        "generation": "17",
+        "studyInstanceUid": "1.2",
+        "seriesInstanceUid": "1.3",
+        "sopInstanceUid": "1.4",
+        "stage": "READ",
+        "error": {"code": 15, "message": "cut short"},
+    }
+    assert set(failures["failures"][1]) == {"object", "generation", "stage", "error"}
+    assert "nextPageToken" not in failures
+
+
+def test_googles_python_client_pages_through_them() -> None:
+    lister = make_client(make_service()).operations().failures()
+    request, found = lister.list(parent=OPERATION, pageSize=2), []
+    while request is not None:
+        page = request.execute()
+        found += [failure["object"] for failure in page["failures"]]
+        request = lister.list_next(request, page)
+    assert found == [failure.object for failure in FAILED]
+
+
+def test_an_unknown_operation_has_none() -> None:
+    response = answer(HttpRequest("GET", f"/v1/{DATASET}/operations/o9/failures", {}), make_service())
+    assert response.status == 404
