@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
 import flask
 import functions_framework
 
-from dicom_export import api, bootstrap, logs
+from dicom_export import api, bootstrap, logs, push
+from dicom_export.messages import ExportStudy, PlanExport, StudyExported
+from dicom_export.push import BatchRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dicom_export.push import DeadLetter, Delivery, PushedMessage
+
+    T = TypeVar("T")
 
 logs.configure()
 
@@ -28,3 +40,56 @@ def _respond(request: api.HttpRequest) -> api.HttpResponse:
     except Exception as error:  # noqa: BLE001 - an installation that cannot be opened is answered like any failure
         return api.refuse(error)
     return api.answer(request, service)
+
+
+@functions_framework.http
+def start_export(request: flask.Request) -> flask.Response:
+    """Start the export that a message on `export-requests` asks for."""
+    return _receive(request, partial(push.delivery, BatchRequest.topic), _start)
+
+
+@functions_framework.http
+def plan_export(request: flask.Request) -> flask.Response:
+    """Plan a page of an operation."""
+    return _receive(request, partial(push.delivery, PlanExport.topic), _handle)
+
+
+@functions_framework.http
+def export_study(request: flask.Request) -> flask.Response:
+    """Export the objects of a message."""
+    return _receive(request, partial(push.delivery, ExportStudy.topic), _handle)
+
+
+@functions_framework.http
+def record_result(request: flask.Request) -> flask.Response:
+    """Count the results of a page."""
+    return _receive(request, partial(push.delivery, StudyExported.topic), _handle)
+
+
+@functions_framework.http
+def record_dead_letter(request: flask.Request) -> flask.Response:
+    """Count what a message out of attempts was about as failed."""
+    return _receive(request, push.dead_letter, _give_up)
+
+
+def _receive(request: flask.Request, decode: Callable[[PushedMessage], T], take: Callable[[T], None]) -> flask.Response:
+    if request.method != "POST":
+        return flask.Response(status=405, headers={"Allow": "POST"})
+    with logs.traced(request.headers.get("X-Cloud-Trace-Context", "")):
+        return flask.Response(status=push.answer(request.get_data(), decode, take))
+
+
+# What is opened here raises outside of `hand_over`: an installation that cannot be opened is not the message's fault.
+
+
+def _start(delivered: Delivery) -> None:
+    start = bootstrap.batch_requests()
+    push.hand_over(delivered, lambda request: start(request.data, request.job), _give_up)
+
+
+def _handle(delivered: Delivery) -> None:
+    push.hand_over(delivered, bootstrap.handlers()[delivered.message.topic], _give_up)
+
+
+def _give_up(letter: DeadLetter) -> None:
+    bootstrap.dead_letters()(letter)

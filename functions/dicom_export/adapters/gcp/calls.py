@@ -62,6 +62,7 @@ _ERRORS: tuple[tuple[type[Exception], type[DicomExportError]], ...] = (
     (exceptions.Forbidden, PermissionDenied),
     (exceptions.Unauthorized, PermissionDenied),
     (exceptions.BadRequest, InvalidArgument),
+    (exceptions.Cancelled, Unavailable),
     (exceptions.ServerError, Unavailable),
     (exceptions.RetryError, Unavailable),
     (exceptions.GoogleAPICallError, Internal),

@@ -1,0 +1,117 @@
+"""The Publisher on Pub/Sub."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import wait
+from typing import TYPE_CHECKING
+
+from google.api_core import exceptions
+from google.api_core.retry import if_exception_type
+from google.api_core.timeout import ConstantTimeout
+
+from dicom_export.adapters.gcp.calls import RETRY, TIMEOUT_SECONDS, google_errors, translated
+from dicom_export.errors import DicomExportError, Internal, InvalidArgument, PermanentError, Unavailable
+from dicom_export.messages import attributes, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from concurrent.futures import Future
+
+    from google.cloud.pubsub_v1 import PublisherClient  # type: ignore[import-untyped]  # it says nothing of its types
+
+    from dicom_export.messages import Message
+
+MAX_BYTES = 9_900_000
+"""The longest data of a message: a request takes 10 MB, and so that it can become a dead letter its attributes have to grow.
+
+Source: https://cloud.google.com/pubsub/quotas#resource_limits
+"""
+
+_BATCH_BYTES = 9_000_000
+_BATCH_MESSAGES = 1_000
+_BATCH_SECONDS = 0.01
+
+_RETRY_SECONDS = 60.0
+# A message that comes twice does no harm, so whatever may pass is tried again; as the library's own, which goes on for 600 s.
+_RETRY = RETRY.with_timeout(_RETRY_SECONDS).with_predicate(
+    if_exception_type(
+        exceptions.Aborted,
+        exceptions.Cancelled,
+        exceptions.DeadlineExceeded,
+        exceptions.InternalServerError,
+        exceptions.ResourceExhausted,
+        exceptions.ServiceUnavailable,
+        exceptions.Unknown,
+    )
+)
+# A number would be shared by all attempts: https://github.com/googleapis/python-api-core/issues/654
+_TIMEOUT = ConstantTimeout(TIMEOUT_SECONDS)
+# The library loses the futures of a batch whose thread dies of an error that it does not expect.
+_SETTLE_SECONDS = _RETRY_SECONDS + 2 * TIMEOUT_SECONDS
+
+
+class TopicPublisher:
+    """Publishes each message to the topic of its kind, in batches. `topics` are resource names.
+
+    The client is made at the first message: then an import has cost nothing, and the server has forked its workers.
+    """
+
+    def __init__(self, topics: Mapping[str, str], client: PublisherClient | None = None) -> None:
+        self._topics = topics
+        self._client = client
+        self._making = threading.Lock()
+
+    def publish(self, messages: Sequence[Message]) -> None:
+        """As the port says. Raises InvalidArgument, before any is sent, if one is longer than Pub/Sub takes."""
+        encoded = [(message, _encoded(message)) for message in messages]
+        with google_errors("Connecting to Pub/Sub"):
+            client = self._connected()
+        _settle({self._send(client, message, data): message.topic for message, data in encoded})
+
+    def _send(self, client: PublisherClient, message: Message, data: bytes) -> Future[str]:
+        topic = self._topics[message.topic]
+        sent: Future[str] = client.publish(topic, data, retry=_RETRY, timeout=_TIMEOUT, **attributes(message))
+        return sent
+
+    def _connected(self) -> PublisherClient:
+        # Making two at once can hang: https://github.com/googleapis/python-pubsub/issues/1101
+        with self._making:
+            if self._client is None:
+                self._client = _client()
+            return self._client
+
+
+def _client() -> PublisherClient:
+    from google.cloud.pubsub_v1 import PublisherClient  # noqa: PLC0415 - slow, and not every function publishes
+    from google.cloud.pubsub_v1.types import BatchSettings  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    settings = BatchSettings(max_bytes=_BATCH_BYTES, max_messages=_BATCH_MESSAGES, max_latency=_BATCH_SECONDS)
+    return PublisherClient(batch_settings=settings)
+
+
+def _encoded(message: Message) -> bytes:
+    data = encode(message)
+    if len(data) > MAX_BYTES:
+        raise InvalidArgument(
+            f"A message on {message.topic} of {len(data)} bytes is longer than the {MAX_BYTES} that Pub/Sub takes"
+        )
+    return data
+
+
+def _settle(sent: Mapping[Future[str], str]) -> None:
+    """Wait for all, and raise the error of one of them: of one that no retry helps, if there is such."""
+    settled, lost = wait(sent, timeout=_SETTLE_SECONDS)
+    failures = [_failure(sent[future], error) for future in settled if (error := future.exception())]
+    if lost:
+        failures.append(Unavailable(f"{len(lost)} messages were not answered for in {_SETTLE_SECONDS:.0f} s"))
+    for failure in sorted(failures, key=lambda each: not isinstance(each, PermanentError)):
+        raise failure
+
+
+def _failure(topic: str, error: BaseException) -> DicomExportError:
+    if not isinstance(error, Exception):
+        raise error
+    failure = translated(f"Publishing on {topic}", error)
+    # What is not laid to our charge, such as fewer ids than messages, may pass; the message's attempts bound it.
+    return Unavailable(failure.message) if isinstance(failure, Internal) else failure

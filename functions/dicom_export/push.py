@@ -1,0 +1,173 @@
+"""What a push subscription posts, and how it is answered.
+
+Pub/Sub takes 204 as the acknowledgement, and delivers a message again after any answer that is no success. It cannot be told
+that a message is a dead letter before its attempts are used up.
+
+Source: https://cloud.google.com/pubsub/docs/push#receive_push, wrapped, and
+https://cloud.google.com/pubsub/docs/dead-letter-topics#how_dead_letter_topics_work
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from base64 import b64decode
+from dataclasses import dataclass, field
+from datetime import datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from dicom_export import messages
+from dicom_export.errors import DicomExportError, InvalidArgument, PermanentError, TransientError, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from dicom_export.messages import Message
+
+    T = TypeVar("T")
+
+_LABELS = "logging.googleapis.com/labels"
+_ATTEMPTS_ATTRIBUTE = "CloudPubSubDeadLetterSourceDeliveryCount"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PushedMessage:
+    """A message as it is pushed. `subscription` is a resource name; `delivery_attempt` is known if there is a dead-letter topic."""
+
+    message_id: str
+    data: bytes = field(repr=False)
+    attributes: Mapping[str, str]
+    publish_time: datetime | None
+    subscription: str
+    delivery_attempt: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRequest:
+    """A user's message: the export request as it was sent, and the message's id, which the operation's id comes from."""
+
+    topic: ClassVar[str] = "export-requests"
+
+    data: bytes = field(repr=False)
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One attempt to have a message handled."""
+
+    message: Message | BatchRequest
+    message_id: str
+    attempt: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that no further attempt is made for, and why.
+
+    `message_id` is the id under which it was delivered last: one that Pub/Sub forwarded has an id of its own, a
+    BatchRequest's `job` too.
+    """
+
+    message: Message | BatchRequest
+    message_id: str
+    reason: DicomExportError
+    attempts: int | None = None
+
+
+def parse(body: bytes) -> PushedMessage:
+    """Return the message that a push request's body holds. Raises InvalidArgument, which quotes nothing of it."""
+    try:
+        return _pushed(json.loads(body))
+    except KeyError as error:
+        raise InvalidArgument(f"A push request of {len(body)} bytes has no {error.args[0]!r}") from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidArgument(
+            f"A push request of {len(body)} bytes is not the JSON of a wrapped message ({type(error).__name__})"
+        ) from error
+
+
+def _pushed(envelope: Any) -> PushedMessage:  # noqa: ANN401 - JSON
+    message = _typed(dict, envelope["message"])
+    attributes = _typed(dict, message.get("attributes") or {})
+    published = message.get("publishTime")
+    attempt = envelope.get("deliveryAttempt")
+    return PushedMessage(
+        _typed(str, message["messageId"]),
+        b64decode(message.get("data") or "", validate=True),
+        {_typed(str, name): _typed(str, value) for name, value in attributes.items()},
+        None if published is None else datetime.fromisoformat(published),
+        _typed(str, envelope["subscription"]),
+        None if attempt is None else _typed(int, attempt),
+    )
+
+
+def _typed(kind: type[T], value: object) -> T:
+    if not isinstance(value, kind):
+        raise TypeError
+    return value
+
+
+def delivery(kind: str, pushed: PushedMessage) -> Delivery:
+    """Return the message of this kind that was pushed. Raises InvalidArgument if its data is not of this kind."""
+    return Delivery(_message(kind, pushed), pushed.message_id, pushed.delivery_attempt)
+
+
+def dead_letter(pushed: PushedMessage) -> DeadLetter:
+    """Return the dead letter that was pushed. Raises InvalidArgument if its data is malformed.
+
+    All kinds come from one topic. Our messages name theirs in an attribute; one that does not is a user's.
+    """
+    kind = pushed.attributes.get(messages.KIND_ATTRIBUTE, "")
+    count = pushed.attributes.get(_ATTEMPTS_ATTRIBUTE, "")
+    attempts = int(count) if count.isdecimal() else None
+    reason = Unavailable(f"No attempt of {attempts or 'several'} to handle the message succeeded; the log says why")
+    message = _message(kind if kind in messages.TOPICS else BatchRequest.topic, pushed)
+    return DeadLetter(message, pushed.message_id, reason, attempts)
+
+
+def _message(kind: str, pushed: PushedMessage) -> Message | BatchRequest:
+    if kind == BatchRequest.topic:
+        return BatchRequest(pushed.data, pushed.message_id)
+    return messages.decode(kind, pushed.data)
+
+
+def hand_over(
+    delivered: Delivery, handler: Callable[[Any], None], on_dead_letter: Callable[[DeadLetter], None]
+) -> None:
+    """Have the message handled. After a PermanentError it is a dead letter at once, so that its operation ends."""
+    try:
+        handler(delivered.message)
+    except PermanentError as error:
+        on_dead_letter(DeadLetter(delivered.message, delivered.message_id, error, delivered.attempt))
+
+
+def answer(body: bytes, decode: Callable[[PushedMessage], T], take: Callable[[T], None]) -> HTTPStatus:
+    """Return the status to answer a push request with, after what `decode` makes of its message was taken.
+
+    What cannot be decoded is logged and acknowledged: it would be no better the next time.
+    """
+    extra: dict[str, Any] = {}
+    try:
+        pushed = parse(body)
+        extra = {"payload": {_LABELS: {"message_id": pushed.message_id, "subscription": pushed.subscription}}}
+        decoded = decode(pushed)
+    except InvalidArgument as error:
+        _log.error("A message was dropped: %s", error.message, extra=extra)
+        return HTTPStatus.NO_CONTENT
+    return _taken(lambda: take(decoded), extra)
+
+
+def _taken(take: Callable[[], None], extra: Mapping[str, Any]) -> HTTPStatus:
+    try:
+        take()
+    except TransientError as error:
+        _log.warning("The message will be delivered again: %s", error.message, extra=extra)
+        return HTTPStatus.SERVICE_UNAVAILABLE
+    except Exception:  # noqa: BLE001 - the answer has it delivered again
+        _log.exception("The message will be delivered again after an unexpected failure", extra=extra)
+        return HTTPStatus.INTERNAL_SERVER_ERROR
+    return HTTPStatus.NO_CONTENT

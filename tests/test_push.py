@@ -1,0 +1,211 @@
+"""Push requests as Pub/Sub and its emulator send them, and what they are answered."""
+
+from __future__ import annotations
+
+import json
+import logging
+from base64 import b64encode
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dicom_export import messages, push
+from dicom_export.errors import InvalidArgument, NotFound, Unavailable
+from dicom_export.messages import ExportStudy, Message, PlanExport, StudyExported
+from dicom_export.push import BatchRequest, DeadLetter, Delivery, PushedMessage
+from factories import make_object, make_operation
+from pushes import push_body
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NAME = make_operation().name
+PLAN = PlanExport(NAME, 0)
+FORWARDED = {
+    "CloudPubSubDeadLetterSourceDeliveryCount": "5",
+    "CloudPubSubDeadLetterSourceSubscription": "plan-export",
+    "CloudPubSubDeadLetterSourceSubscriptionProject": "my-project",
+    "CloudPubSubDeadLetterSourceTopicPublishTime": "2026-11-23T01:30:08.236+00:00",
+}
+LABELLED = {
+    "logging.googleapis.com/labels": {"message_id": "7", "subscription": "projects/my-project/subscriptions/any"}
+}
+# https://cloud.google.com/pubsub/docs/push#receive_push
+DOCUMENTED = b"""{
+    "message": {
+        "attributes": {"key": "value"},
+        "data": "SGVsbG8gQ2xvdWQgUHViL1N1YiEgSGVyZSBpcyBteSBtZXNzYWdlIQ==",
+        "messageId": "2070443601311540",
+        "message_id": "2070443601311540",
+        "publishTime": "2021-02-26T19:13:55.749Z",
+        "publish_time": "2021-02-26T19:13:55.749Z"
+    },
+    "subscription": "projects/myproject/subscriptions/mysubscription",
+    "deliveryAttempt": 5
+}"""
+
+
+def test_a_push_request_is_read_as_it_is_documented() -> None:
+    assert push.parse(DOCUMENTED) == PushedMessage(
+        "2070443601311540",
+        b"Hello Cloud Pub/Sub! Here is my message!",
+        {"key": "value"},
+        datetime(2021, 2, 26, 19, 13, 55, 749000, tzinfo=UTC),
+        "projects/myproject/subscriptions/mysubscription",
+        5,
+    )
+
+
+def test_what_pubsub_leaves_out_is_empty_or_unknown() -> None:
+    assert push.parse(b'{"message": {"messageId": "1"}, "subscription": "s"}') == PushedMessage(
+        "1", b"", {}, None, "s", None
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"Doe^John",
+        b"\xff",
+        b"null",
+        b"[]",
+        b'"message"',
+        b"{}",
+        b'{"message": "Doe^John", "subscription": "s"}',
+        b'{"message": {"messageId": "1"}}',
+        b'{"message": {"messageId": 1}, "subscription": "s"}',
+        b'{"message": {"data": ""}, "subscription": "s"}',
+        b'{"message": {"messageId": "1", "data": "Doe^John"}, "subscription": "s"}',
+        b'{"message": {"messageId": "1", "data": "\\u00fc"}, "subscription": "s"}',
+        b'{"message": {"messageId": "1", "data": 7}, "subscription": "s"}',
+        b'{"message": {"messageId": "1", "attributes": {"kind": 7}}, "subscription": "s"}',
+        b'{"message": {"messageId": "1", "attributes": ["Doe^John"]}, "subscription": "s"}',
+        b'{"message": {"messageId": "1", "publishTime": "Doe^John"}, "subscription": "s"}',
+        b'{"message": {"messageId": "1"}, "subscription": ["s"]}',
+        b'{"message": {"messageId": "1"}, "subscription": "s", "deliveryAttempt": "5"}',
+        b"[" * 100_000,
+    ],
+)
+def test_a_malformed_request_is_an_invalid_argument_that_quotes_none_of_it(body: bytes) -> None:
+    with pytest.raises(InvalidArgument) as raised:
+        push.parse(body)
+    assert f"of {len(body)} bytes" in raised.value.message
+    assert "Doe" not in raised.value.message
+
+
+@given(st.recursive(st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["message", "messageId", "subscription", "data"]), inner)))  # fmt: skip
+def test_no_json_raises_anything_else(value: Any) -> None:
+    try:
+        push.parse(json.dumps(value).encode())
+    except InvalidArgument:
+        return
+
+
+@pytest.mark.parametrize("message", [PLAN, ExportStudy(NAME, 0, 1, (make_object("ü/\udce9"),)), StudyExported(NAME, 2)])
+def test_a_message_arrives_with_its_id_and_attempt(message: Message) -> None:
+    pushed = push.parse(push_body(message, message_id="7", attempt=3))
+    assert push.delivery(message.topic, pushed) == Delivery(message, "7", 3)
+
+
+def test_a_users_message_stays_as_it_was_sent() -> None:
+    pushed = push.parse(push_body(b"any bytes", message_id="7"))
+    assert push.delivery("export-requests", pushed) == Delivery(BatchRequest(b"any bytes", "7"), "7")
+
+
+@pytest.mark.parametrize("message", [PLAN, ExportStudy(NAME, 0, 1, (make_object(),)), StudyExported(NAME, 2)])
+def test_a_dead_letter_is_known_by_our_attribute(message: Message) -> None:
+    letter = push.dead_letter(push.parse(push_body(message, message_id="9", attributes=FORWARDED)))
+    assert (letter.message, letter.message_id, letter.attempts) == (message, "9", 5)
+    assert isinstance(letter.reason, Unavailable)
+    assert "5" in letter.reason.message
+
+
+@pytest.mark.parametrize("attributes", [{}, FORWARDED, {"kind": "of its own"}])
+def test_a_dead_letter_without_our_attribute_is_a_users_request(attributes: dict[str, str]) -> None:
+    letter = push.dead_letter(push.parse(push_body(b"{", message_id="9", attributes=attributes)))
+    assert letter.message == BatchRequest(b"{", "9")
+
+
+def test_a_delivery_count_that_is_none_is_unknown() -> None:
+    attributes = {"CloudPubSubDeadLetterSourceDeliveryCount": "many"}
+    assert push.dead_letter(push.parse(push_body(PLAN, attributes=attributes))).attempts is None
+
+
+def test_a_malformed_dead_letter_is_an_invalid_argument() -> None:
+    with pytest.raises(InvalidArgument):
+        push.dead_letter(push.parse(push_body(b"{}", attributes={"kind": "plan-export"})))
+
+
+def test_a_permanent_error_is_a_dead_letter_with_its_reason() -> None:
+    letters: list[DeadLetter] = []
+    error = NotFound("no such table")
+    push.hand_over(Delivery(PLAN, "7", 2), raising(error), letters.append)
+    assert letters == [DeadLetter(PLAN, "7", error, 2)]
+
+
+@pytest.mark.parametrize("error", [Unavailable("not now"), ZeroDivisionError()])
+def test_any_other_error_is_left_to_the_next_attempt(error: Exception) -> None:
+    letters: list[DeadLetter] = []
+    with pytest.raises(type(error)):
+        push.hand_over(Delivery(PLAN, "7", 2), raising(error), letters.append)
+    assert letters == []
+
+
+def answer(body: bytes, take: Callable[[Any], None]) -> int:
+    return push.answer(body, partial(push.delivery, PlanExport.topic), take)
+
+
+def test_a_message_that_was_taken_is_acknowledged() -> None:
+    taken: list[Delivery] = []
+    assert answer(push_body(PLAN, message_id="7"), taken.append) == 204
+    assert taken == [Delivery(PLAN, "7")]
+
+
+@pytest.mark.parametrize("body", [b"Doe^John", push_body(b'{"operation": "Doe^John", "page": 0}', message_id="7")])
+def test_a_malformed_message_is_logged_and_acknowledged(body: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    assert answer(body, raising(AssertionError())) == 204
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert record.__dict__.get("payload") == (None if body == b"Doe^John" else LABELLED)
+    assert "Doe" not in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "level"),
+    [
+        (Unavailable("not now"), 503, logging.WARNING),
+        (NotFound("the dead letter's operation"), 500, logging.ERROR),
+        (ZeroDivisionError("Doe^John"), 500, logging.ERROR),
+    ],
+)
+def test_a_failure_is_logged_with_message_and_subscription_and_delivered_again(
+    error: Exception, status: int, level: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert answer(push_body(PLAN, message_id="7"), raising(error)) == status
+    (record,) = caplog.records
+    assert record.levelno == level
+    assert record.__dict__["payload"] == LABELLED
+    assert "Doe" not in record.getMessage()
+
+
+def test_data_stands_in_no_representation() -> None:
+    assert "Doe" not in repr(push.parse(push_body(b"Doe^John")))
+    assert "Doe" not in repr(BatchRequest(b"Doe^John", "1"))
+
+
+def test_the_body_of_a_test_is_what_pubsub_sends() -> None:
+    body = json.loads(push_body(PLAN))
+    assert set(body["message"]) <= set(json.loads(DOCUMENTED)["message"])
+    assert body["message"]["data"] == b64encode(messages.encode(PLAN)).decode()
+
+
+def raising(error: BaseException) -> Callable[..., None]:
+    def fail(*_: object) -> None:
+        raise error
+
+    return fail
