@@ -47,7 +47,7 @@ def test_an_installation_without_settings_answers_what_is_missing(root: Path) ->
     assert status == head_status == 400
     assert headers["Content-Type"] == "application/json; charset=UTF-8"
     assert json.loads(body)["error"]["status"] == "FAILED_PRECONDITION"
-    assert LOCAL_SETTINGS in json.loads(body)["error"]["message"]
+    assert "DICOM_EXPORT_PROJECT" in json.loads(body)["error"]["message"]
     assert head_body == ""
 
 

@@ -9,21 +9,31 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dicom_export.adapters.gcp.state import BucketState
 from dicom_export.adapters.local.state import FolderState
+from dicom_export.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from dicom_export.ports import OperationStore
+    from emulators.storage import Storage
 
 PATHS = ["o/1/operation.json", "o/1/pages/0.json", "o/1/pages/1.json", "o/1/plan/0.json", "o/10/operation.json", "o-/x"]
 
 
-@pytest.fixture(params=[FolderState])
+@pytest.fixture(params=["folder", "bucket", "folder of a bucket"])
 def state(request: pytest.FixtureRequest, tmp_path: Path) -> OperationStore:
-    made: OperationStore = request.param(tmp_path)
-    return made
+    if request.param == "folder":
+        return FolderState(tmp_path)
+    storage: Storage = request.getfixturevalue("storage_emulator")
+    bucket = storage.make_bucket()
+    if request.param == "bucket":
+        return BucketState(bucket)
+    for name in ("a/1", "o/1/operation.json", "state", "state/", "state0", "stats/a"):
+        storage.put(bucket, name, b"elsewhere")
+    return BucketState(bucket, "state/")
 
 
 def paths(state: OperationStore, prefix: str = "", start_after: str = "") -> list[str]:
@@ -119,3 +129,11 @@ def test_a_listing_is_the_part_with_the_prefix_behind_the_start(state: Operation
     wanted = sorted((path for path in PATHS if path.startswith(prefix)), key=str.encode)
     assert paths(state, prefix) == wanted
     assert paths(state, prefix, start) == [path for path in wanted if path.encode() > start.encode()]
+
+
+def test_a_path_that_no_object_can_have_is_invalid(state: OperationStore) -> None:
+    for path in ("", "a\0", "\udcff"):
+        with pytest.raises(InvalidArgument, match="is not the path of an object"):
+            state.read(path)
+        with pytest.raises(InvalidArgument, match="is not the path of an object"):
+            state.create(path, b"")

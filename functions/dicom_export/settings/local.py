@@ -1,14 +1,12 @@
-"""The only place that reads, or writes, the environment: how an installation is set up."""
+"""An installation on one machine."""
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dicom_export.errors import ConfigurationError
 from dicom_export.names import DatasetName, StoreName
 from dicom_export.planning import PlanLimits
 
@@ -17,9 +15,6 @@ if TYPE_CHECKING:
 
 LOCAL_PARENT = DatasetName("local", "local", "local")
 """The Healthcare dataset of stores that are given no whole resource name."""
-
-LOCAL_SETTINGS = "DICOM_EXPORT_LOCAL"
-"""The environment variable that holds LocalSettings as JSON."""
 
 # Smaller messages than in the cloud: a bundle is what a killed run reads again, and a step of the progress bar.
 _LOCAL_LIMITS = PlanLimits(bundle=200, split=1_000)
@@ -72,19 +67,3 @@ class LocalSettings:
             data["workers"],
             PlanLimits(**data["limits"]),
         )
-
-
-def publish(settings: LocalSettings) -> None:
-    """Put the settings into this process' environment, where the functions find theirs."""
-    os.environ[LOCAL_SETTINGS] = json.dumps(settings.to_json())
-
-
-def from_environment() -> LocalSettings:
-    """Return the installation's settings. Raises ConfigurationError naming what is missing or malformed."""
-    text = os.environ.get(LOCAL_SETTINGS)
-    if text is None:
-        raise ConfigurationError(f"{LOCAL_SETTINGS} is not set; `dicom-export serve` sets it from its options")
-    try:
-        return LocalSettings.from_json(json.loads(text))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ConfigurationError(f"{LOCAL_SETTINGS} is malformed: {type(error).__name__}: {error}") from error

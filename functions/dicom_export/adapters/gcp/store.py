@@ -1,0 +1,115 @@
+"""A bucket, or what is below a prefix in it, as a DICOM store."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from google.api_core import exceptions
+
+from dicom_export.adapters.gcp.calls import TIMEOUT_SECONDS
+from dicom_export.adapters.gcp.storage import called, is_object_name, listed, shared_client
+from dicom_export.errors import InstanceGone, NotFound, PermissionDenied
+from dicom_export.ports import StoredObject
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from google.cloud.storage import Blob, Client  # type: ignore[import-untyped]  # it says nothing of its types
+
+_FIELDS = "name,generation,size,updated,storageClass"
+_COLDER = frozenset({"NEARLINE", "COLDLINE", "ARCHIVE"})
+# https://cloud.google.com/storage/docs/buckets#naming
+_BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
+
+
+@dataclass(frozen=True, slots=True)
+class BucketStore:
+    """The live objects of a bucket whose names begin with `prefix`, which is no part of their names here.
+
+    What is read is what is stored: of an object that was stored with `Content-Encoding: gzip`, the compressed bytes, which
+    its size and its ranges are of. `page_size` is how many objects one request lists; without, Cloud Storage's own 1,000.
+    """
+
+    bucket: str
+    prefix: str = ""
+    page_size: int | None = None
+    client: Callable[[], Client] = shared_client
+
+    def uri(self, name: str) -> str:
+        return f"gs://{self.bucket}/{self.prefix}{name}"
+
+    def list(self, *, prefix: str = "", start_after: str = "") -> Iterator[StoredObject]:
+        for name, blob in listed(
+            self.client,
+            self.bucket,
+            _FIELDS,
+            root=self.prefix,
+            prefix=prefix,
+            start_after=start_after,
+            page_size=self.page_size,
+        ):
+            yield _stored_object(name, blob)
+
+    def get(self, name: str) -> StoredObject | None:
+        if not self._is_name(name):
+            return None
+        blob = called(f"Looking for {self.uri(name)}", partial(self._get, name))
+        return _stored_object(name, blob) if blob else None
+
+    def read(self, stored: StoredObject, start: int, length: int) -> bytes:
+        if not self._is_name(stored.name):
+            raise InstanceGone(f"{stored.name!r} is not in the store")
+        if length <= 0:
+            return b""
+        try:
+            return called(f"Reading {self.uri(stored.name)}", partial(self._range, stored, start, start + length - 1))
+        except NotFound as error:
+            raise self._gone(stored) from error
+
+    def _is_name(self, name: str) -> bool:
+        return bool(name) and is_object_name(self.prefix + name)
+
+    def _get(self, name: str) -> Blob | None:
+        return self.client().bucket(self.bucket).get_blob(self.prefix + name, timeout=TIMEOUT_SECONDS, retry=None)
+
+    def _range(self, stored: StoredObject, start: int, end: int) -> bytes:
+        """Return the bytes from `start` to `end`, both included, in one request."""
+        blob = self.client().bucket(self.bucket).blob(self.prefix + stored.name, generation=stored.generation)
+        try:
+            content: bytes = blob.download_as_bytes(
+                start=start, end=end, raw_download=True, checksum=None, timeout=TIMEOUT_SECONDS, retry=None
+            )
+        except exceptions.RequestRangeNotSatisfiable:
+            return b""
+        return content
+
+    def _gone(self, stored: StoredObject) -> InstanceGone:
+        if self.get(stored.name) is None:
+            return InstanceGone(f"{stored.name!r} was deleted")
+        return InstanceGone(f"{stored.name!r} was replaced: generation {stored.generation} is there no more")
+
+
+def existing_bucket(name: str, client: Callable[[], Client] = shared_client) -> BucketStore | None:
+    """Return the whole bucket as a store, or None if there is none of this name."""
+    if not _BUCKET_NAME.fullmatch(name):
+        return None
+    try:
+        next(listed(client, name, "name", page_size=1), None)
+    except NotFound:
+        return None
+    except PermissionDenied:
+        # Who may not list it may still be allowed to read an object of it: reading will tell.
+        return BucketStore(name, client=client)
+    return BucketStore(name, client=client)
+
+
+def _stored_object(name: str, blob: Blob) -> StoredObject:
+    return StoredObject(name, blob.generation, blob.size, blob.updated, _storage_class(blob.storage_class))
+
+
+def _storage_class(name: str) -> str:
+    """Return the class, the older names of the standard one as that: https://cloud.google.com/storage/docs/storage-classes#legacy."""
+    return name if name in _COLDER else "STANDARD"

@@ -1,0 +1,94 @@
+"""The composition root: what the installation that the environment describes offers its entry points, opened once a process."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from contextlib import ExitStack
+from functools import cache, partial
+from typing import TYPE_CHECKING
+
+from dicom_export import settings
+from dicom_export.bootstrap.wiring import Ports, dead_letters_on, handlers_on, service_on
+from dicom_export.errors import ConfigurationError
+from dicom_export.push import BatchRequest
+from dicom_export.settings import LocalSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from dicom_export.handlers.service import ExportService
+    from dicom_export.push import DeadLetter
+    from dicom_export.settings import CloudSettings
+
+_opening = threading.RLock()
+
+
+def service() -> ExportService:
+    """Return what can be asked of the installation. Raises ConfigurationError."""
+    with _opening:
+        return _service()
+
+
+def handlers() -> Mapping[str, Callable[..., None]]:
+    """Return the handler of each topic's messages. Raises ConfigurationError."""
+    with _opening:
+        return _handlers()
+
+
+def batch_requests() -> Callable[[bytes, str], None]:
+    """Return what takes a batch job: the message's data and id. Raises ConfigurationError."""
+    from dicom_export.handlers.batch import start_batch_export  # noqa: PLC0415 - only one entry point needs it
+
+    return partial(start_batch_export, service=service())
+
+
+def dead_letters() -> Callable[[DeadLetter], None]:
+    """Return what takes a message that is out of attempts. Raises ConfigurationError."""
+    with _opening:
+        return _dead_letters()
+
+
+@cache
+def _cloud() -> tuple[CloudSettings, Ports]:
+    from dicom_export.bootstrap.cloud import cloud_ports  # noqa: PLC0415 - one house does not import the other
+
+    found = settings.from_environment()
+    if isinstance(found, LocalSettings):
+        raise ConfigurationError("On one machine the queue calls the handlers; this entry point is for Google Cloud")
+    return found, cloud_ports(found)
+
+
+@cache
+def _service() -> ExportService:
+    found = settings.from_environment()
+    if not isinstance(found, LocalSettings):
+        return service_on(_cloud()[1])
+    from dicom_export.bootstrap.local import resumed  # noqa: PLC0415 - as in `_cloud`
+
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return resumed(stack, found)
+
+
+@cache
+def _handlers() -> Mapping[str, Callable[..., None]]:
+    from dicom_export.handlers.decoding import DecodeAhead  # noqa: PLC0415 - brings pydicom along
+
+    cloud, ports = _cloud()
+    return handlers_on(ports, cloud.limits, DecodeAhead(cloud.readers))
+
+
+@cache
+def _dead_letters() -> Callable[[DeadLetter], None]:
+    from dicom_export.handlers.batch import give_up_batch_export  # noqa: PLC0415 - as in `batch_requests`
+
+    record, asked = dead_letters_on(_cloud()[1]), service()
+
+    def take(letter: DeadLetter) -> None:
+        if isinstance(letter.message, BatchRequest):
+            give_up_batch_export(letter.message.data, letter.message.job, letter.reason, asked)
+        else:
+            record(letter.message, letter.reason)
+
+    return take

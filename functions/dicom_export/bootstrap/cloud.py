@@ -1,0 +1,30 @@
+"""The house on Google Cloud: buckets, topics, BigQuery. What an entry point does not need, it does not import."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dicom_export.adapters.gcp.publisher import TopicPublisher
+from dicom_export.adapters.gcp.state import BucketState
+from dicom_export.adapters.gcp.store import BucketStore, existing_bucket
+from dicom_export.adapters.gcp.tables import BigQueryTables
+from dicom_export.bootstrap.wiring import Ports
+from dicom_export.stores import DeclaredStore
+
+if TYPE_CHECKING:
+    from dicom_export.settings import CloudSettings
+
+
+def cloud_ports(cloud: CloudSettings) -> Ports:
+    """Return the adapters of an installation; their clients connect when they are first used."""
+    return Ports(
+        BucketState(cloud.state.bucket, cloud.state.prefix),
+        {
+            name: DeclaredStore(BucketStore(each.bucket, each.prefix), each.ignore)
+            for name, each in cloud.stores.items()
+        },
+        existing_bucket,
+        BigQueryTables(cloud.project, write_endpoint=cloud.write_endpoint),
+        TopicPublisher(cloud.topics),
+        cloud.failures_table,
+    )

@@ -1,0 +1,101 @@
+"""Which handler takes which message, on whatever adapters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from dicom_export.errors import DicomExportError, Internal
+from dicom_export.handlers.service import ExportService
+from dicom_export.journal import Journal
+from dicom_export.messages import ExportStudy, PlanExport, StudyExported
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from dicom_export.handlers.decoding import Decode
+    from dicom_export.handlers.failure_report import FailureReport
+    from dicom_export.messages import Message
+    from dicom_export.names import StoreName, TableName
+    from dicom_export.planning import PlanLimits
+    from dicom_export.ports import DicomStore, OperationStore, Publisher, Tables
+    from dicom_export.stores import DeclaredStore
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The adapters that an installation runs on."""
+
+    operations: OperationStore
+    stores: Mapping[StoreName, DeclaredStore]
+    buckets: Callable[[str], DicomStore | None]
+    tables: Tables
+    publisher: Publisher
+    failures_table: TableName | None = None
+
+    @property
+    def journal(self) -> Journal:
+        """The state of the installation's operations."""
+        return Journal(self.operations)
+
+
+def service_on(ports: Ports) -> ExportService:
+    """Return what can be asked of an installation."""
+    return ExportService(ports.journal, ports.stores, ports.buckets, ports.tables, ports.publisher)
+
+
+def handlers_on(ports: Ports, limits: PlanLimits, decode: Decode | None = None) -> dict[str, Callable[..., None]]:
+    """Return the handler of each topic's messages."""
+    # The HTTP function imports this module, and starts without pydicom and pyarrow.
+    from dicom_export.handlers.decoding import decode_in_turn  # noqa: PLC0415 - as said above
+    from dicom_export.handlers.export import export_study  # noqa: PLC0415
+    from dicom_export.handlers.plan import plan_export  # noqa: PLC0415
+    from dicom_export.handlers.record import record_result  # noqa: PLC0415
+
+    journal, stores, tables, publisher = ports.journal, ports.stores, ports.tables, ports.publisher
+    return {
+        PlanExport.topic: partial(
+            plan_export,
+            journal=journal,
+            stores=stores,
+            buckets=ports.buckets,
+            tables=tables,
+            publisher=publisher,
+            limits=limits,
+            decode=decode or decode_in_turn,
+        ),
+        ExportStudy.topic: partial(
+            export_study,
+            journal=journal,
+            stores=stores,
+            tables=tables,
+            publisher=publisher,
+            decode=decode or decode_in_turn,
+        ),
+        StudyExported.topic: partial(record_result, journal=journal, tables=tables, report=_report_on(ports)),
+    }
+
+
+def _report_on(ports: Ports) -> FailureReport | None:
+    from dicom_export.handlers.failure_report import FailureReport  # noqa: PLC0415 - as in `handlers_on`
+
+    return FailureReport(ports.failures_table, ports.tables, ports.journal) if ports.failures_table else None
+
+
+def dead_letters_on(ports: Ports) -> Callable[[Message, BaseException], None]:
+    """Return what becomes of a message that is out of attempts, and of the error of its last one."""
+    from dicom_export.handlers.record import record_dead_letter  # noqa: PLC0415 - as in `handlers_on`
+
+    def on_dead_letter(message: Message, error: BaseException) -> None:
+        reason = error if isinstance(error, DicomExportError) else Internal(f"{type(error).__name__} in a handler")
+        record_dead_letter(
+            message,
+            reason,
+            journal=ports.journal,
+            stores=ports.stores,
+            tables=ports.tables,
+            publisher=ports.publisher,
+        )
+
+    return on_dead_letter

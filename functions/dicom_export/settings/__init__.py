@@ -1,0 +1,48 @@
+"""The only place that reads, or writes, the environment: how an installation is set up."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from dicom_export.errors import ConfigurationError
+from dicom_export.settings import cloud
+from dicom_export.settings.cloud import CloudSettings
+from dicom_export.settings.local import LOCAL_PARENT, LocalSettings, local_store
+
+__all__ = [
+    "LOCAL_PARENT",
+    "LOCAL_SETTINGS",
+    "CloudSettings",
+    "LocalSettings",
+    "from_environment",
+    "local_store",
+    "publish",
+]
+
+LOCAL_SETTINGS = "DICOM_EXPORT_LOCAL"
+"""The environment variable that holds LocalSettings as JSON."""
+
+
+def publish(settings: LocalSettings) -> None:
+    """Put the settings into this process' environment, where the functions find theirs."""
+    os.environ[LOCAL_SETTINGS] = json.dumps(settings.to_json())
+
+
+def from_environment() -> LocalSettings | CloudSettings:
+    """Return the installation's settings. Raises ConfigurationError naming what is missing, malformed or contradictory."""
+    text = os.environ.get(LOCAL_SETTINGS)
+    if text is None:
+        return cloud.parse(os.environ)
+    given = sorted(set(cloud.VARIABLES) & set(os.environ))
+    if given:
+        raise ConfigurationError(f"{LOCAL_SETTINGS} and {given[0]} are both set; an installation is in one house")
+    try:
+        return LocalSettings.from_json(json.loads(text))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigurationError(f"{LOCAL_SETTINGS} is malformed: {type(error).__name__}: {error}") from error
+
+
+def is_in_cloud() -> bool:
+    """Say whether the environment describes an installation on Google Cloud, complete or not."""
+    return any(name in os.environ for name in cloud.VARIABLES)

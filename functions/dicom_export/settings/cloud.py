@@ -1,0 +1,193 @@
+"""An installation on Google Cloud: one environment variable a setting, as Terraform sets them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+from dicom_export.errors import ConfigurationError, InvalidArgument
+from dicom_export.messages import TOPICS
+from dicom_export.names import StoreName, TableName
+from dicom_export.planning import PlanLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PROJECT = "DICOM_EXPORT_PROJECT"
+_STORES = "DICOM_EXPORT_STORES"
+_STATE = "DICOM_EXPORT_STATE"
+_TOPIC_PREFIX = "DICOM_EXPORT_TOPIC_PREFIX"
+_FAILURES_TABLE = "DICOM_EXPORT_FAILURES_TABLE"
+_READERS = "DICOM_EXPORT_READERS"
+_WRITE_ENDPOINT = "DICOM_EXPORT_BIGQUERY_WRITE_ENDPOINT"
+_LIMITS = {
+    "DICOM_EXPORT_BUNDLE": "bundle",
+    "DICOM_EXPORT_SPLIT": "split",
+    "DICOM_EXPORT_PAGE_TASKS": "page_tasks",
+    "DICOM_EXPORT_PAGE_OBJECTS": "page_objects",
+    "DICOM_EXPORT_SAMPLE": "sample",
+}
+
+VARIABLES = (_PROJECT, _STORES, _STATE, _TOPIC_PREFIX, _FAILURES_TABLE, _READERS, _WRITE_ENDPOINT, *_LIMITS)
+"""The environment variables of an installation on Google Cloud."""
+
+_MAX_PAGE_TASKS = 100
+_MAX_READERS = 64
+_STORE_FIELDS = {"bucket", "prefix", "ignore"}
+
+
+@dataclass(frozen=True, slots=True)
+class BucketFolder:
+    """The objects of a bucket whose names begin with `prefix`, which is empty or ends with a slash.
+
+    `ignore` are patterns of names, behind the prefix, that are no instances.
+    """
+
+    bucket: str
+    prefix: str = ""
+    ignore: tuple[str, ...] = ()
+
+    def overlaps(self, other: BucketFolder) -> bool:
+        """Say whether an object can be in both."""
+        is_within = self.prefix.startswith(other.prefix) or other.prefix.startswith(self.prefix)
+        return self.bucket == other.bucket and is_within
+
+    def __str__(self) -> str:
+        return f"gs://{self.bucket}/{self.prefix}"
+
+
+@dataclass(frozen=True, slots=True)
+class CloudSettings:
+    """An installation on Google Cloud.
+
+    `project` runs the jobs and has the topics, which are named `topic_prefix` + the message's kind; `state` holds the
+    operations. A row for each failed instance goes to `failures_table`, if there is one. `readers` are the headers that
+    a worker reads at once. `write_endpoint` is where the Storage Write API is if not at Google: an emulator's host and port.
+    """
+
+    project: str
+    stores: Mapping[StoreName, BucketFolder]
+    state: BucketFolder
+    topic_prefix: str = ""
+    failures_table: TableName | None = None
+    readers: int = 16
+    write_endpoint: str | None = None
+    limits: PlanLimits = field(default_factory=PlanLimits)
+
+    @property
+    def topics(self) -> dict[str, str]:
+        """The resource name of the topic of each kind of message."""
+        return {kind: f"projects/{self.project}/topics/{self.topic_prefix}{kind}" for kind in TOPICS}
+
+
+def parse(environment: Mapping[str, str]) -> CloudSettings:
+    """Return the settings. Raises ConfigurationError naming the variable and what would be right."""
+    missing = [name for name in (_PROJECT, _STORES, _STATE) if not environment.get(name)]
+    if missing:
+        raise ConfigurationError(
+            f"{', '.join(missing)} not set. On Google Cloud, Terraform sets what an installation needs; on one machine"
+            " `dicom-export serve` does"
+        )
+    stores = _stores(environment[_STORES])
+    state = _folder(_STATE, *_split_uri(environment[_STATE]))
+    _check_apart(stores, state)
+    return CloudSettings(
+        project=environment[_PROJECT],
+        stores=stores,
+        state=state,
+        topic_prefix=environment.get(_TOPIC_PREFIX, ""),
+        failures_table=_failures_table(environment.get(_FAILURES_TABLE)),
+        readers=_number(environment, _READERS, 16, _MAX_READERS),
+        write_endpoint=environment.get(_WRITE_ENDPOINT) or None,
+        limits=_limits(environment),
+    )
+
+
+def _stores(text: str) -> dict[StoreName, BucketFolder]:
+    example = '{"projects/P/locations/L/datasets/D/dicomStores/S": {"bucket": "B", "prefix": "dicom/", "ignore": []}}'
+    try:
+        declared = json.loads(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{_STORES} is not JSON: {error}; it would be {example}") from error
+    if not isinstance(declared, dict) or not declared:
+        raise ConfigurationError(f"{_STORES} declares no store; it would be {example}")
+    return {_store_name(name): _store(name, value) for name, value in declared.items()}
+
+
+def _store_name(name: str) -> StoreName:
+    try:
+        return StoreName.parse(name)
+    except InvalidArgument as error:
+        raise ConfigurationError(f"{_STORES}: {error.message}") from error
+
+
+def _store(name: str, value: Any) -> BucketFolder:  # noqa: ANN401 - JSON
+    what = f"{_STORES}: store {name}"
+    if not isinstance(value, dict) or not isinstance(value.get("bucket"), str):
+        raise ConfigurationError(f'{what} has no bucket; it would be {{"bucket": "B", "prefix": "dicom/"}}')
+    unknown = sorted(set(value) - _STORE_FIELDS)
+    if unknown:
+        raise ConfigurationError(f"{what} has the unknown field {unknown[0]!r}; known are {sorted(_STORE_FIELDS)}")
+    ignore = value.get("ignore", [])
+    if not isinstance(ignore, list) or not all(isinstance(pattern, str) for pattern in ignore):
+        raise ConfigurationError(f"{what}: ignore has to be a list of patterns")
+    return _folder(what, value["bucket"], value.get("prefix", ""), tuple(ignore))
+
+
+def _folder(what: str, bucket: str, prefix: Any, ignore: tuple[str, ...] = ()) -> BucketFolder:  # noqa: ANN401 - JSON
+    if not bucket:
+        raise ConfigurationError(f"{what}: the name of the bucket is empty")
+    if not isinstance(prefix, str) or prefix.startswith("/") or (prefix and not prefix.endswith("/")):
+        raise ConfigurationError(
+            f"{what}: the prefix {prefix!r} has to be empty, or to end with a slash and not begin with one"
+        )
+    return BucketFolder(bucket, prefix, ignore)
+
+
+def _split_uri(text: str) -> tuple[str, str]:
+    bucket, _, prefix = text.removeprefix("gs://").partition("/")
+    return bucket, prefix
+
+
+def _check_apart(stores: Mapping[StoreName, BucketFolder], state: BucketFolder) -> None:
+    for (name, folder), (other, others) in combinations(stores.items(), 2):
+        if folder.overlaps(others):
+            raise ConfigurationError(f"{_STORES}: {name} ({folder}) and {other} ({others}) overlap")
+    for name, folder in stores.items():
+        if folder.overlaps(state):
+            raise ConfigurationError(f"{_STATE} {state} overlaps the store {name} ({folder})")
+
+
+def _failures_table(text: str | None) -> TableName | None:
+    if not text:
+        return None
+    try:
+        return TableName.parse(text)
+    except InvalidArgument as error:
+        raise ConfigurationError(f"{_FAILURES_TABLE}: {error.message}") from error
+
+
+def _limits(environment: Mapping[str, str]) -> PlanLimits:
+    default = PlanLimits()
+    numbers = {name: _number(environment, variable, getattr(default, name)) for variable, name in _LIMITS.items()}
+    limits = PlanLimits(**numbers)
+    if limits.bundle > limits.split:
+        raise ConfigurationError(
+            f"DICOM_EXPORT_BUNDLE is {limits.bundle}, more than DICOM_EXPORT_SPLIT, {limits.split}"
+        )
+    if limits.page_tasks > _MAX_PAGE_TASKS:
+        raise ConfigurationError(
+            f"DICOM_EXPORT_PAGE_TASKS is {limits.page_tasks}; a page has at most {_MAX_PAGE_TASKS}"
+        )
+    return limits
+
+
+def _number(environment: Mapping[str, str], variable: str, default: int, most: int = 1_000_000) -> int:
+    text = environment.get(variable)
+    if not text:
+        return default
+    if not (text.isdecimal() and text.isascii() and 1 <= int(text) <= most):
+        raise ConfigurationError(f"{variable} is {text!r}; it would be a number from 1 to {most}")
+    return int(text)

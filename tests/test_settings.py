@@ -1,0 +1,124 @@
+"""An installation's settings: what they say, and what is wrong with them in words that help."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from dicom_export import settings
+from dicom_export.errors import ConfigurationError
+from dicom_export.names import StoreName, TableName
+from dicom_export.planning import PlanLimits
+from dicom_export.settings import cloud
+from dicom_export.settings.cloud import BucketFolder
+
+STORE = "projects/p/locations/us/datasets/d/dicomStores/s"
+OTHER = "projects/p/locations/us/datasets/d/dicomStores/t"
+REQUIRED = {
+    "DICOM_EXPORT_PROJECT": "my-project",
+    "DICOM_EXPORT_STORES": json.dumps({STORE: {"bucket": "images", "prefix": "dicom/", "ignore": ["*.txt"]}}),
+    "DICOM_EXPORT_STATE": "gs://my-state/dicom-export/",
+}
+
+
+def stores(**declared: Any) -> str:
+    return json.dumps({STORE if name == "store" else OTHER: value for name, value in declared.items()})
+
+
+def test_what_is_required_is_enough() -> None:
+    found = cloud.parse(REQUIRED)
+    assert found.project == "my-project"
+    assert found.stores == {StoreName.parse(STORE): BucketFolder("images", "dicom/", ("*.txt",))}
+    assert found.state == BucketFolder("my-state", "dicom-export/")
+    assert found.limits == PlanLimits()
+    assert found.failures_table is None
+    assert found.topics["plan-export"] == "projects/my-project/topics/plan-export"
+
+
+def test_everything_can_be_set() -> None:
+    found = cloud.parse(
+        REQUIRED
+        | {
+            "DICOM_EXPORT_STATE": "my-state",
+            "DICOM_EXPORT_TOPIC_PREFIX": "dicom-",
+            "DICOM_EXPORT_FAILURES_TABLE": "bq://other-project.ops.failures",
+            "DICOM_EXPORT_READERS": "32",
+            "DICOM_EXPORT_BUNDLE": "10",
+            "DICOM_EXPORT_SPLIT": "20",
+            "DICOM_EXPORT_PAGE_TASKS": "3",
+            "DICOM_EXPORT_PAGE_OBJECTS": "40",
+            "DICOM_EXPORT_SAMPLE": "5",
+            "DICOM_EXPORT_BIGQUERY_WRITE_ENDPOINT": "127.0.0.1:9060",
+        }
+    )
+    assert found.state == BucketFolder("my-state")
+    assert found.topics["export-study"] == "projects/my-project/topics/dicom-export-study"
+    assert found.failures_table == TableName("other-project", "ops", "failures")
+    assert found.readers == 32
+    assert found.limits == PlanLimits(bundle=10, split=20, page_tasks=3, page_objects=40, sample=5)
+    assert found.write_endpoint == "127.0.0.1:9060"
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_what_is_missing_is_named(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{name} not set"):
+        cloud.parse({key: value for key, value in REQUIRED.items() if key != name})
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("DICOM_EXPORT_STORES", "no JSON", "is not JSON"),
+        ("DICOM_EXPORT_STORES", "[]", "declares no store"),
+        ("DICOM_EXPORT_STORES", "{}", "declares no store"),
+        ("DICOM_EXPORT_STORES", '{"archive": {"bucket": "b"}}', "'archive' is not a DICOM store name"),
+        ("DICOM_EXPORT_STORES", stores(store={}), "has no bucket"),
+        ("DICOM_EXPORT_STORES", stores(store={"bucket": ""}), "name of the bucket is empty"),
+        ("DICOM_EXPORT_STORES", stores(store={"bucket": "b", "prefix": "a"}), "'a' has to be empty, or to end"),
+        ("DICOM_EXPORT_STORES", stores(store={"bucket": "b", "prefix": "/"}), "not begin with one"),
+        ("DICOM_EXPORT_STORES", stores(store={"bucket": "b", "prefix": 7}), "the prefix 7"),
+        ("DICOM_EXPORT_STORES", stores(store={"bucket": "b", "ignore": "*.txt"}), "a list of patterns"),
+        ("DICOM_EXPORT_STORES", stores(store={"bucket": "b", "folder": "a/"}), "unknown field 'folder'"),
+        (
+            "DICOM_EXPORT_STORES",
+            stores(store={"bucket": "b", "prefix": "a/"}, other={"bucket": "b", "prefix": "a/b/"}),
+            "overlap",
+        ),
+        ("DICOM_EXPORT_STATE", "images", "overlaps the store"),
+        ("DICOM_EXPORT_STATE", "gs://", "name of the bucket is empty"),
+        ("DICOM_EXPORT_STATE", "gs://my-state/state", "has to be empty, or to end with a slash"),
+        ("DICOM_EXPORT_FAILURES_TABLE", "p.d.t", "not a BigQuery table URI"),
+        ("DICOM_EXPORT_BUNDLE", "0", "is '0'; it would be a number from 1"),
+        ("DICOM_EXPORT_BUNDLE", "many", "is 'many'"),
+        ("DICOM_EXPORT_BUNDLE", "6000", "more than DICOM_EXPORT_SPLIT, 5000"),
+        ("DICOM_EXPORT_PAGE_TASKS", "101", "at most 100"),
+        ("DICOM_EXPORT_READERS", "65", "from 1 to 64"),
+    ],
+)
+def test_what_is_wrong_is_named_with_what_would_be_right(variable: str, value: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message) as raised:
+        cloud.parse(REQUIRED | {variable: value})
+    assert variable in raised.value.message
+
+
+def test_stores_in_different_folders_or_buckets_are_apart() -> None:
+    found = cloud.parse(
+        REQUIRED
+        | {"DICOM_EXPORT_STORES": stores(store={"bucket": "b", "prefix": "a/"}, other={"bucket": "b", "prefix": "ab/"})}
+    )
+    assert len(found.stores) == 2
+
+
+def test_an_installation_is_in_one_house(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (REQUIRED | {settings.LOCAL_SETTINGS: "{}"}).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match="are both set"):
+        settings.from_environment()
+
+
+def test_malformed_local_settings_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(settings.LOCAL_SETTINGS, "{}")
+    with pytest.raises(ConfigurationError, match="DICOM_EXPORT_LOCAL is malformed: KeyError"):
+        settings.from_environment()
