@@ -74,6 +74,16 @@ def make_instance(
     return file.getvalue()
 
 
+def make_archive_objects(studies: int, instances: int) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of each instance of an archive laid out as `STUDY/SERIES/INSTANCE.dcm`; fast."""
+    template = make_instance(StudyInstanceUID="1.2.1000", SeriesInstanceUID="1.3.1", SOPInstanceUID="1.2.1000.1000")
+    for study in range(1000, 1000 + studies):
+        for number in range(1000, 1000 + instances):
+            uid = f"1.2.{study}.{number}"
+            content = template.replace(b"1.2.1000.1000", uid.encode()).replace(b"1.2.1000", f"1.2.{study}".encode())
+            yield f"1.2.{study}/1.3.1/{uid}.dcm", content
+
+
 def element(tag: int, vr: str | None, value: bytes, *, length: int | None = None, order: str = "<") -> bytes:
     """Return one element as it is encoded; without a VR as in implicit VR."""
     group, number = tag >> 16, tag & 0xFFFF

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dicom_export.adapters.local.destinations import KnownFiles
-    from dicom_export.adapters.local.queue import LocalQueue
+    from dicom_export.adapters.local.queue import Disorder, LocalQueue
     from dicom_export.messages import Message
     from dicom_export.settings import LocalSettings
 
@@ -36,8 +36,8 @@ class LocalHouse:
 
 
 @contextmanager
-def local_house(local: LocalSettings) -> Iterator[LocalHouse]:
-    """Open the folders and the DuckDB files, have the workers work, and in the end close all of it.
+def local_house(local: LocalSettings, disorder: Disorder | None = None) -> Iterator[LocalHouse]:
+    """Open the folders and the DuckDB files, have the workers work, in disorder on demand, and in the end close all of it.
 
     Raises FailedPrecondition if a file is no DuckDB file or another process has it open.
     """
@@ -57,7 +57,7 @@ def local_house(local: LocalSettings) -> Iterator[LocalHouse]:
         def on_dead_letter(message: Message, error: BaseException) -> None:
             dead_letters_on(ports)(message, error)
 
-        queue = LocalQueue(workers=local.workers, on_dead_letter=on_dead_letter)
+        queue = LocalQueue(workers=local.workers, on_dead_letter=on_dead_letter, disorder=disorder)
         ports = Ports(
             FolderState(local.data / "state"),
             {name: DeclaredStore(FolderStore(folder), local.ignore) for name, folder in local.stores.items()},
