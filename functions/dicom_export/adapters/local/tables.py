@@ -98,7 +98,7 @@ class DuckDbTables:
         with self._writing, self._catalogs.transaction(table.project, table.dataset) as cursor:
             create_or_grow(cursor, table, schema)
 
-    def prepare_staging(self, table: TableName, schema: Schema) -> None:
+    def prepare_staging(self, table: TableName, schema: Schema, like: TableName) -> None:  # noqa: ARG002 - DuckDB partitions nothing
         with self._writing, self._catalogs.transaction(table.project, table.dataset) as cursor:
             if described(cursor, table) is None:
                 bookkeeping.record_staging(cursor, catalog(table.project), table.dataset, table.table)

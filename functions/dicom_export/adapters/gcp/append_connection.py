@@ -1,0 +1,139 @@
+"""One AppendRows call, kept open for the appends to a stream, and why an append is refused."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from itertools import islice
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from google.api_core import exceptions
+from google.api_core.gapic_v1.routing_header import to_grpc_metadata
+from google.cloud.bigquery_storage_v1.types import (
+    AppendRowsRequest,
+    AppendRowsResponse,
+    ArrowRecordBatch,
+    ArrowSchema,
+    RowError,
+    StorageError,
+)
+from google.protobuf.any_pb2 import Any as AnyMessage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from enum import IntEnum
+
+    import pyarrow as pa
+    from google.cloud.bigquery_storage_v1 import BigQueryWriteClient
+
+CALL_SECONDS = 90.0
+"""How long one AppendRows call lasts, whatever is sent by it: its deadline bounds the wait for each answer as well."""
+
+_REUSE_SECONDS = 45.0
+_NAMED_ROWS = 3
+_UNKNOWN = grpc.StatusCode.UNKNOWN.value[0]
+
+EXTRA_FIELDS = "SCHEMA_MISMATCH_EXTRA_FIELDS"
+"""The storage error that is also said in words only: https://github.com/apache/beam/issues/23291"""
+
+_EXTRA_FIELDS_TEXT = "Input schema has more fields than BigQuery schema"
+
+
+@dataclass(eq=False)
+class AppendRefused(Exception):
+    """An append that was not accepted: the gRPC status, the name of the storage error, and what is wrong with which rows.
+
+    It has no text of the service's, which may quote the rows.
+    """
+
+    status: int
+    storage: str = ""
+    rows: str = ""
+
+    def __str__(self) -> str:
+        return ", ".join(part for part in (_status_name(self.status), self.storage, self.rows) if part)
+
+
+class AppendConnection:
+    """Sends batches of one schema to one stream, and waits for the answer to each."""
+
+    def __init__(self, client: BigQueryWriteClient, stream: str, schema: pa.Schema) -> None:
+        self._client = client
+        self._stream = stream
+        self._schema = schema
+        self._opened = time.monotonic()
+        routing: tuple[str, str] = to_grpc_metadata([("write_stream", stream)])
+        self._routing = routing
+        self._requests: SimpleQueue[AppendRowsRequest | None] = SimpleQueue()
+        self._responses: Any = None  # an iterator of AppendRowsResponse that is a grpc.Call as well
+
+    def takes(self, schema: pa.Schema) -> bool:
+        """Say whether a batch of this schema can still be sent: a new column is seen by a new call only."""
+        return self._schema.equals(schema) and time.monotonic() < self._opened + _REUSE_SECONDS
+
+    def send(self, offset: int, batch: pa.RecordBatch) -> None:
+        """Append the rows at the offset. Raises AppendRefused."""
+        self._requests.put(self._request(offset, batch))
+        try:
+            response: AppendRowsResponse = next(self._open())
+        except exceptions.GoogleAPICallError as error:
+            raise _refusal_of(error) from None  # its text may quote the rows
+        except StopIteration:
+            raise AppendRefused(grpc.StatusCode.UNAVAILABLE.value[0]) from None
+        if response.error.code:
+            rows = ", ".join(
+                f"row {row.index}: {name_of(RowError.RowErrorCode, row.code)}"
+                for row in islice(response.row_errors, _NAMED_ROWS)
+            )
+            storage = _storage_error(response.error.details, response.error.message)
+            raise AppendRefused(response.error.code, storage, rows)
+
+    def close(self) -> None:
+        """End the call, and with it the thread that sends its requests."""
+        self._requests.put(None)
+        if self._responses is not None:
+            self._responses.cancel()
+
+    def _open(self) -> Any:  # noqa: ANN401 - as above
+        """Return the answers; the call begins with the first request, which is in the queue."""
+        if self._responses is None:
+            self._responses = self._client.append_rows(
+                iter(self._requests.get, None),
+                retry=None,
+                timeout=CALL_SECONDS,
+                metadata=[self._routing],
+            )
+        return self._responses
+
+    def _request(self, offset: int, batch: pa.RecordBatch) -> AppendRowsRequest:
+        rows = AppendRowsRequest.ArrowData(
+            rows=ArrowRecordBatch(serialized_record_batch=batch.serialize().to_pybytes())
+        )
+        if self._responses is None:
+            rows.writer_schema = ArrowSchema(serialized_schema=self._schema.serialize().to_pybytes())
+        return AppendRowsRequest(write_stream=self._stream, offset=offset, arrow_rows=rows, trace_id="dicom-export")
+
+
+def _refusal_of(error: exceptions.GoogleAPICallError) -> AppendRefused:
+    status = error.grpc_status_code.value[0] if error.grpc_status_code else _UNKNOWN
+    return AppendRefused(status, _storage_error(error.details, error.message))
+
+
+def _storage_error(details: Iterable[object], message: str) -> str:
+    """Return the name of the storage error among the details of a status."""
+    for detail in details:
+        found = StorageError.pb(StorageError())
+        if isinstance(detail, AnyMessage) and detail.Unpack(found):
+            return name_of(StorageError.StorageErrorCode, found.code)
+    return EXTRA_FIELDS if message.startswith(_EXTRA_FIELDS_TEXT) else ""
+
+
+def name_of(kind: type[IntEnum], number: int) -> str:
+    """Return the name of a code, or its number if the service has one that the library does not know."""
+    return next((each.name for each in kind if each == number), str(number))
+
+
+def _status_name(status: int) -> str:
+    return next((each.name for each in grpc.StatusCode if each.value[0] == status), str(status))

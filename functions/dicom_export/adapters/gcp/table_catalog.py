@@ -1,0 +1,125 @@
+"""Tables as BigQuery's REST API describes, creates, changes and deletes them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from google.api_core import exceptions
+from google.auth.credentials import AnonymousCredentials
+from google.cloud.bigquery import Client, DatasetReference, Table, TableReference
+
+from dicom_export.adapters.gcp.calls import RETRY, TIMEOUT_SECONDS, google_errors, translated
+from dicom_export.errors import FailedPrecondition, NotFound, ResourceExhausted
+
+if TYPE_CHECKING:
+    from google.api_core.retry import Retry
+
+    from dicom_export.names import TableName
+
+Resource = dict[str, Any]
+"""A table: https://cloud.google.com/bigquery/docs/reference/rest/v2/tables#Table"""
+
+BRIEF_RETRY: Retry = RETRY.with_timeout(25.0)
+"""For calls of which several make one step."""
+
+_KINDS = {
+    "VIEW": "a view",
+    "MATERIALIZED_VIEW": "a materialized view",
+    "EXTERNAL": "an external table",
+    "SNAPSHOT": "a snapshot of a table",
+}
+
+
+def rest_client(project: str, *, is_emulated: bool = False) -> Client:
+    """Return a client whose jobs run in the project. An emulator is where BIGQUERY_EMULATOR_HOST says, and asks nobody who he is."""
+    anybody = AnonymousCredentials() if is_emulated else None
+    return Client(project=project, credentials=anybody)
+
+
+class TableCatalog:
+    """The tables of all datasets that the client may see."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def find(self, table: TableName) -> Resource | None:
+        """Return the table, or None. Raises NotFound without its dataset, FailedPrecondition if rows cannot be written to it."""
+        with google_errors(f"Describe {table}"):
+            try:
+                found = self._client.get_table(reference(table), retry=BRIEF_RETRY, timeout=TIMEOUT_SECONDS)
+            except exceptions.NotFound:
+                self.location_of(table)
+                return None
+        kind = found.table_type or "TABLE"
+        if kind != "TABLE":
+            raise FailedPrecondition(f"{table} is {_KINDS.get(kind, kind)}; rows are written to a table only")
+        resource: Resource = found.to_api_repr()
+        return resource
+
+    def location_of(self, table: TableName) -> str:
+        """Return where the table's dataset is, and its jobs have to run. Raises NotFound without the dataset."""
+        with google_errors(f"Describe the dataset of {table}"):
+            try:
+                dataset = DatasetReference(table.project, table.dataset)
+                return str(self._client.get_dataset(dataset, retry=BRIEF_RETRY, timeout=TIMEOUT_SECONDS).location)
+            except exceptions.NotFound as error:
+                raise dataset_not_found(table) from error
+
+    def create(self, table: TableName, resource: Resource) -> bool:
+        """Create the table, or return False if it is there or too many tables are being created."""
+        described = Table.from_api_repr({**resource, "tableReference": reference(table).to_api_repr()})
+        with google_errors(f"Create {table}"):
+            try:
+                self._client.create_table(described, retry=BRIEF_RETRY, timeout=TIMEOUT_SECONDS)
+            except exceptions.NotFound as error:
+                raise dataset_not_found(table) from error
+            except exceptions.GoogleAPICallError as error:
+                return _lost_race(error)
+        return True
+
+    def patch(self, table: TableName, etag: str, changes: Resource) -> bool:
+        """Change these fields if the table still has the etag, else return False; also if it is changed too often.
+
+        Raises InvalidArgument for a change that BigQuery refuses.
+        """
+        changed = Table.from_api_repr({**changes, "tableReference": reference(table).to_api_repr(), "etag": etag})
+        with google_errors(f"Change {table}"):
+            try:
+                self._client.update_table(changed, list(changes), retry=BRIEF_RETRY, timeout=TIMEOUT_SECONDS)
+            except exceptions.GoogleAPICallError as error:
+                return _lost_race(error)
+        return True
+
+    def drop(self, table: TableName) -> None:
+        """Delete the table, if it is there. Raises NotFound without its dataset."""
+        with google_errors(f"Delete {table}"):
+            try:
+                self._client.delete_table(reference(table), retry=BRIEF_RETRY, timeout=TIMEOUT_SECONDS)
+            except exceptions.NotFound:
+                self.location_of(table)
+
+
+def reference(table: TableName) -> TableReference:
+    """Return the table's name as the client library has it."""
+    return TableReference(DatasetReference(table.project, table.dataset), table.table)
+
+
+def dataset_not_found(table: TableName) -> NotFound:
+    """Return the error for a table whose dataset is not there."""
+    dataset = f"{table.project}.{table.dataset}"
+    return NotFound(
+        f"Dataset {dataset} was not found; create it, and let the installation's service account edit its data"
+    )
+
+
+def table_not_found(table: TableName) -> NotFound:
+    """Return the error for a table that is not there."""
+    return NotFound(f"Table {table} was not found")
+
+
+def _lost_race(error: exceptions.GoogleAPICallError) -> bool:
+    """Return False if the table changed meanwhile, or changes too often for now; else raise the error."""
+    is_race = isinstance(error, exceptions.PreconditionFailed | exceptions.Conflict)
+    if is_race or isinstance(translated("", error), ResourceExhausted):
+        return False
+    raise error

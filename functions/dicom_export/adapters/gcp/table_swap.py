@@ -1,0 +1,206 @@
+"""A staging table takes the place of another by one job: readers see the old rows, then the new ones.
+
+What a copy job with WRITE_TRUNCATE does to the destination: its rows and its schema become the source's, at once. That may take
+descriptions of columns and policy tags along, which is why the staging table has them too, and it may lose the table's own
+description and labels, which are put back. Row access policies are not: nobody but their owner may do that.
+https://cloud.google.com/bigquery/docs/reference/auditlogs/rest/Shared.Types/BigQueryAuditMetadata.WriteDisposition
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+from google.api_core import exceptions
+from google.cloud.bigquery import CopyJobConfig, EncryptionConfiguration, QueryJobConfig
+
+from dicom_export.adapters.gcp.calls import TIMEOUT_SECONDS, google_errors
+from dicom_export.adapters.gcp.table_catalog import BRIEF_RETRY, reference, table_not_found
+from dicom_export.errors import FailedPrecondition, PermissionDenied, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from google.cloud.bigquery import Client
+
+    from dicom_export.adapters.gcp.table_catalog import Resource, TableCatalog
+    from dicom_export.names import TableName
+
+JOB_SECONDS = 60.0
+"""How long one call waits for a job; the next one waits on."""
+
+_MAX_ATTEMPTS = 20
+_LONGEST_PAUSE = 4.0
+_KEPT = ("description", "friendlyName", "labels")
+
+# https://cloud.google.com/bigquery/docs/error-messages
+_TRANSIENT_REASONS = frozenset(
+    {
+        "backendError",
+        "internalError",
+        "jobBackendError",
+        "jobInternalError",
+        "jobRateLimitExceeded",
+        "quotaExceeded",
+        "rateLimitExceeded",
+        "stopped",
+        "tableUnavailable",
+        "timeout",
+    }
+)
+
+# A CopyJob or QueryJob; the library gives them no common type of its own.
+Job = Any
+
+
+class TableSwaps:
+    """Replacements of tables, each by a job of the client's project whose id follows from what it is for."""
+
+    def __init__(self, client: Client, catalog: TableCatalog, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._client = client
+        self._catalog = catalog
+        self._sleep = sleep
+
+    def replace(self, table: TableName, staging: TableName, *, expected_rows: int, job: str) -> None:
+        """Run the job unless it has run, then drop the staging table.
+
+        Raises FailedPrecondition for a staging table with another number of rows, and what the job fails of. A job that failed for
+        a reason that passes is followed by the next attempt's, at the next call.
+        """
+        location = self._catalog.location_of(table)
+        for attempt in range(_MAX_ATTEMPTS):
+            name = _job_id(table, job, attempt)
+            found = self._find(name, location)
+            begun = found or self._begin(name, location, table, staging, expected_rows)
+            if self._succeeded(begun, table):
+                break
+            if found is None:
+                raise Unavailable(f"Job {name} that replaces {table} failed: {_reason(begun)}")
+        else:
+            raise FailedPrecondition(f"Each of {_MAX_ATTEMPTS} jobs that replace {table} failed")
+        self._put_back(table, staging)
+        self._catalog.drop(staging)
+
+    def _find(self, name: str, location: str) -> Job | None:
+        with google_errors(f"Look up job {name}"):
+            try:
+                return self._client.get_job(name, location=location, retry=BRIEF_RETRY, timeout=TIMEOUT_SECONDS)
+            except exceptions.NotFound:
+                return None
+
+    def _begin(self, name: str, location: str, table: TableName, staging: TableName, expected_rows: int) -> Job:
+        source = self._catalog.find(staging)
+        if source is None:
+            raise table_not_found(staging)
+        # What is in a streaming buffer no copy job sees, nor does numRows count it.
+        is_settled = "streamingBuffer" not in source and int(source.get("numRows", -1)) == expected_rows
+        rows = expected_rows if is_settled else self._count(staging, location)
+        if rows != expected_rows:
+            raise FailedPrecondition(f"{staging} has {rows} rows, not the {expected_rows} that were exported")
+        begin = self._copy if is_settled else self._query
+        with google_errors(f"Replace {table}"):
+            try:
+                return begin(name, location, table, staging, source)
+            except exceptions.Conflict:
+                found = self._find(name, location)
+        if found is None:
+            raise Unavailable(f"Job {name} is there and cannot be looked up yet")
+        return found
+
+    def _copy(self, name: str, location: str, table: TableName, staging: TableName, source: Resource) -> Job:
+        config = CopyJobConfig(write_disposition="WRITE_TRUNCATE", create_disposition="CREATE_IF_NEEDED")
+        if "encryptionConfiguration" in source:
+            config.destination_encryption_configuration = _encryption(source)
+        return self._client.copy_table(
+            reference(staging),
+            reference(table),
+            job_id=name,
+            location=location,
+            job_config=config,
+            retry=BRIEF_RETRY,
+            timeout=TIMEOUT_SECONDS,
+        )
+
+    def _query(self, name: str, location: str, table: TableName, staging: TableName, source: Resource) -> Job:
+        """Begin the job that sees the streaming buffer too. The columns that were REQUIRED are NULLABLE afterwards."""
+        layout = {key: source[key] for key in ("timePartitioning", "rangePartitioning", "clustering") if key in source}
+        config = cast("QueryJobConfig", QueryJobConfig.from_api_repr({"query": {"useLegacySql": False, **layout}}))
+        config.destination = reference(table)
+        config.write_disposition = "WRITE_TRUNCATE"
+        if "encryptionConfiguration" in source:
+            config.destination_encryption_configuration = _encryption(source)
+        return self._client.query(
+            f"SELECT * FROM {_sql(staging)}",  # noqa: S608 - a table's name has no backtick
+            job_id=name,
+            location=location,
+            job_config=config,
+            retry=BRIEF_RETRY,
+            job_retry=None,
+            timeout=TIMEOUT_SECONDS,
+        )
+
+    def _count(self, table: TableName, location: str) -> int:
+        with google_errors(f"Count the rows of {table}"):
+            job = self._client.query(
+                f"SELECT COUNT(*) FROM {_sql(table)}",  # noqa: S608 - as above
+                location=location,
+                retry=BRIEF_RETRY,
+                job_retry=None,
+                timeout=TIMEOUT_SECONDS,
+            )
+            rows = job.result(retry=BRIEF_RETRY, job_retry=None, timeout=JOB_SECONDS)
+            return int(next(iter(rows))[0])
+
+    def _succeeded(self, job: Job, table: TableName) -> bool:
+        """Wait for the job. Return False if it failed for a reason that passes, raise what else it failed for."""
+        self._wait(job, table)
+        if job.error_result is None:
+            return True
+        reason = _reason(job)
+        if reason in _TRANSIENT_REASONS:
+            return False
+        kind = PermissionDenied if reason == "accessDenied" else FailedPrecondition
+        raise kind(f"Job {job.job_id} that replaces {table} failed: {reason}: {job.error_result.get('message')}")
+
+    def _wait(self, job: Job, table: TableName) -> None:
+        pause, waited = 0.25, 0.0
+        while job.state != "DONE":
+            if waited >= JOB_SECONDS:
+                raise Unavailable(f"Job {job.job_id} that replaces {table} is still running")
+            self._sleep(pause)
+            waited, pause = waited + pause, min(pause * 2, _LONGEST_PAUSE)
+            with google_errors(f"Look up job {job.job_id}"):
+                job.reload(retry=BRIEF_RETRY, timeout=TIMEOUT_SECONDS)
+
+    def _put_back(self, table: TableName, staging: TableName) -> None:
+        """Give the table back what the job may have lost, and take from it what it may have brought along: that it expires."""
+        source = self._catalog.find(staging)
+        destination = self._catalog.find(table) if source else None
+        if source is None or destination is None:
+            return
+        changes = {key: source[key] for key in _KEPT if source.get(key) and not destination.get(key)}
+        expires = destination.get("expirationTime")
+        if expires is not None and expires == source.get("expirationTime"):
+            changes["expirationTime"] = None
+        if changes and not self._catalog.patch(table, destination["etag"], changes):
+            raise Unavailable(f"{table} was changed by somebody else meanwhile")
+
+
+def _job_id(table: TableName, job: str, attempt: int) -> str:
+    """Return the id of an attempt: letters, digits, dashes and underscores, at most 1024."""
+    digest = hashlib.sha256(f"{table} {job}".encode()).hexdigest()[:12]
+    return f"dicom_export_{re.sub(r'[^A-Za-z0-9_-]', '_', job)[:900]}_{digest}_{attempt}"
+
+
+def _reason(job: Job) -> str:
+    return str(job.error_result.get("reason"))
+
+
+def _encryption(source: Resource) -> EncryptionConfiguration:
+    return EncryptionConfiguration(source["encryptionConfiguration"].get("kmsKeyName"))
+
+
+def _sql(table: TableName) -> str:
+    return f"`{table.project}.{table.dataset}.{table.table}`"

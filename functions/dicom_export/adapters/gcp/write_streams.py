@@ -1,0 +1,226 @@
+"""PENDING streams of the Storage Write API.
+
+Source: https://cloud.google.com/bigquery/docs/write-api-batch. A stream that nobody commits expires by itself; there is no call to delete one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import grpc
+from google.api_core import exceptions
+from google.cloud.bigquery_storage_v1 import BigQueryWriteClient
+from google.cloud.bigquery_storage_v1.services.big_query_write.transports import BigQueryWriteGrpcTransport
+from google.cloud.bigquery_storage_v1.types import BatchCommitWriteStreamsRequest, StorageError, WriteStream
+
+from dicom_export.adapters.gcp.append_connection import EXTRA_FIELDS, AppendConnection, AppendRefused, name_of
+from dicom_export.adapters.gcp.arrow_batches import fields_besides, without_null_lists
+from dicom_export.adapters.gcp.calls import RETRY, TIMEOUT_SECONDS, google_errors
+from dicom_export.adapters.gcp.table_catalog import table_not_found
+from dicom_export.errors import (
+    DicomExportError,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    Unavailable,
+)
+from dicom_export.names import TableName
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from google.api_core.retry import Retry
+
+    from dicom_export.adapters.gcp.table_catalog import TableCatalog
+
+_Status = grpc.StatusCode
+_AGAIN = {
+    each.value[0]
+    for each in (
+        _Status.ABORTED,
+        _Status.CANCELLED,
+        _Status.DEADLINE_EXCEEDED,
+        _Status.INTERNAL,
+        _Status.RESOURCE_EXHAUSTED,
+        _Status.UNAVAILABLE,
+        _Status.UNKNOWN,
+    )
+}
+
+# What else a storage error may be; it is looked at before the gRPC status, which only says the kind of it.
+_ERROR_OF_STORAGE: dict[str, type[DicomExportError]] = {
+    "KMS_SERVICE_ERROR": Unavailable,
+    "KMS_PERMISSION_DENIED": PermissionDenied,
+}
+_ERROR_OF_STATUS: dict[int, type[DicomExportError]] = {
+    _Status.PERMISSION_DENIED.value[0]: PermissionDenied,
+    _Status.UNAUTHENTICATED.value[0]: PermissionDenied,
+    _Status.FAILED_PRECONDITION.value[0]: FailedPrecondition,
+    _Status.OUT_OF_RANGE.value[0]: Unavailable,  # an append before this one was lost: a new stream will have all rows
+}
+
+
+def write_client(endpoint: str | None) -> BigQueryWriteClient:
+    """Return a client of the Storage Write API at Google, or of the emulator that listens at `HOST:PORT`."""
+    channel = grpc.insecure_channel(endpoint) if endpoint else None
+    transport = BigQueryWriteGrpcTransport(channel=channel) if channel else None
+    client: BigQueryWriteClient = BigQueryWriteClient(transport=transport)
+    return client
+
+
+class WriteStreams:
+    """Streams of rows that show once, when they are committed."""
+
+    def __init__(self, client: BigQueryWriteClient, catalog: TableCatalog, retry: Retry = RETRY) -> None:
+        self._client = client
+        self._catalog = catalog
+        self._retry = retry
+        self._append = retry.with_predicate(_may_pass)(self._send)
+        self._connections: dict[str, AppendConnection] = {}
+
+    def open(self, table: TableName) -> str:
+        """Return the name of a new stream. Raises NotFound without the table, Unavailable while the API does not know it yet."""
+        with google_errors(f"Open a stream into {table}"):
+            try:
+                stream = self._client.create_write_stream(
+                    parent=_path(table),
+                    write_stream=WriteStream(type_=WriteStream.Type.PENDING),
+                    retry=self._retry,
+                    timeout=TIMEOUT_SECONDS,
+                )
+            except exceptions.NotFound as error:
+                raise self._unknown_table(table) from error
+        return str(stream.name)
+
+    def append(self, stream: str, offset: int, batch: pa.RecordBatch) -> None:
+        """Append rows at the offset, unless the stream has rows there."""
+        rows = without_null_lists(batch)
+        try:
+            self._append(stream, offset, rows)
+        except exceptions.RetryError as error:
+            raise Unavailable(f"Append to {stream} at row {offset}: {error.cause}") from None
+        except AppendRefused as error:
+            raise self._refused(error, stream, offset, batch) from None
+
+    def finalize(self, stream: str) -> int:
+        """End the stream and return how many rows it holds."""
+        self.close(stream)
+        with google_errors(f"Finalize {stream}"):
+            answer = self._client.finalize_write_stream(name=stream, retry=self._retry, timeout=TIMEOUT_SECONDS)
+        return int(answer.row_count)
+
+    def commit(self, table: TableName, stream: str) -> None:
+        """Commit the stream, unless it is committed."""
+        with google_errors(f"Commit {stream}"):
+            try:
+                answer = self._client.batch_commit_write_streams(
+                    request=BatchCommitWriteStreamsRequest(parent=_path(table), write_streams=[stream]),
+                    retry=self._retry,
+                    timeout=TIMEOUT_SECONDS,
+                )
+            except exceptions.ClientError as error:
+                if isinstance(error, exceptions.TooManyRequests) or not self._is_committed(stream):
+                    raise
+                return
+        errors = {name_of(StorageError.StorageErrorCode, error.code) for error in answer.stream_errors}
+        if errors or "commit_time" not in answer:
+            self._check_committed(table, stream, errors)
+
+    def close(self, stream: str) -> None:
+        """Close the connection to the stream, if there is one."""
+        connection = self._connections.pop(stream, None)
+        if connection:
+            connection.close()
+
+    def _send(self, stream: str, offset: int, rows: pa.RecordBatch) -> None:
+        connection = self._connections.get(stream)
+        if connection is None or not connection.takes(rows.schema):
+            self.close(stream)
+            connection = self._connections[stream] = AppendConnection(self._client, stream, rows.schema)
+        try:
+            connection.send(offset, rows)
+        except AppendRefused as refused:
+            if _is_there(refused):
+                return
+            self.close(stream)
+            raise
+
+    def _refused(self, refused: AppendRefused, stream: str, offset: int, batch: pa.RecordBatch) -> DicomExportError:
+        """Return the error for an append that was refused for good, or too often."""
+        if refused.storage == EXTRA_FIELDS:
+            return self._extra_columns(stream, batch)
+        if refused.storage == "STREAM_FINALIZED":
+            return FailedPrecondition(f"Stream {stream} is finalized: it takes no more rows")
+        if refused.status == _Status.NOT_FOUND.value[0]:
+            return self._unknown_stream(stream)
+        kind = _ERROR_OF_STORAGE.get(refused.storage) or _ERROR_OF_STATUS.get(refused.status, InvalidArgument)
+        return kind(f"Append to {stream} at row {offset}: {refused}")
+
+    def _extra_columns(self, stream: str, batch: pa.RecordBatch) -> DicomExportError:
+        """Return the error for columns that the API does not know; minutes after they were added it may not know them yet."""
+        table = _table_of(stream)
+        found = self._catalog.find(table)
+        if found is None:
+            return table_not_found(table)
+        lacking = fields_besides(batch.schema, found.get("schema", {}).get("fields", ()))
+        if lacking:
+            return InvalidArgument(f"{table} has no column {', '.join(lacking)}")
+        return Unavailable(f"Stream {stream} does not know all columns of its table yet")
+
+    def _unknown_table(self, table: TableName) -> DicomExportError:
+        """Return the error for a table that the API does not know; minutes after it was created it may not know it yet."""
+        if self._catalog.find(table) is None:
+            return table_not_found(table)
+        return Unavailable(f"{table} is there, and the Storage Write API does not know it yet")
+
+    def _unknown_stream(self, stream: str) -> DicomExportError:
+        if self._find(stream) is None:
+            return _stream_not_found(stream)
+        return Unavailable(f"Stream {stream} is there, and appends do not know it yet")
+
+    def _check_committed(self, table: TableName, stream: str, errors: set[str]) -> None:
+        """Raise what the errors of a commit mean, unless the stream was committed before."""
+        if "STREAM_ALREADY_COMMITTED" in errors or self._is_committed(stream):
+            return
+        if "STREAM_NOT_FOUND" in errors:
+            raise _stream_not_found(stream)
+        if "TABLE_NOT_FOUND" in errors:
+            raise self._unknown_table(table)
+        if "INVALID_STREAM_STATE" in errors:
+            raise FailedPrecondition(f"Stream {stream} is not finalized, or has expired: its rows cannot be committed")
+        name = min(errors, default="no commit time")
+        raise _ERROR_OF_STORAGE.get(name, FailedPrecondition if errors else Unavailable)(f"Commit {stream}: {name}")
+
+    def _is_committed(self, stream: str) -> bool:
+        found = self._find(stream)
+        return found is not None and "commit_time" in found
+
+    def _find(self, stream: str) -> WriteStream | None:
+        with google_errors(f"Look up {stream}"):
+            try:
+                return self._client.get_write_stream(name=stream, retry=self._retry, timeout=TIMEOUT_SECONDS)
+            except (exceptions.NotFound, exceptions.InvalidArgument):
+                return None
+
+
+def _is_there(refused: AppendRefused) -> bool:
+    """Say whether the rows were appended before: an answer was lost, and the append repeated."""
+    is_repeated = refused.status == _Status.ALREADY_EXISTS.value[0]
+    return is_repeated or refused.storage == "OFFSET_ALREADY_EXISTS"
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, AppendRefused) and error.status in _AGAIN
+
+
+def _path(table: TableName) -> str:
+    return f"projects/{table.project}/datasets/{table.dataset}/tables/{table.table}"
+
+
+def _table_of(stream: str) -> TableName:
+    _, project, _, dataset, _, table, *_ = stream.split("/")
+    return TableName(project, dataset, table)
+
+
+def _stream_not_found(stream: str) -> NotFound:
+    return NotFound(f"Stream {stream} was not found: it has expired, or was never opened")

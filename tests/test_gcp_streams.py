@@ -1,0 +1,270 @@
+"""Streams of the Storage Write API under the faults that no emulator has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pyarrow as pa
+import pytest
+from google.api_core import exceptions
+from google.cloud.bigquery import Dataset, Table
+from google.cloud.bigquery_storage_v1.types import (
+    AppendRowsResponse,
+    BatchCommitWriteStreamsResponse,
+    FinalizeWriteStreamResponse,
+    RowError,
+    StorageError,
+    WriteStream,
+)
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc.status_pb2 import Status
+
+from dicom_export.adapters.gcp.calls import RETRY
+from dicom_export.adapters.gcp.table_catalog import TableCatalog
+from dicom_export.adapters.gcp.write_streams import WriteStreams
+from dicom_export.errors import (
+    DicomExportError,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    Unavailable,
+)
+from dicom_export.names import TableName
+from scripted import Scripted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TABLE = TableName("p", "d", "t")
+STREAM = "projects/p/datasets/d/tables/t/streams/s"
+ROWS = pa.record_batch({"PatientID": ["1"]})
+FOUND = Table.from_api_repr(
+    {
+        "tableReference": {"projectId": "p", "datasetId": "d", "tableId": "t"},
+        "schema": {"fields": [{"name": "PatientID", "type": "STRING"}]},
+    }
+)
+NOW = Timestamp(seconds=1)
+SECRET = "DOE^JOHN"  # noqa: S105 - what no message may have
+OK = AppendRowsResponse(append_result=AppendRowsResponse.AppendResult(offset=0))
+MISSING = exceptions.NotFound("Requested entity was not found.")
+
+
+def streams(write: Any, rest: Any = None, seconds: float = 5.0) -> WriteStreams:
+    tables: Any = rest or Scripted(get_table=[FOUND])
+    return WriteStreams(write, TableCatalog(tables), RETRY.with_timeout(seconds))
+
+
+def refusal(status: grpc.StatusCode, storage: str = "", message: str = SECRET) -> AppendRowsResponse:
+    error = Status(code=status.value[0], message=message)
+    if storage:
+        packed = AnyMessage()
+        packed.Pack(StorageError.pb(StorageError(code=storage, error_message=SECRET)))
+        error.details.append(packed)
+    wrong = RowError(index=3, code=RowError.RowErrorCode.FIELDS_ERROR, message=SECRET)
+    return AppendRowsResponse(error=error, row_errors=[wrong])
+
+
+class Calls:
+    """AppendRows calls: each answers its requests with what is scripted, and fails when it has no answer left."""
+
+    def __init__(self, *scripts: list[Any]) -> None:
+        self._scripts = list(scripts)
+        self.requests: list[list[Any]] = []
+
+    def __call__(self, requests: Iterator[Any], **_: Any) -> Any:
+        received: list[Any] = []
+        self.requests.append(received)
+        return _Answers(requests, self._scripts.pop(0), received)
+
+
+class _Answers:
+    def __init__(self, requests: Iterator[Any], script: list[Any], received: list[Any]) -> None:
+        self._requests, self._script, self._received = requests, script, received
+
+    def __next__(self) -> AppendRowsResponse:
+        self._received.append(next(self._requests))
+        if not self._script:
+            raise StopIteration
+        answer = self._script.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer  # type: ignore[no-any-return]
+
+    def cancel(self) -> None:
+        self._script = []
+
+
+def committed(*errors: str) -> BatchCommitWriteStreamsResponse:
+    if not errors:
+        return BatchCommitWriteStreamsResponse(commit_time=NOW)
+    return BatchCommitWriteStreamsResponse(stream_errors=[StorageError(code=error, entity=STREAM) for error in errors])
+
+
+def test_a_stream_costs_four_calls_and_each_has_a_timeout() -> None:
+    calls = Calls([OK, OK])
+    write = Scripted(
+        create_write_stream=[WriteStream(name=STREAM)],
+        append_rows=[calls],
+        finalize_write_stream=[FinalizeWriteStreamResponse(row_count=2)],
+        batch_commit_write_streams=[committed()],
+    )
+    opened = streams(write)
+    assert opened.open(TABLE) == STREAM
+    for offset in range(2):
+        opened.append(STREAM, offset, ROWS)
+    assert opened.finalize(STREAM) == 2
+    opened.commit(TABLE, STREAM)
+    assert write.names() == [
+        "create_write_stream",
+        "append_rows",
+        "finalize_write_stream",
+        "batch_commit_write_streams",
+    ]
+    assert all(0 < kwargs["timeout"] <= 90 for _, _, kwargs in write.calls)
+
+
+def test_the_schema_goes_with_the_first_request_of_a_call_only() -> None:
+    calls = Calls([OK, OK], [OK])
+    opened = streams(Scripted(append_rows=[calls]))
+    for offset, rows in enumerate([ROWS, ROWS, pa.record_batch({"Rows": [1]})]):
+        opened.append(STREAM, offset, rows)
+    has_schema = [
+        [bool(request.arrow_rows.writer_schema.serialized_schema) for request in each] for each in calls.requests
+    ]
+    assert has_schema == [[True, False], [True]]
+
+
+def test_an_append_whose_answer_was_lost_is_sent_again_and_found_there() -> None:
+    calls = Calls(
+        [exceptions.ServiceUnavailable("")], [refusal(grpc.StatusCode.ALREADY_EXISTS, "OFFSET_ALREADY_EXISTS")]
+    )
+    streams(Scripted(append_rows=[calls])).append(STREAM, 7, ROWS)
+    assert [[request.offset for request in each] for each in calls.requests] == [[7], [7]]
+
+
+@pytest.mark.parametrize(
+    "passing",
+    [
+        exceptions.Aborted("closed"),
+        exceptions.ResourceExhausted(""),
+        exceptions.Cancelled(""),
+        refusal(grpc.StatusCode.INTERNAL),
+        refusal(grpc.StatusCode.ABORTED),
+    ],
+)
+def test_what_passes_is_tried_again_by_a_new_call(passing: Any) -> None:
+    calls = Calls([passing], [], [OK])
+    streams(Scripted(append_rows=[calls])).append(STREAM, 0, ROWS)
+    assert len(calls.requests) == 3
+
+
+def test_what_does_not_pass_in_time_is_transient() -> None:
+    calls = Calls(*([refusal(grpc.StatusCode.INTERNAL)] for _ in range(9)))
+    with pytest.raises(Unavailable, match="row 0: INTERNAL") as raised:
+        streams(Scripted(append_rows=[calls]), seconds=0.2).append(STREAM, 0, ROWS)
+    assert SECRET not in str(raised.value)
+
+
+@pytest.mark.parametrize("storage", ["SCHEMA_MISMATCH_EXTRA_FIELDS", ""])
+def test_columns_that_take_effect_late_are_transient_each_time(storage: str) -> None:
+    late = refusal(
+        grpc.StatusCode.INVALID_ARGUMENT,
+        storage,
+        "Input schema has more fields than BigQuery schema, extra fields: 'x'",
+    )
+    opened = streams(Scripted(append_rows=[Calls([late], [late], [OK])]))
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="does not know all columns of its table yet"):
+            opened.append(STREAM, 0, ROWS)
+    opened.append(STREAM, 0, ROWS)
+
+
+def test_columns_that_the_table_has_not_are_no_matter_of_time() -> None:
+    extra = refusal(grpc.StatusCode.INVALID_ARGUMENT, "SCHEMA_MISMATCH_EXTRA_FIELDS")
+    with pytest.raises(InvalidArgument, match="has no column Rows"):
+        streams(Scripted(append_rows=[Calls([extra])])).append(STREAM, 0, pa.record_batch({"Rows": [1]}))
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (refusal(grpc.StatusCode.INVALID_ARGUMENT), InvalidArgument),
+        (exceptions.InvalidArgument(SECRET), InvalidArgument),
+        (refusal(grpc.StatusCode.OUT_OF_RANGE, "OFFSET_OUT_OF_RANGE"), Unavailable),
+        (refusal(grpc.StatusCode.INVALID_ARGUMENT, "STREAM_FINALIZED"), FailedPrecondition),
+        (exceptions.PermissionDenied(SECRET), PermissionDenied),
+        (refusal(grpc.StatusCode.FAILED_PRECONDITION, "KMS_SERVICE_ERROR"), Unavailable),
+    ],
+)
+def test_a_refused_append_says_why_and_where_and_quotes_no_value(answer: Any, kind: type[DicomExportError]) -> None:
+    with pytest.raises(kind) as raised:
+        streams(Scripted(append_rows=[Calls([answer])])).append(STREAM, 0, ROWS)
+    assert STREAM in raised.value.message
+    assert SECRET not in raised.value.message
+    assert raised.value.__suppress_context__
+
+
+def test_the_rows_that_are_wrong_are_named_by_their_numbers() -> None:
+    with pytest.raises(InvalidArgument, match="INVALID_ARGUMENT, row 3: FIELDS_ERROR"):
+        streams(Scripted(append_rows=[Calls([refusal(grpc.StatusCode.INVALID_ARGUMENT)])])).append(STREAM, 0, ROWS)
+
+
+@pytest.mark.parametrize(("found", "kind"), [(WriteStream(name=STREAM), Unavailable), (MISSING, NotFound)])
+def test_a_stream_that_appends_do_not_know_may_be_there(found: Any, kind: type[DicomExportError]) -> None:
+    write = Scripted(append_rows=[Calls([exceptions.NotFound(SECRET)])], get_write_stream=[found])
+    with pytest.raises(kind):
+        streams(write).append(STREAM, 0, ROWS)
+
+
+@pytest.mark.parametrize(("found", "kind"), [(FOUND, Unavailable), (MISSING, NotFound)])
+def test_a_table_that_the_write_api_does_not_know_may_be_there(found: Any, kind: type[DicomExportError]) -> None:
+    rest = Scripted(get_table=[found], get_dataset=[Dataset("p.d")])
+    with pytest.raises(kind):
+        streams(Scripted(create_write_stream=[MISSING]), rest).open(TABLE)
+
+
+def test_a_burst_of_refusals_for_a_quota_is_waited_out() -> None:
+    burst = exceptions.ResourceExhausted("CreateWriteStream requests")
+    write = Scripted(create_write_stream=[burst, burst, WriteStream(name=STREAM)])
+    assert streams(write).open(TABLE) == STREAM
+
+
+def test_a_stream_that_is_committed_at_first_sight_is_a_success() -> None:
+    streams(Scripted(batch_commit_write_streams=[committed("STREAM_ALREADY_COMMITTED")])).commit(TABLE, STREAM)
+
+
+def test_a_commit_whose_answer_was_lost_is_a_success_at_the_next_try() -> None:
+    write = Scripted(
+        batch_commit_write_streams=[exceptions.ServiceUnavailable(""), committed("STREAM_ALREADY_COMMITTED")]
+    )
+    streams(write).commit(TABLE, STREAM)
+    assert len(write.calls) == 2
+
+
+UNCOMMITTED = [
+    (committed("STREAM_NOT_FOUND"), NotFound),
+    (committed("INVALID_STREAM_STATE"), FailedPrecondition),
+    (committed("TABLE_NOT_FOUND"), Unavailable),
+    (committed("KMS_SERVICE_ERROR"), Unavailable),
+    (committed("INVALID_STREAM_TYPE"), FailedPrecondition),
+    (BatchCommitWriteStreamsResponse(), Unavailable),
+    (MISSING, NotFound),
+]
+
+
+@pytest.mark.parametrize(("answer", "kind"), UNCOMMITTED)
+def test_a_commit_that_failed_is_an_error(answer: Any, kind: type[DicomExportError]) -> None:
+    write = Scripted(batch_commit_write_streams=[answer], get_write_stream=[MISSING])
+    with pytest.raises(kind):
+        streams(write).commit(TABLE, STREAM)
+    assert all(kwargs["timeout"] for _, _, kwargs in write.calls)
+
+
+@pytest.mark.parametrize("answer", [answer for answer, _ in UNCOMMITTED])
+def test_a_stream_that_has_a_commit_time_is_committed_whatever_the_commit_says(answer: Any) -> None:
+    found = WriteStream(name=STREAM, commit_time=NOW)
+    streams(Scripted(batch_commit_write_streams=[answer], get_write_stream=[found])).commit(TABLE, STREAM)
