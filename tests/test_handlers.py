@@ -438,6 +438,35 @@ def test_an_operation_that_was_never_created_is_not_listed(world: World) -> None
     assert list(world.service.list_operations(STORE.parent)) == []
 
 
+def test_a_column_that_takes_effect_late_loses_nothing(world: World, store: Path) -> None:
+    """The sample does not show it; the worker that meets it adds it, and then has to come again for a while."""
+    add_instance(store, 3, PatientComments="a column of its own")
+    refusals: list[str] = []
+
+    class Late:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(world.ports.tables, name)
+
+        def append(self, stream: str, offset: int, batch: Any) -> None:
+            if "PatientComments" in batch.schema.names and len(refusals) < 7:
+                refusals.append(stream)
+                raise Unavailable("the table does not know all columns yet")
+            world.ports.tables.append(stream, offset, batch)
+
+    world.handlers = handlers_on(
+        replace(world.ports, tables=cast("Tables", Late())), PlanLimits(bundle=1, page_tasks=10, sample=1)
+    )
+    operation = world.export(schema=SchemaKind.FLATTENED)
+    world.drain()
+    ended = world.ended(operation)
+    assert ended.error is None
+    assert len(refusals) == 7
+    table = world.tables.describe(TABLE)
+    assert table
+    assert "PatientComments" in {field.name for field in table.schema}
+    assert len(world.instances()) == 4
+
+
 def test_a_late_duplicate_of_an_overwrite_leaves_a_table_that_expires(world: World) -> None:
     """The worker began before the operation ended, and comes to its table only after that."""
     operation = world.export(WriteDisposition.WRITE_TRUNCATE)

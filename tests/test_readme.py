@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from command_line import make_folder, run
 from dicom_export.cli import main
+from dicom_export.settings import cloud
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,6 +88,18 @@ def test_each_command_is_mentioned() -> None:
         names = [f"{name} {inner}" for inner in command.commands] if isinstance(command, click.Group) else [name]
         for each in names:
             assert f"dicom-export {each}" in README, each
+
+
+def test_each_entry_point_is_described_and_no_other() -> None:
+    functions = ast.parse((ROOT / "functions" / "main.py").read_text())
+    entry_points = {
+        node.name for node in functions.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+    }
+    assert set(re.findall(r"^\| `([a-z]+_[a-z_]+)` \|", README, re.MULTILINE)) == entry_points
+
+
+def test_each_environment_variable_is_described_and_no_other() -> None:
+    assert set(re.findall(r"`(DICOM_EXPORT_[A-Z_]+)`", README)) == set(cloud.VARIABLES)
 
 
 def test_each_make_target_shown_is_there_and_explained() -> None:

@@ -65,10 +65,13 @@ class World:
             self._start()
 
     def export(
-        self, disposition: WriteDisposition = WriteDisposition.WRITE_APPEND, filter_uri: GcsUri | None = None
+        self,
+        disposition: WriteDisposition = WriteDisposition.WRITE_APPEND,
+        filter_uri: GcsUri | None = None,
+        schema: SchemaKind = SchemaKind.JSON,
     ) -> Operation:
         """Request an export; nothing is delivered yet, and nothing crashes."""
-        request = ExportRequest(STORE, TABLE, disposition, SchemaKind.JSON, filter_uri=filter_uri)
+        request = ExportRequest(STORE, TABLE, disposition, schema, filter_uri=filter_uri)
         with self.faults.disarmed():
             operation = self.service.create_export(request)
         self.faults.log.clear()

@@ -1,0 +1,184 @@
+"""An installation on the emulators: every deployed function a process of its own, behind push subscriptions."""
+
+from __future__ import annotations
+
+import json
+import time
+from base64 import b64encode
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, Self
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from google.auth.credentials import AnonymousCredentials
+from google.cloud.bigquery import Client
+
+from dicom_export.messages import ExportStudy, PlanExport, StudyExported
+from dicom_export.names import DatasetName, StoreName
+from emulators.functions import Function
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from emulators.bigquery import BigQuery
+    from emulators.pubsub import PubSub
+    from emulators.storage import Storage
+
+PROJECT = "my-project"
+STORE = StoreName(DatasetName(PROJECT, "us-central1", "imaging"), "archive")
+
+_HANDLERS = {
+    PlanExport.topic: "plan_export",
+    ExportStudy.topic: "export_study",
+    StudyExported.topic: "record_result",
+    "export-requests": "start_export",
+}
+_TIMEOUT_SECONDS = 60
+_POLL_SECONDS = 0.2
+
+
+class Cloud:
+    """One DICOM store and all functions. `deliveries` is how many subscriptions a topic has: each message comes so often at least.
+
+    Each subscription to `export-study` has a worker of its own, so that as many race for every message.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        emulators: tuple[PubSub, Storage, BigQuery],
+        *,
+        deliveries: int = 1,
+        max_attempts: int = 100,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self._pubsub, self._storage, bigquery = emulators
+        self._folder = folder
+        self._prefix = f"{name}-"
+        self._deliveries = deliveries
+        self._max_attempts = max_attempts
+        self._stack = ExitStack()
+        self.bucket = self._storage.make_bucket()
+        self.state = self._storage.make_bucket()
+        self.warehouse = Client(PROJECT, AnonymousCredentials())
+        self.dataset = f"{PROJECT}.{name.replace('-', '_')}"
+        self.warehouse.create_dataset(self.dataset)
+        self.environment = {
+            "DICOM_EXPORT_PROJECT": PROJECT,
+            "DICOM_EXPORT_STORES": json.dumps({str(STORE): {"bucket": self.bucket, "prefix": "dicom/"}}),
+            "DICOM_EXPORT_STATE": f"gs://{self.state}",
+            "DICOM_EXPORT_TOPIC_PREFIX": self._prefix,
+            "THREADS": "8",
+            "DICOM_EXPORT_BIGQUERY_WRITE_ENDPOINT": bigquery.write_endpoint,
+            **(settings or {}),
+        }
+        self.topics: dict[str, str] = {}
+        self.functions: list[Function] = []
+        self.workers: list[Function] = []
+
+    def __enter__(self) -> Self:
+        self.topics = {
+            kind: self._pubsub.create_topic(f"{self._prefix}{kind}") for kind in (*_HANDLERS, "dead-letters")
+        }
+        self.api = self._start("export_api")
+        for kind, target in _HANDLERS.items():
+            self._receive(kind, target)
+        bury = self._start("record_dead_letter")
+        self._pubsub.subscribe(f"{self._prefix}dead-letters", self.topics["dead-letters"], bury.url)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def put(self, name: str, content: bytes) -> None:
+        """Write an object of the store."""
+        self._storage.put(self.bucket, f"dicom/{name}", content)
+
+    def objects(self) -> list[str]:
+        """Return the names of the store's objects."""
+        return [blob.name for blob in self._storage.client.list_blobs(self.bucket)]
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """Return what the API answers."""
+        request = Request(  # noqa: S310 - http, to this machine
+            f"{self.api.url}v1/{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        try:
+            with urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310 - http, to this machine
+                return json.load(response)
+        except HTTPError as error:
+            return json.load(error)
+
+    def export(self, table: str, disposition: str = "WRITE_EMPTY", **more: Any) -> str:
+        """Start an export by HTTP, and return the operation's name."""
+        destination = {"tableUri": f"bq://{self.dataset}.{table}", "writeDisposition": disposition, "schemaJson": {}}
+        answer = self.call("POST", f"{STORE}:export", {"bigqueryDestination": destination, **more})
+        assert "name" in answer, answer
+        return str(answer["name"])
+
+    def wait(self, operation: str, seconds: float = 300) -> Any:
+        """Return the operation once it is done."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            answer = self.call("GET", operation)
+            if answer.get("done"):
+                return answer
+            time.sleep(_POLL_SECONDS)
+        raise AssertionError(f"{operation} did not end: {answer}\n{self.log()[-20_000:]}")
+
+    @contextmanager
+    def without_workers(self) -> Iterator[None]:
+        """Have nobody take the messages of `export-study` until the block ends."""
+        for worker in self.workers:
+            worker.kill()
+        try:
+            yield
+        finally:
+            for worker in self.workers:
+                worker.start()
+
+    def publish(self, kind: str, data: bytes) -> str:
+        """Publish a message, and return its id."""
+        return self._pubsub.publish(self.topics[kind], b64encode(data).decode())
+
+    def count(self, table: str) -> tuple[int, int]:
+        """Return how many rows a table has, and how many different instances they are of."""
+        sql = f"SELECT COUNT(*), COUNT(DISTINCT SOPInstanceUID) FROM `{self.dataset}.{table}`"  # noqa: S608 - a test's own name
+        ((rows, instances),) = (tuple(row.values()) for row in self.warehouse.query_and_wait(sql))
+        return rows, instances
+
+    def tables(self) -> set[str]:
+        """Return the names of the dataset's tables."""
+        return {table.table_id for table in self.warehouse.list_tables(self.dataset)}
+
+    def log(self) -> str:
+        """Return what all functions logged."""
+        return "".join(function.output() for function in self.functions)
+
+    def _receive(self, kind: str, target: str) -> None:
+        """Have the messages of a kind pushed to their function; each subscription of workers has one of its own."""
+        shared = None if kind == ExportStudy.topic else self._start(target)
+        for number in range(self._deliveries):
+            function = shared or self._start_worker(target)
+            self._pubsub.subscribe(
+                f"{self._prefix}{kind}-{number}",
+                self.topics[kind],
+                function.url,
+                dead_letter_topic=self.topics["dead-letters"],
+                max_attempts=self._max_attempts,
+            )
+
+    def _start_worker(self, target: str) -> Function:
+        self.workers.append(self._start(target))
+        return self.workers[-1]
+
+    def _start(self, target: str) -> Function:
+        log = self._folder / f"{self._prefix}{target}-{len(self.functions)}.log"
+        function = Function(target, log, environment=self.environment)
+        self.functions.append(self._stack.enter_context(function))
+        return function
