@@ -199,9 +199,9 @@ def test_any_other_path_is_not_found_in_json(path: str) -> None:
         ("PATCH", f"/v1/{STORE}", "GET, HEAD, OPTIONS"),
     ],
 )
-def test_another_method_is_refused_with_those_that_are_allowed(method: str, path: str, allowed: str) -> None:
+def test_another_method_of_a_path_is_not_found_and_told_which_one_is(method: str, path: str, allowed: str) -> None:
     response = call(InMemoryExports(), method, path)
-    assert method in error_of(response, 405, "UNIMPLEMENTED")
+    assert f"{method} {path!r}" in error_of(response, 404, "NOT_FOUND")
     assert response.headers == {"Allow": allowed}
 
 

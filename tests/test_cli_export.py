@@ -164,6 +164,11 @@ WRONG = {
     "no table's name": (("{folder}", "--to", "{tmp}/a.duckdb", "--table", "a.b"), "a.b"),
     "no disposition": (("{folder}", "--to", "{tmp}/a.duckdb", "--write-disposition", "x"), "'write-append'"),
     "no schema": (("{folder}", "--to", "{tmp}/a.duckdb", "--schema", "x"), "'json'"),
+    "a device for the file": (("{folder}", "--to", "/dev/null"), "'/dev/null' is a pipe or a device"),
+    "a device for the filter": (
+        ("{folder}", "--to", "{tmp}/a.duckdb", "--filter", "/dev/null"),
+        "is a pipe or a device",
+    ),
     "no filter": (("{folder}", "--to", "{tmp}/a.duckdb", "--filter", "{tmp}/none"), "none' does not exist"),
 }
 
@@ -181,11 +186,33 @@ def test_wrong_usage_is_one_clear_line_and_does_nothing(
     assert sorted(filter(Path.is_file, tmp_path.rglob("*"))) == before
 
 
-def test_a_text_file_is_not_overwritten_by_a_database(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("keep me, I am longer than a header")
-    result = run("export", folder, "--to", tmp_path / "notes.txt")
+@pytest.mark.parametrize(
+    ("name", "text"), [("notes.txt", "keep me, I am longer than a header"), ("notes.json", '[{"keep": "me"}]\n')]
+)
+def test_a_file_of_another_kind_is_neither_overwritten_nor_taken_for_a_database(
+    folder: Path, tmp_path: Path, name: str, text: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    result = run("export", folder, "--to", tmp_path / name)
     assert result.exit_code == 2
-    assert (tmp_path / "notes.txt").read_text().startswith("keep me")
+    assert "is not a DuckDB file" in result.stderr
+    assert (tmp_path / name).read_text() == text
+
+
+@pytest.mark.parametrize("name", [":memory:", "sqlite:x"])
+def test_a_file_is_a_file_whatever_duckdb_takes_its_name_for(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("export", folder, "--to", name).exit_code == 0
+    assert '"n": 2' in run("query", "SELECT COUNT(*) AS n FROM main.dicom", "--from", name, "--format", "json").stdout
+
+
+def test_a_file_in_the_place_of_the_state_is_told(folder: Path, file: Path) -> None:
+    file.with_name("out.duckdb.state").write_text("in the way")
+    result = run("export", folder, "--to", file)
+    assert result.exit_code == 2
+    assert "out.duckdb.state' is a file" in result.stderr
 
 
 def test_a_file_that_another_process_has_open_is_refused(folder: Path, file: Path) -> None:

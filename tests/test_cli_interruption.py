@@ -138,6 +138,33 @@ def test_an_unfinished_export_of_another_folder_is_mentioned(folder: Path, file:
     assert f"Export {unfinished} to dicom is unfinished" in result.stderr
 
 
+def test_an_interrupted_export_is_not_resumed_with_other_patterns_to_ignore(folder: Path, file: Path) -> None:
+    process = start_and_wait_for_results(folder, file)
+    process.kill()
+    process.communicate()
+    [unfinished] = operation_ids(file)
+    ignoring = ("export", folder, "--to", file, "--ignore", "*5.dcm")
+    refused = run(*ignoring)
+    assert refused.exit_code == 2
+    assert f"Export {unfinished} to dicom is unfinished: the command that began it resumes it" in refused.stderr
+    result = run(*ignoring, "--table", "other")
+    assert result.exit_code == 0, result.output
+    assert rows(file, "SELECT count(*) FROM other") == [(COUNT * 9 // 10,)]
+    resumed = run("export", folder, "--to", file)
+    assert f"Resuming export {unfinished}" in resumed.stderr
+    assert rows(file, "SELECT count(*) FROM dicom") == [(COUNT,)]
+
+
+def test_the_order_of_the_patterns_to_ignore_does_not_matter_for_resuming(folder: Path, file: Path) -> None:
+    process = start("export", folder, "--to", file, "--ignore", "*5.dcm", "--ignore", "*6.dcm")
+    wait_for(lambda: results_of(file) >= 1, process)
+    process.kill()
+    process.communicate()
+    result = run("export", folder, "--to", file, "--ignore", "*6.dcm", "--ignore", "*5.dcm")
+    assert "Resuming export" in result.stderr
+    assert rows(file, "SELECT count(*) FROM dicom") == [(COUNT * 8 // 10,)]
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     disk = tmp_path / "disk"

@@ -79,6 +79,15 @@ WRONG = {
     "no folder": (("--store", "s={folder}/none", "--data", "{tmp}/d"), "is not there"),
     "no store's name": (("--store", "a/b={folder}", "--data", "{tmp}/d"), "'a/b' is not a DICOM store name"),
     "no dataset": (("--store", "s={folder}", "--data", "{tmp}/d", "--bq-dataset", "d"), "is not PROJECT.DATASET"),
+    "no dataset's name": (
+        ("--store", "s={folder}", "--data", "{tmp}/d", "--bq-dataset", "p.a b"),
+        "is not PROJECT.DATASET",
+    ),
+    "no folder for data": (
+        ("--store", "s={folder}", "--data", "{folder}/000000.dcm/d"),
+        "cannot be created: Not a dir",
+    ),
+    "a store twice": (("--store", "s={folder}", "--store", "s={tmp}", "--data", "{tmp}/d"), "s cannot be both"),
     "no bucket's folder": (("--store", "s={folder}", "--data", "{tmp}/d", "--bucket", "b=none"), "is not there"),
     "no port": (("--store", "s={folder}", "--data", "{tmp}/d", "--port", "x"), "'x' is not a valid integer"),
 }

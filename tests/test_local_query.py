@@ -150,14 +150,16 @@ def test_rows_are_read_while_they_are_used(file: Path) -> None:
         "CREATE TABLE x AS SELECT 1",
         "SELECT 1; DELETE FROM dicom WHERE true",
         "INSERT INTO dicom (PatientID) VALUES ('x')",
+        "EXPLAIN SELECT 1",
         "",
     ],
 )
-def test_only_a_select_runs(file: Path, sql: str) -> None:
+def test_only_a_select_runs(file: Path, sql: str, caplog: pytest.LogCaptureFixture) -> None:
     before = file.read_bytes()
     with pytest.raises(InvalidArgument, match="SELECT"):
         run_query(sql, file)
     assert file.read_bytes() == before
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("source", ["read_csv('/etc/passwd')", "`/etc/passwd`", "glob('/*')"])
@@ -175,6 +177,8 @@ def test_no_other_file_is_read(file: Path, source: str) -> None:
         ("SELECT * FROM nope", r"nope.*\(line 1, column 15\)"),
         ("SELECT NOPE(1)", r"(?i)nope.*\(line 1, column 8\)"),
         ("SELECT PatientID + 1 FROM dicom GROUP BY 1, 7", "cannot be run"),
+        ("SELECT PatientID FROM dicom WHERE PatientID = @patient", "the parameter @patient"),
+        ("SELECT PatientID, COUNT(*) AS patientid FROM dicom GROUP BY 1", "the same name: patientid"),
     ],
 )
 def test_a_mistake_is_told_with_its_place(file: Path, sql: str, message: str) -> None:
@@ -188,12 +192,13 @@ def test_no_value_is_quoted_in_an_error(file: Path) -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_a_file_that_is_not_there_or_not_duckdb_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "text"), [("text.duckdb", "text"), ("lines.jsonl", '{"a": 1}\n')])
+def test_a_file_that_is_not_there_or_not_duckdb_is_told(tmp_path: Path, name: str, text: str) -> None:
     with pytest.raises(NotFound, match="missing"):
         run_query("SELECT 1", tmp_path / "missing.duckdb")
-    (tmp_path / "text.duckdb").write_text("text")
+    (tmp_path / name).write_text(text)
     with pytest.raises(FailedPrecondition, match="not a DuckDB file"):
-        run_query("SELECT 1", tmp_path / "text.duckdb")
+        run_query("SELECT 1", tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["temp", "it's", "example.com%3Ax", "system"])

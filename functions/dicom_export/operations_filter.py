@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from dicom_export.operations import Operation
 
     Condition = Callable[[Operation], bool]
+    # To the microsecond, and the decimals beyond it without trailing zeros: in the order of time, and exact.
+    Moment = tuple[datetime, str]
 
 _TERM = re.compile(
     r"""(?P<field>[A-Za-z][A-Za-z.]*) \s* (?P<compare><=|>=|[:=<>]) \s*
@@ -23,8 +26,8 @@ _TERM = re.compile(
 )
 _AND = re.compile(r"\s+AND\s+")
 # RFC 3339 §5.6
-_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)")
-_COMPARISONS: dict[str, Callable[[datetime, datetime], bool]] = {
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,6}(?P<beyond>\d*))?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_COMPARISONS: dict[str, Callable[[Moment, Moment], bool]] = {
     "=": operator.eq,
     "<": operator.lt,
     "<=": operator.le,
@@ -70,21 +73,19 @@ def _condition(text: str, term: re.Match[str]) -> Condition:
     raise _invalid(text, term.start())
 
 
-def _compared(moment: Callable[[Operation], datetime | None], compare: str, bound: datetime) -> Condition:
+def _compared(moment: Callable[[Operation], datetime | None], compare: str, bound: Moment) -> Condition:
     def condition(operation: Operation) -> bool:
         at = moment(operation)
-        return at is not None and _COMPARISONS[compare](at, bound)
+        return at is not None and _COMPARISONS[compare]((at, ""), bound)
 
     return condition
 
 
-def _time(value: str) -> datetime:
-    try:
-        return datetime.fromisoformat(value.upper() if _TIME.fullmatch(value) else "")
-    except ValueError as error:
-        raise InvalidArgument(
-            f"{value!r} in the filter is not a time in RFC 3339; it would be 2026-01-02T03:04:05Z."
-        ) from error
+def _time(value: str) -> Moment:
+    if match := _TIME.fullmatch(value):
+        with suppress(ValueError):
+            return datetime.fromisoformat(value.upper()), (match["beyond"] or "").rstrip("0")
+    raise InvalidArgument(f"{value!r} in the filter is not a time in RFC 3339; it would be 2026-01-02T03:04:05Z.")
 
 
 def _invalid(text: str, position: int) -> InvalidArgument:

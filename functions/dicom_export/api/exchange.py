@@ -37,10 +37,7 @@ class HttpResponse:
         return json.dumps(self.body, indent=2 if self.is_indented else None).encode() + b"\n"
 
 
-def error_response(
-    code: Code, message: str, *, http_status: int | None = None, headers: Mapping[str, str] | None = None
-) -> HttpResponse:
+def error_response(code: Code, message: str, *, headers: Mapping[str, str] | None = None) -> HttpResponse:
     """Return an error in the shape of https://cloud.google.com/apis/design/errors#http_mapping."""
-    status = http_status or code.http_status
-    error = {"code": status, "message": message, "status": code.name, "details": []}
-    return HttpResponse(status, {"error": error}, headers or {})
+    error = {"code": code.http_status, "message": message, "status": code.name, "details": []}
+    return HttpResponse(code.http_status, {"error": error}, headers or {})

@@ -50,9 +50,7 @@ _ROUTES = (
         methods.list_operations,
         ("filter", "pageSize", "pageToken"),
     ),
-    _Route(
-        "GET", rf"{_VERSION}(?P<name>{_OPERATION})/failures", methods.list_failures, ("pageSize", "pageToken")
-    ),
+    _Route("GET", rf"{_VERSION}(?P<name>{_OPERATION})/failures", methods.list_failures, ("pageSize", "pageToken")),
     _Route("GET", r"/healthz", methods.get_health),
     _Route("GET", r"/\$discovery/rest", methods.get_discovery, ("version",)),
 )
@@ -95,5 +93,6 @@ def _refuse_verb(request: HttpRequest, verb: str) -> HttpResponse:
     headers = {"Allow": "GET, HEAD, OPTIONS" if verb == "GET" else f"{verb}, OPTIONS"}
     if request.method == "OPTIONS":
         return HttpResponse(200, {}, headers)
-    message = f"{request.method} is not a method of {request.path!r}; it would be {verb}."
-    return error_response(Code.UNIMPLEMENTED, message, http_status=405, headers=headers)
+    # Google knows a method by verb and path together: what has no such method is not found.
+    message = f"{request.method} {request.path!r} is not served; {verb} is."
+    return error_response(Code.NOT_FOUND, message, headers=headers)

@@ -12,6 +12,7 @@ import click
 
 from dicom_export.cli.ctrl_c import threads_without_ctrl_c
 from dicom_export.cli.exit_codes import FAILED
+from dicom_export.cli.ignored import Ignored
 from dicom_export.cli.places import DATASET, FILTER_BUCKET, PROJECT, own_files, state_of, store_of
 from dicom_export.errors import FailedPrecondition
 from dicom_export.names import GcsUri, TableName
@@ -99,18 +100,25 @@ def export(
         datasets=((PROJECT, DATASET),),
         ignore=(*ignore, *own_files(file, folder)),
     )
-    _check_destination(file)
-    operation = _run(settings, request, file)
+    _check_files(file, filter_file)
+    operation = _run(settings, request, Ignored(frozenset(ignore), state_of(file) / "ignored"), file)
     _report(operation, settings, file, output)
     sys.exit(FAILED if operation.error else 0)
 
 
-def _check_destination(file: Path) -> None:
+def _check_files(file: Path, filter_file: Path | None) -> None:
     if not file.resolve().parent.is_dir():
         raise FailedPrecondition(f"Folder {str(file.parent)!r} of the destination is not there; create it first")
+    for each in (file, filter_file):
+        # DuckDB would wait at a pipe, and what comes out of one can be read only once: not by a run that resumes.
+        if each and each.exists() and not each.is_file():
+            raise FailedPrecondition(f"{str(each)!r} is a pipe or a device: it would be a file")
+    state = state_of(file)
+    if state.exists() and not state.is_dir():
+        raise FailedPrecondition(f"{str(state)!r} is a file: it would be the folder of the export's state")
 
 
-def _run(settings: LocalSettings, request: ExportRequest, file: Path) -> Operation:
+def _run(settings: LocalSettings, request: ExportRequest, ignored: Ignored, file: Path) -> Operation:
     # `--help` and a mistyped option are answered without loading DuckDB and the rest.
     from dicom_export.bootstrap.local import local_house  # noqa: PLC0415 - as said above
     from dicom_export.cli.console import standard_error, warnings_on  # noqa: PLC0415
@@ -120,7 +128,7 @@ def _run(settings: LocalSettings, request: ExportRequest, file: Path) -> Operati
     with warnings_on(console), ExitStack() as stack:
         with threads_without_ctrl_c():
             house = stack.enter_context(local_house(settings))
-        return Run(house, request, console, file).to_its_end(settings.stores[request.store])
+        return Run(house, request, ignored, console, file).to_its_end(settings.stores[request.store])
 
 
 def _report(operation: Operation, settings: LocalSettings, file: Path, output: str) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from dicom_export.bootstrap.local import LocalHouse
+    from dicom_export.cli.ignored import Ignored
     from dicom_export.operations import ExportRequest, Operation
 
 _POLL_SECONDS = 0.25
@@ -27,9 +28,12 @@ _POLL_SECONDS = 0.25
 class Run:
     """A request, and the house that it runs in. `file` is the destination."""
 
-    def __init__(self, house: LocalHouse, request: ExportRequest, console: Console, file: Path) -> None:
+    def __init__(
+        self, house: LocalHouse, request: ExportRequest, ignored: Ignored, console: Console, file: Path
+    ) -> None:
         self._house = house
         self._request = request
+        self._ignored = ignored
         self._console = console
         self._file = file
         self._interrupts = 0
@@ -41,6 +45,7 @@ class Run:
             interrupted = self._interrupted_before()
             if interrupted is None:
                 operation = service.create_export(self._request)
+                self._ignored.remember_for(operation)
             else:
                 operation = interrupted
                 service.resume(operation)
@@ -59,7 +64,7 @@ class Run:
                 service.resume(operation)
                 self._house.wait()
                 self._console.print(f"Export {operation.name.operation}, cancelled earlier, has now ended.")
-            elif same is None and operation.request == self._request and self._has_same_filter(operation):
+            elif same is None and self._is_of_this_command(operation):
                 same = operation
             else:
                 self._console.print(
@@ -67,6 +72,10 @@ class Run:
                     " that began it resumes it."
                 )
         return same
+
+    def _is_of_this_command(self, operation: Operation) -> bool:
+        is_same = operation.request == self._request
+        return is_same and self._has_same_filter(operation) and self._ignored.are_those_of(operation)
 
     def _has_same_filter(self, operation: Operation) -> bool:
         uri = self._request.filter_uri

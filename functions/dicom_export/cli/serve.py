@@ -11,7 +11,8 @@ import click
 
 from dicom_export import logs, settings
 from dicom_export.cli.ctrl_c import threads_without_ctrl_c
-from dicom_export.errors import InvalidArgument
+from dicom_export.errors import FailedPrecondition, InvalidArgument
+from dicom_export.names import TableName
 from dicom_export.settings import LocalSettings, local_store
 
 if TYPE_CHECKING:
@@ -48,10 +49,11 @@ def serve(
     """Answer gcloud, client libraries and curl as the Cloud Healthcare API does. Logs are JSON lines on standard output."""
     local = LocalSettings(
         data=data,
-        stores={local_store(name): folder for name, folder in map(_pair, stores)},
-        buckets=dict(map(_pair, buckets)),
+        stores={local_store(name): folder for name, folder in _pairs(stores).items()},
+        buckets=_pairs(buckets),
         datasets=tuple(map(_dataset, datasets)),
     )
+    _create(data)
     logs.configure()
     settings.publish(local)
     # `--help` is answered without loading the framework and DuckDB.
@@ -65,6 +67,22 @@ def serve(
     server.serve_forever()
 
 
+def _create(data: Path) -> None:
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FailedPrecondition(f"Folder {str(data)!r} cannot be created: {error.strerror}") from error
+
+
+def _pairs(texts: tuple[str, ...]) -> dict[str, Path]:
+    folders: dict[str, Path] = {}
+    for name, folder in map(_pair, texts):
+        if name in folders:
+            raise InvalidArgument(f"{name} cannot be both {str(folders[name])!r} and {str(folder)!r}")
+        folders[name] = folder
+    return folders
+
+
 def _pair(text: str) -> tuple[str, Path]:
     name, equals, folder = text.partition("=")
     if not (name and equals and folder):
@@ -76,11 +94,11 @@ def _pair(text: str) -> tuple[str, Path]:
 
 
 def _dataset(text: str) -> tuple[str, str]:
-    # A domain-scoped project has dots of its own: `example.com:project.dataset`.
-    project, dot, dataset = text.rpartition(".")
-    if not (project and dot and dataset):
-        raise InvalidArgument(f"{text!r} is not PROJECT.DATASET")
-    return project, dataset
+    try:
+        table = TableName.parse(f"bq://{text}.dicom")
+    except InvalidArgument as error:
+        raise InvalidArgument(f"{text!r} is not PROJECT.DATASET") from error
+    return table.project, table.dataset
 
 
 def _announce(endpoint: str, store: StoreName, datasets: tuple[tuple[str, str], ...]) -> None:

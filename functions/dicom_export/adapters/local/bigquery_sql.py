@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import reduce
 from itertools import count
 
@@ -10,6 +11,9 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 
 from dicom_export.errors import InvalidArgument
+
+# It warns of what it cannot parse, which is then refused: once is enough.
+logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
 
 def to_duckdb(sql: str, *, project: str, catalog: str) -> str:
@@ -39,8 +43,14 @@ def _parsed(sql: str) -> exp.Query:
         raise InvalidArgument("The SQL is wrong: a quotation mark, a comment or a bracket is not closed") from error
     match statements:
         case [exp.Query() as query]:
+            _check_parameters(query)
             return query
     raise InvalidArgument("Only one SELECT can be run: nothing is ever changed by a query")
+
+
+def _check_parameters(query: exp.Query) -> None:
+    if parameter := query.find(exp.Parameter, exp.Placeholder):
+        raise InvalidArgument(f"The query has the parameter {parameter.sql('bigquery')}: write its value in its place")
 
 
 def _offsets(query: exp.Expr) -> set[str]:

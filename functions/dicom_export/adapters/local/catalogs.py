@@ -110,9 +110,9 @@ class Catalogs:
         with self._lock:
             if project in self._attached:
                 return
-            path = str(file).replace("'", "''")
             self._connection.execute(
-                f"ATTACH IF NOT EXISTS '{path}' AS {catalog(project)} (ROW_GROUP_SIZE {_ROW_GROUP_SIZE})"
+                f"ATTACH IF NOT EXISTS {path_literal(file)} AS {catalog(project)}"
+                f" (TYPE duckdb, ROW_GROUP_SIZE {_ROW_GROUP_SIZE})"
             )
             with self._connection.cursor() as cursor:
                 bookkeeping.create(cursor, catalog(project))
@@ -125,6 +125,15 @@ class Catalogs:
             yield
         except duckdb.Error as error:
             raise translated(error, file) from error
+
+
+def path_literal(file: Path) -> str:
+    """Return the file's path as SQL: absolute, because `:memory:` and `sqlite:x` are no files to DuckDB.
+
+    For the same reason it goes with `TYPE duckdb`: a JSON file would be attached as a database in memory.
+    """
+    path = str(file.absolute()).replace("'", "''")
+    return f"'{path}'"
 
 
 def catalog(project: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,12 +12,12 @@ from urllib.parse import unquote
 import duckdb
 
 from dicom_export.adapters.local.bigquery_sql import to_duckdb
-from dicom_export.adapters.local.catalogs import translated
+from dicom_export.adapters.local.catalogs import path_literal, translated
 from dicom_export.adapters.local.duckdb_types import quoted
 from dicom_export.errors import InvalidArgument, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -55,6 +56,7 @@ def run_query(sql: str, file: Path) -> Result:
         with _errors(sql, file):
             _attach(connection, file, catalog)
             reader = connection.sql(translation).to_arrow_reader(_ROWS_AT_ONCE)
+            _check_names(reader.schema.names)
     except BaseException:
         connection.close()
         raise
@@ -63,9 +65,8 @@ def run_query(sql: str, file: Path) -> Result:
 
 def _attach(connection: duckdb.DuckDBPyConnection, file: Path, catalog: str) -> None:
     """Open the file and nothing else: the query may name no other file, and may not change that."""
-    path = str(file).replace("'", "''")
     connection.execute("SET TimeZone = 'UTC'")
-    connection.execute(f"ATTACH '{path}' AS {quoted(catalog)} (READ_ONLY)")
+    connection.execute(f"ATTACH {path_literal(file)} AS {quoted(catalog)} (TYPE duckdb, READ_ONLY)")
     connection.execute(f"USE {quoted(catalog)}")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
@@ -77,6 +78,13 @@ def _rows(
     with connection, _errors(sql, file):
         for batch in reader:
             yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+def _check_names(columns: Sequence[str]) -> None:
+    """Raise InvalidArgument for columns of one name, as BigQuery does: JSON would have only one of them."""
+    times = Counter(map(str.lower, columns))
+    if twice := sorted(name for name, count in times.items() if count > 1):
+        raise InvalidArgument(f"Two columns of the result have the same name: {', '.join(twice)}; name them with AS")
 
 
 @contextmanager

@@ -27,6 +27,9 @@ _Identity = tuple[int, int]
 
 def name_of_entry(entry: str) -> str:
     """Return a directory entry, as `os` gives it, as a part of a name."""
+    # Nothing to escape, as in nearly all of a large folder's names: listing it takes half the time.
+    if entry.isascii() and "\\" not in entry:
+        return entry
     escaped = _LOOKS_ESCAPED.sub(rb"\\x5c", os.fsencode(entry))
     return escaped.decode("utf-8", "backslashreplace")
 

@@ -1,0 +1,41 @@
+"""The `--ignore` patterns that an export was begun with: they decide what its plan holds, and its request lacks them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dicom_export.errors import ResourceExhausted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dicom_export.operations import Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """The patterns of this command, and the folder that has those of the exports before it."""
+
+    patterns: frozenset[str]
+    folder: Path
+
+    def remember_for(self, operation: Operation) -> None:
+        """Keep the patterns as those that the operation was begun with. Raises ResourceExhausted if that cannot be."""
+        file = self._file(operation)
+        unfinished = file.with_suffix(".unfinished")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            unfinished.write_text(json.dumps(sorted(self.patterns)))
+            unfinished.replace(file)
+        except OSError as error:
+            raise ResourceExhausted(f"{str(file)!r} cannot be written: {error.strerror}") from error
+
+    def are_those_of(self, operation: Operation) -> bool:
+        """Return whether the operation was begun with these patterns, or was killed before it could say with which."""
+        file = self._file(operation)
+        return not file.exists() or frozenset(json.loads(file.read_text())) == self.patterns
+
+    def _file(self, operation: Operation) -> Path:
+        return self.folder / f"{operation.name.operation}.json"
