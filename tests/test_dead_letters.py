@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dicom_export import messages
-from dicom_export.bootstrap.wiring import dead_letters_on
-from dicom_export.errors import Code, FailedPrecondition, NotFound, Unavailable
+from dicom_export.bootstrap.wiring import dead_letters_on, handlers_on
+from dicom_export.errors import Code, FailedPrecondition, NotFound, PermissionDenied, Unavailable
+from dicom_export.handlers.export import abandoned
 from dicom_export.messages import ExportStudy, PlanExport, StudyExported
-from dicom_export.operations import WriteDisposition
+from dicom_export.operations import Status, WriteDisposition
 from dicom_files import make_instance
 from factories import PARENT, make_operation
-from worlds import World
+from worlds import LIMITS, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -167,3 +169,93 @@ def test_what_has_no_dead_letters_or_still_runs_is_not_replayed(world: World) ->
     world.drain()
     with pytest.raises(NotFound, match="no dead letters"):
         world.service.replay(operation.name)
+
+
+def test_a_dead_letter_whose_claim_a_late_worker_settled_is_kept(world: World) -> None:
+    """The process died between claiming "all failed" and keeping the letter; the worker came next, and then the letter again."""
+    operation = world.export()
+    world.deliver()
+    letter = next(letter for letter in world.mailbox.waiting if letter[0] == ExportStudy.topic)
+    message = messages.decode(*letter)
+    assert isinstance(message, ExportStudy)
+    reason = Status(Code.UNAVAILABLE, "out of attempts")
+    world.ports.journal.create_claim(operation.name, message.page, message.task, abandoned(message, reason))
+    world.drain()
+    dead_letters_on(world.ports)(message, Unavailable("out of attempts"))
+    assert [each.message for each in world.service.dead_letters(PARENT)] == [message]
+    assert replay(world, operation).error is None
+    assert world.instances() == INSTANCES
+
+
+def test_a_dead_letter_is_about_what_was_planned_whatever_it_says(world: World) -> None:
+    operation = world.export()
+    world.deliver()
+    letter = next(letter for letter in world.mailbox.waiting if letter[0] == ExportStudy.topic)
+    message = messages.decode(*letter)
+    assert isinstance(message, ExportStudy)
+    bury = dead_letters_on(world.ports)
+    bury(replace(message, objects=()), Unavailable("out of attempts"))
+    bury(replace(message, task=99), Unavailable("out of attempts"))
+    world.drain()
+    counters = world.ended(operation).counters
+    assert counters
+    assert counters.pending == 0
+    assert counters.failure == len(message.objects)
+
+
+class Refusing:
+    """A warehouse whose commits are refused."""
+
+    def __init__(self, world: World, error: Exception) -> None:
+        self._world = world
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._world.ports.tables, name)
+
+    def commit(self, *_: object) -> None:
+        raise self._error
+
+
+def test_a_stream_that_can_never_be_committed_is_a_dead_letter_and_replayed(world: World) -> None:
+    tables: Any = Refusing(world, NotFound("the stream has expired"))
+    good, world.handlers = world.handlers, handlers_on(replace(world.ports, tables=tables), LIMITS)
+    operation = world.export()
+    world.drain()
+    world.handlers = good
+    assert world.instances() == []
+    assert {failure.stage for failure in world.service.failures(operation.name)} == {"COMMIT"}
+    assert replay(world, operation).error is None
+    assert world.instances() == INSTANCES
+
+
+def test_a_commit_that_is_not_allowed_for_a_while_loses_nothing(world: World) -> None:
+    tables: Any = Refusing(world, PermissionDenied("not today"))
+    refused = handlers_on(replace(world.ports, tables=tables), LIMITS)
+    operation = world.export()
+    world.deliver()
+    for topic, data in list(world.mailbox.waiting):
+        if topic == ExportStudy.topic:
+            with pytest.raises(Unavailable, match="cannot be committed yet"):
+                refused[topic](messages.decode(topic, data))
+    world.drain()
+    assert world.ended(operation).error is None
+    assert world.instances() == INSTANCES
+
+
+def test_a_commit_that_is_never_allowed_ends_with_its_message(world: World) -> None:
+    tables: Any = Refusing(world, PermissionDenied("never"))
+    ports = replace(world.ports, tables=tables)
+    world.handlers = handlers_on(ports, LIMITS)
+    operation = world.export()
+    while world.mailbox.waiting:
+        letter = world.mailbox.waiting[0]
+        world.deliver()
+        if letter[0] == ExportStudy.topic:
+            assert letter in world.mailbox.waiting
+            world.mailbox.waiting.remove(letter)
+            dead_letters_on(ports)(messages.decode(*letter), Unavailable("out of attempts"))
+    ended = world.ended(operation)
+    assert ended.error
+    assert ended.counters
+    assert ended.counters.failure == len(INSTANCES)

@@ -6,15 +6,17 @@ import json
 import os
 import random
 import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from clouds import PROJECT, STORE, Cloud
-from command_line import run
-from dicom_files import make_instance
+from dicom_files import make_archive_objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,9 +29,11 @@ if TYPE_CHECKING:
 STUDIES, INSTANCES = 200, 25
 TOTAL = STUDIES * INSTANCES
 SEEDS = 20
+KILLS = 3
+BROKEN = "1.2.1003/1.3.1/notes.dcm"
 LIMITS = {
-    "DICOM_EXPORT_BUNDLE": "125",
-    "DICOM_EXPORT_PAGE_TASKS": "12",
+    "DICOM_EXPORT_BUNDLE": "250",
+    "DICOM_EXPORT_PAGE_TASKS": "7",
     "DICOM_EXPORT_PAGE_OBJECTS": "1500",
     "DICOM_EXPORT_SAMPLE": "20",
 }
@@ -39,18 +43,14 @@ LIMITS = {
 def racing(
     tmp_path_factory: pytest.TempPathFactory,
     pubsub_emulator: PubSub,
-    storage_emulator: Storage,
+    archive_emulator: Storage,
     bigquery_emulator: BigQuery,
 ) -> Iterator[Cloud]:
     """Run an installation with 5,000 instances: every message is delivered twice, and two workers race for each."""
     folder = tmp_path_factory.mktemp("racing")
-    emulators = (pubsub_emulator, storage_emulator, bigquery_emulator)
+    emulators = (pubsub_emulator, archive_emulator, bigquery_emulator)
     with Cloud(folder, "racing", emulators, deliveries=2, settings=LIMITS) as cloud:
-        for study in range(STUDIES):
-            for number in range(INSTANCES):
-                uid = f"1.2.{study}.{number}"
-                instance = make_instance(StudyInstanceUID=f"1.2.{study}", SeriesInstanceUID="1.3", SOPInstanceUID=uid)
-                cloud.put(f"1.2.{study}/1.3/{uid}.dcm", instance)
+        cloud.put(make_archive_objects(STUDIES, INSTANCES))
         yield cloud
 
 
@@ -81,7 +81,7 @@ def kill_some(cloud: Cloud, operation: str, chance: random.Random) -> int:
     kills = 0
     while not cloud.call("GET", operation).get("done"):
         time.sleep(chance.uniform(0.2, 2.5))
-        if kills < 6:
+        if kills < KILLS:
             victim = chance.choice(workers)
             victim.kill()
             victim.start()
@@ -107,11 +107,11 @@ def test_every_instance_is_one_row_whoever_is_killed_and_whatever_comes_twice(
 def quiet(
     tmp_path_factory: pytest.TempPathFactory,
     pubsub_emulator: PubSub,
-    storage_emulator: Storage,
+    archive_emulator: Storage,
     bigquery_emulator: BigQuery,
 ) -> Iterator[Cloud]:
     """Run an installation with 12 studies of five instances and one object that is none; a message has five attempts."""
-    emulators = (pubsub_emulator, storage_emulator, bigquery_emulator)
+    emulators = (pubsub_emulator, archive_emulator, bigquery_emulator)
     settings = {
         "DICOM_EXPORT_BUNDLE": "10",
         "DICOM_EXPORT_PAGE_TASKS": "3",
@@ -119,17 +119,9 @@ def quiet(
     }
     folder = tmp_path_factory.mktemp("quiet")
     with Cloud(folder, "quiet", emulators, max_attempts=5, settings=settings) as cloud:
-        for study in range(12):
-            add_study(cloud, study)
-        cloud.put("1.2.3/1.3/notes.dcm", b"no DICOM")
+        cloud.put(make_archive_objects(12, 5))
+        cloud.put([(BROKEN, b"no DICOM")])
         yield cloud
-
-
-def add_study(cloud: Cloud, study: int) -> None:
-    for number in range(5):
-        uid = f"1.2.{study}.{number}"
-        instance = make_instance(StudyInstanceUID=f"1.2.{study}", SeriesInstanceUID="1.3", SOPInstanceUID=uid)
-        cloud.put(f"1.2.{study}/1.3/{uid}.dcm", instance)
 
 
 def staging(cloud: Cloud) -> set[str]:
@@ -150,16 +142,15 @@ def test_a_failed_instance_is_in_the_counters_the_report_and_the_table_of_failur
     assert ended["metadata"]["counter"] == {"success": "60", "failure": "1", "secondarySuccess": "12"}
     assert quiet.count("with_failure") == (60, 60)
     (failure,) = quiet.call("GET", f"{operation}/failures")["failures"]
-    assert failure["object"] == "1.2.3/1.3/notes.dcm"
+    assert failure["object"] == BROKEN
     rows = [dict(row) for row in quiet.warehouse.list_rows(f"{quiet.dataset}.failures")]
     (row,) = [row for row in rows if row["Operation"] == operation]
-    assert (row["Object"], row["Stage"], row["Code"]) == ("1.2.3/1.3/notes.dcm", "READ", "INVALID_ARGUMENT")
+    assert (row["Object"], row["Stage"], row["Code"]) == (BROKEN, "READ", "INVALID_ARGUMENT")
 
 
 def test_who_reads_during_an_overwrite_sees_the_old_or_the_new_rows(quiet: Cloud) -> None:
     quiet.wait(quiet.export("overwritten"))
-    for study in range(20, 24):
-        add_study(quiet, study)
+    quiet.put(islice(make_archive_objects(16, 5), 60, None))
     operation, seen = quiet.export("overwritten", "WRITE_TRUNCATE"), [60]
     while not quiet.call("GET", operation).get("done"):
         seen.append(quiet.count("overwritten")[0])
@@ -188,20 +179,22 @@ def test_a_cancelled_overwrite_leaves_the_old_rows_and_no_staging_table(quiet: C
     assert staging(quiet) == set()
 
 
-def test_messages_out_of_attempts_end_the_operation_and_are_replayed(
-    quiet: Cloud, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = len([blob for blob in quiet.objects() if blob.endswith(".dcm")])
+def dead_letters(cloud: Cloud, *arguments: str) -> str:
+    """Return what `dicom-export dead-letters` prints, as a process with the functions' environment."""
+    command = [str(Path(sys.executable).with_name("dicom-export")), "dead-letters", *arguments]
+    environment = {**os.environ, **cloud.environment}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def test_messages_out_of_attempts_end_the_operation_and_are_replayed(quiet: Cloud) -> None:
+    found = len(quiet.objects())
     with quiet.without_workers():
         operation = quiet.export("lost")
         ended = quiet.wait(operation)
         assert ended["error"]["code"] == 13
         assert ended["metadata"]["counter"] == {"failure": str(found)}
-    for name, value in quiet.environment.items():
-        monkeypatch.setenv(name, value)
-    letters = run("dead-letters", "list", operation).stdout.splitlines()
-    assert letters
-    assert run("dead-letters", "replay", operation).stdout == f"Replaying as {operation}-replay\n"
+    assert len(dead_letters(quiet, "list", operation).splitlines()) > 1
+    assert dead_letters(quiet, "replay", operation) == f"Replaying as {operation}-replay\n"
     replayed = quiet.wait(f"{operation}-replay")
     assert replayed["metadata"]["counter"]["success"] == str(found - 1)
     assert quiet.count("lost") == (found - 1, found - 1)

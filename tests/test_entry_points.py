@@ -35,7 +35,8 @@ MESSAGES: dict[str, Message] = {
     "export_study": ExportStudy(NAME, 0, 1, (make_object(),)),
     "record_result": StudyExported(NAME, 0),
 }
-RECEIVERS = [*MESSAGES, "start_export", "record_dead_letter"]
+CONTENTS: dict[str, Message] = {**MESSAGES, "record_dead_letter": MESSAGES["plan_export"]}
+RECEIVERS = [*MESSAGES, "start_export", "record_dead_letter", "refuse_export"]
 TRACE = "105445aa7843bc8bf206b12000100000"
 
 
@@ -132,7 +133,8 @@ def test_a_batch_request_comes_with_the_id_of_its_message(
 def test_a_dead_letter_of_any_kind_is_recorded(
     content: Message | bytes, installation: Installation, post: Callable[..., TestResponse]
 ) -> None:
-    assert post("record_dead_letter", push_body(content, message_id="9")).status_code == 204
+    target = "refuse_export" if isinstance(content, bytes) else "record_dead_letter"
+    assert post(target, push_body(content, message_id="9")).status_code == 204
     (letter,) = installation.letters
     assert letter.message == (BatchRequest(content, "9") if isinstance(content, bytes) else content)
 
@@ -214,7 +216,7 @@ def test_an_installation_that_cannot_be_opened_loses_no_message(
     target: str, installation: Installation, post: Callable[..., TestResponse]
 ) -> None:
     installation.opening_error = ConfigurationError("DICOM_EXPORT_STATE is not set")
-    assert post(target, push_body(MESSAGES.get(target, b"a request"))).status_code == 500
+    assert post(target, push_body(CONTENTS.get(target, b"a request"))).status_code == 500
 
 
 @pytest.mark.parametrize("target", RECEIVERS)
@@ -224,7 +226,7 @@ def test_a_dead_letter_that_cannot_be_recorded_comes_again(
 ) -> None:
     installation.error = NotFound("no such dataset")
     installation.letter_error = error
-    assert post(target, push_body(MESSAGES.get(target, b"a request"))).status_code == status
+    assert post(target, push_body(CONTENTS.get(target, b"a request"))).status_code == status
     assert len(installation.letters) == 1
 
 

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import TYPE_CHECKING
+from bisect import bisect_left
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from dicom_export.adapters.local.state import FolderState
+from dicom_export.bootstrap.wiring import handlers_on
 from dicom_export.errors import Code, NotFound
+from dicom_export.handlers.listing import first_cursor, listing
+from dicom_export.journal import Journal
 from dicom_export.names import GcsUri
+from dicom_export.planning import Cursor, Layout, PlanLimits, cut_page
+from dicom_export.stores import DeclaredStore
 from dicom_files import make_instance
+from factories import make_object, make_operation
 from worlds import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from dicom_export.operations import Counters, Operation
+    from dicom_export.ports import StoredObject
 
 URI = GcsUri("filters", "filter.txt")
 INSTANCES = [
@@ -145,4 +155,103 @@ def test_a_page_may_end_within_a_study_of_which_several_series_are_named(tmp_pat
     assert operation.pages > 2
     assert counters_of(operation).success == len(set(world.instances())) == 18
     assert counters_of(operation).studies == 1
+    world.close()
+
+
+@dataclass
+class CountingStore:
+    """Objects of a few names, by name, and how many requests and names listing them took."""
+
+    names: list[str]
+    requests: int = 0
+    yielded: int = 0
+
+    def list(self, *, prefix: str = "", start_after: str = "") -> Iterator[StoredObject]:
+        self.requests += 1
+        for name in self.names[bisect_left(self.names, max(prefix, start_after)) :]:
+            if not name.startswith(prefix):
+                return
+            if name > start_after:
+                self.yielded += 1
+                yield make_object(name)
+
+
+def plan_pages(
+    names: list[str], tmp_path: Path, paths: Sequence[tuple[str, ...]] | None, layout: Layout = Layout.UIDS
+) -> Iterator[tuple[list[str], int, int]]:
+    """Yield what each page of a plan has, and how many requests and names listing it took."""
+    journal, operation, cursor = Journal(FolderState(tmp_path)), make_operation(), Cursor(layout)
+    index = journal.create_filter(operation.name, list(paths), chunk_size=100) if paths is not None else None
+    while cursor:
+        store = CountingStore(names)
+        declared = DeclaredStore(cast("Any", store), ("*.txt",))
+        found = listing(declared, cursor, operation, index, journal)
+        tasks, following = cut_page(found, layout, PlanLimits(page_paths=20))
+        yield [stored.name for task in tasks for stored in task], store.requests, store.yielded
+        if following is None:
+            return
+        assert (following.path, following.start_after) > (cursor.path, cursor.start_after)
+        cursor = following
+
+
+def test_each_series_of_a_filter_counts_as_a_request(tmp_path: Path) -> None:
+    paths = [(f"1.2.{study}", f"1.3.{series}") for study in range(10) for series in range(8)]
+    names = sorted(f"{study}/{series}/1.4" for study, series in paths)
+    pages = list(plan_pages(names, tmp_path, sorted(paths)))
+    assert sorted(name for found, _, _ in pages for name in found) == names
+    assert [requests for _, requests, _ in pages] == [25, 25, 25, 8]  # three studies, and the first series of the next
+    studies = [{name.partition("/")[0] for name in found} for found, _, _ in pages]
+    assert sum(map(len, studies)) == 10
+
+
+def test_a_study_of_more_named_series_than_a_page_takes_requests_is_cut(tmp_path: Path) -> None:
+    paths = sorted(("1.2.3", f"1.3.{series}") for series in range(50))
+    names = sorted(f"1.2.3/{series}/1.4" for _, series in paths)
+    pages = list(plan_pages(names, tmp_path, paths))
+    assert [name for found, _, _ in pages for name in found] == [f"1.2.3/{series}/1.4" for _, series in paths]
+    assert [requests for _, requests, _ in pages] == [20, 20, 10]
+
+
+@pytest.mark.parametrize("layout", [Layout.UIDS, Layout.FOLDERS])
+def test_a_page_of_names_that_the_store_ignores_ends_too_and_the_next_goes_on_behind(
+    tmp_path: Path, layout: Layout
+) -> None:
+    wanted = [f"1.2.{study}/1.3/1.4" for study in (1, 3)]
+    names = sorted([*wanted, *(f"1.2.2/1.3/{number:05d}.txt" for number in range(9_000))])
+    pages = list(plan_pages(names, tmp_path, None, layout))
+    assert [name for found, _, _ in pages for name in found] == wanted
+    assert len(pages) > 4
+    assert max(yielded for _, _, yielded in pages) <= 2_000 + 2
+
+
+def test_names_of_a_study_that_its_filter_does_not_name_are_bounded_too(tmp_path: Path) -> None:
+    names = [f"1.2/1.3/1.4.{number:05d}" for number in range(9_000)]
+    paths = [("1.2", "1.3", f"1.4.{number:05d}") for number in (7, 8_999)]
+    pages = list(plan_pages(names, tmp_path, paths))
+    assert [name for found, _, _ in pages for name in found] == [names[7], names[8_999]]
+    assert max(yielded for _, _, yielded in pages) <= 2_001
+
+
+def test_the_layout_is_told_without_reading_millions_of_ignored_names() -> None:
+    store = CountingStore([f"{number:06d}.txt" for number in range(60_000)])
+    assert first_cursor(DeclaredStore(cast("Any", store), ("*.txt",))) == Cursor(Layout.FOLDERS)
+    assert store.yielded == 50_000
+
+
+def test_a_plan_with_empty_pages_exports_and_counts_all(tmp_path: Path) -> None:
+    """Pages of two list requests each: most find nothing, and one study has several pages."""
+    series = [f"1.3.{number}" for number in range(9)]
+    for number in (0, 5, 8):
+        path = tmp_path / f"store/1.2/{series[number]}/1.4.{number}.dcm"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(
+            make_instance(StudyInstanceUID="1.2", SeriesInstanceUID=series[number], SOPInstanceUID=f"1.4.{number}")
+        )
+    (tmp_path / "root/filters").mkdir(parents=True)
+    world = World(tmp_path / "root", tmp_path / "store")
+    world.handlers = handlers_on(world.ports, PlanLimits(page_paths=2))
+    operation = export(world, tmp_path, "".join(f"/studies/1.2/series/{uid}\n" for uid in series))
+    assert world.instances() == ["1.4.0", "1.4.5", "1.4.8"]
+    assert operation.pages == 5
+    assert (counters_of(operation).success, counters_of(operation).studies) == (3, 1)
     world.close()

@@ -9,6 +9,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -17,10 +18,14 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 import requests
 import urllib3
+from google.auth.credentials import Credentials
+from google.auth.exceptions import TransportError
+from google.auth.transport.urllib3 import AuthorizedHttp
 from requests.adapters import HTTPAdapter
 
-from dicom_export.adapters.gcp import storage
+from dicom_export.adapters.gcp import ranges, storage
 from dicom_export.adapters.gcp.calls import TIMEOUT_SECONDS
+from dicom_export.adapters.gcp.ranges import Ranges
 from dicom_export.adapters.gcp.state import BucketState
 from dicom_export.adapters.gcp.store import BucketStore, existing_bucket
 from dicom_export.errors import DicomExportError, InstanceGone, PermissionDenied, TransientError, Unavailable
@@ -28,7 +33,7 @@ from dicom_export.ports import StateEntry, StateObject, StoredObject
 from emulators.storage import HOST_VARIABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from google.cloud.storage import Client  # type: ignore[import-untyped]  # it says nothing of its types
 
@@ -57,6 +62,7 @@ class Asked:
     query: dict[str, str]
     byte_range: str | None
     timeout: object
+    token: str | None = None
 
 
 class Service(HTTPAdapter):
@@ -98,8 +104,8 @@ class Recorder(HTTPAdapter):
 def asked(request: requests.PreparedRequest, timeout: object) -> Asked:
     url = urlsplit(str(request.url))
     query = {name: values[0] for name, values in parse_qs(url.query).items()}
-    byte_range = request.headers.get("range")
-    return Asked(str(request.method), unquote(url.path), query, str(byte_range) if byte_range else None, timeout)
+    byte_range, token = (str(request.headers.get(name, "")) or None for name in ("range", "authorization"))
+    return Asked(str(request.method), unquote(url.path), query, byte_range, timeout, token)
 
 
 @dataclass(frozen=True)
@@ -130,10 +136,64 @@ def recorded(storage_emulator: Storage) -> Connection:
     return Connection(connected(recorder), recorder.asked)
 
 
-def connected(adapter: HTTPAdapter) -> Callable[[], Client]:
+class Pool(urllib3.PoolManager):
+    """Takes the place of the connections that ranges are read by: sends each request by the adapter."""
+
+    def __init__(self, adapter: HTTPAdapter) -> None:
+        super().__init__()
+        self._adapter = adapter
+
+    def urlopen(self, method: str, url: str, *_: object, **options: Any) -> urllib3.BaseHTTPResponse:
+        assert [options[name] for name in ("retries", "redirect", "decode_content")] == [False, False, False]
+        request = requests.Request(method, url, options["headers"]).prepare()
+        try:
+            response: urllib3.BaseHTTPResponse = self._adapter.send(
+                request, stream=True, timeout=options["timeout"]
+            ).raw
+        except requests.exceptions.RequestException as error:
+            raise as_urllib3_says(error) from error
+        response.read(decode_content=False, cache_content=True)
+        return response
+
+
+def as_urllib3_says(error: Exception) -> urllib3.exceptions.HTTPError:
+    pool = urllib3.HTTPConnectionPool("storage.invalid")
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return urllib3.exceptions.ConnectTimeoutError(pool, str(error))
+    if isinstance(error, requests.exceptions.ReadTimeout):
+        return urllib3.exceptions.ReadTimeoutError(pool, "/", str(error))
+    return urllib3.exceptions.ProtocolError(str(error))
+
+
+class Tokens(Credentials):
+    """Credentials whose token says how often one was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.times = 0
+        self.refresh(None)
+
+    def refresh(self, _: object) -> None:
+        self.times += 1
+        self.token = f"token {self.times}"
+
+
+def connected(adapter: HTTPAdapter, credentials: Credentials | None = None) -> Callable[[], Client]:
+    """Return a client that sends all by the adapter. Its credentials can be refreshed, which those for an emulator cannot."""
     client = storage.new_client()
+    client._http.credentials = credentials or Tokens()
     client._http.mount("http://", adapter)
+    http = AuthorizedHttp(client._http.credentials, http=Pool(adapter))
+    ranges._RANGES[client] = Ranges(client._connection.get_api_base_url_for_mtls(), http)
     return lambda: client
+
+
+class Refusing(HTTPAdapter):
+    """Takes every token but the first."""
+
+    def send(self, request: requests.PreparedRequest, *_: object, **options: Any) -> requests.Response:
+        is_first = request.headers["authorization"] == "Bearer token 1"
+        return Service([Answer(401) if is_first else Answer(206, b"0123")]).send(request, **options)
 
 
 @pytest.fixture
@@ -236,6 +296,95 @@ def test_a_read_asks_once_for_a_range_of_its_generation(serve: Callable[..., Con
     (request,) = to.asked
     assert (request.method, request.path) == ("GET", "/download/storage/v1/b/bucket/o/dicom/a/1")
     assert (request.query["generation"], request.byte_range) == ("17", "bytes=3-6")
+
+
+def test_who_knows_no_ranges_is_cut_to_them(serve: Callable[..., Connection]) -> None:
+    assert BucketStore("bucket", client=serve(Answer(200, b"0123456789")).client).read(STORED, 3, 4) == b"3456"
+
+
+@pytest.mark.parametrize(("start", "length"), [(8, 100), (10, 5), (50, 5)])
+def test_who_knows_no_ranges_has_nothing_behind_the_end(
+    serve: Callable[..., Connection], start: int, length: int
+) -> None:
+    to = serve(Answer(200, b"0123456789"))
+    assert BucketStore("bucket", client=to.client).read(STORED, start, length) == b"0123456789"[start:]
+
+
+@pytest.mark.usefixtures("pauses")
+@pytest.mark.parametrize(
+    "fault",
+    [
+        urllib3.exceptions.NewConnectionError(urllib3.connection.HTTPConnection("storage.invalid"), "refused"),
+        urllib3.exceptions.ProtocolError("reset"),
+        urllib3.exceptions.SSLError("no certificate"),
+        TransportError("no token"),
+        Answer(206, b"01", length=4),
+    ],
+    ids=lambda fault: type(fault).__name__,
+)
+def test_a_read_whose_connection_fails_is_tried_again(
+    serve: Callable[..., Connection], fault: Answer | Exception
+) -> None:
+    to = serve(fault, Answer(206, b"0123"))
+    assert BucketStore("bucket", client=to.client).read(STORED, 0, 4) == b"0123"
+    assert len(to.asked) == 2
+
+
+@pytest.mark.usefixtures("pauses")
+def test_a_body_that_breaks_off_is_no_content(broken_off: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(HOST_VARIABLE, broken_off)
+    client = storage.new_client()
+    with pytest.raises(Unavailable, match="Reading gs://bucket/a/1"):
+        BucketStore("bucket", client=lambda: client).read(STORED, 0, 4)
+
+
+@pytest.fixture
+def broken_off() -> Iterator[str]:
+    """Run a server that sends half of what it says it does, and return its address."""
+
+    class Half(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(206)
+            self.send_header("Content-Length", "4")
+            self.end_headers()
+            self.wfile.write(b"01")
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Half) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_refused_token_is_asked_for_anew_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(HOST_VARIABLE, "http://storage.invalid")
+    service = Service([Answer(401), Answer(206, b"0123")])
+    store = BucketStore("bucket", client=connected(service, Tokens()))
+    assert [store.read(STORED, 0, 4) for _ in range(2)] == [b"0123"] * 2
+    assert [each.token for each in service.asked] == [f"Bearer token {number}" for number in (1, 2, 2)]
+
+
+def test_many_threads_whose_token_is_refused_all_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(HOST_VARIABLE, "http://storage.invalid")
+    tokens, together = Tokens(), threading.Barrier(16)
+    store = BucketStore("bucket", client=connected(Refusing(), tokens))
+
+    def read(_: int) -> bytes:
+        together.wait()
+        return store.read(STORED, 0, 4)
+
+    with ThreadPoolExecutor(16) as threads:
+        assert list(threads.map(read, range(16))) == [b"0123"] * 16
+    assert 2 <= tokens.times <= 17
+
+
+def test_the_reason_of_a_refusal_is_told_in_short(serve: Callable[..., Connection]) -> None:
+    refusal = Answer(403, b"reader@example.com does not have\nstorage.objects.get " + b"x" * 10_000)
+    with pytest.raises(PermissionDenied, match=r"does not have storage\.objects\.get x+$") as raised:
+        BucketStore("bucket", client=serve(refusal).client).read(STORED, 0, 4)
+    assert len(str(raised.value)) < 400
 
 
 def test_reading_nothing_asks_for_nothing(serve: Callable[..., Connection]) -> None:
@@ -417,6 +566,30 @@ def test_all_threads_share_one_client_with_room_for_their_connections() -> None:
     for scheme in ("http://", "https://"):
         assert client._http.get_adapter(scheme)._pool_maxsize == storage.POOL_SIZE
     assert storage.new_client(7)._http.get_adapter("https://")._pool_maxsize == 7
+
+
+@pytest.mark.usefixtures("storage_emulator")
+def test_all_threads_read_by_the_same_connections() -> None:
+    client = storage.shared_client()
+    with ThreadPoolExecutor(8) as threads:
+        (readers,) = set(threads.map(lambda _: ranges.ranges_of(client), range(64)))
+    assert ranges.ranges_of(storage.new_client()) is not readers
+
+
+@pytest.mark.usefixtures("storage_emulator")
+@pytest.mark.parametrize("is_mutual", [False, True])
+def test_reads_have_room_for_their_connections_and_all_have_a_timeout(
+    monkeypatch: pytest.MonkeyPatch, *, is_mutual: bool
+) -> None:
+    def make_pools_anew(http: AuthorizedHttp) -> None:
+        http.http = urllib3.PoolManager()
+
+    if is_mutual:
+        monkeypatch.setattr(AuthorizedHttp, "configure_mtls_channel", make_pools_anew)
+    http = ranges.ranges_of(storage.new_client())._http
+    pool = http.http.connection_from_url("https://storage.invalid")
+    assert (pool.pool.maxsize, pool.block) == (storage.POOL_SIZE, False)
+    assert pool.timeout.connect_timeout == pool.timeout.read_timeout == TIMEOUT_SECONDS
 
 
 def test_many_reads_at_once_are_each_of_their_object(storage_emulator: Storage) -> None:

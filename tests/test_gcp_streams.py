@@ -30,6 +30,7 @@ from dicom_export.errors import (
     InvalidArgument,
     NotFound,
     PermissionDenied,
+    RowsRefused,
     Unavailable,
 )
 from dicom_export.names import TableName
@@ -58,14 +59,19 @@ def streams(write: Any, rest: Any = None, seconds: float = 5.0) -> WriteStreams:
     return WriteStreams(write, TableCatalog(tables), RETRY.with_timeout(seconds))
 
 
-def refusal(status: grpc.StatusCode, storage: str = "", message: str = SECRET) -> AppendRowsResponse:
+def refusal(
+    status: grpc.StatusCode, storage: str = "", message: str = SECRET, rows: tuple[int, ...] = (3,)
+) -> AppendRowsResponse:
     error = Status(code=status.value[0], message=message)
     if storage:
         packed = AnyMessage()
         packed.Pack(StorageError.pb(StorageError(code=storage, error_message=SECRET)))
         error.details.append(packed)
-    wrong = RowError(index=3, code=RowError.RowErrorCode.FIELDS_ERROR, message=SECRET)
-    return AppendRowsResponse(error=error, row_errors=[wrong])
+    return AppendRowsResponse(error=error, row_errors=wrong(*rows))
+
+
+def wrong(*rows: int) -> list[RowError]:
+    return [RowError(index=row, code=RowError.RowErrorCode.FIELDS_ERROR, message=SECRET) for row in rows]
 
 
 class Calls:
@@ -208,9 +214,52 @@ def test_a_refused_append_says_why_and_where_and_quotes_no_value(answer: Any, ki
     assert raised.value.__suppress_context__
 
 
-def test_the_rows_that_are_wrong_are_named_by_their_numbers() -> None:
+FIVE = pa.record_batch({"PatientID": [*"01234"]})
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refusal(grpc.StatusCode.INVALID_ARGUMENT, rows=(4, 0, 4)),
+        AppendRowsResponse(row_errors=wrong(0, 4)),
+    ],
+)
+def test_the_rows_that_are_wrong_are_named_by_their_numbers_and_no_value(answer: AppendRowsResponse) -> None:
+    with pytest.raises(
+        RowsRefused, match=rf"Append to {STREAM} at row 7: INVALID_ARGUMENT, row .: FIELDS_ERROR"
+    ) as raised:
+        streams(Scripted(append_rows=[Calls([answer])])).append(STREAM, 7, FIVE)
+    assert raised.value.indices == (0, 4)
+    assert SECRET not in raised.value.message
+    assert raised.value.__suppress_context__
+
+
+def test_many_rows_that_are_wrong_are_all_named_and_three_of_them_in_words() -> None:
+    answer = refusal(grpc.StatusCode.INVALID_ARGUMENT, rows=(0, 1, 2, 3))
+    with pytest.raises(RowsRefused) as raised:
+        streams(Scripted(append_rows=[Calls([answer])])).append(STREAM, 0, FIVE)
+    assert raised.value.indices == (0, 1, 2, 3)
+    assert raised.value.message.count("FIELDS_ERROR") == 3
+
+
+def test_the_rows_that_are_left_are_appended_at_the_same_offset_by_a_new_call() -> None:
+    calls = Calls([refusal(grpc.StatusCode.INVALID_ARGUMENT, rows=(0,))], [OK])
+    opened = streams(Scripted(append_rows=[calls]))
+    with pytest.raises(RowsRefused):
+        opened.append(STREAM, 7, FIVE)
+    opened.append(STREAM, 7, FIVE.slice(1))
+    assert [[request.offset for request in each] for each in calls.requests] == [[7], [7]]
+
+
+def test_rows_that_the_batch_has_not_are_no_refusal_of_rows() -> None:
     with pytest.raises(InvalidArgument, match="INVALID_ARGUMENT, row 3: FIELDS_ERROR"):
         streams(Scripted(append_rows=[Calls([refusal(grpc.StatusCode.INVALID_ARGUMENT)])])).append(STREAM, 0, ROWS)
+
+
+def test_rows_that_are_named_by_what_passes_are_not_refused() -> None:
+    calls = Calls([refusal(grpc.StatusCode.INTERNAL, rows=(0,))], [OK])
+    streams(Scripted(append_rows=[calls])).append(STREAM, 0, FIVE)
+    assert len(calls.requests) == 2
 
 
 @pytest.mark.parametrize(("found", "kind"), [(WriteStream(name=STREAM), Unavailable), (MISSING, NotFound)])
@@ -262,6 +311,28 @@ def test_a_commit_that_failed_is_an_error(answer: Any, kind: type[DicomExportErr
     with pytest.raises(kind):
         streams(write).commit(TABLE, STREAM)
     assert all(kwargs["timeout"] for _, _, kwargs in write.calls)
+
+
+@pytest.mark.parametrize("answer", [MISSING, committed("STREAM_NOT_FOUND")])
+def test_a_stream_that_commits_do_not_know_and_that_is_there_is_transient(answer: Any) -> None:
+    write = Scripted(batch_commit_write_streams=[answer], get_write_stream=[WriteStream(name=STREAM)])
+    with pytest.raises(Unavailable, match="is there, and commits do not know it yet"):
+        streams(write).commit(TABLE, STREAM)
+    assert len(write.named("get_write_stream")) == 1
+
+
+@pytest.mark.parametrize("found", [WriteStream(name=STREAM), MISSING])
+def test_a_commit_that_is_not_allowed_is_no_stream_that_is_gone(found: Any) -> None:
+    write = Scripted(batch_commit_write_streams=[exceptions.PermissionDenied("no")], get_write_stream=[found])
+    with pytest.raises(PermissionDenied):
+        streams(write).commit(TABLE, STREAM)
+
+
+@pytest.mark.parametrize(("found", "kind"), [(WriteStream(name=STREAM), Unavailable), (MISSING, NotFound)])
+def test_a_stream_that_cannot_be_finalized_may_be_there(found: Any, kind: type[DicomExportError]) -> None:
+    write = Scripted(finalize_write_stream=[MISSING], get_write_stream=[found])
+    with pytest.raises(kind):
+        streams(write).finalize(STREAM)
 
 
 @pytest.mark.parametrize("answer", [answer for answer, _ in UNCOMMITTED])

@@ -18,7 +18,9 @@ from google.cloud.bigquery import (
     Table,
 )
 
+from dicom_export.adapters.gcp import table_catalog
 from dicom_export.adapters.gcp.arrow_batches import without_null_lists
+from dicom_export.adapters.gcp.calls import RETRY
 from dicom_export.adapters.gcp.table_catalog import TableCatalog, reference, rest_client
 from dicom_export.adapters.gcp.table_swap import JOB_SECONDS, TableSwaps
 from dicom_export.adapters.gcp.tables import BigQueryTables
@@ -304,6 +306,59 @@ def test_a_job_id_that_is_taken_and_not_to_be_seen_yet_is_transient() -> None:
 def test_without_a_job_and_a_staging_table_there_is_nothing_to_replace_by() -> None:
     with pytest.raises(NotFound, match="staging was not found"):
         replace(swap_script(get_table=[MISSING]))
+
+
+@pytest.mark.parametrize("job", [Job(), Job(["RUNNING", "DONE"])])
+def test_a_staging_table_that_is_gone_was_dropped_by_who_was_first_with_the_job(job: Job) -> None:
+    rest = swap_script(get_job=[MISSING, job], get_table=[MISSING])
+    replace(rest)
+    assert "copy_table" not in rest.names()
+
+
+def test_a_staging_table_that_goes_while_it_is_counted_was_dropped_by_who_was_first_with_the_job() -> None:
+    staged = found(table=STAGING, numRows="0")
+    replace(swap_script(get_job=[MISSING, Job()], get_table=[staged, MISSING], query=[MISSING]))
+
+
+def test_a_job_of_somebody_else_that_failed_and_left_no_staging_table_is_followed_by_another_one() -> None:
+    rest = swap_script(get_job=[MISSING, Job(reason="backendError")], get_table=[MISSING])
+    with pytest.raises(Unavailable, match="backendError"):
+        replace(rest)
+
+
+FORBIDDEN = exceptions.Forbidden("Permission denied")
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ({"update_table": [FORBIDDEN]}, "has its new rows, and"),
+        ({"delete_table": [FORBIDDEN]}, "has its new rows, and"),
+        ({"get_table": [found(table=STAGING, numRows="2"), FORBIDDEN]}, "has its new rows, and"),
+    ],
+    ids=["put back", "drop", "look"],
+)
+def test_what_fails_for_good_after_the_job_is_logged_and_the_replacement_stands(
+    script: dict[str, Any], said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    staged = found(table=STAGING, numRows="2", description="studies")
+    rest = swap_script(**({"get_table": [staged, staged, found()]} | script))
+    replace(rest)
+    assert rest.names()[-1] == "delete_table"
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+    assert said in record.getMessage()
+    assert "PermissionDenied" in record.getMessage()
+    assert "studies" not in record.getMessage()
+
+
+@pytest.mark.parametrize("script", ["update_table", "delete_table"])
+def test_what_passes_after_the_job_is_tried_again(script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_catalog, "BRIEF_RETRY", RETRY.with_timeout(0.1))
+    staged = found(table=STAGING, numRows="2", description="studies")
+    rest = swap_script(get_table=[staged, staged, found()], **{script: [exceptions.ServiceUnavailable("")]})
+    with pytest.raises(Unavailable):
+        replace(rest)
 
 
 def counted(rows: int) -> Any:

@@ -14,6 +14,7 @@ from pydicom._dicom_dict import DicomDictionary
 from dicom_export import messages
 from dicom_export.bootstrap.wiring import dead_letters_on, handlers_on, service_on
 from dicom_export.errors import (
+    Aborted,
     AlreadyExists,
     Code,
     FailedPrecondition,
@@ -22,21 +23,21 @@ from dicom_export.errors import (
     TransientError,
     Unavailable,
 )
-from dicom_export.handlers.decoding import decode_in_turn
-from dicom_export.handlers.writing import StreamWriter
+from dicom_export.handlers.decoding import Decoded, decode_in_turn
+from dicom_export.messages import ExportStudy
 from dicom_export.names import StoreName, TableName
 from dicom_export.operations import Counters, Operation, WriteDisposition
 from dicom_export.planning import PlanLimits
 from dicom_export.row_layout import RowLayout, SchemaKind
-from dicom_files import MemoryStore, decode_bytes, make_instance, make_stored
+from dicom_files import MemoryStore, make_instance, make_stored
 from factories import STORE, TABLE, make_request
 from worlds import World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from dicom_export.ports import DicomStore, OperationStore, StateObject, Tables
+    from dicom_export.ports import DicomStore, OperationStore, StateObject, StoredObject, Tables
 
 FLATTENED = RowLayout(SchemaKind.FLATTENED)
 PATIENT = "Secret^Patient"
@@ -142,6 +143,52 @@ def test_write_empty_that_an_append_was_faster_than_ends_with_an_error(world: Wo
     error = world.ended(first).error
     assert error
     assert error.code is Code.FAILED_PRECONDITION
+    assert len(world.instances()) == 3
+
+
+def test_an_overwrite_replaces_what_an_append_wrote_until_then_and_nothing_later(world: World) -> None:
+    append = world.export(WriteDisposition.WRITE_APPEND)
+    while not world.instances():
+        world.deliver()
+    late, world.mailbox.waiting = world.mailbox.waiting, []
+    written = len(world.instances())
+    assert export(world, WriteDisposition.WRITE_TRUNCATE).error is None
+    world.mailbox.waiting += late
+    world.drain()
+    counters = world.ended(append).counters
+    assert counters
+    assert len(world.instances()) == 3 + counters.success - written
+
+
+class NoTopic:
+    """A Publisher whose answer is lost; what it was given may or may not arrive."""
+
+    def __init__(self, world: World, *, arrives: bool) -> None:
+        self._world = world
+        self._arrives = arrives
+
+    def publish(self, published: Any) -> None:
+        if self._arrives:
+            self._world.mailbox.publish(published)
+            self._world.drain()
+        raise Unavailable("no answer")
+
+
+def test_an_export_that_nobody_could_be_told_of_ends_with_the_error(world: World) -> None:
+    service = replace(world.service, publisher=NoTopic(world, arrives=False))
+    with pytest.raises(Unavailable):
+        service.create_export(make_request())
+    ((_, operation),) = world.service.list_operations(STORE.parent)
+    assert operation.error
+    assert "could not be started" in operation.error.message
+    assert export(world, WriteDisposition.WRITE_EMPTY).error is None
+
+
+def test_an_export_whose_planner_was_told_after_all_goes_on(world: World) -> None:
+    service = replace(world.service, publisher=NoTopic(world, arrives=True))
+    operation = service.create_export(make_request())
+    world.drain()
+    assert world.ended(operation).error is None
     assert len(world.instances()) == 3
 
 
@@ -372,7 +419,7 @@ class Refusing(Forgetful):
     """Tables that refuse each commit for good."""
 
     def commit(self, *_: object) -> NoReturn:
-        raise Internal("DuckDB refused a statement")
+        raise FailedPrecondition("DuckDB refused a statement")
 
     def finalize(self, stream: str) -> int:
         return cast("Tables", self._tables).finalize(stream)
@@ -467,22 +514,19 @@ def test_a_column_that_takes_effect_late_loses_nothing(world: World, store: Path
     assert len(world.instances()) == 4
 
 
-def test_a_late_duplicate_of_an_overwrite_leaves_a_table_that_expires(world: World) -> None:
-    """The worker began before the operation ended, and comes to its table only after that."""
+def test_a_worker_that_comes_to_its_table_after_the_end_of_an_overwrite_does_not_make_it_again(world: World) -> None:
     operation = world.export(WriteDisposition.WRITE_TRUNCATE)
     world.deliver()
-    world.drain()
-    prepared = []
+    letter = next(letter for letter in world.mailbox.waiting if letter[0] == ExportStudy.topic)
 
-    class Watched:
-        def __getattr__(self, name: str) -> object:
-            prepared.append(name)
-            return getattr(world.tables, name)
+    def decode_slowly(store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout) -> Iterator[Decoded]:
+        world.drain()
+        return decode_in_turn(store, objects, layout)
 
-    writer = StreamWriter(operation, cast("Tables", Watched()))
-    path = make_stored("a", make_instance())
-    instance = decode_bytes(make_instance(), SchemaKind.JSON)
-    writer.add(path, instance)
-    writer.finish()
-    assert "prepare_staging" in prepared
-    assert "prepare" not in prepared
+    late = handlers_on(world.ports, PlanLimits(), decode_slowly)[ExportStudy.topic]
+    with pytest.raises(Aborted, match="others did this work"):
+        late(messages.decode(*letter))
+    assert world.ended(operation).error is None
+    assert world.tables.describe(operation.target) is None
+    late(messages.decode(*letter))
+    assert len(world.instances()) == 3

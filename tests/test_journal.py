@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -8,14 +9,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dicom_export.adapters.local.state import FolderState
-from dicom_export.errors import Code, NotFound
+from dicom_export.errors import Code, Internal, InvalidArgument, NotFound
 from dicom_export.journal import Claim, Journal, Outcome, PlanPage
 from dicom_export.operations import Counters, Failure, Operation, Status
 from dicom_export.planning import Cursor, Layout
 from factories import PARENT, TABLE, make_object, make_operation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from dicom_export.ports import StateEntry, StateObject
 
 OPERATION = make_operation()
 NAME = OPERATION.name
@@ -147,12 +151,13 @@ def test_failures_go_on_behind_any_of_them(journal: Journal) -> None:
 def test_a_table_is_taken_by_one_operation_until_that_has_ended(journal: Journal) -> None:
     first, second = make_operation("8"), make_operation("9")
     journal.create(second)
-    assert journal.take(TABLE, first.name) == (first.name, True)
-    assert journal.take(TABLE, first.name) == (first.name, False)
-    assert journal.take(TABLE, second.name) == (second.name, True)
-    assert journal.take(TABLE, first.name) == (second.name, False)
+    assert journal.holder(TABLE) is None
+    assert journal.take(TABLE, first.name) == first.name
+    assert journal.take(TABLE, first.name) == first.name
+    assert journal.take(TABLE, second.name) == second.name
+    assert journal.take(TABLE, first.name) == second.name == journal.holder(TABLE)
     journal.change(second.name, lambda operation: replace(operation, end_time=operation.create_time))
-    assert journal.take(TABLE, first.name) == (first.name, True)
+    assert journal.take(TABLE, first.name) == first.name
 
 
 def test_a_filter_is_stored_in_chunks(journal: Journal) -> None:
@@ -162,3 +167,111 @@ def test_a_filter_is_stored_in_chunks(journal: Journal) -> None:
     assert journal.filter_index(NAME) == index
     assert index.firsts == (("1.2", "0"), ("1.2", "10"), ("1.2", "20"))
     assert [path for chunk in range(3) for path in journal.filter_chunk(NAME, chunk)] == paths
+
+
+class WatchedState(FolderState):
+    """Counts its lists and its reads, also those at once, each of which takes a moment."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.lists = self.reads = self.at_once = self.most_at_once = 0
+        self._counting = threading.Lock()
+
+    def list(self, prefix: str, *, start_after: str = "") -> Iterator[StateEntry]:
+        self.lists += 1
+        return super().list(prefix, start_after=start_after)
+
+    def read(self, path: str) -> StateObject | None:
+        with self._counting:
+            self.reads += 1
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
+        time.sleep(0.005)
+        with self._counting:
+            self.at_once -= 1
+        return super().read(path)
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> WatchedState:
+    return WatchedState(tmp_path)
+
+
+def create_results(journal: Journal, count: int) -> None:
+    for task in range(count):
+        journal.create_result(NAME, 0, task, make_outcome(task + 1, failures=1))
+
+
+def test_many_results_are_read_at_once_and_come_in_order(watched: WatchedState) -> None:
+    journal = Journal(watched)
+    create_results(journal, 100)
+    assert [outcome.counters.success for outcome in journal.results(NAME)] == list(range(1, 101))
+    assert 1 < watched.most_at_once <= 32
+
+
+def test_many_page_sums_and_failures_are_read_at_once(watched: WatchedState) -> None:
+    journal = Journal(watched)
+    for page in range(20):
+        plan(journal, page, tasks=1)
+        journal.create_result(NAME, page, 0, make_outcome(study=f"1.{page}", failures=1))
+        sum_page(journal, page)
+    watched.most_at_once = 0
+    assert journal.studies(NAME, are_in_order=True) == 20
+    assert watched.most_at_once > 1
+    watched.most_at_once = 0
+    assert len(list(journal.failures(NAME))) == 20
+    assert watched.most_at_once > 1
+
+
+def test_two_results_are_read_one_by_one_and_more_no_further_ahead_than_a_window(watched: WatchedState) -> None:
+    journal = Journal(watched)
+    create_results(journal, 100)
+    failures = journal.failures_behind("", NAME)
+    for _ in range(2):
+        next(failures)
+    assert (watched.reads, watched.most_at_once) == (2, 1)
+    next(failures)
+    assert watched.reads <= 2 + 1 + 32
+
+
+def test_a_result_that_cannot_be_read_is_an_error_in_its_place(
+    watched: WatchedState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(watched)
+    create_results(journal, 10)
+    read = watched.read
+    monkeypatch.setattr(watched, "read", lambda path: None if path.endswith("005.json") else read(path))
+    results = journal.results(NAME)
+    assert [next(results).counters.success for _ in range(5)] == [1, 2, 3, 4, 5]
+    with pytest.raises(Internal, match=r"005\.json was there"):
+        next(results)
+
+
+def test_counters_of_many_open_pages_take_three_lists(watched: WatchedState) -> None:
+    journal = Journal(watched)
+    for page in range(12):
+        plan(journal, page, tasks=2)
+        for task in range(1 + (page in {0, 5})):
+            journal.create_result(NAME, page, task, make_outcome(study=f"1.{page}.{task}"))
+    for page in (0, 5):
+        sum_page(journal, page)
+    watched.lists = 0
+    assert journal.counters(OPERATION) == Counters(planned=24, success=14, studies=14)
+    assert watched.lists == 3
+
+
+def test_a_study_on_both_sides_of_a_page_without_any_is_counted_once(journal: Journal) -> None:
+    for page, tasks in enumerate((1, 0, 1)):
+        plan(journal, page, tasks)
+        for task in range(tasks):
+            journal.create_result(NAME, page, task, make_outcome(study="1.2"))
+        sum_page(journal, page)
+    assert journal.studies(NAME, are_in_order=True) == 1
+
+
+@pytest.mark.parametrize(
+    "position", ["#zz", "000000/000.json#zz", "000000/000.json#-1", "#", "zz", "\ud800#1", "#" + "9" * 5000]
+)
+def test_a_position_that_no_failure_has_is_an_invalid_argument(journal: Journal, position: str) -> None:
+    with pytest.raises(InvalidArgument, match="is no position"):
+        list(journal.failures_behind(position, NAME))

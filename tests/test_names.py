@@ -59,3 +59,16 @@ def test_a_table_uri_has_at_most_2000_characters() -> None:
 def test_uids_are_shown_as_far_as_they_are_known() -> None:
     assert str(InstanceUids("1.2", "1.3", "1.4")) == "/studies/1.2/series/1.3/instances/1.4"
     assert str(InstanceUids("1.2")) == "/studies/1.2"
+
+
+@pytest.mark.parametrize("segment", ["..", ".", "a\nb", "a b", "a\0", "", "a" * 201, "a/b"])
+def test_what_cannot_be_part_of_a_path_is_no_part_of_a_name(segment: str) -> None:
+    for name in (
+        f"projects/{segment}/locations/l/datasets/d/dicomStores/s",
+        f"projects/p/locations/l/datasets/{segment}/dicomStores/s",
+        f"projects/p/locations/l/datasets/d/dicomStores/{segment}",
+    ):
+        with pytest.raises(InvalidArgument):
+            StoreName.parse(name)
+    with pytest.raises(InvalidArgument):
+        OperationName.parse(f"projects/p/locations/l/datasets/d/operations/{segment}")

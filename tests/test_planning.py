@@ -88,6 +88,35 @@ def test_filter_paths_without_any_object_end_a_page_too() -> None:
     assert cursor == Cursor(Layout.UIDS, SMALL.page_paths)
 
 
+def searches(count: int, study: str, path: int = 0) -> list[Listed]:
+    return [Listed(None, Cursor(Layout.UIDS, path + number + 1), study) for number in range(count)]
+
+
+def test_a_page_that_is_full_of_searches_ends_behind_the_study() -> None:
+    steps = [*searches(3, "1.2.1"), *searches(4, "1.2.2", 3), *searches(4, "1.2.3", 7)]
+    assert cut_page(steps, Layout.UIDS, SMALL) == ([], Cursor(Layout.UIDS, 7))
+
+
+def test_a_study_of_more_searches_than_a_page_takes_is_cut() -> None:
+    steps = [*searches(4, "1.2.1"), *searches(12, "1.2.2", 4)]
+    assert cut_page(steps, Layout.UIDS, SMALL) == ([], Cursor(Layout.UIDS, 4 + SMALL.page_paths))
+
+
+def test_names_passed_over_belong_to_the_study_before_them() -> None:
+    first, second = listed(study_names(1, 2), Layout.UIDS)
+    passed = Listed(None, Cursor(Layout.UIDS, start_after="1.2.1/1.3/1.4.00000.txt"))
+    following = listed(study_names(2, 1), Layout.UIDS)
+    tasks, cursor = cut_page([first, *[passed] * 3, second, *[passed] * 3, *following], Layout.UIDS, SMALL)
+    assert names_of(tasks) == study_names(1, 2)
+    assert cursor == passed.cursor
+
+
+def test_searches_between_the_series_of_a_study_leave_it_in_one_message() -> None:
+    names = study_names(1, 18)
+    steps = [*listed(names[:9], Layout.UIDS), *searches(1, "1.2.1"), *listed(names[9:], Layout.UIDS)]
+    assert [len(task) for task in cut_page(steps, Layout.UIDS, SMALL)[0]] == [18]
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 12), st.integers(1, 130)), max_size=12),
     st.sampled_from([Layout.UIDS, Layout.FOLDERS]),
@@ -101,6 +130,32 @@ def test_every_object_is_in_exactly_one_task_in_order_and_within_the_limits(
     for page in pages:
         assert len(page) <= SMALL.page_tasks
         assert all(0 < len(task) <= SMALL.split for task in page)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 20), st.integers(0, 9)), max_size=8),
+    st.sampled_from([Layout.UIDS, Layout.FOLDERS]),
+)
+def test_however_many_searches_are_between_them_every_object_is_planned_once_and_pages_end(
+    studies: list[tuple[int, int, int]], layout: Layout
+) -> None:
+    steps: list[Listed] = []
+    for number, (study, instances, empty) in enumerate(sorted(studies)):
+        unit = f"1.2.{study}"
+        names = [f"{unit}/1.3.{number}/{instance:03d}" for instance in range(instances)]
+        for name in [*names, *[None] * empty]:
+            stored = make_object(name) if name else None
+            steps.append(Listed(stored, Cursor(layout, len(steps) + 1), unit))
+    found: list[str] = []
+    cursor: Cursor | None = Cursor(layout)
+    while cursor:
+        start = cursor.path
+        tasks, cursor = cut_page(steps[start:], layout, SMALL)
+        found += names_of(tasks)
+        passed = steps[start : cursor.path if cursor else None]
+        assert cursor is None or cursor.path > start
+        assert sum(step.stored is None for step in passed) < 2 * SMALL.page_paths
+    assert found == [step.stored.name for step in steps if step.stored]
 
 
 @pytest.mark.parametrize(

@@ -125,10 +125,16 @@ def test_a_dead_letter_is_known_by_our_attribute(message: Message) -> None:
     assert "5" in letter.reason.message
 
 
-@pytest.mark.parametrize("attributes", [{}, FORWARDED, {"kind": "of its own"}])
-def test_a_dead_letter_without_our_attribute_is_a_users_request(attributes: dict[str, str]) -> None:
-    letter = push.dead_letter(push.parse(push_body(b"{", message_id="9", attributes=attributes)))
-    assert letter.message == BatchRequest(b"{", "9")
+@pytest.mark.parametrize("attributes", [{}, {"kind": "export-requests"}, {"kind": "PLAN-EXPORT"}])
+def test_a_dead_letter_of_no_kind_of_ours_is_an_invalid_argument(attributes: dict[str, str]) -> None:
+    with pytest.raises(InvalidArgument, match="of no kind"):
+        push.dead_letter(push.parse(push_body(messages.encode(PLAN), attributes=attributes)))
+
+
+@pytest.mark.parametrize("attributes", [{}, {"kind": "plan-export"}, {"kind": "export-study"}])
+def test_a_users_dead_letter_is_a_request_whatever_it_says_of_itself(attributes: dict[str, str]) -> None:
+    letter = push.dead_request(push.parse(push_body(PLAN, message_id="9", attributes=attributes)))
+    assert letter.message == BatchRequest(messages.encode(PLAN), "9")
 
 
 def test_a_delivery_count_that_is_none_is_unknown() -> None:

@@ -73,17 +73,17 @@ def test_what_is_missing_is_named(name: str) -> None:
         ("DICOM_EXPORT_STORES", "no JSON", "is not JSON"),
         ("DICOM_EXPORT_STORES", "[]", "declares no store"),
         ("DICOM_EXPORT_STORES", "{}", "declares no store"),
-        ("DICOM_EXPORT_STORES", '{"archive": {"bucket": "b"}}', "'archive' is not a DICOM store name"),
+        ("DICOM_EXPORT_STORES", '{"archive": {"bucket": "images"}}', "'archive' is not a DICOM store name"),
         ("DICOM_EXPORT_STORES", stores(store={}), "has no bucket"),
         ("DICOM_EXPORT_STORES", stores(store={"bucket": ""}), "name of the bucket is empty"),
-        ("DICOM_EXPORT_STORES", stores(store={"bucket": "b", "prefix": "a"}), "'a' has to be empty, or to end"),
-        ("DICOM_EXPORT_STORES", stores(store={"bucket": "b", "prefix": "/"}), "not begin with one"),
-        ("DICOM_EXPORT_STORES", stores(store={"bucket": "b", "prefix": 7}), "the prefix 7"),
-        ("DICOM_EXPORT_STORES", stores(store={"bucket": "b", "ignore": "*.txt"}), "a list of patterns"),
-        ("DICOM_EXPORT_STORES", stores(store={"bucket": "b", "folder": "a/"}), "unknown field 'folder'"),
+        ("DICOM_EXPORT_STORES", stores(store={"bucket": "images", "prefix": "a"}), "'a' has to be empty, or to end"),
+        ("DICOM_EXPORT_STORES", stores(store={"bucket": "images", "prefix": "/"}), "not begin with one"),
+        ("DICOM_EXPORT_STORES", stores(store={"bucket": "images", "prefix": 7}), "the prefix 7"),
+        ("DICOM_EXPORT_STORES", stores(store={"bucket": "images", "ignore": "*.txt"}), "a list of patterns"),
+        ("DICOM_EXPORT_STORES", stores(store={"bucket": "images", "folder": "a/"}), "unknown field 'folder'"),
         (
             "DICOM_EXPORT_STORES",
-            stores(store={"bucket": "b", "prefix": "a/"}, other={"bucket": "b", "prefix": "a/b/"}),
+            stores(store={"bucket": "images", "prefix": "a/"}, other={"bucket": "images", "prefix": "a/b/"}),
             "overlap",
         ),
         ("DICOM_EXPORT_STATE", "images", "overlaps the store"),
@@ -95,6 +95,23 @@ def test_what_is_missing_is_named(name: str) -> None:
         ("DICOM_EXPORT_BUNDLE", "6000", "more than DICOM_EXPORT_SPLIT, 5000"),
         ("DICOM_EXPORT_PAGE_TASKS", "101", "at most 100"),
         ("DICOM_EXPORT_READERS", "65", "from 1 to 64"),
+        ("DICOM_EXPORT_SPLIT", "5001", "is '5001'; it would be a number from 1 to 5000"),
+        ("DICOM_EXPORT_PAGE_OBJECTS", "20001", "is '20001'; it would be a number from 1 to 20000"),
+        ("DICOM_EXPORT_STORES", stores(store={"bucket": "gs://images"}), "'gs://images' is no bucket's name"),
+        ("DICOM_EXPORT_STORES", stores(store={"bucket": "Images"}), "'Images' is no bucket's name; it would be"),
+        ("DICOM_EXPORT_STATE", "gs://my state", "'my state' is no bucket's name"),
+        ("DICOM_EXPORT_STATE", "s3://my-state/", "is no bucket's name"),
+        ("DICOM_EXPORT_STATE", "gs://b", "'b' is no bucket's name"),
+        ("DICOM_EXPORT_PROJECT", "my project", "'my project' is no project's id; it would be"),
+        ("DICOM_EXPORT_PROJECT", "projects/p", "'projects/p' is no project's id"),
+        ("DICOM_EXPORT_TOPIC_PREFIX", "a b/", "'a b/' is nothing that a topic's name begins with; it would be"),
+        ("DICOM_EXPORT_TOPIC_PREFIX", "1-", "'1-' is nothing that"),
+        ("DICOM_EXPORT_TOPIC_PREFIX", "google-", "'google-' is nothing that"),
+        ("DICOM_EXPORT_TOPIC_PREFIX", "a" * 250, "is nothing that"),
+        ("DICOM_EXPORT_STORES", f'{{"{STORE}": {{"bucket": "one"}}, "{STORE}": {{"bucket": "two"}}}}', "twice"),
+        ("DICOM_EXPORT_STORES", f'{{"{STORE}": {{"bucket": "one", "bucket": "two"}}}}', "'bucket' twice"),
+        ("DICOM_EXPORT_FAILURE_TABLE", "bq://p.d.t", "is no setting; it would be DICOM_EXPORT_FAILURES_TABLE"),
+        ("DICOM_EXPORT_XYZZY", "1", "is no setting; it would be one of DICOM_EXPORT_PROJECT, "),
     ],
 )
 def test_what_is_wrong_is_named_with_what_would_be_right(variable: str, value: str, message: str) -> None:
@@ -103,10 +120,30 @@ def test_what_is_wrong_is_named_with_what_would_be_right(variable: str, value: s
     assert variable in raised.value.message
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("DICOM_EXPORT_PROJECT", "example.com:my-project"),
+        ("DICOM_EXPORT_STATE", "gs://state.example.com/a_b/"),
+        ("DICOM_EXPORT_TOPIC_PREFIX", "dicom.export_1~"),
+        ("DICOM_EXPORT_SPLIT", "5000"),
+        ("DICOM_EXPORT_PAGE_OBJECTS", "20000"),
+        ("DICOM_EXPORT_REQUIRE_STACK", "1"),
+        ("DICOM_EXPORT_FAILURES_TABLE", ""),
+    ],
+)
+def test_what_is_unusual_and_right_passes(variable: str, value: str) -> None:
+    cloud.parse(REQUIRED | {variable: value})
+
+
 def test_stores_in_different_folders_or_buckets_are_apart() -> None:
     found = cloud.parse(
         REQUIRED
-        | {"DICOM_EXPORT_STORES": stores(store={"bucket": "b", "prefix": "a/"}, other={"bucket": "b", "prefix": "ab/"})}
+        | {
+            "DICOM_EXPORT_STORES": stores(
+                store={"bucket": "images", "prefix": "a/"}, other={"bucket": "images", "prefix": "ab/"}
+            )
+        }
     )
     assert len(found.stores) == 2
 

@@ -9,6 +9,7 @@ DicomExportError
 │   ├── PermissionDenied
 │   ├── Unimplemented
 │   ├── Cancelled
+│   ├── RowsRefused            rows of a batch that the table does not take
 │   ├── Internal               a defect of ours
 │   ├── ConfigurationError     the installation's settings are missing or contradict each other
 │   └── InstanceError          one DICOM object that cannot become a row
@@ -129,6 +130,16 @@ class Cancelled(PermanentError):
     """A client asked for the end."""
 
     code = Code.CANCELLED
+
+
+class RowsRefused(PermanentError):
+    """The table does not take these rows of a batch, and took none of the others; `indices` are counted from the batch's first."""
+
+    code = Code.INVALID_ARGUMENT
+
+    def __init__(self, message: str, indices: tuple[int, ...]) -> None:
+        super().__init__(message)
+        self.indices = indices
 
 
 class Internal(PermanentError):

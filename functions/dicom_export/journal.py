@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from dicom_export import operations as paths
-from dicom_export.errors import Code, Internal, NotFound
+from dicom_export.errors import Code, Internal, InvalidArgument, NotFound
 from dicom_export.messages import ExportStudy, PlanExport, object_from_json, object_to_json
 from dicom_export.names import OperationName
 from dicom_export.operations import Counters, Failure, Operation, Status
 from dicom_export.planning import Cursor, Layout, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from dicom_export.filters import FilterPath
     from dicom_export.names import DatasetName, TableName
-    from dicom_export.ports import OperationStore
+    from dicom_export.ports import OperationStore, StateObject
+
+_READS_AHEAD = 32
+_FAILURE_POSITION = re.compile(r"[0-9/]+\.json#[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,16 +189,16 @@ class Journal:
         data = self._read(paths.result_path(name, page, task))
         return _outcome_from_json(data) if data else None
 
-    def create_result(self, name: OperationName, page: int, task: int, outcome: Outcome) -> None:
-        """Create the result if there is none: it follows from the claim, so whoever is first writes the same."""
+    def create_result(self, name: OperationName, page: int, task: int, outcome: Outcome) -> bool:
+        """Create the result, or return False if there is one: it follows from the claim, so whoever is first writes the same."""
         content = _encode(_outcome_to_json(outcome))
-        self._store.create(paths.result_path(name, page, task), content, outcome.counters.to_metadata())
+        return self._store.create(paths.result_path(name, page, task), content, outcome.counters.to_metadata())
 
     def results(self, name: OperationName, page: int | None = None) -> Iterator[Outcome]:
         """Yield the results of a page, or of all pages, in order."""
-        for entry in self._store.list(paths.results_prefix(name, page)):
-            data = self._read(entry.path)
-            yield _outcome_from_json(data) if data else _vanished(entry.path)
+        entries = self._store.list(paths.results_prefix(name, page))
+        for _, data in self._read_all(entry.path for entry in entries):
+            yield _outcome_from_json(data)
 
     def has_page_sum(self, name: OperationName, page: int) -> bool:
         """Return whether all results of the page are in and summed."""
@@ -244,7 +251,8 @@ class Journal:
         for page in self._page_contents(name):
             studies = set(page["studies"])
             count += len(studies - seen)
-            seen = studies if are_in_order else seen | studies
+            # A page without any may lie between two that share one.
+            seen = studies or seen if are_in_order else seen | studies
         return count
 
     def matched(self, name: OperationName) -> set[int]:
@@ -252,8 +260,8 @@ class Journal:
         return {position for page in self._page_contents(name) for position in page["matched"]}
 
     def _page_contents(self, name: OperationName) -> Iterator[dict[str, Any]]:
-        for entry in self._store.list(paths.pages_prefix(name)):
-            yield self._read(entry.path) or _vanished(entry.path)
+        entries = self._store.list(paths.pages_prefix(name))
+        return (data for _, data in self._read_all(entry.path for entry in entries))
 
     def counters(self, operation: Operation) -> Counters:
         """Return the operation's counters as they are now.
@@ -263,14 +271,19 @@ class Journal:
         if operation.counters:
             return operation.counters
         sums = self.page_sums(operation.name)
-        total = Counters.total(sums.values())
-        for entry in self._store.list(paths.plan_prefix(operation.name)):
-            page = _page_of(entry.path)
-            if page not in sums:
-                results = self._store.list(paths.results_prefix(operation.name, page))
-                total += Counters.total(Counters.from_metadata(result.metadata) for result in results)
-                total += Counters(planned=int(entry.metadata["planned"]))
-        return total
+        plan = {_page_of(entry.path): entry.metadata for entry in self._store.list(paths.plan_prefix(operation.name))}
+        planned = {page: int(metadata["planned"]) for page, metadata in plan.items() if page not in sums}
+        results = self._results_of_pages(operation.name, planned.keys())
+        return Counters.total((*sums.values(), Counters(planned=sum(planned.values())), *results))
+
+    def _results_of_pages(self, name: OperationName, pages: Collection[int]) -> Iterator[Counters]:
+        """Yield what the results of some pages say in their metadata, by one listing from the first of them on."""
+        if pages:
+            for entry in self._store.list(
+                paths.results_prefix(name), start_after=paths.results_prefix(name, min(pages))
+            ):
+                if _page_of(entry.path.rpartition("/")[0]) in pages:
+                    yield Counters.from_metadata(entry.metadata)
 
     def failures(self, name: OperationName, page: int | None = None) -> Iterator[Failure]:
         """Yield the failures of an operation as far as it is, or of one of its pages, in the order of the plan."""
@@ -279,37 +292,45 @@ class Journal:
     def failures_behind(
         self, position: str, name: OperationName, page: int | None = None
     ) -> Iterator[tuple[str, Failure]]:
-        """Yield the failures behind a position, each with its own: which result, and which failure in it. The first has none before it."""
+        """Yield the failures behind a position, each with its own: which result, and which failure in it. The first has none before it.
+
+        Raises InvalidArgument for a position that none can have.
+        """
+        if position and not _FAILURE_POSITION.fullmatch(position):
+            raise InvalidArgument(f"{position[:100]!r} is no position of a failure; it would be what came with one")
         prefix = paths.results_prefix(name, page)
         result, _, index = position.rpartition("#")
-        for entry in self._store.list(prefix, start_after=_just_before(f"{prefix}{result}") if result else ""):
-            if entry.metadata.get("failure"):
-                data = self._read(entry.path) or _vanished(entry.path)
-                where = entry.path.removeprefix(prefix)
-                skipped = int(index) + 1 if where == result else 0
-                for number, failure in enumerate(_outcome_from_json(data).failures[skipped:], skipped):
-                    yield f"{where}#{number}", failure
+        entries = self._store.list(prefix, start_after=_just_before(f"{prefix}{result}") if result else "")
+        for path, data in self._read_all(entry.path for entry in entries if entry.metadata.get("failure")):
+            where = path.removeprefix(prefix)
+            skipped = int(index) + 1 if where == result else 0
+            for number, failure in enumerate(_outcome_from_json(data).failures[skipped:], skipped):
+                yield f"{where}#{number}", failure
 
-    def take(self, table: TableName, name: OperationName) -> tuple[OperationName, bool]:
-        """Have the operation take the table for itself; return who has it then, and whether that is new.
-
-        Whoever has it keeps it until it is done.
-        """
+    def take(self, table: TableName, name: OperationName) -> OperationName:
+        """Have the operation take the table for itself, and return who has it then: until that operation is done."""
         path, ours = paths.exclusive_path(table), _encode({"operation": str(name)})
         while True:
             state = self._store.read(path)
             if state is None:
                 if self._store.create(path, ours):
-                    return name, True
+                    return name
                 continue
-            holder = OperationName.parse(json.loads(state.content)["operation"])
-            if holder == name:
-                return name, False
-            operation = self.find(holder)
-            if operation and not operation.is_done:
-                return holder, False
+            holder = _holder(state)
+            operation = None if holder == name else self.find(holder)
+            if holder == name or (operation and not operation.is_done):
+                return holder
             if self._store.replace(path, ours, state.version):
-                return name, True
+                return name
+
+    def holder(self, table: TableName) -> OperationName | None:
+        """Return the operation that took the table for itself last."""
+        state = self._store.read(paths.exclusive_path(table))
+        return _holder(state) if state else None
+
+    def is_first_to_heal(self, name: OperationName, period: int) -> bool:
+        """Return True to one caller in a period."""
+        return self._store.create(paths.heal_path(name, period), b"")
 
     def keep_dead_letter(self, letter: DeadLetter) -> None:
         """Keep a message that ran out of attempts, once."""
@@ -351,6 +372,18 @@ class Journal:
         path = paths.filter_path(name, chunk)
         return [tuple(each) for each in self._read(path) or _vanished(path)]
 
+    def _read_all(self, found: Iterable[str]) -> Iterator[tuple[str, Any]]:
+        """Yield the paths with what they hold, in order: the first two read as they are asked for, the others ahead."""
+        remaining = iter(found)
+        for path in islice(remaining, 2):
+            yield path, self._read(path) or _vanished(path)
+        with ThreadPoolExecutor(_READS_AHEAD, "read-ahead") as pool:
+            reads = deque((path, pool.submit(self._read, path)) for path in islice(remaining, _READS_AHEAD))
+            while reads:
+                path, read = reads.popleft()
+                reads.extend((each, pool.submit(self._read, each)) for each in islice(remaining, 1))
+                yield path, read.result() or _vanished(path)
+
     def _read(self, path: str) -> Any:  # noqa: ANN401 - JSON
         state = self._store.read(path)
         return json.loads(state.content) if state else None
@@ -362,6 +395,10 @@ class FilterIndex:
 
     firsts: tuple[FilterPath, ...]
     chunk_size: int
+
+
+def _holder(state: StateObject) -> OperationName:
+    return OperationName.parse(json.loads(state.content)["operation"])
 
 
 def _vanished(path: str) -> NoReturn:

@@ -11,11 +11,13 @@ from dicom_export.errors import InvalidArgument
 
 MAX_TABLE_URI_LENGTH = 2000
 
-_SEGMENT = r"[^/]+"
+# No dots alone and nothing that is no name's: these become parts of paths.
+_SEGMENT = r"(?!\.{1,2}(?:/|$))[\w.:@%+~-]{1,200}"
+_ID = r"(?!\.{1,2}$)[\w.@%+~-]{1,200}"
 _DATASET = rf"projects/(?P<project>{_SEGMENT})/locations/(?P<location>{_SEGMENT})/datasets/(?P<dataset>{_SEGMENT})"
 _DATASET_NAME = re.compile(_DATASET)
-_STORE_NAME = re.compile(rf"{_DATASET}/dicomStores/(?P<store>[^/:]+)")
-_OPERATION_NAME = re.compile(rf"{_DATASET}/operations/(?P<operation>[^/:]+)")
+_STORE_NAME = re.compile(rf"{_DATASET}/dicomStores/(?P<store>{_ID})")
+_OPERATION_NAME = re.compile(rf"{_DATASET}/operations/(?P<operation>{_ID})")
 # A domain-scoped project (`example.com:name`) has a dot of its own, so the dataset and table are split off from the right.
 _TABLE_URI = re.compile(
     r"bq://(?P<project>(?:[a-z0-9.-]+:)?[A-Za-z0-9_-]+)\.(?P<dataset>[A-Za-z0-9_]{1,1024})\.(?P<table>[^.]+)"

@@ -7,6 +7,7 @@ State objects of the operation `N` (DESIGN: created and never updated, but for `
     N/plan/PAGE.json              the page's tasks, create-once, before its messages go out
     N/claims/PAGE/TASK.json       names the one stream that may be committed, create-once
     N/results/PAGE/TASK.json      what became of the task's objects, create-once, after the commit
+    N/heals/PERIOD                the operation was told of again, create-once
     N/reports/PAGE.json           names the one stream of failure rows that may be committed, create-once
     N/pages/PAGE.json             the sum of a page whose results are all in, create-once
     D/dead-letters/N-…            a message of N that ran out of attempts, and cost its instances their rows, create-once
@@ -253,7 +254,7 @@ def replaces_table(operation: Operation, counters: Counters) -> bool:
     Instances that cannot be read are reported and do not hold it up; but where the export was cancelled, its plan or a
     whole message failed, or nothing at all could be read, the old table stays as it was.
     """
-    is_whole = not (operation.plan_error or counters.cancelled or counters.abandoned)
+    is_whole = not (operation.plan_error or counters.cancelled or counters.abandoned or counters.pending)
     return is_whole and (counters.success > 0 or counters.failure == 0)
 
 
@@ -276,6 +277,11 @@ def _outcome(operation: Operation, counters: Counters) -> Status | None:
         )
     if plan_error:
         return plan_error
+    if counters.pending:
+        return Status(
+            Code.INTERNAL,
+            f"{counters.pending} of {counters.found} instances have no outcome, which is a defect; export them again",
+        )
     if counters.failure:
         return Status(
             Code.INTERNAL if counters.abandoned else Code.INVALID_ARGUMENT,
@@ -367,3 +373,8 @@ def dead_letter_path(name: OperationName, letter: str) -> str:
 def exclusive_path(table: TableName) -> str:
     """Return where the name of the export lies that has the table for itself."""
     return f"exclusive/{table.project}/{table.dataset}/{table.table}.json"
+
+
+def heal_path(name: OperationName, period: int) -> str:
+    """Return where it is marked that an operation was told of again in a period."""
+    return f"{name}/heals/{period}"

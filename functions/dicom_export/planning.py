@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from itertools import groupby, islice
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,18 +21,25 @@ if TYPE_CHECKING:
 Task = tuple["StoredObject", ...]
 
 
+MAX_PAGE_TASKS = 100
+MAX_SPLIT = 5_000
+"""A message names its instances: more, and it is longer than Pub/Sub takes."""
+MAX_PAGE_OBJECTS = 20_000
+
+
 @dataclass(frozen=True, slots=True)
 class PlanLimits:
-    """How large messages and pages get, in instances, but `page_tasks` in messages and `page_paths` in filter paths.
+    """How large messages and pages get, in instances, but `page_tasks` in messages and `page_paths` in searches.
 
     `bundle` and `split` keep a message to minutes of work and CreateWriteStream under its quota; `page_tasks` lets one
-    list call sum a page; `page_objects` bounds the planner's memory.
+    list call sum a page; `page_objects` bounds the planner's memory, and `page_paths` its time: a search is a folder that a
+    filter names, whatever was found in it, or a hundred names that were passed over.
     """
 
     bundle: int = 1_000
-    split: int = 5_000
-    page_tasks: int = 100
-    page_objects: int = 20_000
+    split: int = MAX_SPLIT
+    page_tasks: int = MAX_PAGE_TASKS
+    page_objects: int = MAX_PAGE_OBJECTS
     page_paths: int = 2_000
     sample: int = 200
 
@@ -109,26 +117,35 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One step through the store: an object, or None where a filter path had no more; and where to go on behind it."""
+    """One step through the store: an object, or None for a search that found no more; and where to go on behind it.
+
+    `study` is the study if it is known from elsewhere than the object's name.
+    """
 
     stored: StoredObject | None
     cursor: Cursor
+    study: str = ""
 
 
 def cut_page(listing: Iterable[Listed], layout: Layout, limits: PlanLimits) -> tuple[list[Task], Cursor | None]:
     """Return the tasks of a page, and where the next one begins or None after the last.
 
     A page ends at the first boundary behind one of its limits: between two studies; or, where the names do not tell the
-    study or no message is left for the rest of one, between two tasks.
+    study or no message is left for the rest of one, between two tasks; or within a study that alone takes more searches
+    than a page has. So it may have no tasks, and may be the last but for an empty one.
     """
     page = _Page(limits)
-    for _, steps in groupby(listing, key=lambda step: _unit_of(step, layout)):
+    for _, unit in groupby(_with_units(listing, layout), key=itemgetter(0)):
         if page.is_full():
             return page.finished(), page.cursor
-        for chunk in _chunks(steps, limits.split if layout.names_studies else limits.bundle):
+        begun = page.searches
+        steps = (step for _, step in unit)
+        for chunk in _chunks(steps, limits.split if layout.names_studies else limits.bundle, limits.page_paths):
             if page.has_no_message_left() or (page.is_full() and not layout.names_studies):
                 return page.finished(), page.cursor
             page.add(chunk)
+            if page.searches - begun >= limits.page_paths:
+                return page.finished(), page.cursor
     return page.finished(), None
 
 
@@ -137,11 +154,11 @@ class _Page:
 
     def __init__(self, limits: PlanLimits) -> None:
         self.cursor: Cursor | None = None
+        self.searches = 0
         self._limits = limits
         self._tasks: list[Task] = []
         self._bundle: list[StoredObject] = []
         self._objects = 0
-        self._paths = 0
 
     def has_no_message_left(self) -> bool:
         return len(self._tasks) + bool(self._bundle) >= self._limits.page_tasks
@@ -150,7 +167,7 @@ class _Page:
         return (
             self.has_no_message_left()
             or self._objects >= self._limits.page_objects
-            or self._paths >= self._limits.page_paths
+            or self.searches >= self._limits.page_paths
         )
 
     def add(self, chunk: list[Listed]) -> None:
@@ -161,7 +178,7 @@ class _Page:
         if len(self._bundle) >= self._limits.bundle:
             self._flush()
         self._objects += len(found)
-        self._paths += not found
+        self.searches += len(chunk) - len(found)
         self.cursor = chunk[-1].cursor
 
     def finished(self) -> list[Task]:
@@ -174,14 +191,29 @@ class _Page:
             self._bundle = []
 
 
-def _unit_of(step: Listed, layout: Layout) -> str | int:
-    """Return the step's unit; the end of each filter path is a unit of its own, so that a page can end there."""
-    return unit_of(step.stored.name, layout) if step.stored else step.cursor.path
+def _with_units(listing: Iterable[Listed], layout: Layout) -> Iterator[tuple[str, Listed]]:
+    """Yield each step with its unit: names that were passed over belong to what was found before them."""
+    unit = ""
+    for step in listing:
+        if step.study:
+            unit = step.study
+        elif step.stored:
+            unit = unit_of(step.stored.name, layout)
+        yield unit, step
 
 
-def _chunks(steps: Iterable[Listed], size: int) -> Iterator[list[Listed]]:
-    iterator = iter(steps)
-    while chunk := list(islice(iterator, size)):
+def _chunks(steps: Iterable[Listed], size: int, searches: int) -> Iterator[list[Listed]]:
+    """Yield the steps up to each that completes `size` objects, or that is the last of so many searches."""
+    chunk: list[Listed] = []
+    objects = searched = 0
+    for step in steps:
+        chunk.append(step)
+        objects += step.stored is not None
+        searched += step.stored is None
+        if objects == size or searched == searches:
+            yield chunk
+            chunk, objects = [], 0
+    if chunk:
         yield chunk
 
 

@@ -135,6 +135,8 @@ class Tables(Protocol):
         """Append rows at an offset (in rows); again at the same offset it changes nothing.
 
         The table has to have every column of the batch; those that the batch lacks become NULL, or empty if REPEATED.
+        Raises RowsRefused, which names them, if rows are wrong by themselves: then no row of the batch was appended, and the
+        others may be appended at the same offset. It may not name all of them at once.
         """
 
     def finalize(self, stream: str) -> int:

@@ -117,15 +117,26 @@ def delivery(kind: str, pushed: PushedMessage) -> Delivery:
 
 
 def dead_letter(pushed: PushedMessage) -> DeadLetter:
-    """Return the dead letter that was pushed. Raises InvalidArgument if its data is malformed.
+    """Return the dead letter of one of our messages, which name their kind in an attribute.
 
-    All kinds come from one topic. Our messages name theirs in an attribute; one that does not is a user's.
+    Raises InvalidArgument if it is of no kind, or its data is malformed. Those of users come by a topic of their own: what a user
+    writes must not pass for a message of ours.
     """
     kind = pushed.attributes.get(messages.KIND_ATTRIBUTE, "")
+    if kind not in messages.TOPICS:
+        raise InvalidArgument(f"A dead letter of {len(pushed.data)} bytes is of no kind; a message of ours says which")
+    return _dead(messages.decode(kind, pushed.data), pushed)
+
+
+def dead_request(pushed: PushedMessage) -> DeadLetter:
+    """Return the dead letter of a user's message."""
+    return _dead(BatchRequest(pushed.data, pushed.message_id), pushed)
+
+
+def _dead(message: Message | BatchRequest, pushed: PushedMessage) -> DeadLetter:
     count = pushed.attributes.get(_ATTEMPTS_ATTRIBUTE, "")
     attempts = int(count) if count.isdecimal() else None
     reason = Unavailable(f"No attempt of {attempts or 'several'} to handle the message succeeded; the log says why")
-    message = _message(kind if kind in messages.TOPICS else BatchRequest.topic, pushed)
     return DeadLetter(message, pushed.message_id, reason, attempts)
 
 

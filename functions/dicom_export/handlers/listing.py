@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from itertools import groupby
+from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
 from dicom_export import filters
@@ -12,22 +12,25 @@ from dicom_export.errors import FailedPrecondition, NotFound
 from dicom_export.planning import Cursor, Layout, Listed, detect_layout, is_planned, named_instance, prefix_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from dicom_export.filters import FilterPath
     from dicom_export.journal import FilterIndex, Journal
     from dicom_export.operations import Operation
-    from dicom_export.ports import DicomStore
+    from dicom_export.ports import DicomStore, StoredObject
     from dicom_export.stores import DeclaredStore
 
 log = logging.getLogger(__name__)
 
 _READ_BYTES = 1 << 20
+_LAYOUT_NAMES = 50_000
+_PASSED_OVER = 100
 
 
 def first_cursor(store: DeclaredStore) -> Cursor:
-    """Return where a plan begins, with the layout that the store's first names have."""
-    return Cursor(detect_layout(each.name for each in store.objects.list() if is_planned(each, store.ignore)))
+    """Return where a plan begins, with the layout that the store's first names have: those not ignored of fifty thousand."""
+    names = islice(store.objects.list(), _LAYOUT_NAMES)
+    return Cursor(detect_layout(each.name for each in names if is_planned(each, store.ignore)))
 
 
 def store_filter(operation: Operation, buckets: Callable[[str], DicomStore | None], journal: Journal) -> FilterIndex:
@@ -58,19 +61,34 @@ def _read_filter(operation: Operation, buckets: Callable[[str], DicomStore | Non
 def listing(
     store: DeclaredStore, cursor: Cursor, operation: Operation, index: FilterIndex | None, journal: Journal
 ) -> Iterator[Listed]:
-    """Yield the store's objects behind the cursor, those that the filter names if their names tell."""
+    """Yield the store's objects behind the cursor, those that the filter names if their names tell.
+
+    A step without an object stands behind each folder of the filter, and for each hundred names that are passed over.
+    """
     if index is None or cursor.layout is Layout.FOLDERS:
-        for stored in store.objects.list(start_after=cursor.start_after):
-            if is_planned(stored, store.ignore):
-                yield Listed(stored, Cursor(cursor.layout, start_after=stored.name))
+        found = store.objects.list(start_after=cursor.start_after)
+        yield from _steps(found, lambda stored: is_planned(stored, store.ignore), cursor)
         return
     begun = cursor
-    for _, study in groupby(_paths(operation, index, journal, cursor.path), key=lambda path: path[0]):
-        for folder, paths in groupby(study, key=lambda path: path[:2]):
-            named = list(paths)
-            yield from _folder(store, folder, named, begun, operation)
-            begun = Cursor(cursor.layout, begun.path + len(named))
-        yield Listed(None, begun)
+    for folder, paths in groupby(_paths(operation, index, journal, cursor.path), key=lambda path: path[:2]):
+        named = list(paths)
+        yield from _folder(store, folder, named, begun, operation)
+        begun = Cursor(cursor.layout, begun.path + len(named))
+        yield Listed(None, begun, folder[0])
+
+
+def _steps(
+    found: Iterable[StoredObject], is_wanted: Callable[[StoredObject], bool], begun: Cursor, study: str = ""
+) -> Iterator[Listed]:
+    """Yield the wanted objects, and a step without one for each so many others, however they are spread."""
+    passed_over = 0
+    for stored in found:
+        if is_wanted(stored):
+            yield Listed(stored, replace(begun, start_after=stored.name), study)
+            continue
+        passed_over += 1
+        if passed_over % _PASSED_OVER == 0:
+            yield Listed(None, replace(begun, start_after=stored.name), study)
 
 
 def _paths(operation: Operation, index: FilterIndex, journal: Journal, start: int) -> Iterator[FilterPath]:
@@ -85,11 +103,16 @@ def _folder(
     """Yield what paths name in one study or series: one listing, however many of its instances they name."""
     matched: set[FilterPath] = set()
     path_of = _paths_by_name(named)
-    for stored in store.objects.list(prefix=prefix_of(begun.layout, folder), start_after=begun.start_after):
+
+    def is_wanted(stored: StoredObject) -> bool:
         path = path_of(stored.name)
-        if path and is_planned(stored, store.ignore):
-            matched.add(path)
-            yield Listed(stored, replace(begun, start_after=stored.name))
+        if path is None or not is_planned(stored, store.ignore):
+            return False
+        matched.add(path)
+        return True
+
+    found = store.objects.list(prefix=prefix_of(begun.layout, folder), start_after=begun.start_after)
+    yield from _steps(found, is_wanted, begun, folder[0])
     if not begun.start_after:
         warn_unmatched(operation, [path for path in named if path not in matched])
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dicom_export.errors import Code, PermanentError
-from dicom_export.handlers.create import check_table, take_table
+from dicom_export.handlers.create import check_table, hold_table
 from dicom_export.handlers.decoding import Decode, decode_in_turn
 from dicom_export.handlers.listing import first_cursor, listing, store_filter
 from dicom_export.handlers.writing import prepare_target
@@ -100,7 +100,10 @@ def _plan_page(
         objects = sample(tasks, limits.sample)
         if number == 0:
             _check_table_again(operation, journal, tables)
-        prepare_target(operation, _columns(operation, store.objects, objects, decode), tables)
+        columns = _columns(operation, store.objects, objects, decode)
+        # Who was faster may have come to the end of an overwrite meanwhile: its staging table must not be made again.
+        if not journal.has_plan_page(operation.name, number):
+            prepare_target(operation, columns, tables)
     except PermanentError as error:
         log.error("The export cannot be planned: %s", error.message, extra={"operation": str(operation.name)})  # noqa: TRY400 - its message says it all
         return PlanPage(error=Status(error.code, error.message))
@@ -113,8 +116,8 @@ def _check_table_again(operation: Operation, journal: Journal, tables: Tables) -
 
     A table that has to be new may be there by now because of an earlier delivery of this message.
     """
-    is_news = take_table(operation.request, operation.name, journal)
-    if is_news or operation.request.write_disposition is WriteDisposition.WRITE_EMPTY:
+    hold_table(operation.request, operation.name, journal)
+    if operation.request.write_disposition is WriteDisposition.WRITE_EMPTY:
         check_table(operation.request, tables.describe(operation.request.table))
 
 

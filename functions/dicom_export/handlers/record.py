@@ -11,6 +11,7 @@ from dicom_export.errors import PermanentError
 from dicom_export.handlers.export import abandoned, settle
 from dicom_export.handlers.listing import warn_unmatched
 from dicom_export.handlers.plan import announce
+from dicom_export.handlers.replay import is_replay
 from dicom_export.journal import DeadLetter, PlanPage
 from dicom_export.messages import ExportStudy, Message, PlanExport, StudyExported
 from dicom_export.operations import Counters, Status, WriteDisposition, outcome, replaces_table
@@ -77,7 +78,8 @@ def _finish(operation: Operation, counters: Counters, journal: Journal, tables: 
         return replace(current, end_time=datetime.now(UTC), counters=counters, error=error)
 
     journal.change(operation.name, ended)
-    _warn_of_unmatched_paths(operation, journal)
+    if not (counters.abandoned or is_replay(operation.name)):
+        _warn_of_unmatched_paths(operation, journal)
     log.info(
         "Export ended: %d exported, %d failed",
         counters.success,
@@ -165,10 +167,19 @@ def _give_up_on_study(
     tables: Tables,
 ) -> None:
     operation = journal.load(message.operation)
-    if operation.is_done or journal.result(message.operation, message.page, message.task) is not None:
+    page = journal.plan_page(message.operation, message.page)
+    if page is None or message.task >= len(page.tasks):
+        log.error("Page %d has no task %d", message.page, message.task, extra={"operation": str(message.operation)})
         return
-    claim = journal.create_claim(message.operation, message.page, message.task, abandoned(message, reason))
-    if claim.outcome.counters.abandoned:
-        journal.keep_dead_letter(DeadLetter(message, reason, datetime.now(UTC)))
-    store = stores.get(operation.request.store)
-    settle(message, operation, claim, store.objects if store else None, journal, tables)
+    planned = replace(message, objects=page.tasks[message.task])
+    is_decided = operation.is_done or journal.result(message.operation, message.page, message.task) is not None
+    if is_decided:
+        claim = journal.claim(message.operation, message.page, message.task)
+    else:
+        ours = abandoned(planned, reason)
+        claim = journal.create_claim(message.operation, message.page, message.task, ours)
+    if claim and not claim.stream and claim.outcome.counters.abandoned:
+        journal.keep_dead_letter(DeadLetter(planned, reason, datetime.now(UTC)))
+    if claim and not is_decided:
+        store = stores.get(operation.request.store)
+        settle(planned, operation, claim, store.objects if store else None, journal, tables, is_last_attempt=True)

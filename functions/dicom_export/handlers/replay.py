@@ -22,11 +22,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _PAGE_TASKS = 100
+_SUFFIX = "-replay"
 
 
 def replay_name(name: OperationName) -> OperationName:
     """Return the name of the operation that replays another's dead letters: there is one."""
-    return replace(name, operation=f"{name.operation}-replay")
+    return replace(name, operation=f"{name.operation}{_SUFFIX}")
+
+
+def is_replay(name: OperationName) -> bool:
+    """Say whether the operation replays another's dead letters, and so exports a part of what was asked for."""
+    return name.operation.endswith(_SUFFIX)
 
 
 def create_replay(name: OperationName, journal: Journal) -> Operation:

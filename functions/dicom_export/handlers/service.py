@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dicom_export.errors import DicomExportError, PermanentError
 from dicom_export.handlers.create import create_export, refuse_export
 from dicom_export.handlers.replay import create_replay
+from dicom_export.journal import PlanPage
 from dicom_export.messages import PlanExport
 from dicom_export.names import DatasetName, OperationName, StoreName
 from dicom_export.operations import Status
@@ -83,9 +84,11 @@ class ExportService(OperationsService):
             self.resume(operation)
         except DicomExportError as error:
             # The client is told, and would start another one: this one must not stay pending for ever.
-            reason = type(error)(f"The export could not be started: {error.message}")
-            self.give_up(operation, reason)
-            raise
+            status = Status(error.code, f"The export could not be started: {error.message}")
+            if self.journal.create_plan_page(name, 0, PlanPage(error=status)).error == status:
+                self.give_up(operation, status)
+                raise
+            # It was told of after all, and is on its way.
         return operation
 
     def start_batch_export(self, store: StoreName, parse: Callable[[], ExportRequest], job: str) -> Operation:
@@ -121,8 +124,9 @@ class ExportService(OperationsService):
         Its message was lost with the process that created it.
         """
         operation = super().get_operation(name)
-        age = datetime.now(UTC) - operation.create_time
-        if not operation.is_done and age > _FORGOTTEN and not self.journal.planned_pages(name):
+        periods = (datetime.now(UTC) - operation.create_time) // _FORGOTTEN
+        is_forgotten = not operation.is_done and periods > 0 and not self.journal.planned_pages(name)
+        if is_forgotten and self.journal.is_first_to_heal(name, periods):
             self.resume(operation)
         return operation
 
@@ -145,14 +149,16 @@ class ExportService(OperationsService):
             self.resume(operation)
         return operation
 
-    def give_up(self, operation: Operation, reason: DicomExportError) -> None:
-        """End an operation that cannot go on, as it is now."""
+    def give_up(self, operation: Operation, reason: Status) -> None:
+        """End an operation that cannot go on, as it is now. Without effect on one that has ended."""
         counters = self.journal.counters(operation)
-        status = Status(reason.code, reason.message)
-        self.journal.change(
-            operation.name,
-            lambda current: replace(current, end_time=datetime.now(UTC), counters=counters, error=status),
-        )
+
+        def ended(current: Operation) -> Operation:
+            if current.is_done:
+                return current
+            return replace(current, end_time=datetime.now(UTC), counters=counters, error=reason)
+
+        self.journal.change(operation.name, ended)
 
     def resume(self, operation: Operation) -> None:
         """Have an operation go on whose messages were lost: everything that exists stays, what is missing is done."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from dicom_export.errors import LimitExceeded, Unavailable
+import pyarrow as pa
+
+from dicom_export.errors import Aborted, LimitExceeded, PermanentError, RowsRefused, Unavailable
 from dicom_export.operations import WriteDisposition
 from dicom_export.rows.arrow import TooLarge, batches
 from dicom_export.schema import columns_of_all, covers, merge
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from dicom_export.names import InstanceUids
@@ -23,7 +26,7 @@ _BATCH_HEADER_BYTES = 8 << 20
 _REQUEST_BYTES = 8_000_000
 
 Pending = tuple["StoredObject", "DecodedInstance"]
-Rejected = tuple["StoredObject", "InstanceUids", LimitExceeded]
+Rejected = tuple["StoredObject", "InstanceUids", PermanentError]
 
 
 def prepare_target(operation: Operation, schema: Schema, tables: Tables) -> None:
@@ -35,11 +38,15 @@ def prepare_target(operation: Operation, schema: Schema, tables: Tables) -> None
 
 
 class StreamWriter:
-    """Writes an operation's rows to a new stream, and makes sure before each batch that the table has its columns."""
+    """Writes an operation's rows to a new stream, and makes sure before each batch that the table has its columns.
 
-    def __init__(self, operation: Operation, tables: Tables) -> None:
+    `is_wanted` says whether nobody else was faster: the staging table of an overwrite that has ended is not made again.
+    """
+
+    def __init__(self, operation: Operation, tables: Tables, is_wanted: Callable[[], bool] = lambda: True) -> None:
         self._operation = operation
         self._tables = tables
+        self._is_wanted = is_wanted
         self._columns: Schema | None = None
         self._stream: str | None = None
         self._offset = 0
@@ -65,11 +72,14 @@ class StreamWriter:
             self._flush()
 
     def finish(self) -> tuple[str | None, list[Rejected]]:
-        """Finalize the stream and return its name, or None if there are no rows, and the rows that no request takes.
+        """Finalize the stream and return its name, or None if there are no rows, and the rows that the table does not take.
 
         Raises Unavailable if the stream does not hold what was sent.
         """
         self._flush()
+        if self._stream and not self._offset:
+            self._tables.discard(self._stream)
+            self._stream = None
         if self._stream:
             count = self._tables.finalize(self._stream)
             if count != self._offset:
@@ -88,16 +98,39 @@ class StreamWriter:
                 stored, instance = pending[batch.index]
                 self._rejected.append((stored, instance.uids, _too_large(batch)))
                 continue
-            if self._stream is None:
-                self._stream = self._tables.open_stream(self._operation.target)
-            self._tables.append(self._stream, self._offset, batch.records)
-            self._offset += batch.records.num_rows
+            self._append(pending[batch.start : batch.start + batch.records.num_rows], batch.records)
+
+    def _append(self, pending: list[Pending], records: pa.RecordBatch) -> None:
+        """Append the instances' rows but for those that the table refuses, however many answers it takes to name these."""
+        if self._stream is None:
+            self._stream = self._tables.open_stream(self._operation.target)
+        while pending:
+            try:
+                self._tables.append(self._stream, self._offset, records)
+            except RowsRefused as error:
+                kept = self._reject(pending, error)
+                pending, records = [pending[index] for index in kept], records.take(pa.array(kept, pa.int64()))
+            else:
+                self._offset += records.num_rows
+                return
+
+    def _reject(self, pending: list[Pending], error: RowsRefused) -> list[int]:
+        """Reject the rows that the error names and return the indices of the others. Raises it if it names none of them."""
+        refused = {index for index in error.indices if 0 <= index < len(pending)}
+        if not refused:
+            raise error
+        for index in sorted(refused):
+            stored, instance = pending[index]
+            self._rejected.append((stored, instance.uids, error))
+        return [index for index in range(len(pending)) if index not in refused]
 
     def _ensure(self, schema: Schema) -> None:
         """Add the columns that the table lacks; what it has is asked once a stream."""
         if self._columns is None:
             table = self._tables.describe(self._operation.target)
             self._columns = table.schema if table else ()
+            if table is None and not self._is_wanted():
+                raise Aborted(f"{self._operation.target} is gone because others did this work meanwhile")
         if not covers(self._columns, schema):
             prepare_target(self._operation, schema, self._tables)
             self._columns = merge(self._columns, schema)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from dicom_export.errors import ConfigurationError, InvalidArgument
 from dicom_export.messages import TOPICS
 from dicom_export.names import StoreName, TableName
-from dicom_export.planning import PlanLimits
+from dicom_export.planning import MAX_PAGE_OBJECTS, MAX_PAGE_TASKS, MAX_SPLIT, PlanLimits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,9 +24,10 @@ _TOPIC_PREFIX = "DICOM_EXPORT_TOPIC_PREFIX"
 _FAILURES_TABLE = "DICOM_EXPORT_FAILURES_TABLE"
 _READERS = "DICOM_EXPORT_READERS"
 _WRITE_ENDPOINT = "DICOM_EXPORT_BIGQUERY_WRITE_ENDPOINT"
+_SPLIT = "DICOM_EXPORT_SPLIT"
 _LIMITS = {
     "DICOM_EXPORT_BUNDLE": "bundle",
-    "DICOM_EXPORT_SPLIT": "split",
+    _SPLIT: "split",
     "DICOM_EXPORT_PAGE_TASKS": "page_tasks",
     "DICOM_EXPORT_PAGE_OBJECTS": "page_objects",
     "DICOM_EXPORT_SAMPLE": "sample",
@@ -33,8 +36,19 @@ _LIMITS = {
 VARIABLES = (_PROJECT, _STORES, _STATE, _TOPIC_PREFIX, _FAILURES_TABLE, _READERS, _WRITE_ENDPOINT, *_LIMITS)
 """The environment variables of an installation on Google Cloud."""
 
-_MAX_PAGE_TASKS = 100
+_MOST = {"split": MAX_SPLIT, "page_objects": MAX_PAGE_OBJECTS}
+_ANY_NUMBER = 1_000_000
+_OURS = "DICOM_EXPORT_"
+# Those of an installation on one machine, and of the tests.
+_KNOWN_ELSEWHERE = {"DICOM_EXPORT_LOCAL", "DICOM_EXPORT_REQUIRE_STACK"}
 _MAX_READERS = 64
+_PROJECT_ID = re.compile(r"(?:[a-z0-9.-]+:)?[A-Za-z0-9_-]+")
+# https://cloud.google.com/storage/docs/buckets#naming
+_BUCKET_PART = r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?"
+_BUCKET_NAME = re.compile(rf"(?=.{{3,222}}$){_BUCKET_PART}(?:\.{_BUCKET_PART})*")
+# https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names
+_LONGEST_PREFIX = 255 - max(map(len, TOPICS))
+_PREFIX_OF_TOPICS = re.compile(rf"(?!goog)[A-Za-z][A-Za-z0-9._~+%-]{{0,{_LONGEST_PREFIX - 1}}}")
 _STORE_FIELDS = {"bucket", "prefix", "ignore"}
 
 
@@ -90,14 +104,15 @@ def parse(environment: Mapping[str, str]) -> CloudSettings:
             f"{', '.join(missing)} not set. On Google Cloud, Terraform sets what an installation needs; on one machine"
             " `dicom-export serve` does"
         )
+    _check_known(environment)
     stores = _stores(environment[_STORES])
     state = _folder(_STATE, *_split_uri(environment[_STATE]))
     _check_apart(stores, state)
     return CloudSettings(
-        project=environment[_PROJECT],
+        project=_project(environment[_PROJECT]),
         stores=stores,
         state=state,
-        topic_prefix=environment.get(_TOPIC_PREFIX, ""),
+        topic_prefix=_topic_prefix(environment.get(_TOPIC_PREFIX, "")),
         failures_table=_failures_table(environment.get(_FAILURES_TABLE)),
         readers=_number(environment, _READERS, 16, _MAX_READERS),
         write_endpoint=environment.get(_WRITE_ENDPOINT) or None,
@@ -105,15 +120,51 @@ def parse(environment: Mapping[str, str]) -> CloudSettings:
     )
 
 
+def _check_known(environment: Mapping[str, str]) -> None:
+    """Raise ConfigurationError for a variable that looks like ours and is none: misspelt, it would be without effect."""
+    names = sorted(name for name in environment if name.startswith(_OURS))
+    for name in names:
+        if name not in VARIABLES and name not in _KNOWN_ELSEWHERE:
+            meant = get_close_matches(name, VARIABLES, 1, cutoff=0.85) or [f"one of {', '.join(VARIABLES)}"]
+            raise ConfigurationError(f"{name} is no setting; it would be {meant[0]}")
+
+
+def _project(text: str) -> str:
+    if not _PROJECT_ID.fullmatch(text):
+        raise ConfigurationError(
+            f"{_PROJECT}: {text!r} is no project's id; it would be like my-project, or example.com:my-project"
+        )
+    return text
+
+
+def _topic_prefix(text: str) -> str:
+    if text and not _PREFIX_OF_TOPICS.fullmatch(text):
+        raise ConfigurationError(
+            f"{_TOPIC_PREFIX}: {text!r} is nothing that a topic's name begins with; it would be a letter and then letters,"
+            f" digits and -._~+%, at most {_LONGEST_PREFIX}, and not goog"
+        )
+    return text
+
+
 def _stores(text: str) -> dict[StoreName, BucketFolder]:
     example = '{"projects/P/locations/L/datasets/D/dicomStores/S": {"bucket": "B", "prefix": "dicom/", "ignore": []}}'
     try:
-        declared = json.loads(text)
+        declared = json.loads(text, object_pairs_hook=_once_each)
     except ValueError as error:
         raise ConfigurationError(f"{_STORES} is not JSON: {error}; it would be {example}") from error
     if not isinstance(declared, dict) or not declared:
         raise ConfigurationError(f"{_STORES} declares no store; it would be {example}")
     return {_store_name(name): _store(name, value) for name, value in declared.items()}
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object of JSON. Raises ConfigurationError if it has a name twice, of which the last would count."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ConfigurationError(f"{_STORES} has {twice!r} twice; it would be there once")
+    return found
 
 
 def _store_name(name: str) -> StoreName:
@@ -139,6 +190,10 @@ def _store(name: str, value: Any) -> BucketFolder:  # noqa: ANN401 - JSON
 def _folder(what: str, bucket: str, prefix: Any, ignore: tuple[str, ...] = ()) -> BucketFolder:  # noqa: ANN401 - JSON
     if not bucket:
         raise ConfigurationError(f"{what}: the name of the bucket is empty")
+    if not _BUCKET_NAME.fullmatch(bucket):
+        raise ConfigurationError(
+            f"{what}: {bucket!r} is no bucket's name; it would be 3 or more lower-case letters, digits and -_. without gs://"
+        )
     if not isinstance(prefix, str) or prefix.startswith("/") or (prefix and not prefix.endswith("/")):
         raise ConfigurationError(
             f"{what}: the prefix {prefix!r} has to be empty, or to end with a slash and not begin with one"
@@ -171,20 +226,19 @@ def _failures_table(text: str | None) -> TableName | None:
 
 def _limits(environment: Mapping[str, str]) -> PlanLimits:
     default = PlanLimits()
-    numbers = {name: _number(environment, variable, getattr(default, name)) for variable, name in _LIMITS.items()}
+    numbers = {
+        name: _number(environment, variable, getattr(default, name), _MOST.get(name, _ANY_NUMBER))
+        for variable, name in _LIMITS.items()
+    }
     limits = PlanLimits(**numbers)
     if limits.bundle > limits.split:
-        raise ConfigurationError(
-            f"DICOM_EXPORT_BUNDLE is {limits.bundle}, more than DICOM_EXPORT_SPLIT, {limits.split}"
-        )
-    if limits.page_tasks > _MAX_PAGE_TASKS:
-        raise ConfigurationError(
-            f"DICOM_EXPORT_PAGE_TASKS is {limits.page_tasks}; a page has at most {_MAX_PAGE_TASKS}"
-        )
+        raise ConfigurationError(f"DICOM_EXPORT_BUNDLE is {limits.bundle}, more than {_SPLIT}, {limits.split}")
+    if limits.page_tasks > MAX_PAGE_TASKS:
+        raise ConfigurationError(f"DICOM_EXPORT_PAGE_TASKS is {limits.page_tasks}; a page has at most {MAX_PAGE_TASKS}")
     return limits
 
 
-def _number(environment: Mapping[str, str], variable: str, default: int, most: int = 1_000_000) -> int:
+def _number(environment: Mapping[str, str], variable: str, default: int, most: int) -> int:
     text = environment.get(variable)
     if not text:
         return default

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from itertools import islice
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ from google.cloud.bigquery_storage_v1.types import (
 from google.protobuf.any_pb2 import Any as AnyMessage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from enum import IntEnum
 
     import pyarrow as pa
@@ -33,6 +32,7 @@ CALL_SECONDS = 90.0
 
 _REUSE_SECONDS = 45.0
 _NAMED_ROWS = 3
+_INVALID_ARGUMENT = grpc.StatusCode.INVALID_ARGUMENT.value[0]
 _UNKNOWN = grpc.StatusCode.UNKNOWN.value[0]
 
 EXTRA_FIELDS = "SCHEMA_MISMATCH_EXTRA_FIELDS"
@@ -45,12 +45,13 @@ _EXTRA_FIELDS_TEXT = "Input schema has more fields than BigQuery schema"
 class AppendRefused(Exception):
     """An append that was not accepted: the gRPC status, the name of the storage error, and what is wrong with which rows.
 
-    It has no text of the service's, which may quote the rows.
+    `rows` says it of the first ones, `indices` are all that the service named; it may not name all that are wrong. It has no text of the service's, which may quote the rows.
     """
 
     status: int
     storage: str = ""
     rows: str = ""
+    indices: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         return ", ".join(part for part in (_status_name(self.status), self.storage, self.rows) if part)
@@ -82,13 +83,8 @@ class AppendConnection:
             raise _refusal_of(error) from None  # its text may quote the rows
         except StopIteration:
             raise AppendRefused(grpc.StatusCode.UNAVAILABLE.value[0]) from None
-        if response.error.code:
-            rows = ", ".join(
-                f"row {row.index}: {name_of(RowError.RowErrorCode, row.code)}"
-                for row in islice(response.row_errors, _NAMED_ROWS)
-            )
-            storage = _storage_error(response.error.details, response.error.message)
-            raise AppendRefused(response.error.code, storage, rows)
+        if response.error.code or response.row_errors:
+            raise _refusal_in(response)
 
     def close(self) -> None:
         """End the call, and with it the thread that sends its requests."""
@@ -114,6 +110,19 @@ class AppendConnection:
         if self._responses is None:
             rows.writer_schema = ArrowSchema(serialized_schema=self._schema.serialize().to_pybytes())
         return AppendRowsRequest(write_stream=self._stream, offset=offset, arrow_rows=rows, trace_id="dicom-export")
+
+
+def _refusal_in(response: AppendRowsResponse) -> AppendRefused:
+    storage = _storage_error(response.error.details, response.error.message)
+    indices = sorted({int(row.index) for row in response.row_errors})
+    return AppendRefused(
+        response.error.code or _INVALID_ARGUMENT, storage, _described(response.row_errors), tuple(indices)
+    )
+
+
+def _described(errors: Sequence[RowError]) -> str:
+    """Say what is wrong with the first rows, by codes only."""
+    return ", ".join(f"row {row.index}: {name_of(RowError.RowErrorCode, row.code)}" for row in errors[:_NAMED_ROWS])
 
 
 def _refusal_of(error: exceptions.GoogleAPICallError) -> AppendRefused:

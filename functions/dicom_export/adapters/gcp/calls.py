@@ -6,11 +6,12 @@ A message has 600 s until Pub/Sub delivers it again, so one call and its retries
 from __future__ import annotations
 
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import requests.exceptions
 from google.api_core import exceptions
-from google.api_core.retry import Retry, if_exception_type
+from google.api_core.retry import Retry
 from google.auth import exceptions as auth
 
 from dicom_export.errors import (
@@ -39,13 +40,24 @@ _TRANSIENT = (
     exceptions.ServiceUnavailable,
     exceptions.TooManyRequests,
     exceptions.Unknown,
+    auth.RefreshError,  # also what a metadata server that is overloaded makes of each call
     auth.TransportError,
     requests.exceptions.ChunkedEncodingError,
     requests.exceptions.ConnectionError,
     requests.exceptions.Timeout,
 )
 
-RETRY = Retry(if_exception_type(*_TRANSIENT), initial=0.5, maximum=8.0, multiplier=2.0, timeout=90.0)
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, _TRANSIENT) or _is_request_timeout(error)
+
+
+def _is_request_timeout(error: BaseException) -> bool:
+    """Say whether it is a 408, for which the library has no class."""
+    return isinstance(error, exceptions.GoogleAPICallError) and error.code == HTTPStatus.REQUEST_TIMEOUT
+
+
+RETRY = Retry(_may_pass, initial=0.5, maximum=8.0, multiplier=2.0, timeout=90.0)
 """For calls that may be repeated: their attempts and pauses end within 90 s."""
 
 # BigQuery answers quotas with 403: https://cloud.google.com/bigquery/docs/error-messages
@@ -66,8 +78,9 @@ _ERRORS: tuple[tuple[type[Exception], type[DicomExportError]], ...] = (
     (exceptions.ServerError, Unavailable),
     (exceptions.RetryError, Unavailable),
     (exceptions.GoogleAPICallError, Internal),
-    (auth.TransportError, Unavailable),
-    (auth.GoogleAuthError, PermissionDenied),
+    (auth.InvalidOperation, PermissionDenied),  # a 401 for who has no credentials, and said so
+    # Nobody was asked for the resource yet: what credentials lack, an installation gets, and a message costs no instances.
+    (auth.GoogleAuthError, Unavailable),
     (requests.exceptions.RequestException, Unavailable),
 )
 
@@ -89,6 +102,8 @@ def translated(doing: str, error: Exception) -> DicomExportError:
     """Return the error of this system that a client library's error is."""
     if isinstance(error, exceptions.Forbidden) and _reasons(error) & _QUOTA_REASONS:
         return ResourceExhausted(f"{doing}: {_message(error)}")
+    if _is_request_timeout(error):
+        return Unavailable(f"{doing}: {_message(error)}")
     ours = next((ours for theirs, ours in _ERRORS if isinstance(error, theirs)), Internal)
     return ours(f"{doing}: {_message(error)}")
 

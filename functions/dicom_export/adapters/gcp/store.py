@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from google.api_core import exceptions
-
 from dicom_export.adapters.gcp.calls import TIMEOUT_SECONDS
+from dicom_export.adapters.gcp.ranges import ranges_of
 from dicom_export.adapters.gcp.storage import called, is_object_name, listed, shared_client
 from dicom_export.errors import InstanceGone, NotFound, PermissionDenied
 from dicom_export.ports import StoredObject
@@ -65,7 +64,7 @@ class BucketStore:
         if length <= 0:
             return b""
         try:
-            return called(f"Reading {self.uri(stored.name)}", partial(self._range, stored, start, start + length - 1))
+            return called(f"Reading {self.uri(stored.name)}", partial(self._range, stored, start, length))
         except NotFound as error:
             raise self._gone(stored) from error
 
@@ -75,16 +74,9 @@ class BucketStore:
     def _get(self, name: str) -> Blob | None:
         return self.client().bucket(self.bucket).get_blob(self.prefix + name, timeout=TIMEOUT_SECONDS, retry=None)
 
-    def _range(self, stored: StoredObject, start: int, end: int) -> bytes:
-        """Return the bytes from `start` to `end`, both included, in one request."""
-        blob = self.client().bucket(self.bucket).blob(self.prefix + stored.name, generation=stored.generation)
-        try:
-            content: bytes = blob.download_as_bytes(
-                start=start, end=end, raw_download=True, checksum=None, timeout=TIMEOUT_SECONDS, retry=None
-            )
-        except exceptions.RequestRangeNotSatisfiable:
-            return b""
-        return content
+    def _range(self, stored: StoredObject, start: int, length: int) -> bytes:
+        ranges = ranges_of(self.client())
+        return ranges.read(self.bucket, self.prefix + stored.name, stored.generation, start, length)
 
     def _gone(self, stored: StoredObject) -> InstanceGone:
         if self.get(stored.name) is None:

@@ -9,8 +9,10 @@ https://cloud.google.com/bigquery/docs/reference/auditlogs/rest/Shared.Types/Big
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from google.api_core import exceptions
@@ -18,15 +20,17 @@ from google.cloud.bigquery import CopyJobConfig, EncryptionConfiguration, QueryJ
 
 from dicom_export.adapters.gcp.calls import TIMEOUT_SECONDS, google_errors
 from dicom_export.adapters.gcp.table_catalog import BRIEF_RETRY, reference, table_not_found
-from dicom_export.errors import FailedPrecondition, PermissionDenied, Unavailable
+from dicom_export.errors import FailedPrecondition, NotFound, PermanentError, PermissionDenied, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from google.cloud.bigquery import Client
 
     from dicom_export.adapters.gcp.table_catalog import Resource, TableCatalog
     from dicom_export.names import TableName
+
+log = logging.getLogger(__name__)
 
 JOB_SECONDS = 60.0
 """How long one call waits for a job; the next one waits on."""
@@ -67,21 +71,24 @@ class TableSwaps:
         """Run the job unless it has run, then drop the staging table.
 
         Raises FailedPrecondition for a staging table with another number of rows, and what the job fails of. A job that failed for
-        a reason that passes is followed by the next attempt's, at the next call.
+        a reason that passes is followed by the next attempt's, at the next call. Once the job has succeeded the table has its new
+        rows: what fails for good after that is logged, and the replacement stands.
         """
         location = self._catalog.location_of(table)
         for attempt in range(_MAX_ATTEMPTS):
             name = _job_id(table, job, attempt)
             found = self._find(name, location)
-            begun = found or self._begin(name, location, table, staging, expected_rows)
+            begun = found or self._begun(name, location, table, staging, expected_rows)
             if self._succeeded(begun, table):
                 break
             if found is None:
                 raise Unavailable(f"Job {name} that replaces {table} failed: {_reason(begun)}")
         else:
             raise FailedPrecondition(f"Each of {_MAX_ATTEMPTS} jobs that replace {table} failed")
-        self._put_back(table, staging)
-        self._catalog.drop(staging)
+        with _logged(f"{table} has its new rows, and may lack its description and labels, or expire"):
+            self._put_back(table, staging)
+        with _logged(f"{table} has its new rows, and {staging} is left behind until it expires"):
+            self._catalog.drop(staging)
 
     def _find(self, name: str, location: str) -> Job | None:
         with google_errors(f"Look up job {name}"):
@@ -89,6 +96,16 @@ class TableSwaps:
                 return self._client.get_job(name, location=location, retry=BRIEF_RETRY, timeout=TIMEOUT_SECONDS)
             except exceptions.NotFound:
                 return None
+
+    def _begun(self, name: str, location: str, table: TableName, staging: TableName, expected_rows: int) -> Job:
+        """Begin the job, unless somebody else did meanwhile; when his is done the staging table is gone."""
+        try:
+            return self._begin(name, location, table, staging, expected_rows)
+        except NotFound:
+            found = self._find(name, location)
+            if found is None:
+                raise
+            return found
 
     def _begin(self, name: str, location: str, table: TableName, staging: TableName, expected_rows: int) -> Job:
         source = self._catalog.find(staging)
@@ -186,6 +203,15 @@ class TableSwaps:
             changes["expirationTime"] = None
         if changes and not self._catalog.patch(table, destination["etag"], changes):
             raise Unavailable(f"{table} was changed by somebody else meanwhile")
+
+
+@contextmanager
+def _logged(fact: str) -> Iterator[None]:
+    """Log what fails for good, by its kind: an answer may quote what a table is described by."""
+    try:
+        yield
+    except PermanentError as error:
+        log.error("%s: %s", fact, type(error).__name__)  # noqa: TRY400 - its message may have more than is to be logged
 
 
 def _job_id(table: TableName, job: str, attempt: int) -> str:

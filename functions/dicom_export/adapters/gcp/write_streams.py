@@ -23,6 +23,7 @@ from dicom_export.errors import (
     InvalidArgument,
     NotFound,
     PermissionDenied,
+    RowsRefused,
     Unavailable,
 )
 from dicom_export.names import TableName
@@ -106,7 +107,10 @@ class WriteStreams:
         """End the stream and return how many rows it holds."""
         self.close(stream)
         with google_errors(f"Finalize {stream}"):
-            answer = self._client.finalize_write_stream(name=stream, retry=self._retry, timeout=TIMEOUT_SECONDS)
+            try:
+                answer = self._client.finalize_write_stream(name=stream, retry=self._retry, timeout=TIMEOUT_SECONDS)
+            except exceptions.NotFound as error:
+                raise _unknown_stream(stream, self._find(stream), "finalizing does") from error
         return int(answer.row_count)
 
     def commit(self, table: TableName, stream: str) -> None:
@@ -119,9 +123,14 @@ class WriteStreams:
                     timeout=TIMEOUT_SECONDS,
                 )
             except exceptions.ClientError as error:
-                if isinstance(error, exceptions.TooManyRequests) or not self._is_committed(stream):
+                if isinstance(error, exceptions.TooManyRequests):
                     raise
-                return
+                found = self._find(stream)
+                if _is_committed(found):
+                    return
+                if isinstance(error, exceptions.NotFound):
+                    raise _unknown_stream(stream, found, "commits do") from error
+                raise
         errors = {name_of(StorageError.StorageErrorCode, error.code) for error in answer.stream_errors}
         if errors or "commit_time" not in answer:
             self._check_committed(table, stream, errors)
@@ -152,9 +161,12 @@ class WriteStreams:
         if refused.storage == "STREAM_FINALIZED":
             return FailedPrecondition(f"Stream {stream} is finalized: it takes no more rows")
         if refused.status == _Status.NOT_FOUND.value[0]:
-            return self._unknown_stream(stream)
+            return _unknown_stream(stream, self._find(stream), "appends do")
         kind = _ERROR_OF_STORAGE.get(refused.storage) or _ERROR_OF_STATUS.get(refused.status, InvalidArgument)
-        return kind(f"Append to {stream} at row {offset}: {refused}")
+        message = f"Append to {stream} at row {offset}: {refused}"
+        if kind is InvalidArgument and refused.indices and _are_within(batch, refused.indices):
+            return RowsRefused(message, refused.indices)
+        return kind(message)
 
     def _extra_columns(self, stream: str, batch: pa.RecordBatch) -> DicomExportError:
         """Return the error for columns that the API does not know; minutes after they were added it may not know them yet."""
@@ -173,27 +185,21 @@ class WriteStreams:
             return table_not_found(table)
         return Unavailable(f"{table} is there, and the Storage Write API does not know it yet")
 
-    def _unknown_stream(self, stream: str) -> DicomExportError:
-        if self._find(stream) is None:
-            return _stream_not_found(stream)
-        return Unavailable(f"Stream {stream} is there, and appends do not know it yet")
-
     def _check_committed(self, table: TableName, stream: str, errors: set[str]) -> None:
         """Raise what the errors of a commit mean, unless the stream was committed before."""
-        if "STREAM_ALREADY_COMMITTED" in errors or self._is_committed(stream):
+        if "STREAM_ALREADY_COMMITTED" in errors:
+            return
+        found = self._find(stream)
+        if _is_committed(found):
             return
         if "STREAM_NOT_FOUND" in errors:
-            raise _stream_not_found(stream)
+            raise _unknown_stream(stream, found, "commits do")
         if "TABLE_NOT_FOUND" in errors:
             raise self._unknown_table(table)
         if "INVALID_STREAM_STATE" in errors:
             raise FailedPrecondition(f"Stream {stream} is not finalized, or has expired: its rows cannot be committed")
         name = min(errors, default="no commit time")
         raise _ERROR_OF_STORAGE.get(name, FailedPrecondition if errors else Unavailable)(f"Commit {stream}: {name}")
-
-    def _is_committed(self, stream: str) -> bool:
-        found = self._find(stream)
-        return found is not None and "commit_time" in found
 
     def _find(self, stream: str) -> WriteStream | None:
         with google_errors(f"Look up {stream}"):
@@ -209,6 +215,14 @@ def _is_there(refused: AppendRefused) -> bool:
     return is_repeated or refused.storage == "OFFSET_ALREADY_EXISTS"
 
 
+def _is_committed(found: WriteStream | None) -> bool:
+    return found is not None and "commit_time" in found
+
+
+def _are_within(batch: pa.RecordBatch, indices: tuple[int, ...]) -> bool:
+    return min(indices) >= 0 and max(indices) < batch.num_rows
+
+
 def _may_pass(error: BaseException) -> bool:
     return isinstance(error, AppendRefused) and error.status in _AGAIN
 
@@ -222,5 +236,8 @@ def _table_of(stream: str) -> TableName:
     return TableName(project, dataset, table)
 
 
-def _stream_not_found(stream: str) -> NotFound:
-    return NotFound(f"Stream {stream} was not found: it has expired, or was never opened")
+def _unknown_stream(stream: str, found: WriteStream | None, who_do: str) -> DicomExportError:
+    """Return the error for a stream that a call does not know: another of the service's machines may know it."""
+    if found is None:
+        return NotFound(f"Stream {stream} was not found: it has expired, or was never opened")
+    return Unavailable(f"Stream {stream} is there, and {who_do} not know it yet")
