@@ -10,12 +10,12 @@ import functions_framework
 
 from dicom_export import api, bootstrap, logs, push
 from dicom_export.messages import ExportStudy, PlanExport, StudyExported
-from dicom_export.push import BatchRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dicom_export.push import DeadLetter, Delivery, PushedMessage
+    from dicom_export.messages import Message
+    from dicom_export.push import BatchRequest, DeadLetter, PushedMessage
 
     T = TypeVar("T")
 
@@ -45,25 +45,25 @@ def _respond(request: api.HttpRequest) -> api.HttpResponse:
 @functions_framework.http
 def start_export(request: flask.Request) -> flask.Response:
     """Start the export that a message on `export-requests` asks for."""
-    return _receive(request, partial(push.delivery, BatchRequest.topic), _start)
+    return _receive(request, push.batch_request, _start)
 
 
 @functions_framework.http
 def plan_export(request: flask.Request) -> flask.Response:
     """Plan a page of an operation."""
-    return _receive(request, partial(push.delivery, PlanExport.topic), _handle)
+    return _receive(request, partial(push.message, PlanExport.topic), _handle)
 
 
 @functions_framework.http
 def export_study(request: flask.Request) -> flask.Response:
     """Export the objects of a message."""
-    return _receive(request, partial(push.delivery, ExportStudy.topic), _handle)
+    return _receive(request, partial(push.message, ExportStudy.topic), _handle)
 
 
 @functions_framework.http
 def record_result(request: flask.Request) -> flask.Response:
     """Count the results of a page."""
-    return _receive(request, partial(push.delivery, StudyExported.topic), _handle)
+    return _receive(request, partial(push.message, StudyExported.topic), _handle)
 
 
 @functions_framework.http
@@ -88,13 +88,13 @@ def _receive(request: flask.Request, decode: Callable[[PushedMessage], T], take:
 # What is opened here raises outside of `hand_over`: an installation that cannot be opened is not the message's fault.
 
 
-def _start(delivered: Delivery) -> None:
+def _start(request: BatchRequest) -> None:
     start = bootstrap.batch_requests()
-    push.hand_over(delivered, lambda request: start(request.data, request.job), _give_up)
+    push.hand_over(request, lambda each: start(each.data, each.job), _give_up)
 
 
-def _handle(delivered: Delivery) -> None:
-    push.hand_over(delivered, bootstrap.handlers()[delivered.message.topic], _give_up)
+def _handle(message: Message) -> None:
+    push.hand_over(message, bootstrap.handlers()[message.topic], _give_up)
 
 
 def _give_up(letter: DeadLetter) -> None:

@@ -19,7 +19,6 @@ def push_body(
     *,
     message_id: str = "1",
     attributes: Mapping[str, str] | None = None,
-    attempt: int | None = None,
 ) -> bytes:
     """Return the body that pushes one of our messages, with our attributes, or data of somebody else."""
     own = {} if isinstance(content, bytes) else messages.attributes(content)
@@ -35,6 +34,4 @@ def push_body(
         },
         "subscription": "projects/my-project/subscriptions/any",
     }
-    if attempt is not None:
-        envelope["deliveryAttempt"] = attempt
     return json.dumps(envelope).encode()

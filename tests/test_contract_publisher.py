@@ -80,7 +80,7 @@ class PubSubSubscriptions:
         self._subscribe("dead-letters", push.dead_letter, self._bury)
         for kind, handler in handlers.items():
             take = partial(push.hand_over, handler=handler, on_dead_letter=self._bury)
-            self._subscribe(kind, partial(push.delivery, kind), take, dead_letters)
+            self._subscribe(kind, partial(push.message, kind), take, dead_letters)
         return self._publisher
 
     def wait(self) -> None:

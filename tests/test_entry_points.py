@@ -180,9 +180,9 @@ def test_a_permanent_error_is_a_dead_letter_at_once(
 ) -> None:
     installation.error = NotFound("no such dataset")
     content = MESSAGES.get(target, b"a request")
-    assert post(target, push_body(content, message_id="7", attempt=2)).status_code == 204
+    assert post(target, push_body(content, message_id="7")).status_code == 204
     message = BatchRequest(content, "7") if isinstance(content, bytes) else content
-    assert installation.letters == [DeadLetter(message, "7", installation.error, 2)]
+    assert installation.letters == [DeadLetter(message, installation.error)]
 
 
 @pytest.mark.parametrize("target", [*MESSAGES, "start_export"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from base64 import b64encode
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from hypothesis import strategies as st
 from dicom_export import messages, push
 from dicom_export.errors import InvalidArgument, NotFound, Unavailable
 from dicom_export.messages import ExportStudy, Message, PlanExport, StudyExported
-from dicom_export.push import BatchRequest, DeadLetter, Delivery, PushedMessage
+from dicom_export.push import BatchRequest, DeadLetter, PushedMessage
 from factories import make_object, make_operation
 from pushes import push_body
 
@@ -54,16 +53,12 @@ def test_a_push_request_is_read_as_it_is_documented() -> None:
         "2070443601311540",
         b"Hello Cloud Pub/Sub! Here is my message!",
         {"key": "value"},
-        datetime(2021, 2, 26, 19, 13, 55, 749000, tzinfo=UTC),
         "projects/myproject/subscriptions/mysubscription",
-        5,
     )
 
 
-def test_what_pubsub_leaves_out_is_empty_or_unknown() -> None:
-    assert push.parse(b'{"message": {"messageId": "1"}, "subscription": "s"}') == PushedMessage(
-        "1", b"", {}, None, "s", None
-    )
+def test_what_pubsub_leaves_out_is_empty() -> None:
+    assert push.parse(b'{"message": {"messageId": "1"}, "subscription": "s"}') == PushedMessage("1", b"", {}, "s")
 
 
 @pytest.mark.parametrize(
@@ -85,9 +80,7 @@ def test_what_pubsub_leaves_out_is_empty_or_unknown() -> None:
         b'{"message": {"messageId": "1", "data": 7}, "subscription": "s"}',
         b'{"message": {"messageId": "1", "attributes": {"kind": 7}}, "subscription": "s"}',
         b'{"message": {"messageId": "1", "attributes": ["Doe^John"]}, "subscription": "s"}',
-        b'{"message": {"messageId": "1", "publishTime": "Doe^John"}, "subscription": "s"}',
         b'{"message": {"messageId": "1"}, "subscription": ["s"]}',
-        b'{"message": {"messageId": "1"}, "subscription": "s", "deliveryAttempt": "5"}',
         b"[" * 100_000,
     ],
 )
@@ -107,22 +100,20 @@ def test_no_json_raises_anything_else(value: Any) -> None:
 
 
 @pytest.mark.parametrize("message", [PLAN, ExportStudy(NAME, 0, 1, (make_object("ü/\udce9"),)), StudyExported(NAME, 2)])
-def test_a_message_arrives_with_its_id_and_attempt(message: Message) -> None:
-    pushed = push.parse(push_body(message, message_id="7", attempt=3))
-    assert push.delivery(message.topic, pushed) == Delivery(message, "7", 3)
+def test_a_message_arrives_as_it_was_sent(message: Message) -> None:
+    assert push.message(message.topic, push.parse(push_body(message))) == message
 
 
-def test_a_users_message_stays_as_it_was_sent() -> None:
-    pushed = push.parse(push_body(b"any bytes", message_id="7"))
-    assert push.delivery("export-requests", pushed) == Delivery(BatchRequest(b"any bytes", "7"), "7")
+def test_a_users_message_arrives_as_it_was_sent_with_its_id() -> None:
+    assert push.batch_request(push.parse(push_body(b"any bytes", message_id="7"))) == BatchRequest(b"any bytes", "7")
 
 
 @pytest.mark.parametrize("message", [PLAN, ExportStudy(NAME, 0, 1, (make_object(),)), StudyExported(NAME, 2)])
 def test_a_dead_letter_is_known_by_our_attribute(message: Message) -> None:
     letter = push.dead_letter(push.parse(push_body(message, message_id="9", attributes=FORWARDED)))
-    assert (letter.message, letter.message_id, letter.attempts) == (message, "9", 5)
+    assert letter.message == message
     assert isinstance(letter.reason, Unavailable)
-    assert "5" in letter.reason.message
+    assert "No attempt of 5 " in letter.reason.message
 
 
 @pytest.mark.parametrize("attributes", [{}, {"kind": "export-requests"}, {"kind": "PLAN-EXPORT"}])
@@ -137,9 +128,10 @@ def test_a_users_dead_letter_is_a_request_whatever_it_says_of_itself(attributes:
     assert letter.message == BatchRequest(messages.encode(PLAN), "9")
 
 
-def test_a_delivery_count_that_is_none_is_unknown() -> None:
+def test_a_delivery_count_that_is_none_is_several() -> None:
     attributes = {"CloudPubSubDeadLetterSourceDeliveryCount": "many"}
-    assert push.dead_letter(push.parse(push_body(PLAN, attributes=attributes))).attempts is None
+    letter = push.dead_letter(push.parse(push_body(PLAN, attributes=attributes)))
+    assert "No attempt of several " in letter.reason.message
 
 
 def test_a_malformed_dead_letter_is_an_invalid_argument() -> None:
@@ -150,26 +142,26 @@ def test_a_malformed_dead_letter_is_an_invalid_argument() -> None:
 def test_a_permanent_error_is_a_dead_letter_with_its_reason() -> None:
     letters: list[DeadLetter] = []
     error = NotFound("no such table")
-    push.hand_over(Delivery(PLAN, "7", 2), raising(error), letters.append)
-    assert letters == [DeadLetter(PLAN, "7", error, 2)]
+    push.hand_over(PLAN, raising(error), letters.append)
+    assert letters == [DeadLetter(PLAN, error)]
 
 
 @pytest.mark.parametrize("error", [Unavailable("not now"), ZeroDivisionError()])
 def test_any_other_error_is_left_to_the_next_attempt(error: Exception) -> None:
     letters: list[DeadLetter] = []
     with pytest.raises(type(error)):
-        push.hand_over(Delivery(PLAN, "7", 2), raising(error), letters.append)
+        push.hand_over(PLAN, raising(error), letters.append)
     assert letters == []
 
 
 def answer(body: bytes, take: Callable[[Any], None]) -> int:
-    return push.answer(body, partial(push.delivery, PlanExport.topic), take)
+    return push.answer(body, partial(push.message, PlanExport.topic), take)
 
 
 def test_a_message_that_was_taken_is_acknowledged() -> None:
-    taken: list[Delivery] = []
-    assert answer(push_body(PLAN, message_id="7"), taken.append) == 204
-    assert taken == [Delivery(PLAN, "7")]
+    taken: list[Message] = []
+    assert answer(push_body(PLAN), taken.append) == 204
+    assert taken == [PLAN]
 
 
 @pytest.mark.parametrize("body", [b"Doe^John", push_body(b'{"operation": "Doe^John", "page": 0}', message_id="7")])

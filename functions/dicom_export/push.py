@@ -13,7 +13,6 @@ import json
 import logging
 from base64 import b64decode
 from dataclasses import dataclass, field
-from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from dicom_export.messages import Message
 
+    M = TypeVar("M", bound="Message | BatchRequest")
     T = TypeVar("T")
 
 _LABELS = "logging.googleapis.com/labels"
@@ -35,14 +35,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PushedMessage:
-    """A message as it is pushed. `subscription` is a resource name; `delivery_attempt` is known if there is a dead-letter topic."""
+    """A message as it is pushed. `subscription` is a resource name."""
 
     message_id: str
     data: bytes = field(repr=False)
     attributes: Mapping[str, str]
-    publish_time: datetime | None
     subscription: str
-    delivery_attempt: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,26 +54,11 @@ class BatchRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
-    """One attempt to have a message handled."""
-
-    message: Message | BatchRequest
-    message_id: str
-    attempt: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that no further attempt is made for, and why.
-
-    `message_id` is the id under which it was delivered last: one that Pub/Sub forwarded has an id of its own, a
-    BatchRequest's `job` too.
-    """
+    """A message that no further attempt is made for, and why."""
 
     message: Message | BatchRequest
-    message_id: str
     reason: DicomExportError
-    attempts: int | None = None
 
 
 def parse(body: bytes) -> PushedMessage:
@@ -93,15 +76,11 @@ def parse(body: bytes) -> PushedMessage:
 def _pushed(envelope: Any) -> PushedMessage:  # noqa: ANN401 - JSON
     message = _typed(dict, envelope["message"])
     attributes = _typed(dict, message.get("attributes") or {})
-    published = message.get("publishTime")
-    attempt = envelope.get("deliveryAttempt")
     return PushedMessage(
         _typed(str, message["messageId"]),
         b64decode(message.get("data") or "", validate=True),
         {_typed(str, name): _typed(str, value) for name, value in attributes.items()},
-        None if published is None else datetime.fromisoformat(published),
         _typed(str, envelope["subscription"]),
-        None if attempt is None else _typed(int, attempt),
     )
 
 
@@ -111,9 +90,14 @@ def _typed(kind: type[T], value: object) -> T:
     return value
 
 
-def delivery(kind: str, pushed: PushedMessage) -> Delivery:
-    """Return the message of this kind that was pushed. Raises InvalidArgument if its data is not of this kind."""
-    return Delivery(_message(kind, pushed), pushed.message_id, pushed.delivery_attempt)
+def message(topic: str, pushed: PushedMessage) -> Message:
+    """Return the topic's message that was pushed. Raises InvalidArgument if its data is none of this topic's."""
+    return messages.decode(topic, pushed.data)
+
+
+def batch_request(pushed: PushedMessage) -> BatchRequest:
+    """Return a user's message, which may be anything."""
+    return BatchRequest(pushed.data, pushed.message_id)
 
 
 def dead_letter(pushed: PushedMessage) -> DeadLetter:
@@ -125,35 +109,26 @@ def dead_letter(pushed: PushedMessage) -> DeadLetter:
     kind = pushed.attributes.get(messages.KIND_ATTRIBUTE, "")
     if kind not in messages.TOPICS:
         raise InvalidArgument(f"A dead letter of {len(pushed.data)} bytes is of no kind; a message of ours says which")
-    return _dead(messages.decode(kind, pushed.data), pushed)
+    return _dead(message(kind, pushed), pushed)
 
 
 def dead_request(pushed: PushedMessage) -> DeadLetter:
     """Return the dead letter of a user's message."""
-    return _dead(BatchRequest(pushed.data, pushed.message_id), pushed)
+    return _dead(batch_request(pushed), pushed)
 
 
 def _dead(message: Message | BatchRequest, pushed: PushedMessage) -> DeadLetter:
-    count = pushed.attributes.get(_ATTEMPTS_ATTRIBUTE, "")
-    attempts = int(count) if count.isdecimal() else None
-    reason = Unavailable(f"No attempt of {attempts or 'several'} to handle the message succeeded; the log says why")
-    return DeadLetter(message, pushed.message_id, reason, attempts)
+    attempts = pushed.attributes.get(_ATTEMPTS_ATTRIBUTE, "")
+    count = attempts if attempts.isdecimal() else "several"
+    return DeadLetter(message, Unavailable(f"No attempt of {count} to handle the message succeeded; the log says why"))
 
 
-def _message(kind: str, pushed: PushedMessage) -> Message | BatchRequest:
-    if kind == BatchRequest.topic:
-        return BatchRequest(pushed.data, pushed.message_id)
-    return messages.decode(kind, pushed.data)
-
-
-def hand_over(
-    delivered: Delivery, handler: Callable[[Any], None], on_dead_letter: Callable[[DeadLetter], None]
-) -> None:
+def hand_over(message: M, handler: Callable[[M], None], on_dead_letter: Callable[[DeadLetter], None]) -> None:
     """Have the message handled. After a PermanentError it is a dead letter at once, so that its operation ends."""
     try:
-        handler(delivered.message)
+        handler(message)
     except PermanentError as error:
-        on_dead_letter(DeadLetter(delivered.message, delivered.message_id, error, delivered.attempt))
+        on_dead_letter(DeadLetter(message, error))
 
 
 def answer(body: bytes, decode: Callable[[PushedMessage], T], take: Callable[[T], None]) -> HTTPStatus:
