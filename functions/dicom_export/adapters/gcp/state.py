@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 from google.api_core import exceptions
 from google.api_core.retry import if_exception_type
 
+from dicom_export.adapters.gcp.bucket_objects import BucketObjects
 from dicom_export.adapters.gcp.calls import RETRY, TIMEOUT_SECONDS
-from dicom_export.adapters.gcp.storage import called, is_object_name, listed, shared_client
+from dicom_export.adapters.gcp.storage import called
 from dicom_export.errors import FailedPrecondition, InvalidArgument, NotFound
 from dicom_export.ports import StateEntry, StateObject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
-    from google.cloud.storage import Blob, Client  # type: ignore[import-untyped]  # it says nothing of its types
+    from google.cloud.storage import Blob  # type: ignore[import-untyped]  # it says nothing of its types
 
 _FIELDS = "name,metadata"
 _NOT_THERE = 0
@@ -27,56 +28,42 @@ _IF_REFUSED = RETRY.with_predicate(if_exception_type(exceptions.TooManyRequests)
 
 
 @dataclass(frozen=True, slots=True)
-class BucketState:
-    """The objects of a bucket whose names begin with `prefix`; an object's version is its generation.
+class BucketState(BucketObjects):
+    """The state of operations in a bucket; an object's version is its generation.
 
     `create` is tried again like a read: whether its own earlier attempt wrote the object or another did, it is there, and
     False says no more than that. `replace` is tried again only after an answer that says that nothing was replaced.
-    `page_size` is how many objects one request lists; without, Cloud Storage's own 1,000.
     """
-
-    bucket: str
-    prefix: str = ""
-    page_size: int | None = None
-    client: Callable[[], Client] = shared_client
 
     def create(self, path: str, content: bytes, metadata: Mapping[str, str] | None = None) -> bool:
         upload = partial(self._upload, self._name(path), content, metadata or {}, _NOT_THERE)
         try:
-            called(f"Creating {self._uri(path)}", upload)
+            called(f"Creating {self.uri(path)}", upload)
         except FailedPrecondition:
             return False
         return True
 
     def read(self, path: str) -> StateObject | None:
         try:
-            return called(f"Reading {self._uri(path)}", partial(self._download, self._name(path)))
+            return called(f"Reading {self.uri(path)}", partial(self._download, self._name(path)))
         except NotFound:
             return None
 
     def replace(self, path: str, content: bytes, version: str) -> bool:
         generation = int(version)
-        found = called(f"Looking for {self._uri(path)}", partial(self._get, self._name(path), generation))
+        found = called(f"Looking for {self.uri(path)}", partial(self._get, self._name(path), generation))
         if found is None:
             return False
         # An upload makes a new object, without the metadata of the one whose place it takes.
         upload = partial(self._upload, self._name(path), content, found.metadata or {}, generation)
         try:
-            called(f"Replacing {self._uri(path)}", upload, retry=_IF_REFUSED)
+            called(f"Replacing {self.uri(path)}", upload, retry=_IF_REFUSED)
         except FailedPrecondition:
             return False
         return True
 
     def list(self, prefix: str, *, start_after: str = "") -> Iterator[StateEntry]:
-        for path, blob in listed(
-            self.client,
-            self.bucket,
-            _FIELDS,
-            root=self.prefix,
-            prefix=prefix,
-            start_after=start_after,
-            page_size=self.page_size,
-        ):
+        for path, blob in self.listed(_FIELDS, prefix=prefix, start_after=start_after):
             yield StateEntry(path, blob.metadata or {})
 
     def _download(self, name: str) -> StateObject:
@@ -103,11 +90,8 @@ class BucketState:
         )
 
     def _name(self, path: str) -> str:
-        if not path or not is_object_name(self.prefix + path):
+        if not self.can_have(path):
             raise InvalidArgument(
                 f"{path!r} is not the path of an object: empty, too long, or with a forbidden character"
             )
         return self.prefix + path
-
-    def _uri(self, path: str) -> str:
-        return f"gs://{self.bucket}/{self.prefix}{path}"

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from dicom_export.adapters.gcp.bucket_objects import BucketObjects
 from dicom_export.adapters.gcp.calls import TIMEOUT_SECONDS
 from dicom_export.adapters.gcp.ranges import ranges_of
-from dicom_export.adapters.gcp.storage import called, is_object_name, listed, shared_client
+from dicom_export.adapters.gcp.storage import called, shared_client
 from dicom_export.errors import InstanceGone, NotFound, PermissionDenied
 from dicom_export.ports import StoredObject
 
@@ -25,41 +26,25 @@ _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 
 
 @dataclass(frozen=True, slots=True)
-class BucketStore:
-    """The live objects of a bucket whose names begin with `prefix`, which is no part of their names here.
+class BucketStore(BucketObjects):
+    """The instances in a bucket.
 
     What is read is what is stored: of an object that was stored with `Content-Encoding: gzip`, the compressed bytes, which
-    its size and its ranges are of. `page_size` is how many objects one request lists; without, Cloud Storage's own 1,000.
+    its size and its ranges are of.
     """
 
-    bucket: str
-    prefix: str = ""
-    page_size: int | None = None
-    client: Callable[[], Client] = shared_client
-
-    def uri(self, name: str) -> str:
-        return f"gs://{self.bucket}/{self.prefix}{name}"
-
     def list(self, *, prefix: str = "", start_after: str = "") -> Iterator[StoredObject]:
-        for name, blob in listed(
-            self.client,
-            self.bucket,
-            _FIELDS,
-            root=self.prefix,
-            prefix=prefix,
-            start_after=start_after,
-            page_size=self.page_size,
-        ):
+        for name, blob in self.listed(_FIELDS, prefix=prefix, start_after=start_after):
             yield _stored_object(name, blob)
 
     def get(self, name: str) -> StoredObject | None:
-        if not self._is_name(name):
+        if not self.can_have(name):
             return None
         blob = called(f"Looking for {self.uri(name)}", partial(self._get, name))
         return _stored_object(name, blob) if blob else None
 
     def read(self, stored: StoredObject, start: int, length: int) -> bytes:
-        if not self._is_name(stored.name):
+        if not self.can_have(stored.name):
             raise InstanceGone(f"{stored.name!r} is not in the store")
         if length <= 0:
             return b""
@@ -67,9 +52,6 @@ class BucketStore:
             return called(f"Reading {self.uri(stored.name)}", partial(self._range, stored, start, length))
         except NotFound as error:
             raise self._gone(stored) from error
-
-    def _is_name(self, name: str) -> bool:
-        return bool(name) and is_object_name(self.prefix + name)
 
     def _get(self, name: str) -> Blob | None:
         return self.client().bucket(self.bucket).get_blob(self.prefix + name, timeout=TIMEOUT_SECONDS, retry=None)
@@ -89,12 +71,11 @@ def existing_bucket(name: str, client: Callable[[], Client] = shared_client) -> 
     if not _BUCKET_NAME.fullmatch(name):
         return None
     try:
-        next(listed(client, name, "name", page_size=1), None)
+        next(BucketStore(name, page_size=1, client=client).listed("name"), None)
     except NotFound:
         return None
     except PermissionDenied:
-        # Who may not list it may still be allowed to read an object of it: reading will tell.
-        return BucketStore(name, client=client)
+        pass  # Who may not list it may still be allowed to read an object of it: reading will tell.
     return BucketStore(name, client=client)
 
 
