@@ -444,7 +444,7 @@ def _plan_page_to_json(page: PlanPage) -> dict[str, Any]:
         "next": asdict(page.next) if page.next else None,
         "layout": page.layout.value,
         "appliesFilter": page.applies_filter,
-        "error": {"code": int(page.error.code), "message": page.error.message} if page.error else None,
+        "error": page.error.to_json() if page.error else None,
     }
 
 
@@ -455,5 +455,5 @@ def _plan_page_from_json(data: dict[str, Any]) -> PlanPage:
         Cursor(Layout(following["layout"]), following["path"], following["start_after"]) if following else None,
         Layout(data["layout"]),
         data["appliesFilter"],
-        Status(Code(error["code"]), error["message"]) if error else None,
+        Status.from_json(error) if error else None,
     )

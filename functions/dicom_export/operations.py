@@ -156,6 +156,13 @@ class Status:
     code: Code
     message: str
 
+    def to_json(self) -> dict[str, Any]:
+        return {"code": int(self.code), "message": self.message}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Status:
+        return cls(Code(data["code"]), data["message"])
+
 
 @dataclass(frozen=True, slots=True)
 class Operation:
@@ -213,10 +220,10 @@ class Operation:
                 "filterGeneration": self.filter_generation,
                 "cancelRequested": self.cancel_requested,
                 "pages": self.pages,
-                "planError": _status_to_json(self.plan_error),
+                "planError": self.plan_error.to_json() if self.plan_error else None,
                 "endTime": self.end_time.isoformat() if self.end_time else None,
                 "counters": asdict(self.counters) if self.counters else None,
-                "error": _status_to_json(self.error),
+                "error": self.error.to_json() if self.error else None,
             },
             indent=1,
         ).encode()
@@ -233,19 +240,11 @@ class Operation:
             data["filterGeneration"],
             data["cancelRequested"],
             data["pages"],
-            _status_from_json(data["planError"]),
+            Status.from_json(data["planError"]) if data["planError"] else None,
             datetime.fromisoformat(data["endTime"]) if data["endTime"] else None,
             Counters(**data["counters"]) if data["counters"] else None,
-            _status_from_json(data["error"]),
+            Status.from_json(data["error"]) if data["error"] else None,
         )
-
-
-def _status_to_json(status: Status | None) -> dict[str, Any] | None:
-    return {"code": int(status.code), "message": status.message} if status else None
-
-
-def _status_from_json(data: Mapping[str, Any] | None) -> Status | None:
-    return Status(Code(data["code"]), data["message"]) if data else None
 
 
 def replaces_table(operation: Operation, counters: Counters) -> bool:

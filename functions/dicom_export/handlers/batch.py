@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from functools import partial
 from typing import TYPE_CHECKING
 
 from dicom_export.errors import InvalidArgument, PermanentError
@@ -15,7 +14,7 @@ from dicom_export.transcoding import parse_json
 if TYPE_CHECKING:
     from dicom_export.errors import DicomExportError
     from dicom_export.handlers.service import ExportService
-    from dicom_export.operations import ExportRequest
+    from dicom_export.operations import ExportRequest, Operation
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +30,20 @@ def start_batch_export(data: bytes, job: str, service: ExportService) -> None:
     body = _body(data, job)
     if body is None:
         return
-    store, fields = body
-    service.start_batch_export(store, partial(_request, store, fields), job)
+    operation = _begun(OperationName(body[0].parent, job), *body, service)
+    if not operation.is_done:
+        service.resume(operation)
+
+
+def _begun(name: OperationName, store: StoreName, fields: object, service: ExportService) -> Operation:
+    """Return the operation of this name, which an earlier delivery may have created."""
+    found = service.journal.find(name)
+    if found:
+        return found
+    try:
+        return service.create(_request(store, fields), name, api_version=_VERSION)
+    except PermanentError as error:
+        return refuse_export(name, error, api_version=_VERSION, journal=service.journal)
 
 
 def give_up_batch_export(data: bytes, job: str, reason: DicomExportError, service: ExportService) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from dicom_export.errors import DicomExportError, PermanentError
-from dicom_export.handlers.create import create_export, refuse_export
+from dicom_export.errors import DicomExportError
+from dicom_export.handlers.create import create_export
 from dicom_export.handlers.replay import create_replay
 from dicom_export.journal import PlanPage
 from dicom_export.messages import PlanExport
@@ -79,7 +79,7 @@ class ExportService(OperationsService):
     def create_export(self, request: ExportRequest, *, api_version: str = "v1") -> Operation:
         """Start an export. Raises what `handlers.create.create_export` raises."""
         name = OperationName(request.store.parent, str(secrets.randbelow(9 * 10**18) + 10**18))
-        operation = self._create(request, name, api_version)
+        operation = self.create(request, name, api_version=api_version)
         try:
             self.resume(operation)
         except DicomExportError as error:
@@ -91,23 +91,8 @@ class ExportService(OperationsService):
             # It was told of after all, and is on its way.
         return operation
 
-    def start_batch_export(self, store: StoreName, parse: Callable[[], ExportRequest], job: str) -> Operation:
-        """Start the export of a batch job, once however often its message is delivered: the job is the operation's id.
-
-        What `parse` and `create_export` refuse becomes an operation that has ended with the error. Raises TransientError.
-        """
-        name = OperationName(store.parent, job)
-        operation = self.journal.find(name)
-        if operation is None:
-            try:
-                operation = self._create(parse(), name, "v1")
-            except PermanentError as error:
-                return refuse_export(name, error, api_version="v1", journal=self.journal)
-        if not operation.is_done:
-            self.resume(operation)
-        return operation
-
-    def _create(self, request: ExportRequest, name: OperationName, api_version: str) -> Operation:
+    def create(self, request: ExportRequest, name: OperationName, *, api_version: str) -> Operation:
+        """Create an operation of this name, which `resume` sets going. Raises what `handlers.create.create_export` raises."""
         return create_export(
             request,
             name,
