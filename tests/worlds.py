@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-import duckdb
-
+from dicom_export.adapters.local.definitions import table_sql
 from dicom_export.adapters.local.state import FolderState
 from dicom_export.adapters.local.store import FolderStore
 from dicom_export.adapters.local.tables import DuckDbTables
@@ -90,10 +89,8 @@ class World:
         """Return the SOP Instance UIDs in the destination; none if there is no such table."""
         if self.tables.describe(TABLE) is None:
             return []
-        self.tables.close()
-        with duckdb.connect(self.file, read_only=True) as connection:
-            rows = connection.table(f"main.{TABLE.table}").project("SOPInstanceUID").fetchall()
-        self._start()
+        with self.tables._catalogs.cursor(TABLE.project, TABLE.dataset) as cursor:
+            rows = cursor.table(table_sql(TABLE)).project("SOPInstanceUID").fetchall()
         return sorted(uid for (uid,) in rows)
 
     def stream_folders(self) -> list[Path]:
