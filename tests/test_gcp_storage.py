@@ -568,6 +568,19 @@ def test_all_threads_share_one_client_with_room_for_their_connections() -> None:
     assert storage.new_client(7)._http.get_adapter("https://")._pool_maxsize == 7
 
 
+@pytest.mark.parametrize(("bypassed", "proxy"), [("", "http://proxy.invalid:3128"), ("storage.invalid", None)])
+def test_a_client_goes_by_the_proxy_and_the_certificates_that_the_environment_names(
+    monkeypatch: pytest.MonkeyPatch, bypassed: str, proxy: str | None
+) -> None:
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "https://storage.invalid")
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.invalid:3128")
+    monkeypatch.setenv("NO_PROXY", bypassed)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/ours.pem")
+    session = storage.new_client()._http
+    found = session.merge_environment_settings("https://storage.invalid/a", {}, None, None, None)
+    assert (found["proxies"].get("https"), found["verify"]) == (proxy, "/etc/ours.pem")
+
+
 @pytest.mark.usefixtures("storage_emulator")
 def test_all_threads_read_by_the_same_connections() -> None:
     client = storage.shared_client()
