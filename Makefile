@@ -31,7 +31,7 @@ run: .venv/.local ## Export DICOM files to run/dicom.duckdb and query it; STORE=
 	$(BIN)/dicom-export query - --from run/dicom.duckdb < queries/newest-studies.sql
 
 test: lint .venv-bigquery/.installed ## Check the code's style and types, and run all tests
-	$(BIN)/pytest -n 2 --dist worksteal $(PYTEST)
+	$(BIN)/pytest -n 2 --dist loadgroup $(PYTEST)
 
 lint: .venv/.dev ## Check the code's style and types
 	$(BIN)/ruff check

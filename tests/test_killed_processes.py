@@ -19,7 +19,7 @@ from factories import PARENT
 STUDIES, INSTANCES = 200, 25
 TOTAL = STUDIES * INSTANCES
 SEEDS = 20
-KILLS = 3
+KILLS = 2
 
 
 @pytest.fixture(scope="session")
