@@ -6,7 +6,7 @@ Everything logs with the standard `logging` module. What an entry is about goes 
 
     operation   resource name of the operation: the label that an operation's `logsUrl` filters by
     store       resource name of the DICOM store: a label
-    payload     a mapping of further fields of the entry's jsonPayload
+    payload     a mapping of further fields of the entry's jsonPayload; in some `event`, an Event that metrics count
 
 An entry of an exception that is not of this system tells its type and where it came from, never its message: those of
 parsers quote the value that they stumbled over, which may be a patient's.
@@ -23,6 +23,7 @@ import traceback
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TextIO
 
 from dicom_export.errors import DicomExportError
@@ -31,14 +32,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dicom_export.names import OperationName, StoreName
-    from dicom_export.operations import Failure
+    from dicom_export.operations import Counters, Failure
 
 OPERATION_LABEL = "operation"
 _LABELS = (OPERATION_LABEL, "store")
+OUTCOMES = ("success", "failure", "skipped", "cancelled")
+"""What can become of an instance, as the entry of an event says it and the counters of an operation do."""
+
 _FAILED_INSTANCE = "type.googleapis.com/google.cloud.healthcare.logging.ExportDicomLogEntry"
 
 _log = logging.getLogger(__name__)
 _trace: ContextVar[str] = ContextVar("trace", default="")
+
+
+class Event(StrEnum):
+    """What an entry says of an operation besides its text: its metrics count these, and an alert misses the next one."""
+
+    CREATED = "created"
+    PROGRESSED = "progressed"
+    ENDED = "ended"
 
 
 class JsonFormatter(logging.Formatter):
@@ -103,3 +115,19 @@ def instance_failure(operation: OperationName, store_uri: str, store: StoreName,
     }
     extra = {"operation": str(operation), "store": str(store), "payload": payload}
     _log.error("The instance was not exported: %s", failure.message, extra=extra)
+
+
+def operation_event(operation: OperationName, event: Event) -> dict[str, Any]:
+    """Return the `extra` of an entry that is the event of the operation."""
+    return {"operation": str(operation), "payload": {"event": event.value}}
+
+
+def instances_done(operation: OperationName, store: StoreName, counters: Counters) -> None:
+    """Log what became of the instances of a message, once a message; an outcome that none of them had is left out."""
+    counted = {outcome: getattr(counters, outcome) for outcome in OUTCOMES}
+    instances = {outcome: count for outcome, count in counted.items() if count}
+    payload = {"event": Event.PROGRESSED.value, "instances": instances}
+    extra = {"operation": str(operation), "store": str(store), "payload": payload}
+    _log.info(
+        "Instances of a message: %s", ", ".join(f"{count} {name}" for name, count in instances.items()), extra=extra
+    )

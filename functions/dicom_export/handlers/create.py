@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from dicom_export.errors import AlreadyExists, FailedPrecondition, NotFound
+from dicom_export.logs import Event, operation_event
 from dicom_export.operations import Counters, Operation, Status, WriteDisposition
 from dicom_export.stores import declared
 
@@ -49,7 +50,7 @@ def create_export(
         filter_generation=_filter_generation(request.filter_uri, buckets),
     )
     journal.create(operation)
-    log.info("Export of %s to %s created", request.store, request.table, extra={"operation": str(name)})
+    log.info("Export of %s to %s created", request.store, request.table, extra=operation_event(name, Event.CREATED))
     return operation
 
 
@@ -59,7 +60,7 @@ def refuse_export(name: OperationName, error: DicomExportError, *, api_version: 
     status = Status(error.code, error.message)
     operation = Operation(name, api_version, now, None, end_time=now, counters=Counters(), error=status)
     journal.create(operation)
-    log.warning("An export was refused: %s", error.message, extra={"operation": str(name)})
+    log.warning("An export was refused: %s", error.message, extra=operation_event(name, Event.ENDED))
     return operation
 
 

@@ -17,7 +17,7 @@ from dicom_export.handlers.decoding import Decode, Decoded, decode_in_turn
 from dicom_export.handlers.matching import FilterLookup
 from dicom_export.handlers.writing import StreamWriter
 from dicom_export.journal import Claim, DeadLetter, Outcome
-from dicom_export.logs import instance_failure
+from dicom_export.logs import instance_failure, instances_done
 from dicom_export.messages import ExportStudy, StudyExported
 from dicom_export.names import InstanceUids
 from dicom_export.operations import Counters, Failure, Status
@@ -86,6 +86,7 @@ def settle(
                 raise Unavailable(f"The rows cannot be committed yet: {error.message}") from error
             outcome = _lost(message, outcome, error)
     if journal.create_result(message.operation, message.page, message.task, outcome):
+        instances_done(message.operation, operation.request.store, outcome.counters)
         for failure in outcome.failures:
             uri = store.uri(failure.object) if store else failure.object
             instance_failure(message.operation, uri, operation.request.store, failure)

@@ -12,6 +12,7 @@ from dicom_export.handlers.decoding import Decode, decode_in_turn
 from dicom_export.handlers.listing import first_cursor, listing, store_filter
 from dicom_export.handlers.writing import prepare_target
 from dicom_export.journal import PlanPage
+from dicom_export.logs import Event, operation_event
 from dicom_export.messages import ExportStudy, PlanExport, StudyExported
 from dicom_export.operations import Status, WriteDisposition
 from dicom_export.planning import Cursor, PlanLimits, cut_page, sample
@@ -55,6 +56,12 @@ def plan_export(
     if page is None:
         planned = _plan_page(operation, message.page, journal, stores, buckets, tables, limits, decode)
         page = journal.create_plan_page(operation.name, message.page, planned)
+        log.info(
+            "Page %d planned: %d messages",
+            message.page,
+            len(page.tasks),
+            extra=operation_event(operation.name, Event.PROGRESSED),
+        )
     announce(message, page, journal=journal, publisher=publisher)
 
 

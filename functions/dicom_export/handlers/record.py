@@ -13,6 +13,7 @@ from dicom_export.handlers.listing import warn_unmatched
 from dicom_export.handlers.plan import announce
 from dicom_export.handlers.replay import is_replay
 from dicom_export.journal import DeadLetter, PlanPage
+from dicom_export.logs import Event, operation_event
 from dicom_export.messages import ExportStudy, Message, PlanExport, StudyExported
 from dicom_export.operations import Counters, Status, WriteDisposition, outcome, replaces_table
 
@@ -84,7 +85,7 @@ def _finish(operation: Operation, counters: Counters, journal: Journal, tables: 
         "Export ended: %d exported, %d failed",
         counters.success,
         counters.failure,
-        extra={"operation": str(operation.name)},
+        extra=operation_event(operation.name, Event.ENDED),
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from dicom_export.errors import FailedPrecondition, NotFound
 from dicom_export.journal import PlanPage
+from dicom_export.logs import Event, operation_event
 from dicom_export.messages import ExportStudy, PlanExport
 from dicom_export.operations import Operation, WriteDisposition
 from dicom_export.planning import Cursor
@@ -59,7 +60,9 @@ def create_replay(name: OperationName, journal: Journal) -> Operation:
     for number, page in enumerate(_plan(original.name, letters, journal)):
         journal.create_plan_page(replayed.name, number, page)
     journal.create(replayed)
-    log.info("%d dead letters of %s are replayed", len(letters), name, extra={"operation": str(replayed.name)})
+    log.info(
+        "%d dead letters of %s are replayed", len(letters), name, extra=operation_event(replayed.name, Event.CREATED)
+    )
     return journal.load(replayed.name)
 
 

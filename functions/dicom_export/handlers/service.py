@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from dicom_export.errors import DicomExportError
 from dicom_export.handlers.create import create_export
 from dicom_export.handlers.replay import create_replay
 from dicom_export.journal import PlanPage
+from dicom_export.logs import Event, operation_event
 from dicom_export.messages import PlanExport
 from dicom_export.names import DatasetName, OperationName, StoreName
 from dicom_export.operations import Status
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from dicom_export.ports import DicomStore, Publisher, Tables
     from dicom_export.stores import DeclaredStore
 
+
+log = logging.getLogger(__name__)
 
 _FORGOTTEN = timedelta(minutes=10)
 
@@ -144,6 +148,7 @@ class ExportService(OperationsService):
             return replace(current, end_time=datetime.now(UTC), counters=counters, error=reason)
 
         self.journal.change(operation.name, ended)
+        log.warning("Export given up: %s", reason.message, extra=operation_event(operation.name, Event.ENDED))
 
     def resume(self, operation: Operation) -> None:
         """Have an operation go on whose messages were lost: everything that exists stays, what is missing is done."""
