@@ -1,0 +1,66 @@
+# One function an entry point of functions/main.py, from one archive, each with a service account of its own.
+
+resource "google_service_account" "functions" {
+  for_each = local.functions
+
+  project      = var.project
+  account_id   = each.value.name
+  display_name = "dicom-export: runs ${each.key}"
+
+  depends_on = [google_project_service.apis]
+}
+
+resource "google_cloudfunctions2_function" "functions" {
+  for_each = local.functions
+
+  project      = var.project
+  location     = var.region
+  name         = each.value.name
+  description  = "dicom-export: ${each.key}"
+  kms_key_name = var.kms_key
+  labels       = var.labels
+
+  build_config {
+    runtime           = "python311"
+    entry_point       = each.key
+    service_account   = google_service_account.build.id
+    docker_repository = google_artifact_registry_repository.images.id
+
+    source {
+      storage_source {
+        bucket = google_storage_bucket.source.name
+        object = google_storage_bucket_object.source.name
+      }
+    }
+  }
+
+  service_config {
+    service_account_email            = google_service_account.functions[each.key].email
+    available_memory                 = each.value.size.memory
+    available_cpu                    = each.value.size.cpu
+    max_instance_request_concurrency = each.value.size.concurrency
+    min_instance_count               = each.value.size.min_instances
+    max_instance_count               = each.value.size.max_instances
+    timeout_seconds                  = local.timeout_seconds
+    ingress_settings                 = each.value.topic == null ? var.api_ingress : "ALLOW_INTERNAL_ONLY"
+    vpc_connector                    = var.vpc_connector
+    vpc_connector_egress_settings    = var.vpc_connector == null ? null : "PRIVATE_RANGES_ONLY"
+    # functions-framework takes as many requests at once as it has threads.
+    environment_variables          = merge(local.environment, { THREADS = tostring(each.value.size.concurrency) })
+    all_traffic_on_latest_revision = true
+  }
+
+  # A function whose service account cannot do its work yet would turn messages into dead letters.
+  depends_on = [
+    google_artifact_registry_repository_iam_member.build,
+    google_bigquery_dataset_iam_member.functions,
+    google_kms_crypto_key_iam_member.agents,
+    google_project_iam_member.build,
+    google_project_iam_member.jobs,
+    google_pubsub_topic_iam_member.publishers,
+    google_storage_bucket_iam_member.filters,
+    google_storage_bucket_iam_member.source,
+    google_storage_bucket_iam_member.state,
+    google_storage_bucket_iam_member.stores,
+  ]
+}

@@ -1,0 +1,236 @@
+# Who may do what: on buckets, topics, datasets, services and accounts. On the project only what Google Cloud knows no smaller place for.
+
+locals {
+  on_buckets = {
+    for kind, buckets in { stores = local.store_buckets, filters = setsubtract(var.filter_buckets, local.store_buckets) } : kind => {
+      for pair in setproduct(keys(local.functions), buckets) :
+      "${pair[0]}/${pair[1]}" => { function = pair[0], bucket = pair[1], role = local.functions[pair[0]].roles[kind] }
+      if can(local.functions[pair[0]].roles[kind])
+    }
+  }
+  on_datasets = {
+    for pair in setproduct(keys(local.functions), keys(local.datasets)) :
+    "${pair[0]}/${pair[1]}" => { function = pair[0], dataset = pair[1], role = local.functions[pair[0]].roles.datasets }
+    if can(local.functions[pair[0]].roles.datasets)
+  }
+  on_topics = merge([
+    for entry_point, function in local.functions : {
+      for topic in function.publishes : "${entry_point}/${topic}" => { function = entry_point, topic = topic }
+    }
+  ]...)
+
+  # Service agents of Google's, which act in the project's name.
+  pubsub_agent = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
+  key_users = {
+    artifactregistry = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-artifactregistry.iam.gserviceaccount.com"
+    bigquery         = "serviceAccount:bq-${data.google_project.this.number}@bigquery-encryption.iam.gserviceaccount.com"
+    cloudfunctions   = "serviceAccount:service-${data.google_project.this.number}@gcf-admin-robot.iam.gserviceaccount.com"
+    pubsub           = local.pubsub_agent
+    run              = "serviceAccount:service-${data.google_project.this.number}@serverless-robot-prod.iam.gserviceaccount.com"
+    storage          = "serviceAccount:service-${data.google_project.this.number}@gs-project-accounts.iam.gserviceaccount.com"
+  }
+
+  apis = toset(var.enable_apis ? [
+    "artifactregistry.googleapis.com",
+    "bigquery.googleapis.com",
+    "bigquerystorage.googleapis.com",
+    "cloudbuild.googleapis.com",
+    "cloudfunctions.googleapis.com",
+    "cloudresourcemanager.googleapis.com",
+    "iam.googleapis.com",
+    "logging.googleapis.com",
+    "monitoring.googleapis.com",
+    "pubsub.googleapis.com",
+    "run.googleapis.com",
+    "storage.googleapis.com",
+  ] : [])
+}
+
+data "google_project" "this" {
+  project_id = var.project
+}
+
+resource "google_project_service" "apis" {
+  for_each = local.apis
+
+  project            = var.project
+  service            = each.key
+  disable_on_destroy = false
+}
+
+# What the functions may do.
+
+resource "google_storage_bucket_iam_member" "state" {
+  for_each = local.functions
+
+  bucket = google_storage_bucket.state.name
+  role   = each.value.roles.state
+  member = google_service_account.functions[each.key].member
+}
+
+resource "google_storage_bucket_iam_member" "stores" {
+  for_each = local.on_buckets.stores
+
+  bucket = each.value.bucket
+  role   = each.value.role
+  member = google_service_account.functions[each.value.function].member
+}
+
+resource "google_storage_bucket_iam_member" "filters" {
+  for_each = local.on_buckets.filters
+
+  bucket = each.value.bucket
+  role   = each.value.role
+  member = google_service_account.functions[each.value.function].member
+}
+
+resource "google_bigquery_dataset_iam_member" "functions" {
+  for_each = local.on_datasets
+
+  project    = local.datasets[each.value.dataset].project
+  dataset_id = try(google_bigquery_dataset.datasets[each.value.dataset].dataset_id, local.datasets[each.value.dataset].id)
+  role       = each.value.role
+  member     = google_service_account.functions[each.value.function].member
+}
+
+resource "google_pubsub_topic_iam_member" "publishers" {
+  for_each = local.on_topics
+
+  project = var.project
+  topic   = google_pubsub_topic.topics[each.value.topic].name
+  role    = "roles/pubsub.publisher"
+  member  = google_service_account.functions[each.value.function].member
+}
+
+# An overwrite ends in a job, and one function may come upon the job that another began: no predefined role allows just that.
+resource "google_project_iam_custom_role" "job_runner" {
+  project     = var.project
+  role_id     = "${replace(var.name, "-", "_")}_${local.job_role}"
+  title       = "dicom-export: begins and sees BigQuery jobs"
+  permissions = ["bigquery.jobs.create", "bigquery.jobs.get"]
+
+  depends_on = [google_project_service.apis]
+}
+
+resource "google_project_iam_member" "jobs" {
+  for_each = { for entry_point, function in local.functions : entry_point => function if can(function.roles.jobs) }
+
+  project = var.project
+  role    = google_project_iam_custom_role.job_runner.id
+  member  = google_service_account.functions[each.key].member
+}
+
+# Who may call the functions.
+
+resource "google_cloud_run_v2_service_iam_member" "invoker" {
+  for_each = local.receivers
+
+  project  = var.project
+  location = var.region
+  name     = google_cloudfunctions2_function.functions[each.key].name
+  role     = "roles/run.invoker"
+  member   = google_service_account.invoker.member
+}
+
+resource "google_cloud_run_v2_service_iam_member" "api_callers" {
+  for_each = var.api_callers
+
+  project  = var.project
+  location = var.region
+  name     = google_cloudfunctions2_function.functions["export_api"].name
+  role     = "roles/run.invoker"
+  member   = each.key
+}
+
+resource "google_pubsub_topic_iam_member" "requesters" {
+  for_each = var.requesters
+
+  project = var.project
+  topic   = google_pubsub_topic.topics["export-requests"].name
+  role    = "roles/pubsub.publisher"
+  member  = each.key
+}
+
+# What Pub/Sub may do: sign in as the invoker, and move messages to the topics of dead letters.
+
+resource "google_service_account_iam_member" "pubsub_signs_in" {
+  service_account_id = google_service_account.invoker.name
+  role               = "roles/iam.serviceAccountOpenIdTokenCreator"
+  member             = local.pubsub_agent
+}
+
+resource "google_pubsub_topic_iam_member" "dead_letters" {
+  for_each = toset([for function in values(local.receivers) : function.dead_letters])
+
+  project = var.project
+  topic   = google_pubsub_topic.topics[each.key].name
+  role    = "roles/pubsub.publisher"
+  member  = local.pubsub_agent
+}
+
+resource "google_pubsub_subscription_iam_member" "dead_letters" {
+  for_each = local.receivers
+
+  project      = var.project
+  subscription = google_pubsub_subscription.push[each.key].name
+  role         = "roles/pubsub.subscriber"
+  member       = local.pubsub_agent
+}
+
+# What builds the functions.
+
+resource "google_service_account" "build" {
+  project      = var.project
+  account_id   = "${var.name}-build"
+  display_name = "dicom-export: builds the functions"
+
+  depends_on = [google_project_service.apis]
+}
+
+resource "google_project_iam_member" "build" {
+  for_each = {
+    logs = { role = "roles/logging.logWriter", only = null }
+    # Cloud Functions copies the archive to a bucket of its own making.
+    source = {
+      role = "roles/storage.objectViewer"
+      only = "resource.name.startsWith(\"projects/_/buckets/gcf-v2-sources-${data.google_project.this.number}-\")"
+    }
+  }
+
+  project = var.project
+  role    = each.value.role
+  member  = google_service_account.build.member
+
+  dynamic "condition" {
+    for_each = each.value.only[*]
+
+    content {
+      title      = "only-the-sources-of-functions"
+      expression = condition.value
+    }
+  }
+}
+
+resource "google_storage_bucket_iam_member" "source" {
+  bucket = google_storage_bucket.source.name
+  role   = "roles/storage.objectViewer"
+  member = google_service_account.build.member
+}
+
+resource "google_artifact_registry_repository_iam_member" "build" {
+  project    = var.project
+  location   = var.region
+  repository = google_artifact_registry_repository.images.name
+  role       = "roles/artifactregistry.writer"
+  member     = google_service_account.build.member
+}
+
+resource "google_kms_crypto_key_iam_member" "agents" {
+  for_each = var.kms_key == null ? {} : local.key_users
+
+  crypto_key_id = var.kms_key
+  role          = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
+  member        = each.value
+
+  depends_on = [google_project_service.apis]
+}

@@ -1,0 +1,128 @@
+# What the installation is made of, as values: the functions and what each may do, the topics, the stores, the settings.
+# No resource is named here, so that tests/validation can check the variables without a provider.
+
+locals {
+  # What each entry point takes, is given, and may do. `topic` is what it takes the pushes of; without one it answers HTTP.
+  # `dead_letters` is where its messages go when they are out of attempts. README.md says why the sizes are what they are.
+  entry_points = {
+    export_api = {
+      size      = { memory = "512Mi", cpu = "1", concurrency = 40, max_instances = 10 }
+      roles     = { state = local.state_role, stores = local.store_role, filters = local.store_role, datasets = "roles/bigquery.metadataViewer" }
+      publishes = ["plan-export"]
+    }
+    start_export = {
+      topic        = "export-requests"
+      dead_letters = "dead-export-requests"
+      max_attempts = var.max_delivery_attempts
+      size         = { memory = "512Mi", cpu = "1", concurrency = 10, max_instances = 5 }
+      roles        = { state = local.state_role, stores = local.store_role, filters = local.store_role, datasets = "roles/bigquery.metadataViewer" }
+      publishes    = ["plan-export"]
+    }
+    plan_export = {
+      topic        = "plan-export"
+      dead_letters = "dead-letters"
+      max_attempts = var.max_delivery_attempts
+      size         = { memory = "2Gi", cpu = "1", concurrency = 2, max_instances = 10 }
+      roles        = { state = local.state_role, stores = local.store_role, filters = local.store_role, datasets = "roles/bigquery.dataEditor" }
+      publishes    = ["plan-export", "export-study", "study-exported"]
+    }
+    export_study = {
+      topic        = "export-study"
+      dead_letters = "dead-letters"
+      max_attempts = var.max_delivery_attempts
+      size         = { memory = "2Gi", cpu = "1", concurrency = 2, max_instances = 15 }
+      roles        = { state = local.state_role, stores = local.store_role, datasets = "roles/bigquery.dataEditor" }
+      publishes    = ["study-exported"]
+    }
+    record_result = {
+      topic        = "study-exported"
+      dead_letters = "dead-letters"
+      max_attempts = var.max_delivery_attempts
+      size         = { memory = "1Gi", cpu = "1", concurrency = 8, max_instances = 5 }
+      roles        = { state = local.state_role, datasets = "roles/bigquery.dataEditor", jobs = local.job_role }
+      publishes    = []
+    }
+    record_dead_letter = {
+      topic        = "dead-letters"
+      dead_letters = local.last_topic
+      max_attempts = local.most_attempts
+      size         = { memory = "1Gi", cpu = "1", concurrency = 4, max_instances = 3 }
+      roles        = { state = local.state_role, datasets = "roles/bigquery.dataEditor", jobs = local.job_role }
+      publishes    = ["plan-export", "export-study", "study-exported"]
+    }
+    refuse_export = {
+      topic        = "dead-export-requests"
+      dead_letters = local.last_topic
+      max_attempts = local.most_attempts
+      size         = { memory = "512Mi", cpu = "1", concurrency = 4, max_instances = 2 }
+      roles        = { state = local.state_role }
+      publishes    = ["plan-export"]
+    }
+  }
+
+  functions = {
+    for entry_point, function in local.entry_points : entry_point => merge(
+      { topic = null, dead_letters = null, max_attempts = null },
+      function,
+      {
+        name = "${var.name}-${replace(entry_point, "_", "-")}"
+        size = merge(
+          { min_instances = 0 },
+          function.size,
+          { for setting, value in try(var.sizes[entry_point], {}) : setting => value if value != null },
+        )
+      },
+    )
+  }
+  receivers = { for entry_point, function in local.functions : entry_point => function if function.topic != null }
+
+  # A push is answered within the acknowledgement deadline, or comes again.
+  timeout_seconds = 600
+
+  # The settings of functions/dicom_export/settings/cloud.py. What is null is left to the code.
+  environment = { for name, value in {
+    DICOM_EXPORT_PROJECT        = var.project
+    DICOM_EXPORT_STORES         = jsonencode(local.declared_stores)
+    DICOM_EXPORT_STATE          = "gs://${local.state_bucket}"
+    DICOM_EXPORT_TOPIC_PREFIX   = var.topic_prefix == "" ? null : var.topic_prefix
+    DICOM_EXPORT_FAILURES_TABLE = var.failures_table
+    DICOM_EXPORT_READERS        = var.limits.readers
+    DICOM_EXPORT_BUNDLE         = var.limits.bundle
+    DICOM_EXPORT_SPLIT          = var.limits.split
+    DICOM_EXPORT_PAGE_TASKS     = var.limits.page_tasks
+    DICOM_EXPORT_PAGE_OBJECTS   = var.limits.page_objects
+    DICOM_EXPORT_SAMPLE         = var.limits.sample
+  } : name => tostring(value) if value != null }
+
+  state_role = "roles/storage.objectUser"
+  store_role = "roles/storage.objectViewer"
+  # Names a custom role of this project; see google_project_iam_custom_role.job_runner.
+  job_role = "job_runner"
+
+  # Where a dead letter goes that could not be recorded in most_attempts attempts, which is in 16 hours and more. Nothing reads it
+  # but an operator, so its subscription has no dead letters of its own.
+  last_topic    = "lost-letters"
+  most_attempts = 100
+
+  topics = toset(concat(
+    [for function in values(local.receivers) : function.topic],
+    [for function in values(local.receivers) : function.dead_letters],
+  ))
+
+  week  = "604800s"
+  month = "2678400s"
+
+  state_bucket  = "${replace(replace(var.project, ":", "-"), ".", "-")}-${var.name}-state"
+  source_bucket = "${replace(replace(var.project, ":", "-"), ".", "-")}-${var.name}-source"
+
+  # As DICOM_EXPORT_STORES has them.
+  declared_stores = {
+    for id, store in var.stores :
+    "projects/${var.project}/locations/${coalesce(store.location, var.region)}/datasets/${store.dataset}/dicomStores/${id}" => {
+      bucket = store.bucket
+      prefix = store.prefix
+      ignore = store.ignore
+    }
+  }
+  store_buckets = toset([for store in values(var.stores) : store.bucket])
+}

@@ -1,0 +1,395 @@
+variable "project" {
+  description = "Id of the project that everything is installed in, and that runs the BigQuery jobs."
+  type        = string
+
+  validation {
+    condition     = can(regex("^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project))
+    error_message = "project is \"${var.project}\"; it would be a project's id (not its name or number), like my-project."
+  }
+}
+
+variable "region" {
+  description = "Region of the functions and buckets, best that of the stores' buckets: reading across regions costs money and time."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
+    error_message = "region is \"${var.region}\"; it would be one region like us-central1 or europe-west4, no multi-region like US and no zone."
+  }
+}
+
+variable "stores" {
+  description = <<-EOT
+    DICOM stores, by their id. The store's resource name is projects/PROJECT/locations/LOCATION/datasets/DATASET/dicomStores/ID, where
+    `location` is the region and `dataset` is `dicom` if they are not set. `bucket` is an existing bucket, of any project, `prefix` what the
+    names of the store's objects begin with, `ignore` patterns of names behind the prefix that are no instances.
+  EOT
+  type = map(object({
+    bucket   = string
+    prefix   = optional(string, "")
+    ignore   = optional(list(string), [])
+    location = optional(string)
+    dataset  = optional(string, "dicom")
+  }))
+
+  validation {
+    condition     = length(var.stores) > 0
+    error_message = "stores is empty; it would have a store at least, like { archive = { bucket = \"my-bucket\" } }."
+  }
+  validation {
+    condition     = alltrue([for id in keys(var.stores) : can(regex("^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$", id))])
+    error_message = "stores has an id like \"${try([for id in keys(var.stores) : id if !can(regex("^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$", id))][0], "")}\"; it would be 1 to 200 letters, digits and _.- that begin with a letter or digit."
+  }
+  validation {
+    condition = alltrue([
+      for store in values(var.stores) : can(regex("^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$", store.dataset))
+    ])
+    error_message = "The dataset of a store is part of its resource name; it would be 1 to 200 letters, digits and _.- that begin with a letter or digit."
+  }
+  validation {
+    condition = alltrue([
+      for store in values(var.stores) : store.location == null || can(regex("^[a-z0-9][a-z0-9-]{0,62}$", store.location))
+    ])
+    error_message = "The location of a store is part of its resource name; it would be lower-case letters, digits and dashes, like us-central1."
+  }
+  validation {
+    condition = alltrue([
+      for store in values(var.stores) : length(store.bucket) >= 3 && length(store.bucket) <= 222 && alltrue([
+        for part in split(".", store.bucket) : can(regex("^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$", part))
+      ])
+    ])
+    error_message = "The bucket of a store is its bare name without gs://; it would be 3 or more lower-case letters, digits and -_. that begin and end with a letter or digit."
+  }
+  validation {
+    condition = alltrue([
+      for store in values(var.stores) : !startswith(store.prefix, "/") && (store.prefix == "" || endswith(store.prefix, "/"))
+    ])
+    error_message = "The prefix of a store would be empty, or end with a slash and not begin with one, like dicom/ or archive/2024/."
+  }
+  validation {
+    condition = alltrue([
+      for store in values(var.stores) : alltrue([for pattern in store.ignore : pattern != ""])
+    ])
+    error_message = "A pattern that a store ignores is empty; it would be like *.txt."
+  }
+  validation {
+    condition = alltrue(flatten([
+      for id, store in var.stores : [
+        for other_id, other in var.stores :
+        id == other_id || store.bucket != other.bucket || !(startswith(store.prefix, other.prefix) || startswith(other.prefix, store.prefix))
+      ]
+    ]))
+    error_message = "Two stores overlap: in one bucket, no store's prefix may begin with another's. Give them prefixes like ct/ and mr/, or make them one store."
+  }
+  validation {
+    condition     = alltrue([for store in values(var.stores) : store.bucket != local.state_bucket && store.bucket != local.source_bucket])
+    error_message = "A store is in a bucket of the installation itself (${local.state_bucket}, ${local.source_bucket}); it would be in a bucket of its own."
+  }
+}
+
+variable "filter_buckets" {
+  description = "Existing buckets with filter files that requests may name, besides the buckets of the stores."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for bucket in var.filter_buckets : can(regex("^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$", bucket))])
+    error_message = "filter_buckets has bare names without gs://; each would be 3 or more lower-case letters, digits and -_. that begin and end with a letter or digit."
+  }
+}
+
+variable "datasets" {
+  description = <<-EOT
+    BigQuery datasets that exports may write to, by their id. With `create` the installation makes the dataset in its own project, in `location`
+    (the region if not set), and leaves it where it is when it is destroyed itself; without, the dataset exists, in `project` (the installation's if not set), and only
+    gets access. `dataset_id` is for two projects' datasets of one id: then the key is any name.
+  EOT
+  type = map(object({
+    create     = optional(bool, false)
+    project    = optional(string)
+    location   = optional(string)
+    dataset_id = optional(string)
+  }))
+  default = { dicom = { create = true } }
+
+  validation {
+    condition     = length(var.datasets) > 0
+    error_message = "datasets is empty; it would have a dataset that exports can write to at least, like { dicom = { create = true } }."
+  }
+  validation {
+    condition = alltrue([
+      for key, dataset in var.datasets : can(regex("^[A-Za-z0-9_]+$", coalesce(dataset.dataset_id, key))) && length(coalesce(dataset.dataset_id, key)) <= 1024
+    ])
+    error_message = "A dataset's id would be letters, digits and underscores, without its project; that is named in the dataset's own field, project."
+  }
+  validation {
+    condition = alltrue([
+      for dataset in values(var.datasets) : dataset.project == null || can(regex("^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$", dataset.project))
+    ])
+    error_message = "A dataset's project would be a project's id, like my-project."
+  }
+  validation {
+    condition = alltrue([
+      for dataset in values(var.datasets) : dataset.location == null || can(regex("^(US|EU|[a-z]+-[a-z]+[0-9]+)$", dataset.location))
+    ])
+    error_message = "A dataset's location would be US, EU or a region like us-central1."
+  }
+  validation {
+    condition = alltrue([
+      for dataset in values(var.datasets) : !dataset.create || coalesce(dataset.project, var.project) == var.project
+    ])
+    error_message = "A dataset of another project is not created here: create it there, and leave create out."
+  }
+  validation {
+    condition     = alltrue([for dataset in values(var.datasets) : dataset.create || dataset.location == null])
+    error_message = "A dataset that exists has its location: leave location out, or set create."
+  }
+  validation {
+    condition = length(var.datasets) == length(distinct([
+      for key, dataset in var.datasets : "${coalesce(dataset.project, var.project)}.${coalesce(dataset.dataset_id, key)}"
+    ]))
+    error_message = "datasets has one dataset twice; each would be there once."
+  }
+}
+
+variable "failures_table" {
+  description = "Table for a row for each failed instance, bq://PROJECT.DATASET.TABLE in one of `datasets`; none if not set."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.failures_table == null || can(regex("^bq://([a-z0-9.-]+:)?[A-Za-z0-9_-]+[.][A-Za-z0-9_]+[.][A-Za-z0-9_ -]+$", var.failures_table))
+    error_message = "failures_table is \"${coalesce(var.failures_table, "-")}\"; it would be bq://PROJECT.DATASET.TABLE."
+  }
+  validation {
+    condition = var.failures_table == null || anytrue([
+      for key, dataset in var.datasets :
+      startswith(coalesce(var.failures_table, "-"), "bq://${coalesce(dataset.project, var.project)}.${coalesce(dataset.dataset_id, key)}.")
+    ])
+    error_message = "The dataset of failures_table is none of datasets; it would be one of them, so that the installation may write to it."
+  }
+}
+
+variable "name" {
+  description = "What the names of the functions, service accounts, buckets and metrics begin with. A second installation in a project needs another one, and another `topic_prefix`."
+  type        = string
+  default     = "dicom"
+
+  validation {
+    # A service account's id has at most 30 characters, and the longest is NAME-record-dead-letter.
+    condition     = can(regex("^[a-z]([a-z0-9-]{0,9}[a-z0-9])?$", var.name))
+    error_message = "name is \"${var.name}\"; it would be 1 to 11 lower-case letters, digits and dashes that begin with a letter and end with a letter or digit."
+  }
+}
+
+variable "topic_prefix" {
+  description = "What the topics' names begin with; nothing if not set."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.topic_prefix == "" || (can(regex("^[A-Za-z][A-Za-z0-9._~+%-]{0,200}$", var.topic_prefix)) && !startswith(var.topic_prefix, "goog"))
+    error_message = "topic_prefix is \"${var.topic_prefix}\"; it would be a letter and then at most 200 letters, digits and -._~+%, and not begin with goog."
+  }
+}
+
+variable "limits" {
+  description = "How large messages and pages get, and how many headers a worker reads at once, as the README's table of DICOM_EXPORT_BUNDLE to DICOM_EXPORT_READERS says; what is not set is left to the code."
+  type = object({
+    bundle       = optional(number)
+    split        = optional(number)
+    page_tasks   = optional(number)
+    page_objects = optional(number)
+    sample       = optional(number)
+    readers      = optional(number)
+  })
+  default = {}
+
+  validation {
+    condition     = alltrue([for limit in values(var.limits) : limit == null || try(limit >= 1 && floor(limit) == limit, false)])
+    error_message = "A limit would be a whole number of 1 or more."
+  }
+  validation {
+    condition     = coalesce(var.limits.split, 5000) <= 5000 && coalesce(var.limits.bundle, 1000) <= coalesce(var.limits.split, 5000)
+    error_message = "limits.split would be at most 5000, and limits.bundle (1000 if not set) at most limits.split: a message names its instances, and Pub/Sub takes 10 MB."
+  }
+  validation {
+    condition     = coalesce(var.limits.page_tasks, 100) <= 100 && coalesce(var.limits.page_objects, 20000) <= 20000
+    error_message = "limits.page_tasks would be at most 100, and limits.page_objects at most 20000."
+  }
+  validation {
+    condition     = coalesce(var.limits.sample, 200) <= 20000
+    error_message = "limits.sample would be at most 20000, the objects of a page."
+  }
+  validation {
+    condition     = coalesce(var.limits.readers, 16) <= 64
+    error_message = "limits.readers would be at most 64."
+  }
+}
+
+variable "sizes" {
+  description = "What of a function is other than functions.tf says, by its entry point: memory (like 2Gi), cpu (1, 2, 4, 6 or 8), concurrency, max_instances, min_instances."
+  type = map(object({
+    memory        = optional(string)
+    cpu           = optional(string)
+    concurrency   = optional(number)
+    max_instances = optional(number)
+    min_instances = optional(number)
+  }))
+  default = {}
+
+  validation {
+    condition     = alltrue([for name in keys(var.sizes) : contains(keys(local.entry_points), name)])
+    error_message = "sizes names no function of the installation; its keys would be of ${join(", ", keys(local.entry_points))}."
+  }
+  validation {
+    condition     = alltrue([for size in values(var.sizes) : size.memory == null || can(regex("^[1-9][0-9]*(Mi|Gi)$", size.memory))])
+    error_message = "A function's memory would be like 512Mi or 2Gi."
+  }
+  validation {
+    condition     = alltrue([for size in values(var.sizes) : size.cpu == null || contains(["1", "2", "4", "6", "8"], coalesce(size.cpu, "1"))])
+    error_message = "A function's cpu would be 1, 2, 4, 6 or 8: with less than one it takes one request at a time."
+  }
+  validation {
+    condition = alltrue(flatten([
+      for size in values(var.sizes) : [
+        coalesce(size.concurrency, 1) >= 1, coalesce(size.concurrency, 1) <= 1000,
+        coalesce(size.max_instances, 1) >= 1, coalesce(size.max_instances, 1) <= 1000,
+        coalesce(size.min_instances, 1) >= 0, coalesce(size.min_instances, 1) <= coalesce(size.max_instances, 1000),
+      ]
+    ]))
+    error_message = "A function's concurrency and max_instances would be from 1 to 1000, its min_instances from 0 to max_instances."
+  }
+}
+
+variable "max_delivery_attempts" {
+  description = "How often a message is delivered until it is a dead letter. In the worst case each attempt takes the 600 s of the acknowledgement deadline and is followed by the back-off, so 10 take 2.3 hours and 12 take 3.0: a finalized stream has to be committed within 4."
+  type        = number
+  default     = 10
+
+  validation {
+    condition     = var.max_delivery_attempts >= 5 && var.max_delivery_attempts <= 12 && floor(var.max_delivery_attempts) == var.max_delivery_attempts
+    error_message = "max_delivery_attempts is ${var.max_delivery_attempts}; it would be from 5, which is Pub/Sub's least, to 12, after which a stream that waits to be committed may have expired."
+  }
+}
+
+variable "state_retention_days" {
+  description = "Days after which the state of an operation is deleted, and with it what the API, the failure report and a replay of dead letters know of it."
+  type        = number
+  default     = 90
+
+  validation {
+    condition     = var.state_retention_days >= 14 && var.state_retention_days <= 3650 && floor(var.state_retention_days) == var.state_retention_days
+    error_message = "state_retention_days is ${var.state_retention_days}; it would be from 14 to 3650: an operation that runs must not lose its state."
+  }
+}
+
+variable "api_callers" {
+  description = "Who may call the API, as IAM members like group:radiology@example.com; nobody if not set. They see all stores and may export to all datasets."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for member in var.api_callers : can(regex("^(user|group|serviceAccount|domain|principal|principalSet):.+$", member))])
+    error_message = "api_callers would be IAM members like group:radiology@example.com or user:jane@example.com; allUsers and allAuthenticatedUsers are not taken."
+  }
+}
+
+variable "requesters" {
+  description = "Who may publish batch jobs on the topic export-requests, as IAM members; nobody but the project's own publishers if not set."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for member in var.requesters : can(regex("^(user|group|serviceAccount|domain|principal|principalSet):.+$", member))])
+    error_message = "requesters would be IAM members like serviceAccount:nightly@my-project.iam.gserviceaccount.com; allUsers and allAuthenticatedUsers are not taken."
+  }
+}
+
+variable "api_ingress" {
+  description = "Where requests to the API may come from: ALLOW_ALL (whoever may call it, from anywhere), ALLOW_INTERNAL_ONLY or ALLOW_INTERNAL_AND_GCLB. The other functions take requests of Pub/Sub only."
+  type        = string
+  default     = "ALLOW_ALL"
+
+  validation {
+    condition     = contains(["ALLOW_ALL", "ALLOW_INTERNAL_ONLY", "ALLOW_INTERNAL_AND_GCLB"], var.api_ingress)
+    error_message = "api_ingress is \"${var.api_ingress}\"; it would be ALLOW_ALL, ALLOW_INTERNAL_ONLY or ALLOW_INTERNAL_AND_GCLB."
+  }
+}
+
+variable "vpc_connector" {
+  description = "Serverless VPC Access connector for what the functions send to private addresses, projects/P/locations/REGION/connectors/NAME; none if not set."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.vpc_connector == null || can(regex("^projects/[^/]+/locations/[^/]+/connectors/[a-z][a-z0-9-]{0,24}$", var.vpc_connector))
+    error_message = "vpc_connector is \"${coalesce(var.vpc_connector, "-")}\"; it would be projects/PROJECT/locations/REGION/connectors/NAME."
+  }
+}
+
+variable "kms_key" {
+  description = "Customer-managed key, projects/P/locations/REGION/keyRings/RING/cryptoKeys/KEY, for buckets, topics, images, functions and the datasets that are created; Google's keys if not set."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kms_key == null || can(regex("^projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+$", var.kms_key))
+    error_message = "kms_key is \"${coalesce(var.kms_key, "-")}\"; it would be projects/PROJECT/locations/REGION/keyRings/RING/cryptoKeys/KEY, without a version."
+  }
+  validation {
+    condition     = var.kms_key == null || try(split("/", var.kms_key)[3] == var.region, true)
+    error_message = "kms_key has to be in the region of the installation, ${var.region}."
+  }
+}
+
+variable "notification_channels" {
+  description = "Where alerts go, projects/P/notificationChannels/NUMBER; without, they only show in the console."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for channel in var.notification_channels : can(regex("^projects/[^/]+/notificationChannels/[^/]+$", channel))])
+    error_message = "notification_channels would be resource names like projects/my-project/notificationChannels/1234567890 (`gcloud beta monitoring channels list`), no addresses."
+  }
+}
+
+variable "alerts" {
+  description = "When alerts fire: a message is unacknowledged for more than `oldest_message_hours`; an operation made no progress for `stalled_minutes`; more than `errors` errors of the functions in 10 minutes."
+  type = object({
+    oldest_message_hours = optional(number, 4)
+    stalled_minutes      = optional(number, 60)
+    errors               = optional(number, 5)
+  })
+  default = {}
+
+  validation {
+    condition     = var.alerts.oldest_message_hours > 0 && var.alerts.oldest_message_hours < 168
+    error_message = "alerts.oldest_message_hours is ${var.alerts.oldest_message_hours}; it would be more than 0 and less than 168, after which a subscription drops the message."
+  }
+  validation {
+    condition     = var.alerts.stalled_minutes >= 30 && var.alerts.stalled_minutes <= 720
+    error_message = "alerts.stalled_minutes is ${var.alerts.stalled_minutes}; it would be from 30 to 720: a message may take 10 minutes and wait as long for its next attempt."
+  }
+  validation {
+    condition     = var.alerts.errors >= 0
+    error_message = "alerts.errors is ${var.alerts.errors}; it would be 0 or more."
+  }
+}
+
+variable "labels" {
+  description = "Labels of all resources that take some."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for key, value in var.labels : can(regex("^[a-z][a-z0-9_-]{0,62}$", key)) && can(regex("^[a-z0-9_-]{0,63}$", value))])
+    error_message = "A label's key would begin with a lower-case letter; key and value have at most 63 lower-case letters, digits, dashes and underscores."
+  }
+}
+
+variable "enable_apis" {
+  description = "Whether to enable the APIs that the installation uses; they stay enabled when it is destroyed."
+  type        = bool
+  default     = true
+}
