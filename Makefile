@@ -18,10 +18,10 @@ IGNORE = $(if $(STORE),,$(foreach pattern,$(NOT_DICOM),--ignore '$(pattern)'))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint format lock clean
+.PHONY: help run test infra-test lint format lock clean
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/.local ## Export DICOM files to run/dicom.duckdb and query it; STORE=/path for a folder of your own
 	@mkdir -p run
@@ -30,8 +30,11 @@ run: .venv/.local ## Export DICOM files to run/dicom.duckdb and query it; STORE=
 	@printf '\nThe newest studies, queries/newest-studies.sql:\n\n'
 	$(BIN)/dicom-export query - --from run/dicom.duckdb < queries/newest-studies.sql
 
-test: lint .venv-bigquery/.installed ## Check the code's style and types, and run all tests
-	$(BIN)/pytest -n 2 --dist loadgroup $(PYTEST)
+test: lint .venv-bigquery/.installed .venv-checkov/.installed ## Check the code's style and types, and run all tests
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST)
+
+infra-test: .venv/.dev .venv-checkov/.installed ## Check the Terraform of infra/ and of its examples: fmt, validate, plan, test, checkov
+	$(BIN)/pytest -n 2 --dist worksteal tests/test_infra.py tests/test_terraform.py
 
 lint: .venv/.dev ## Check the code's style and types
 	$(BIN)/ruff check
@@ -47,9 +50,10 @@ lock: .venv/.dev ## Lock the newest versions that pyproject.toml allows
 	$(LOCK) --upgrade --extra local -c requirements.txt -o requirements-local.txt
 	$(LOCK) --upgrade --extra local --group dev -c requirements-local.txt -o requirements-dev.txt
 	$(COMPILE) --upgrade --group pyproject.toml:bigquery-emulator $(NOT_EMULATED:%=--no-emit-package %) -o requirements-bigquery-emulator.txt
+	$(COMPILE) --upgrade --group pyproject.toml:checkov -o requirements-checkov.txt
 
 clean: ## Delete the environments, what `make run` made, and all caches
-	rm -rf .venv .venv-bigquery run build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis functions/*.egg-info
+	rm -rf .venv .venv-bigquery .venv-checkov infra/.build run build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis functions/*.egg-info
 	find functions tests -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/bin/python:
@@ -69,4 +73,9 @@ clean: ## Delete the environments, what `make run` made, and all caches
 .venv-bigquery/.installed: requirements-bigquery-emulator.txt | .venv/.dev
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-bigquery
 	$(BIN)/uv pip install --quiet --python .venv-bigquery --no-deps --require-hashes -r requirements-bigquery-emulator.txt
+	@touch $@
+
+.venv-checkov/.installed: requirements-checkov.txt | .venv/.dev
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-checkov
+	$(BIN)/uv pip install --quiet --python .venv-checkov --no-deps --require-hashes -r requirements-checkov.txt
 	@touch $@

@@ -53,6 +53,21 @@ def gcloud() -> str:
 
 
 @pytest.fixture(scope="session")
+def tfcheck() -> Path:
+    """Return what checks Terraform offline, with a stand-in for the Google provider."""
+    if not shutil.which("terraform"):
+        _missing("terraform is not on the PATH; https://developer.hashicorp.com/terraform/install")
+    return _shared("tools/tfcheck/tfcheck")
+
+
+@pytest.fixture(scope="session")
+def checkov() -> Path:
+    """Return checkov, which has an environment of its own."""
+    found = ROOT / ".venv-checkov" / "bin" / "checkov"
+    return found if found.exists() else _missing("checkov is not there; `make .venv-checkov/.installed`")
+
+
+@pytest.fixture(scope="session")
 def pubsub_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pubsub.PubSub]:
     """Run Google's Pub/Sub emulator; every client of this process and of those that it starts talks to it."""
     launcher = pubsub.launcher() or _missing(

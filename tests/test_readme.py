@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 MAKEFILE = (ROOT / "Makefile").read_text()
-TARGETS = set(re.findall(r"^([a-z]+):.*## ", MAKEFILE, re.MULTILINE))
+TARGETS = set(re.findall(r"^([a-z-]+):.*## ", MAKEFILE, re.MULTILINE))
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 PAPERS = ("README.md", "ARCHITECTURE.md", "CHANGELOG.md")
 
@@ -103,7 +103,7 @@ def test_each_environment_variable_is_described_and_no_other() -> None:
 
 
 def test_each_make_target_shown_is_there_and_explained() -> None:
-    shown = set(re.findall(r"(?:^|`)make ([a-z]+)", README, re.MULTILINE))
+    shown = set(re.findall(r"(?:^|`)make ([a-z-]+)", README, re.MULTILINE))
     assert {"run", "test"} <= shown <= TARGETS
     assert re.search(r"^\.DEFAULT_GOAL := help$", MAKEFILE, re.MULTILINE)
 
