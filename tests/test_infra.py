@@ -1,0 +1,200 @@
+"""The names agree: what Terraform sets up and what the code asks for, on both sides or on neither."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from dicom_export import logs, messages
+from dicom_export.planning import MAX_PAGE_OBJECTS, MAX_PAGE_TASKS, MAX_SPLIT, PlanLimits
+from dicom_export.push import BatchRequest
+from dicom_export.settings import cloud
+
+ROOT = Path(__file__).parents[1]
+INFRA = ROOT / "infra"
+PAPER = (INFRA / "README.md").read_text()
+LOCALS = (INFRA / "locals.tf").read_text()
+MAIN = (ROOT / "functions" / "main.py").read_text()
+EMULATORS_ONLY = {"DICOM_EXPORT_BIGQUERY_WRITE_ENDPOINT"}
+PORTS = ("state", "stores", "filters", "datasets", "jobs")
+
+
+def declared(kind: str, file: str) -> dict[str, str]:
+    """Return the text of each block of a kind (variable, output) in a file, by its name."""
+    text = (INFRA / file).read_text()
+    return dict(re.findall(rf'^{kind} "(\w+)" \{{\n(.*?)^\}}', text, re.MULTILINE | re.DOTALL))
+
+
+def entry_points() -> dict[str, str]:
+    """Return the text of each entry of `locals.entry_points`."""
+    (block,) = re.findall(r"^  entry_points = \{\n(.*?)^  \}", LOCALS, re.MULTILINE | re.DOTALL)
+    return dict(re.findall(r"^    (\w+) = \{\n(.*?)^    \}", block, re.MULTILINE | re.DOTALL))
+
+
+def setting(entry: str, name: str) -> str | None:
+    found = re.search(rf'^ +{name} += (?:"([^"]+)"|(\S+))$', entry, re.MULTILINE)
+    return (found[1] or found[2]) if found else None
+
+
+def bodies() -> dict[str, str]:
+    """Return the source of each entry point of main.py."""
+    return {
+        node.name: ast.unparse(node)
+        for node in ast.parse(MAIN).body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+    }
+
+
+def topic_in(body: str) -> str | None:
+    """Return the topic whose messages an entry point decodes."""
+    topics = {kind.__name__: kind.topic for kind in (messages.PlanExport, messages.ExportStudy, messages.StudyExported)}
+    topics |= {"BatchRequest": BatchRequest.topic}
+    decoders = {f"{name}.topic": topic for name, topic in topics.items()}
+    decoders |= {"push.dead_letter": "dead-letters", "push.dead_request": "dead-export-requests"}
+    return next((topic for decoder, topic in decoders.items() if decoder in body), None)
+
+
+def test_each_entry_point_is_deployed_and_no_other() -> None:
+    assert set(entry_points()) == set(bodies())
+
+
+@pytest.mark.parametrize("name", sorted(bodies()))
+def test_each_entry_point_gets_the_topic_that_it_decodes(name: str) -> None:
+    assert setting(entry_points()[name], "topic") == topic_in(bodies()[name])
+
+
+def test_each_topic_that_the_code_publishes_to_is_published_to_by_somebody_who_may() -> None:
+    may = {
+        topic for entry in entry_points().values() for topic in re.findall(r'"([a-z-]+)"', entry.split("publishes")[1])
+    }
+    assert may == set(messages.TOPICS)
+
+
+@pytest.mark.parametrize("name", sorted(entry_points()))
+def test_dead_letters_of_ours_and_of_users_are_apart(name: str) -> None:
+    entry = entry_points()[name]
+    topic = setting(entry, "topic")
+    if topic in messages.TOPICS:
+        assert setting(entry, "dead_letters") == "dead-letters"
+    if topic == BatchRequest.topic:
+        assert setting(entry, "dead_letters") == "dead-export-requests"
+
+
+def test_each_setting_of_the_code_is_set_and_no_other() -> None:
+    assert set(re.findall(r"^    (DICOM_EXPORT_\w+) +=", LOCALS, re.MULTILINE)) == set(cloud.VARIABLES) - EMULATORS_ONLY
+
+
+def test_the_limits_are_those_of_the_code() -> None:
+    text = declared("variable", "variables.tf")["limits"]
+    fields = set(re.findall(r"^    (\w+) += optional", text, re.MULTILINE))
+    assert fields == set(cloud._LIMITS.values()) | {"readers"}
+    default = PlanLimits()
+    assert f"split, {MAX_SPLIT})" in text
+    assert f"bundle, {default.bundle})" in text
+    assert f"page_tasks, {default.page_tasks}) <= {MAX_PAGE_TASKS}" in text
+    assert f"page_objects, {default.page_objects}) <= {MAX_PAGE_OBJECTS}" in text
+    assert f"readers, 16) <= {cloud._MAX_READERS}" in text
+
+
+def test_a_store_is_declared_with_the_fields_that_the_code_knows() -> None:
+    (block,) = re.findall(r"declared_stores = \{(.*?)^  \}", LOCALS, re.MULTILINE | re.DOTALL)
+    assert set(re.findall(r"^      (\w+) += store\.", block, re.MULTILINE)) == cloud._STORE_FIELDS
+
+
+def test_metrics_count_the_events_and_outcomes_of_the_log() -> None:
+    text = (INFRA / "monitoring.tf").read_text()
+    (outcomes,) = re.findall(r"outcomes += toset\(\[(.*?)\]\)", text)
+    assert tuple(re.findall(r'"(\w+)"', outcomes)) == logs.OUTCOMES
+    (events,) = re.findall(r"jsonPayload\.event=\((.*?)\)", text)
+    assert set(re.findall(r'\\"(\w+)\\"', events)) == {event.value for event in logs.Event}
+    assert logs._FAILED_INSTANCE in text
+
+
+# What a handler does with a port, as the code writes it, and the role's name in locals.tf that lets it.
+USES = {
+    "jobs": re.compile(r"tables\.replace\("),
+    "filters": re.compile(r"store_filter\(|_filter_generation\("),
+    "stores": re.compile(r"listing\(store|decode\(store|objects\.list\("),
+    "datasets": re.compile(r"tables\.(?:describe|commit|prepare\w*|open_stream|replace)\("),
+}
+# Which modules of the handlers an entry point comes through.
+MODULES = {
+    "export_api": ("create",),
+    "start_export": ("create",),
+    "plan_export": ("plan", "writing"),
+    "export_study": ("export", "writing"),
+    "record_result": ("record", "failure_report"),
+    "record_dead_letter": ("record",),
+    "refuse_export": ("batch",),
+}
+
+
+@pytest.mark.parametrize("name", sorted(bodies()))
+def test_each_role_is_of_a_port_that_the_handler_uses_and_each_port_has_one(name: str) -> None:
+    folder = ROOT / "functions" / "dicom_export" / "handlers"
+    text = "".join((folder / f"{module}.py").read_text() for module in MODULES[name])
+    used = {port for port, use in USES.items() if use.search(text)} | {"state"}
+    (roles,) = re.findall(r"roles += \{(.*?)\}", entry_points()[name])
+    assert set(re.findall(r"(\w+) =", roles)) == used
+
+
+def test_each_role_on_a_port_is_granted() -> None:
+    grants = (INFRA / "iam.tf").read_text()
+    for port in PORTS:
+        assert re.search(rf"roles\.{port}\b|\b{port} += local\.store_buckets|\b{port} += setsubtract", grants), port
+
+
+def test_each_role_is_written_once_a_side() -> None:
+    named = set(re.findall(r'"(roles/[\w.]+)"', LOCALS + (INFRA / "iam.tf").read_text()))
+    assert set(re.findall(r"`(roles/[\w.]+)`", PAPER)) == named
+
+
+@pytest.mark.parametrize(
+    ("kind", "file", "heading"), [("variable", "variables.tf", "Inputs"), ("output", "outputs.tf", "Outputs")]
+)
+def test_the_readme_has_each_input_and_output_and_no_other(kind: str, file: str, heading: str) -> None:
+    (table,) = re.findall(rf"^## {heading}\n(.*?)(?=^## )", PAPER, re.MULTILINE | re.DOTALL)
+    blocks = declared(kind, file)
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(blocks)
+    for name, block in blocks.items():
+        assert "description" in block, name
+
+
+def test_each_input_is_checked_and_has_the_default_that_the_readme_says() -> None:
+    for name, block in declared("variable", "variables.tf").items():
+        assert "validation {" in block or re.search(r"type += bool", block), name
+        (default,) = re.findall(rf"^\| `{name}` \| ([^|]*) \|", PAPER.split("## Outputs")[0], re.MULTILINE)
+        assert (default == "required") == (re.search(r"^  default\b", block, re.MULTILINE) is None), name
+
+
+def test_each_input_has_a_case_that_is_refused() -> None:
+    refused = set(
+        re.findall(r"expect_failures = \[var\.(\w+)\]", (INFRA / "tests/validation/validation.tftest.hcl").read_text())
+    )
+    checked = {name for name, block in declared("variable", "variables.tf").items() if "validation {" in block}
+    assert refused == checked
+
+
+def test_no_role_is_basic_and_nobody_is_everybody() -> None:
+    for path in INFRA.glob("**/*.tf"):
+        if path.name != "variables.tf":
+            assert not re.search(r"roles/(?:editor|owner|viewer)\b|allUsers|allAuthenticatedUsers", path.read_text()), (
+                path
+            )
+
+
+def test_each_example_is_in_the_readme() -> None:
+    assert set(re.findall(r"\(examples/([\w-]+)\)", PAPER)) == {
+        path.parent.name for path in INFRA.glob("examples/*/main.tf")
+    }
+
+
+def test_cloud_build_plans_everywhere_and_applies_on_main_what_it_planned() -> None:
+    steps = (ROOT / "cloudbuild.yaml").read_text()
+    assert re.findall(r"^  - id: (\w+)$", steps, re.MULTILINE) == ["install", "lint", "test", "plan", "apply"]
+    apply = steps.split("- id: apply")[1]
+    assert '"$$BRANCH" != main' in apply
+    assert "terraform apply -input=false planned" in apply
