@@ -21,10 +21,17 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 
+_LONG = ("test_end_to_end", "test_killed_processes", "test_terraform", "test_exactly_once")
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "requires_shared(path): the test needs this file or folder of ../shared")
     config.addinivalue_line("markers", "requires_gcloud: the test runs the real gcloud")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have the files that take minutes begin first: a file's tests share their installation, and so one test process."""
+    items.sort(key=lambda item: _LONG.index(item.path.stem) if item.path.stem in _LONG else len(_LONG))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -17,7 +17,7 @@ from local_server import BQ_DATASET, BROKEN_STORE, FILTER_URI, STORE, make_archi
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.requires_gcloud, pytest.mark.xdist_group("gcloud")]
+pytestmark = pytest.mark.requires_gcloud
 
 # gcloud spends most of its time in waiting: it polls an operation every few seconds.
 CONCURRENT_CALLS = 4

@@ -90,7 +90,6 @@ def kill_some(cloud: Cloud, operation: str, chance: random.Random) -> int:
 
 
 @pytest.mark.requires_gcloud
-@pytest.mark.xdist_group("racing")
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_every_instance_is_one_row_whoever_is_killed_and_whatever_comes_twice(
     racing: Cloud, gcloud: str, seed: int
@@ -136,7 +135,6 @@ def wait_until(holds: Callable[[], object], seconds: float = 60) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.xdist_group("quiet")
 def test_a_failed_instance_is_in_the_counters_the_report_and_the_table_of_failures(quiet: Cloud) -> None:
     operation = quiet.export("with_failure")
     ended = quiet.wait(operation)
@@ -150,7 +148,6 @@ def test_a_failed_instance_is_in_the_counters_the_report_and_the_table_of_failur
     assert (row["Object"], row["Stage"], row["Code"]) == (BROKEN, "READ", "INVALID_ARGUMENT")
 
 
-@pytest.mark.xdist_group("quiet")
 def test_who_reads_during_an_overwrite_sees_the_old_or_the_new_rows(quiet: Cloud) -> None:
     quiet.wait(quiet.export("overwritten"))
     quiet.put(islice(make_archive_objects(16, 5), 60, None))
@@ -163,7 +160,6 @@ def test_who_reads_during_an_overwrite_sees_the_old_or_the_new_rows(quiet: Cloud
     assert staging(quiet) == set()
 
 
-@pytest.mark.xdist_group("quiet")
 def test_a_cancelled_overwrite_leaves_the_old_rows_and_no_staging_table(quiet: Cloud) -> None:
     quiet.wait(quiet.export("cancelled"))
     before = quiet.count("cancelled")
@@ -190,7 +186,6 @@ def dead_letters(cloud: Cloud, *arguments: str) -> str:
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
 
-@pytest.mark.xdist_group("quiet")
 def test_messages_out_of_attempts_end_the_operation_and_are_replayed(quiet: Cloud) -> None:
     found = len(quiet.objects())
     with quiet.without_workers():
@@ -205,7 +200,6 @@ def test_messages_out_of_attempts_end_the_operation_and_are_replayed(quiet: Clou
     assert quiet.count("lost") == (found - 1, found - 1)
 
 
-@pytest.mark.xdist_group("quiet")
 def test_a_failed_overwrite_leaves_the_old_rows_and_no_staging_table(quiet: Cloud) -> None:
     quiet.wait(quiet.export("failed"))
     before = quiet.count("failed")
@@ -217,7 +211,6 @@ def test_a_failed_overwrite_leaves_the_old_rows_and_no_staging_table(quiet: Clou
     assert staging(quiet) == set()
 
 
-@pytest.mark.xdist_group("quiet")
 def test_a_batch_job_starts_one_export_and_a_bad_one_is_seen(quiet: Cloud) -> None:
     request = {"name": str(STORE), "bigqueryDestination": {"tableUri": f"bq://{quiet.dataset}.batch"}}
     job = quiet.publish("export-requests", json.dumps(request).encode())
@@ -233,7 +226,6 @@ def test_a_batch_job_starts_one_export_and_a_bad_one_is_seen(quiet: Cloud) -> No
     assert "is not an export request" in quiet.log()
 
 
-@pytest.mark.xdist_group("quiet")
 def test_of_two_exports_into_one_empty_table_the_second_is_refused(quiet: Cloud) -> None:
     with quiet.without_workers():
         first = quiet.export("contested")
@@ -246,7 +238,6 @@ def test_of_two_exports_into_one_empty_table_the_second_is_refused(quiet: Cloud)
     assert quiet.count("contested") == (success, success // 2)
 
 
-@pytest.mark.xdist_group("quiet")
 def test_operations_are_listed_newest_first_by_filter(quiet: Cloud) -> None:
     first, second = quiet.export("listed_1"), quiet.export("listed_2")
     for operation in (first, second):
