@@ -14,7 +14,7 @@ from pydicom.encaps import encapsulate
 
 from dicom_export.dicom import data_set as data_sets
 from dicom_export.dicom import header as headers
-from dicom_export.dicom import ranges
+from dicom_export.dicom import ranges, scanned
 from dicom_export.dicom.ranges import FIRST_RANGE, MAX_ELEMENTS
 from dicom_export.errors import InstanceError, LimitExceeded, NotDicom, TruncatedInstance, Unavailable
 from dicom_export.row_layout import RowLayout, SchemaKind
@@ -292,18 +292,21 @@ def test_report_of_160_000_elements_is_read_and_its_content_listed() -> None:
 
 
 def test_too_many_elements_exceed_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scanned, "MAX_SCANNED", 0)
     monkeypatch.setattr(ranges, "_MAX_HEADERS", 1000)
     with pytest.raises(LimitExceeded, match=f"{MAX_ELEMENTS:,} elements"):
         decode_bytes(make_file(sequence(0x0040A730, *[element(0x0040A040, "CS", b"TEXT")] * 400)))
 
 
 def test_too_many_elements_in_a_sequence_that_is_left_out_exceed_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scanned, "MAX_SCANNED", 0)
     monkeypatch.setattr(headers, "MAX_ELEMENTS", 399)
     with pytest.raises(LimitExceeded, match="more than 399 elements"):
         decode_bytes(make_file(sequence(0x0040A730, *[element(0x0040A040, "CS", b"TEXT")] * 400)))
 
 
 def test_too_many_elements_in_sequences_of_defined_length_exceed_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scanned, "MAX_SCANNED", 0)
     monkeypatch.setattr(data_sets.Budget.__init__, "__defaults__", (100,))
     items = element(0xFFFEE000, None, element(0x0040A040, "CS", b"TEXT")) * 200
     with pytest.raises(LimitExceeded, match=f"{MAX_ELEMENTS:,} elements"):

@@ -91,7 +91,11 @@ def read_header(store: DicomStore, stored: StoredObject) -> Header:
     Raises NotDicom, TruncatedInstance, LimitExceeded, or InstanceError for what cannot be parsed or is no instance
     because it lacks one of its three UIDs, all with the UIDs as far as they were read.
     """
-    file = RangeFile(store, stored)
+    return header_of(RangeFile(store, stored))
+
+
+def header_of(file: RangeFile) -> Header:
+    """Read the header of an opened object, as `read_header` does."""
     header = Header()
     try:
         file.seek(start_of_data_set(file))

@@ -95,6 +95,13 @@ class RangeFile(HeaderFile):
     def reaches(self, position: int) -> bool:
         return position <= self.size
 
+    def first(self, length: int) -> bytes:
+        """Return the object's first bytes: as many as asked for, or all that were read so far, or all that there are."""
+        if self._window_start or len(self._window) < length:
+            self._position = 0
+            self._load(length)
+        return self._window
+
     def _fill(self, size: int) -> int:
         start = self._position - self._window_start
         kept = self._window[start:] if 0 <= start < len(self._window) else b""

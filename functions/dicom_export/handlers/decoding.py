@@ -6,6 +6,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
+from dicom_export.dicom.series import SeriesMemory
 from dicom_export.errors import DicomExportError, Internal, PermanentError
 from dicom_export.rows.instance import DecodedInstance, Skipped, decode_instance
 
@@ -27,13 +28,14 @@ class Decode(Protocol):
 
 def decode_in_turn(store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout) -> Iterator[Decoded]:
     """Yield what each object holds, in order: an instance, a reason to skip it, or the error that it fails with."""
+    memory = SeriesMemory()
     for stored in objects:
-        yield _decode(store, stored, layout)
+        yield _decode(store, stored, layout, memory)
 
 
-def _decode(store: DicomStore, stored: StoredObject, layout: RowLayout) -> Decoded:
+def _decode(store: DicomStore, stored: StoredObject, layout: RowLayout, memory: SeriesMemory) -> Decoded:
     try:
-        return decode_instance(store, stored, layout)
+        return decode_instance(store, stored, layout, memory)
     except PermanentError as error:
         return error
     except (DicomExportError, OSError, MemoryError):
@@ -51,11 +53,12 @@ class DecodeAhead:
 
     def __call__(self, store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, /) -> Iterator[Decoded]:
         """Yield what each object holds, in order, and hold no more than twice as many as there are readers."""
+        memory = SeriesMemory()
         with ThreadPoolExecutor(self._readers) as pool:
             waiting: deque[Future[Decoded]] = deque()
             try:
                 for stored in objects:
-                    waiting.append(pool.submit(_decode, store, stored, layout))
+                    waiting.append(pool.submit(_decode, store, stored, layout, memory))
                     if len(waiting) >= 2 * self._readers:
                         yield waiting.popleft().result()
                 while waiting:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pydicom.dataelem import RawDataElement
 
     from dicom_export.dicom.header import Header
+    from dicom_export.names import InstanceUids
 
 JsonElement = dict[str, Any]
 
@@ -39,20 +40,28 @@ def dicom_json(header: Header, notes: Notes) -> dict[str, Any]:
     The file meta information is not in the model, nor are group lengths. Raises LimitExceeded if there are too many
     elements, or sequences too deep.
     """
-    writer = _Writer(header, notes)
-    metadata = json.dumps(writer.write(top_level(header)), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    uids = header.uids
+    writer = Writer(header, notes)
+    return columns(header.uids, dumped(writer.write(top_level(header))), writer.dropped)
+
+
+def columns(uids: InstanceUids, metadata: str, dropped: list[str]) -> dict[str, Any]:
+    """Return the columns of an instance with the model's text, and with the names of what is left out of it."""
     return {
         "StudyInstanceUID": uids.study,
         "SeriesInstanceUID": uids.series,
         "SOPInstanceUID": uids.instance,
         "Metadata": metadata,
         "StructuredStorageSize": len(metadata.encode()),
-        "DroppedTags": writer.dropped,
+        "DroppedTags": dropped,
     }
 
 
-class _Writer:
+def dumped(value: Any) -> str:  # noqa: ANN401 - anything that is JSON
+    """Return the JSON text of a part of the model."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+class Writer:
     """Writes data sets; holds what is one for the whole instance."""
 
     def __init__(self, header: Header, notes: Notes) -> None:
@@ -61,6 +70,7 @@ class _Writer:
         self._notes = notes
 
     def write(self, data_set: DataSet) -> dict[str, JsonElement]:
+        """Return the model of a data set; what is left out of it at the top is added to `dropped`."""
         members: dict[str, JsonElement] = {}
         for tag in sorted(data_set.elements):
             element = None if is_group_length(tag) else self._element(data_set, tag)

@@ -25,7 +25,7 @@ MAX_RECORDS = 15
 _TOO_DEEP = f"nested more than {MAX_RECORDS} levels"
 _RECORDS = {"PN": 2, "SQ": 1}
 
-_FILE_META_VERSION = 0x00020001
+FILE_META_VERSION = 0x00020001
 _TIMEZONE_OFFSET_FROM_UTC = 0x00080201
 
 
@@ -34,7 +34,7 @@ def flatten(header: Header, notes: Notes) -> dict[str, Any]:
 
     Raises LimitExceeded if there are too many elements, or sequences too deep.
     """
-    flattener = _Flattener(header, notes)
+    flattener = Flattener(header, notes, _offset_of(header))
     row: dict[str, Any] = {}
     flattener.fill(row, meta_level(header))
     flattener.fill(row, top_level(header))
@@ -43,19 +43,20 @@ def flatten(header: Header, notes: Notes) -> dict[str, Any]:
     return row
 
 
-class _Flattener:
+class Flattener:
     """Fills records from data sets; holds what is one for the whole instance."""
 
-    def __init__(self, header: Header, notes: Notes) -> None:
+    def __init__(self, header: Header, notes: Notes, offset: timezone) -> None:
         self.dropped: list[str] = []
         self._header = header
         self._notes = notes
-        self._offset = _offset_of(header)
+        self._offset = offset
 
     def fill(self, record: dict[str, Any], data_set: DataSet) -> None:
+        """Add the columns that the data set's elements make, `OtherElements` among them; what is left out to `dropped`."""
         elements = data_set.elements
         for tag in sorted(elements):
-            if is_group_length(tag) or tag == _FILE_META_VERSION:
+            if is_group_length(tag) or tag == FILE_META_VERSION:
                 continue
             element = elements[tag]
             vr = data_set.vr_of(tag)
@@ -122,7 +123,14 @@ class _Flattener:
             return
         element = cast("RawDataElement", data_set.elements[tag])
         try:
-            value = column_value(entry, vr, element, data_set.encodings, self._offset)
+            value = column_value(
+                entry,
+                vr,
+                element.value,
+                data_set.encodings,
+                self._offset,
+                is_little_endian=element.is_little_endian,
+            )
         except Misfit as misfit:
             value = null_of(entry)
             self._put_other(record, data_set, tag, vr, str(misfit))
@@ -188,6 +196,11 @@ def _why_without_column(tag: int) -> str:
 def _offset_of(header: Header) -> timezone:
     """Return the instance's Timezone Offset From UTC (PS3.3 §C.12.1.1.8), UTC without one that can be read."""
     element = header.elements.get(_TIMEZONE_OFFSET_FROM_UTC)
-    if not isinstance(element, RawDataElement) or not element.value:
+    if not isinstance(element, RawDataElement):
         return UTC
-    return parse_offset(split("SH", element.value)[0].strip()) or UTC
+    return offset_in(element.value)
+
+
+def offset_in(value: bytes | None) -> timezone:
+    """Return the time zone that a Timezone Offset From UTC says, UTC if it says none."""
+    return (parse_offset(split("SH", value)[0].strip()) if value else None) or UTC

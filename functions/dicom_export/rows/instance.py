@@ -5,12 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dicom_export.dicom.header import Header, read_header
+from dicom_export.dicom.header import header_of
+from dicom_export.dicom.kinds import Unusual
+from dicom_export.dicom.ranges import RangeFile
+from dicom_export.dicom.scanned import scan_header
+from dicom_export.dicom.series import SeriesMemory
 from dicom_export.errors import InstanceError, LimitExceeded
 from dicom_export.row_layout import SchemaKind
 from dicom_export.rows.dicom_json import dicom_json
 from dicom_export.rows.flattened import flatten
 from dicom_export.rows.notes import Note, Notes
+from dicom_export.rows.scanned_flattened import flatten_scanned
+from dicom_export.rows.scanned_json import json_of_scanned
 
 if TYPE_CHECKING:
     from dicom_export.names import InstanceUids
@@ -48,37 +54,44 @@ class Explanation:
 
 
 _DIRECTORY = Skipped("A DICOMDIR lists instances and is none")
+_ROWS = {SchemaKind.FLATTENED: flatten_scanned, SchemaKind.JSON: json_of_scanned}
 
 
-def decode_instance(store: DicomStore, stored: StoredObject, layout: RowLayout) -> DecodedInstance | Skipped:
-    """Return the row of an object.
+def decode_instance(
+    store: DicomStore, stored: StoredObject, layout: RowLayout, memory: SeriesMemory | None = None
+) -> DecodedInstance | Skipped:
+    """Return the row of an object; faster with the memory of other instances of its series, and never another row.
 
     Raises NotDicom, TruncatedInstance, LimitExceeded or another InstanceError, with the UIDs as far as known, and what
     reading from the store raises.
     """
-    explanation = _explain(store, stored, layout, Notes())
-    return DecodedInstance(explanation.row, explanation.uids, explanation.header_bytes) if explanation else _DIRECTORY
+    file = RangeFile(store, stored)
+    try:
+        header = scan_header(file, memory or SeriesMemory())
+        row = _ROWS[layout.kind](header)
+    except Unusual:
+        explanation = _explain(file, stored, layout, Notes())
+        if explanation is None:
+            return _DIRECTORY
+        return DecodedInstance(explanation.row, explanation.uids, explanation.header_bytes)
+    row |= _administrative_columns(stored, layout)
+    return DecodedInstance(row, header.uids, header.value_bytes)
 
 
 def explain_instance(store: DicomStore, stored: StoredObject, layout: RowLayout) -> Explanation | Skipped:
-    """Return the row of an object, as `decode_instance` does, with notes on what has no column, and why."""
-    return _explain(store, stored, layout, Notes(are_kept=True)) or _DIRECTORY
+    """Return the row of an object, as `decode_instance` does, with notes on what has no column, and why.
 
-
-def decode(header: Header, kind: SchemaKind, notes: Notes) -> Row:
-    """Return the row's columns that come from the data elements; a faster decoder has to give the same.
-
-    Raises LimitExceeded if there are too many elements, or sequences too deep.
+    The header is read by pydicom alone: this is what the fast way is compared with.
     """
-    return flatten(header, notes) if kind is SchemaKind.FLATTENED else dicom_json(header, notes)
+    return _explain(RangeFile(store, stored), stored, layout, Notes(are_kept=True)) or _DIRECTORY
 
 
-def _explain(store: DicomStore, stored: StoredObject, layout: RowLayout, notes: Notes) -> Explanation | None:
-    header = read_header(store, stored)
+def _explain(file: RangeFile, stored: StoredObject, layout: RowLayout, notes: Notes) -> Explanation | None:
+    header = header_of(file)
     if header.is_directory:
         return None
     try:
-        row = decode(header, layout.kind, notes)
+        row = flatten(header, notes) if layout.kind is SchemaKind.FLATTENED else dicom_json(header, notes)
     except InstanceError as error:
         error.uids = header.uids
         raise

@@ -46,19 +46,18 @@ class Misfit(Exception):
 
 
 def column_value(
-    entry: Entry, vr: str, element: RawDataElement, encodings: Sequence[str], offset: timezone
+    entry: Entry, vr: str, value: bytes | None, encodings: Sequence[str], offset: timezone, *, is_little_endian: bool
 ) -> ColumnValue:
     """Return the value for the entry's column: one, None if the element is empty, or a list if the column is REPEATED.
 
     Raises Misfit if the column cannot hold it.
     """
-    value = element.value
     if not value:
         return _empty(entry)
     if vr in _STRINGS:
         return _strings(entry, split(vr, value, encodings))
     if vr in NUMBERS:
-        return _one_or_all(entry, numbers(vr, value, is_little_endian=element.is_little_endian))
+        return _one_or_all(entry, numbers(vr, value, is_little_endian=is_little_endian))
     texts = split(vr, value, encodings)
     if vr == "PN":
         return _names(entry, texts)
@@ -110,15 +109,19 @@ def data_texts(vr: str, element: RawDataElement, encodings: Sequence[str]) -> li
 
     Numbers that are cut show as the hexadecimal digits of their bytes; an element that is empty as one empty text.
     """
-    value = element.value
     if vr in TEXT_VRS:
-        return split(vr, value or b"", encodings)
+        return split(vr, element.value or b"", encodings)
     if vr not in NUMBERS:
         return None
+    return number_texts(vr, element.value or b"", is_little_endian=element.is_little_endian)
+
+
+def number_texts(vr: str, value: bytes, *, is_little_endian: bool) -> list[str]:
+    """Return numbers as `data_texts` does."""
     if not value:
         return [""]
     try:
-        return [str(number) for number in numbers(vr, value, is_little_endian=element.is_little_endian)]
+        return [str(number) for number in numbers(vr, value, is_little_endian=is_little_endian)]
     except Misfit:
         return [value.hex()]
 

@@ -1,0 +1,203 @@
+"""The header of a stored object, read the fast way: a scan of its bytes, by what the last instances of its series were like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from struct import Struct
+from struct import error as StructError  # noqa: N812 - named as the class that it is
+from typing import TYPE_CHECKING
+
+from dicom_export.dicom.encoding import is_vr
+from dicom_export.dicom.kinds import (
+    EXPLICIT,
+    IMPLICIT,
+    MEDIA_STORAGE_SOP_CLASS_UID,
+    PIXELS,
+    SERIES_INSTANCE_UID,
+    SOP_INSTANCE_UID,
+    STUDY_INSTANCE_UID,
+    TRANSFER_SYNTAX_UID,
+    Incomplete,
+    Kind,
+    Unusual,
+)
+from dicom_export.dicom.ranges import FIRST_RANGE, MAX_ELEMENTS
+from dicom_export.dicom.runs import Expected, Run
+from dicom_export.dicom.scan import NO_TAG, UNDEFINED_LENGTH, DataSetScan, Scanner
+from dicom_export.dicom.series import Repeated
+from dicom_export.names import InstanceUids
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dicom_export.dicom.ranges import RangeFile
+    from dicom_export.dicom.runs import Entry
+    from dicom_export.dicom.series import SeriesMemory
+
+_ELEMENT_HEADER = 8
+MAX_SCANNED = MAX_ELEMENTS * _ELEMENT_HEADER
+"""A header that is shorter cannot have more elements than allowed, so that nothing has to be counted."""
+
+_PREFIX = slice(128, 132)
+_META = 132
+_FIRST_BEHIND_META = 0x00030000
+_FIRST_PIXELS, _LAST_PIXELS = min(PIXELS), max(PIXELS)
+_LONGEST_TAIL = 1024 * 1024
+_UIDS = (STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID)
+_TAG = Struct("<HH").unpack_from
+
+_MEDIA_STORAGE_DIRECTORY = b"1.2.840.10008.1.3.10"
+_DEFLATED = b"1.2.840.10008.1.2.1.99"
+_BIG_ENDIAN = b"1.2.840.10008.1.2.2"
+_PADDING = b" \0"
+_SERIES_INSTANCE_UID = b"\x20\x00\x0e\x00"
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedHeader:
+    """All elements of an object but the pixels' value: of its file meta information, and of its data set.
+
+    `kept` has the values of the data set that other elements depend on; `value_bytes` is as that of a `Header`.
+    """
+
+    meta: Sequence[Entry]
+    elements: Sequence[Entry]
+    kept: dict[int, bytes]
+    uids: InstanceUids
+    value_bytes: int
+
+
+def scan_header(file: RangeFile, memory: SeriesMemory) -> ScannedHeader:
+    """Scan an object's header. Raises Unusual if it has to be read by pydicom instead, and what reading the store raises."""
+    return _HeaderScan(file, memory).scan()
+
+
+class _HeaderScan:
+    """A header while it is scanned."""
+
+    def __init__(self, file: RangeFile, memory: SeriesMemory) -> None:
+        self._file = file
+        self._memory = memory
+        self._scanner = Scanner(file.first(FIRST_RANGE))
+
+    def scan(self) -> ScannedHeader:
+        data = self._scanner.data
+        if data[_PREFIX] != b"DICM":
+            raise Unusual
+        series = _series_of(data)
+        known = self._memory.recall(series)
+        meta = DataSetScan(_META, EXPLICIT, Expected(EXPLICIT, known.meta if known else None))
+        first = self._up_to(meta, _FIRST_BEHIND_META)
+        if first is None or first.tag < _FIRST_BEHIND_META or not _is_scanned(meta.kept):
+            raise Unusual
+        vr = self._scanner.data[meta.position + 4 : meta.position + 6]
+        kinds = EXPLICIT if is_vr(vr) else IMPLICIT
+        elements = known.elements if known and known.kinds is kinds else None
+        found = DataSetScan(meta.position, kinds, Expected(kinds, elements))
+        pixels = self._up_to(found, _FIRST_PIXELS)
+        if pixels and pixels.tag > _LAST_PIXELS:
+            pixels = self._up_to(found, NO_TAG)
+        if found.position > MAX_SCANNED:
+            raise Unusual
+        self._remember(series, known, meta, found)
+        if pixels:
+            self._add_pixels(found, pixels)
+        return ScannedHeader(meta.entries, found.entries, found.kept, _uids(found.kept), _value_bytes(found.entries))
+
+    def _remember(self, series: bytes, known: Repeated | None, meta: DataSetScan, found: DataSetScan) -> None:
+        data = self._scanner.data
+        repeated = Repeated(meta.repeats(data) or (), found.kinds, found.repeats(data, is_mended=True) or ())
+        if repeated != known:
+            self._memory.keep(series, repeated)
+
+    def _up_to(self, found: DataSetScan, stop_at: int) -> Kind | None:
+        """Scan as `Scanner.scan` does, and read as much of the object as that takes."""
+        while True:
+            data = self._scanner.data
+            try:
+                stopped = self._scanner.scan(found, len(data), stop_at=stop_at)
+            except Incomplete:
+                self._read_on()
+                continue
+            if stopped is not None or len(data) >= self._file.size:
+                return stopped
+            self._read_on()
+
+    def _read_on(self) -> None:
+        """Have the scanner go on with more of the object. Raises Unusual if there is none, or no end to it."""
+        length = len(self._scanner.data)
+        if length >= min(self._file.size, MAX_SCANNED):
+            raise Unusual
+        self._scanner.data = self._file.first(length + 1)
+        if len(self._scanner.data) == length:
+            raise Unusual
+
+    def _add_pixels(self, found: DataSetScan, pixels: Kind) -> None:
+        """Add the pixels, unread, and what stands behind them if they are native and end before the object does."""
+        if pixels.tag not in PIXELS:
+            raise Unusual
+        try:
+            (length,) = pixels.unpack_length(self._scanner.data, found.position + pixels.length_at)
+        except StructError:
+            raise Unusual from None
+        found.entries.append((pixels, None, 0))
+        end = found.position + pixels.header + length
+        if length != UNDEFINED_LENGTH and end < self._file.size and self._has_tail(end):
+            self._add_tail(found, end)
+
+    def _has_tail(self, end: int) -> bool:
+        """Say whether elements follow the pixels: not mere padding, and nothing that would stand before them."""
+        data = self._scanner.data
+        is_read = end + _ELEMENT_HEADER <= len(data)
+        tail = data[end : end + _ELEMENT_HEADER] if is_read else self._file.rest(end, _ELEMENT_HEADER)
+        if not any(tail):
+            return False
+        if len(tail) < _ELEMENT_HEADER:
+            raise Unusual
+        group, element = _TAG(tail)
+        return bool(group << 16 | element > _LAST_PIXELS) or group << 16 | element in PIXELS
+
+    def _add_tail(self, found: DataSetScan, start: int) -> None:
+        if self._file.size - start > _LONGEST_TAIL:
+            raise Unusual
+        data = self._file.rest(start, self._file.size - start)
+        tail = DataSetScan(0, found.kinds, Expected(found.kinds))
+        tail.last = _LAST_PIXELS
+        try:
+            stopped = Scanner(data).scan(tail, len(data))
+        except Incomplete:
+            raise Unusual from None
+        if stopped:
+            raise Unusual
+        found.entries += tail.entries
+        found.kept.update(tail.kept)
+
+
+def _is_scanned(meta: dict[int, bytes]) -> bool:
+    """Say whether the file meta information announces a data set that a scan is for."""
+    syntax = meta.get(TRANSFER_SYNTAX_UID, b"").strip(_PADDING)
+    is_directory = meta.get(MEDIA_STORAGE_SOP_CLASS_UID, b"").strip(_PADDING) == _MEDIA_STORAGE_DIRECTORY
+    return bool(syntax) and syntax not in {_DEFLATED, _BIG_ENDIAN} and not is_directory
+
+
+def _series_of(data: bytes) -> bytes:
+    """Return what looks like the Series Instance UID, by which what is known of a series is found; it need not be one."""
+    start = data.find(_SERIES_INSTANCE_UID, _META)
+    return data[start : start + _ELEMENT_HEADER + data[start + 6]] if 0 <= start < len(data) - 6 else b""
+
+
+def _uids(kept: dict[int, bytes]) -> InstanceUids:
+    uids = [kept.get(tag, b"").decode("ascii", "replace").strip(" \0") for tag in _UIDS]
+    if not all(uids):
+        raise Unusual
+    return InstanceUids(*uids)
+
+
+def _value_bytes(entries: Sequence[Entry]) -> int:
+    return sum(
+        [
+            entry.value_bytes if isinstance(entry, Run) else entry[2] - entry[0].header
+            for entry in entries
+            if isinstance(entry, Run) or entry[2]
+        ]
+    )

@@ -1,0 +1,128 @@
+"""How the value of each kind of element gets into its column, found out once a kind: the common values the short way.
+
+A conversion takes the value's bytes and their context, and gives up with `UNCOMMON` where `values.column_value` is the
+one to know. It never gives anything but what that gives.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING, Any
+
+from dicom_export.dicom.text import split
+from dicom_export.dictionary import entry_of, is_private
+from dicom_export.rows.bulk import MAX_NUMBERS
+from dicom_export.rows.temporal import parse_date, parse_time
+from dicom_export.rows.values import NUMBERS, SIZES, Misfit, column_value
+from dicom_export.schema import TYPE_OF_VR
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dicom_export.dicom.kinds import Kind
+    from dicom_export.dictionary import Entry
+    from dicom_export.rows.context import Context
+
+    Convert = Callable[[bytes, Context], Any]
+
+UNCOMMON = object()
+
+_ESCAPE = b"\x1b"
+_PADDED_AT_BOTH_ENDS = frozenset({"AE", "AS", "DS", "IS", "UI"})
+_CHOICE = "US or SS"
+
+
+def column_of(kind: Kind) -> tuple[str, Convert] | None:
+    """Return the column that an element's value has for itself, and the conversion; None if it is not that simple."""
+    entry = None if is_private(kind.tag) else entry_of(kind.tag)
+    if entry is None or entry.is_repeating_group or entry.vr not in TYPE_OF_VR or kind.vr == "SQ":
+        return None
+    if kind.vr not in entry.vrs and kind.vr != entry.vr:
+        return None
+    return entry.keyword, _conversion(entry, kind.vr)
+
+
+def _conversion(entry: Entry, vr: str) -> Convert:
+    if vr == _CHOICE:
+        signed, unsigned = _conversion(entry, "SS"), _conversion(entry, "US")
+        return lambda value, context: (signed if context.is_signed else unsigned)(value, context)
+    common = (_COMMON_LISTS if entry.is_repeated else _COMMON).get(vr)
+    return common or _any(entry, vr)
+
+
+def _any(entry: Entry, vr: str) -> Convert:
+    longest = MAX_NUMBERS * SIZES[vr] if vr in NUMBERS else None
+
+    def convert(value: bytes, context: Context) -> Any:  # noqa: ANN401 - any column's value
+        if longest is not None and len(value) > longest:  # bulk data, at the top level
+            return UNCOMMON
+        try:
+            return column_value(entry, vr, value, context.encodings, context.offset, is_little_endian=True)
+        except Misfit:
+            return UNCOMMON
+
+    return convert
+
+
+def _code(value: bytes, _context: Context) -> Any:  # noqa: ANN401
+    text = value.decode("latin-1").strip(" \0")
+    return UNCOMMON if "\\" in text else text or None
+
+
+def _codes(value: bytes, _context: Context) -> Any:  # noqa: ANN401
+    text = value.decode("latin-1").strip(" \0")
+    return [part.strip(" \0") for part in text.split("\\")] if text else []
+
+
+def _padded_code(value: bytes, _context: Context) -> Any:  # noqa: ANN401
+    text = value.decode("latin-1").rstrip(" \0")
+    return UNCOMMON if "\\" in text else text or None
+
+
+def _padded_codes(value: bytes, _context: Context) -> Any:  # noqa: ANN401
+    text = value.decode("latin-1").rstrip(" \0")
+    return text.split("\\") if text else []
+
+
+def _text(vr: str) -> Convert:
+    def convert(value: bytes, context: Context) -> Any:  # noqa: ANN401
+        if not value.isascii() or _ESCAPE in value:
+            texts = split(vr, value, context.encodings)
+            return UNCOMMON if len(texts) > 1 else texts[0] or None
+        text = value.decode("ascii").rstrip(" \0")
+        return UNCOMMON if "\\" in text else text or None
+
+    return convert
+
+
+def _number(vr: str) -> Convert:
+    struct = Struct(f"<{NUMBERS[vr]}")
+    unpack, size = struct.unpack, struct.size
+
+    def convert(value: bytes, _context: Context) -> Any:  # noqa: ANN401
+        if len(value) == size:
+            return unpack(value)[0]
+        return UNCOMMON if value else None
+
+    return convert
+
+
+def _moment(parse: Callable[[str], object]) -> Convert:
+    def convert(value: bytes, _context: Context) -> Any:  # noqa: ANN401
+        text = value.decode("latin-1").strip(" \0")
+        moment = parse(text) if text else None
+        return UNCOMMON if text and moment is None else moment
+
+    return convert
+
+
+_COMMON: dict[str, Convert] = {
+    **dict.fromkeys(_PADDED_AT_BOTH_ENDS, _code),
+    "CS": _padded_code,
+    "LO": _text("LO"),
+    "SH": _text("SH"),
+    "DA": _moment(parse_date),
+    "TM": _moment(parse_time),
+    **{vr: _number(vr) for vr in NUMBERS if vr != "AT"},
+}
+_COMMON_LISTS: dict[str, Convert] = {**dict.fromkeys(_PADDED_AT_BOTH_ENDS, _codes), "CS": _padded_codes}

@@ -1,0 +1,96 @@
+"""The fast way to a row gives what pydicom's way gives, of every header: the row, its UIDs and size, or the same error.
+
+`DICOM_EXPORT_COMPARED=10000` compares so many synthetic and so many damaged files; without it a few hundred of each are.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pydicom.data.data_manager import DATA_ROOT
+
+from dicom_export.dicom.series import SeriesMemory
+from dicom_export.errors import InstanceError
+from dicom_export.row_layout import RowLayout, SchemaKind
+from dicom_export.rows.instance import Skipped, decode_instance, explain_instance
+from dicom_files import MemoryStore, make_stored
+from synthetic import damaged, make_series
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
+COMPARED = int(os.environ.get("DICOM_EXPORT_COMPARED", "400"))
+PARTS = 10
+SMALL = 100_000
+
+
+def real_files() -> list[Path]:
+    """Return pydicom's own files, and the corpus where it is there."""
+    return [path for folder in (Path(DATA_ROOT), CORPUS) for path in sorted(folder.rglob("*")) if path.is_file()]
+
+
+def outcome(decode: Callable[[], Any]) -> Any:
+    """Return all that a caller learns of an instance, so that what is different shows, and NaN does not."""
+    try:
+        decoded = decode()
+    except InstanceError as error:
+        return type(error), error.message, error.uids
+    if isinstance(decoded, Skipped):
+        return decoded
+    return repr(in_order(decoded.row)), decoded.uids, decoded.header_bytes
+
+
+def in_order(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: in_order(value[name]) for name in sorted(value)}
+    return [in_order(nested) for nested in value] if isinstance(value, list) else value
+
+
+def assert_same(data: bytes, kind: SchemaKind, memory: SeriesMemory) -> Any:
+    """Assert that both ways agree, without knowing the series and knowing it; return the outcome."""
+    store, stored, layout = MemoryStore({"a": data}), make_stored("a", data), RowLayout(kind)
+    expected = outcome(lambda: explain_instance(store, stored, layout))
+    assert outcome(lambda: decode_instance(store, stored, layout)) == expected
+    assert outcome(lambda: decode_instance(store, stored, layout, memory)) == expected
+    return expected
+
+
+@pytest.mark.parametrize("kind", SchemaKind)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_real_files_have_the_rows_that_pydicom_gives_them(part: int, kind: SchemaKind) -> None:
+    memory = SeriesMemory()
+    for path in real_files()[part::PARTS]:
+        data = path.read_bytes()
+        for _ in range(3):  # as the first of its series, as the second, and when all of it is repeated
+            assert_same(data, kind, memory)
+
+
+@pytest.mark.parametrize("kind", SchemaKind)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_synthetic_series_have_the_rows_that_pydicom_gives_them(part: int, kind: SchemaKind) -> None:
+    memory = SeriesMemory()
+    rows = 0
+    for number in range(part, COMPARED // 4, PARTS):
+        for data in make_series(Random(number), 4):
+            rows += isinstance(assert_same(data, kind, memory)[0], str)
+    assert rows
+
+
+@pytest.mark.parametrize("kind", SchemaKind)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_damaged_files_have_the_rows_or_errors_that_pydicom_gives_them(part: int, kind: SchemaKind) -> None:
+    """Each of them behind the whole file, which is then in the memory of its series."""
+    files = [path for path in real_files() if 200 < path.stat().st_size < SMALL]
+    outcomes = set()
+    for number in range(part, COMPARED // 5, PARTS):
+        random = Random(number)
+        whole = random.choice(files).read_bytes() if number % 3 else random.choice(make_series(random, 3))
+        memory = SeriesMemory()
+        for data in [whole, whole, *(damaged(random, whole) for _ in range(5))]:
+            outcomes.add(type(assert_same(data, kind, memory)[0]) if data is not whole else None)
+    assert len(outcomes) > 2
