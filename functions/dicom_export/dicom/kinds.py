@@ -46,8 +46,7 @@ _FIRST_CREATOR = 0x10
 _MOST_KINDS = 1 << 15
 
 _TAG = Struct("<HH").unpack_from
-_SHORT = Struct("<H").unpack_from
-_LONG = Struct("<L").unpack_from
+_LENGTH = Struct("<L").unpack_from
 _VRS = {str(vr).encode(): (str(vr), vr in EXPLICIT_VR_LENGTH_32) for vr in STANDARD_VR}
 
 
@@ -63,8 +62,8 @@ class Incomplete(Exception):
 class Kind:
     """What elements with the same first bytes have in common.
 
-    `vr` is the dictionary's where the file says none or UN, and can be a choice (`US or SS`). The length stands
-    `length_at` bytes behind the start, the value `header` bytes. `is_plain`: the value is bytes, whatever they are.
+    `vr` is the dictionary's where the file says none or UN, and can be a choice (`US or SS`). The value stands `header`
+    bytes behind the start: 8, or 12 with a length of its own. `is_plain`: 8, and the value is bytes, whatever they are.
     `is_kept`: other elements depend on the value. `is_un`: the file says UN, or nothing and no dictionary knows it.
     `creator` is the tag of the element that names the owner of a private block, by which an implicit element has its VR;
     `vr` is empty as long as that is not known. `is_end`: no element, but a delimiter, or what has no VR.
@@ -72,10 +71,8 @@ class Kind:
 
     tag: int
     vr: str
-    unpack_length: Callable[[bytes, int], tuple[int]]
-    length_at: int
-    header: int
-    is_plain: bool
+    header: int = 8
+    is_plain: bool = False
     is_sequence: bool = False
     is_kept: bool = False
     is_un: bool = False
@@ -83,21 +80,34 @@ class Kind:
     creator: int = 0
 
 
-class Kinds(dict[bytes, Kind]):
-    """The kinds of one encoding by the first `key` bytes of an element, made as they are met."""
+RUN = Kind(0, "")
+"""Stands for no element: its value is a run of them, which takes a place among elements as one."""
 
-    def __init__(self, key: int, make: Callable[[bytes], Kind]) -> None:
+Known = tuple[Kind, int, bool]
+"""A kind, its tag, and `is_plain`: to unpack a tuple takes less time than to look up attributes."""
+
+
+class Kinds(dict[bytes, Known]):
+    """The kinds of one encoding by the first bytes of an element, made as they are met.
+
+    `head` unpacks these bytes, and the length that follows them unless it is one of four bytes in explicit VR.
+    """
+
+    def __init__(self, head: Struct, make: Callable[[bytes], Kind]) -> None:
         super().__init__()
-        self.key = key
+        self.head = head.unpack_from
         self._make = make
 
-    def __missing__(self, first: bytes) -> Kind:
-        if len(first) < self.key:
-            raise Incomplete
+    def length(self, data: bytes, position: int, kind: Kind) -> int:
+        """Return the length that the element at the position states."""
+        return int(_LENGTH(data, position + 8)[0] if kind.header == 12 else self.head(data, position)[1])  # noqa: PLR2004
+
+    def __missing__(self, first: bytes) -> Known:
         if len(self) >= _MOST_KINDS:  # the dictionary has 5,000 tags; files bring any others
             self.clear()
-        kind = self[first] = self._make(first)
-        return kind
+        kind = self._make(first)
+        known = self[first] = kind, kind.tag, kind.is_plain
+        return known
 
 
 @lru_cache(maxsize=_MOST_KINDS)
@@ -131,10 +141,8 @@ def _explicit(first: bytes) -> Kind:
     return Kind(
         tag,
         vr,
-        _LONG if is_long else _SHORT,
-        length_at=8 if is_long else 6,
         header=12 if is_long else 8,
-        is_plain=not (vr == "SQ" or is_un or tag in _KEPT),
+        is_plain=not (is_long or tag in _KEPT),
         is_sequence=vr == "SQ",
         is_kept=tag in _KEPT,
         is_un=is_un and not _is_creator(tag),
@@ -164,9 +172,6 @@ def _implicit_kind(tag: int, vr: str | None, creator: int = 0) -> Kind:
     return Kind(
         tag,
         "UN" if vr is None else vr,
-        _LONG,
-        length_at=4,
-        header=8,
         is_plain=not (vr in {"", "SQ"} or is_kept),
         is_sequence=vr == "SQ",
         is_kept=is_kept,
@@ -176,7 +181,7 @@ def _implicit_kind(tag: int, vr: str | None, creator: int = 0) -> Kind:
 
 
 def _end(tag: int) -> Kind:
-    return Kind(tag, "", _LONG, length_at=4, header=8, is_plain=False, is_end=True)
+    return Kind(tag, "", is_end=True)
 
 
 def _tag(first: bytes) -> int:
@@ -189,5 +194,5 @@ def _is_creator(tag: int) -> bool:
     return is_private(tag) and _FIRST_CREATOR <= tag & 0xFFFF <= _LAST_CREATOR
 
 
-EXPLICIT = Kinds(6, _explicit)
-IMPLICIT = Kinds(4, _implicit)
+EXPLICIT = Kinds(Struct("<6sH"), _explicit)
+IMPLICIT = Kinds(Struct("<4sL"), _implicit)

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dicom_export.dicom.kinds import RUN, Kind
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dicom_export.dicom.kinds import Kind, Kinds
+    from dicom_export.dicom.kinds import Kinds
+    from dicom_export.dicom.scan import DataSetScan
 
-Element = tuple["Kind", Any, int]
+Element = tuple[Kind, Any, int]
 """Its kind, its value, and the bytes that it takes with its header.
 
-The value is bytes, or a list of items; None for pixels, and for items of more than 1 MiB.
+The value is bytes, or a list of items; None for pixels, and for items of more than 1 MiB. Of the kind RUN, it is a run.
 """
 
 
@@ -28,7 +31,7 @@ class Run:
     whole, and of the same context always the same.
     """
 
-    __slots__ = ("content", "elements", "first", "kept", "last", "made", "owners", "value_bytes")
+    __slots__ = ("content", "elements", "entry", "first", "headers", "kept", "last", "made", "owners")
 
     def __init__(
         self, content: bytes, elements: Sequence[Element], kept: Mapping[int, bytes], owners: Mapping[int, bytes | None]
@@ -39,7 +42,8 @@ class Run:
         self.last = elements[-1][0].tag
         self.kept = kept
         self.owners = owners
-        self.value_bytes = len(content) - sum([kind.header for kind, _, _ in elements])
+        self.headers = sum([kind.header for kind, _, _ in elements])
+        self.entry: Element = (RUN, self, len(content))
         self.made: tuple[object, Any] | None = None
 
     def is_owned(self, kept: Mapping[int, bytes]) -> bool:
@@ -94,8 +98,7 @@ class Rest:
         self.first = self._elements[self._index][0].tag if self._index < len(self._elements) else self.last + 1
 
 
-Entry = Element | Run
-Item = tuple[list[Entry], dict[int, bytes]]
+Item = tuple[list[Element], dict[int, bytes]]
 """An item's elements, and the values among them that others depend on, by tag."""
 
 Whole = tuple[bytes, list[Element], dict[int, bytes]]
@@ -103,23 +106,26 @@ Whole = tuple[bytes, list[Element], dict[int, bytes]]
 
 
 class Expected:
-    """What a data set may repeat of the ones before it in its place: all of the first, and later the runs that repeat.
+    """What items may repeat of the ones before them in their place: all of the first, and later the runs that repeat.
 
-    `parts` is None if there was none before. `below` has what the items of its sequences may repeat, by their tags.
+    `last` is the item before, of which the parts are not known yet: of most sequences there is no next. `below` has what
+    the items of their sequences may repeat, by the sequences' tags.
     """
 
-    __slots__ = ("below", "kinds", "parts")
+    __slots__ = ("below", "kinds", "last", "parts")
 
-    def __init__(self, kinds: Kinds | None = None, parts: Sequence[Run | Whole] | None = None) -> None:
-        self.kinds = kinds
-        self.parts = parts
+    def __init__(self) -> None:
+        self.kinds: Kinds | None = None
+        self.parts: Sequence[Run | Whole] = ()
+        self.last: DataSetScan | None = None
         self.below: dict[int, Expected] = {}
 
-    def pending(self, kinds: Kinds) -> list[Run | Rest]:
-        """Return the runs to look for in a data set of the encoding, the first of them last."""
-        if self.kinds is not kinds or not self.parts:
-            return []
-        return [part if isinstance(part, Run) else Rest(*part) for part in reversed(self.parts)]
+    def of_items(self, tag: int) -> Expected:
+        """Return what the items of a sequence may repeat."""
+        below = self.below.get(tag)
+        if below is None:
+            below = self.below[tag] = Expected()
+        return below
 
 
 def rest_of(run: Run | Rest) -> Rest:
@@ -127,12 +133,12 @@ def rest_of(run: Run | Rest) -> Rest:
     return run if isinstance(run, Rest) else Rest(run.content, run.elements, {**run.owners, **run.kept})
 
 
-def elements_of(entries: Sequence[Entry]) -> list[Element]:
+def elements_of(entries: Sequence[Element]) -> list[Element]:
     """Return the elements, those of runs among them."""
     elements: list[Element] = []
     for entry in entries:
-        if isinstance(entry, Run):
-            elements.extend(entry.elements)
+        if entry[0] is RUN:
+            elements.extend(entry[1].elements)
         else:
             elements.append(entry)
     return elements

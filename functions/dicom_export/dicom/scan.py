@@ -17,7 +17,7 @@ from dicom_export.dicom.runs import Expected, Rest, Run, elements_of, rest_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dicom_export.dicom.runs import Entry, Item, Whole
+    from dicom_export.dicom.runs import Element, Item, Whole
 
 MAX_VALUE = 1024 * 1024
 MAX_DEPTH = 10
@@ -31,6 +31,7 @@ _ITEM = 0xE000FFFE
 _ITEM_DELIMITER = 0xE00DFFFE
 _SEQUENCE_DELIMITER = 0xE0DDFFFE
 _ITEM_HEADER = Struct("<LL").unpack_from
+_TAG = Struct("<HH").unpack_from
 _HEADER = 8
 
 
@@ -41,43 +42,47 @@ class DataSetScan:
     were there: where it starts, its items so far, where the next of them does.
     """
 
-    __slots__ = (
-        "_below",
-        "_is_first",
-        "_start",
-        "begun",
-        "entries",
-        "kept",
-        "kinds",
-        "last",
-        "pending",
-        "position",
-        "repeated",
-    )
+    last = 0
+    begun: tuple[int, list[Item], int] | None = None
+    pending: list[Run | Rest] | None = None
+    expected: Expected | None = None
 
-    def __init__(self, position: int, kinds: Kinds, expected: Expected) -> None:
-        self.position = position
-        self.last = 0
+    def __init__(self, position: int, kinds: Kinds) -> None:
+        self.start = self.position = position
         self.kinds = kinds
-        self.entries: list[Entry] = []
+        self.entries: list[Element] = []
         self.kept: dict[int, bytes] = {}
-        self.begun: tuple[int, list[Item], int] | None = None
-        self.pending = expected.pending(kinds)
+        self.longer_headers = 0
         self.repeated: list[Run] = []
-        self._below = expected.below
-        self._is_first = expected.parts is None or expected.kinds is not kinds
-        self._start = position
 
-    def below(self, tag: int) -> Expected:
-        """Return what the items of a sequence may repeat."""
-        below = self._below.get(tag)
-        if below is None:
-            below = self._below[tag] = Expected()
-        return below
+    @property
+    def value_bytes(self) -> int:
+        """The encoded bytes of all values."""
+        return self.position - self.start - _HEADER * len(self.entries) - self.longer_headers
 
-    def repeat(self, tag: int, data: bytes, position: int, end: int) -> Run | None:
-        """Return the run of elements that are at the position, of which the first has the tag, as they were before."""
+    def expect(self, kinds: Kinds | None, parts: Sequence[Run | Whole]) -> None:
+        """Look for what was there before, in the encoding."""
+        if kinds is self.kinds:
+            self.pending = [part if isinstance(part, Run) else Rest(*part) for part in reversed(parts)]
+
+    def next_run(self, data: bytes, position: int, last: int, end: int) -> Run | None:
+        """Add and return the run that is at the position, behind the last tag and before the end; None if none is there."""
         pending = self.pending
+        if not pending:
+            return None
+        run = pending[-1]
+        if isinstance(run, Run) and data.startswith(run.content, position):
+            is_next = run.first > last and position + len(run.content) <= end
+            if is_next and (not run.owners or run.is_owned(self.kept)):
+                pending.pop()
+                self._add(run)
+                return run
+        group, element = _TAG(data, position)
+        tag = group << 16 | element
+        return self._part(pending, tag, data, position, end) if max(run.first, last + 1) <= tag else None
+
+    def _part(self, pending: list[Run | Rest], tag: int, data: bytes, position: int, end: int) -> Run | None:
+        """Add and return the run of the elements, the first with the tag, that are there of a run or of all that was."""
         while pending and pending[-1].first <= tag:
             if pending[-1].last < tag:
                 self._miss(pending.pop())
@@ -88,21 +93,32 @@ class DataSetScan:
             if rest.first > rest.last:
                 pending.pop()
             if run:
-                self.repeated.append(run)
+                self._add(run)
             return run
         return None
 
-    def repeats(self, data: bytes, *, is_mended: bool = False) -> Sequence[Run | Whole] | None:
+    def repeats(self, data: bytes, *, is_mended: bool = False) -> Sequence[Run | Whole]:
         """Return what the next data set in this one's place may repeat: the runs that this one did, or all of the first.
 
         All of it as well if it is mended and shows that by now most elements are in no run.
         """
-        if not self._is_first:
+        if self.pending is not None:
             while self.pending:
                 self._miss(self.pending.pop())
-            if not is_mended or 2 * (len(self.entries) - len(self.repeated)) <= len(elements_of(self.entries)):
+            alone = len(self.entries) - len(self.repeated)
+            if not is_mended or alone <= sum([len(run.elements) for run in self.repeated]):
                 return self.repeated
-        return [(data[self._start : self.position], elements_of(self.entries), self.kept)] if self.entries else None
+        if not self.entries:
+            return []
+        elements = elements_of(self.entries) if self.repeated else self.entries.copy()
+        return [(data[self.start : self.position], elements, self.kept)]
+
+    def _add(self, run: Run) -> None:
+        self.entries.append(run.entry)
+        self.repeated.append(run)
+        self.longer_headers += run.headers - _HEADER
+        if run.kept:
+            self.kept.update(run.kept)
 
     def _miss(self, run: Run | Rest) -> None:
         """Keep a run of which nothing was met: what one instance lacks the next may have."""
@@ -122,40 +138,26 @@ class Scanner:
         Raises Unusual, or Incomplete if more of the object has to be read; the scan can be taken up again then.
         """
         data, kinds, entries, pending = self.data, found.kinds, found.entries, found.pending
-        key, position, last = kinds.key, found.position, found.last
+        head, position, last = kinds.head, found.position, found.last
         try:
             while position < end:
-                run = pending[-1] if pending else None
-                if isinstance(run, Run) and data.startswith(run.content, position):
-                    after = position + len(run.content)
-                    if after <= end and run.first > last and run.is_owned(found.kept):
-                        pending.pop()
-                        found.repeated.append(run)
-                        found.kept.update(run.kept)
-                        entries.append(run)
-                        position, last = after, run.last
-                        continue
-                kind = kinds[data[position : position + key]]
-                tag = kind.tag
-                if tag >= stop_at or kind.is_end:
-                    return kind
-                if tag <= last:
+                run = found.next_run(data, position, last, end) if pending else None
+                if run is not None:
+                    position, last = position + len(run.content), run.last
+                    continue
+                first, length = head(data, position)
+                kind, tag, is_plain = kinds[first]
+                if not last < tag < stop_at:
+                    if tag >= stop_at:
+                        return kind
                     raise Unusual
-                if run is not None and tag >= run.first:
-                    run = found.repeat(tag, data, position, end)
-                    if run is not None:
-                        found.kept.update(run.kept)
-                        entries.append(run)
-                        position, last = position + len(run.content), run.last
-                        continue
-                (length,) = kind.unpack_length(data, position + kind.length_at)
-                start = position + kind.header
-                stop = start + length
-                if kind.is_plain and stop <= end and length <= MAX_VALUE:
-                    entries.append((kind, data[start:stop], stop - position))
+                stop = position + 8 + length
+                if is_plain and stop <= end and length <= MAX_VALUE:
+                    entries.append((kind, data[position + 8 : stop], stop - position))
+                elif kind.is_end:
+                    return kind
                 else:
-                    found.position, found.last = position, last
-                    stop = self._special(found, kind, start, length, end, depth)
+                    stop = self._special(found, kind, position, end, depth)
                 position, last = stop, tag
         except StructError:
             raise Incomplete from None
@@ -163,8 +165,10 @@ class Scanner:
             found.position, found.last = position, last
         return None
 
-    def _special(self, found: DataSetScan, kind: Kind, start: int, length: int, end: int, depth: int) -> int:
-        """Add an element with items, or with a value that is more than its bytes; return where it ends."""
+    def _special(self, found: DataSetScan, kind: Kind, position: int, end: int, depth: int) -> int:
+        """Add an element with a longer header, with items, or with a value that others depend on; return where it ends."""
+        length = found.kinds.length(self.data, position, kind)
+        start = position + kind.header
         if kind.is_kept and (kind.is_sequence or length == UNDEFINED_LENGTH):
             raise Unusual
         if length == UNDEFINED_LENGTH:
@@ -172,6 +176,7 @@ class Scanner:
             items, stop = self._items(found, kind.tag, start, end, depth, is_delimited=True)
             is_too_large = not depth and stop - start > MAX_VALUE
             found.entries.append((kind, None if is_too_large else items, stop - start + kind.header))
+            found.longer_headers += kind.header - _HEADER
             return stop
         stop = start + length
         if kind.creator:
@@ -188,6 +193,7 @@ class Scanner:
             if kind.is_kept:
                 found.kept[kind.tag] = value
         found.entries.append((kind, value, stop - start + kind.header))
+        found.longer_headers += kind.header - _HEADER
         return stop
 
     def _undefined(self, kind: Kind, start: int) -> Kind:
@@ -210,47 +216,63 @@ class Scanner:
         items: list[Item] = []
         if found.begun and found.begun[0] == start:
             _, items, position = found.begun
-        below = found.below(tag)
+        expected = found.expected.of_items(tag) if found.expected else None
+        last = expected.last if expected else None
         try:
             while position < end:
-                item, length = _ITEM_HEADER(self.data, position)
-                if item == _SEQUENCE_DELIMITER and is_delimited and not length:
+                delimiter, length = _ITEM_HEADER(self.data, position)
+                if delimiter == _SEQUENCE_DELIMITER and is_delimited and not length:
                     return items, position + _HEADER
-                if item != _ITEM:
+                if delimiter != _ITEM:
                     raise Unusual
-                position = self._item(items, found.kinds, below, position + _HEADER, length, end, depth)
+                item = DataSetScan(position + _HEADER, self._kinds_of_item(found.kinds, position + _HEADER))
+                expected = self._expect(item, expected, last)
+                position = self._item(item, length, end, depth)
+                items.append((item.entries, item.kept))
+                last = item
         except (Incomplete, StructError):
             found.begun = start, items, position
             raise
+        finally:
+            if expected:
+                expected.last = last
         if is_delimited:
             raise self._cut(end)
         return items, position
 
-    def _item(
-        self, items: list[Item], kinds: Kinds, expected: Expected, position: int, length: int, end: int, depth: int
-    ) -> int:
-        """Add the item whose elements start at the position; return where it ends.
+    def _expect(self, item: DataSetScan, expected: Expected | None, last: DataSetScan | None) -> Expected | None:
+        """Have an item look for what the last one had; return what is expected of the next."""
+        if last:
+            expected = expected or Expected()
+            expected.kinds, expected.parts = last.kinds, last.repeats(self.data)
+        if expected:
+            item.expected = expected
+            item.expect(expected.kinds, expected.parts)
+        return expected
 
-        In a data set of explicit VR an item may have implicit VR: those of VR UN do, by PS3.5 §6.2.2, and others as well.
+    def _kinds_of_item(self, kinds: Kinds, position: int) -> Kinds:
+        """Return the encoding of an item: in a data set of explicit VR it may have implicit VR.
+
+        Those of VR UN do, by PS3.5 §6.2.2, and others as well.
         """
-        stop = end if length == UNDEFINED_LENGTH else position + length
+        return EXPLICIT if kinds is EXPLICIT and is_vr(self.data[position + 4 : position + 6]) else IMPLICIT
+
+    def _item(self, item: DataSetScan, length: int, end: int, depth: int) -> int:
+        """Scan the item, and return where it ends."""
+        if length == UNDEFINED_LENGTH:
+            if item.position + _HEADER > len(self.data):
+                raise Incomplete
+            if self.scan(item, end, depth=depth + 1) is None:
+                raise self._cut(end)
+            if _ITEM_HEADER(self.data, item.position) != (_ITEM_DELIMITER, 0):
+                raise Unusual
+            return item.position + _HEADER
+        stop = item.position + length
         if stop > end:
             raise self._cut(end)
-        if position + _HEADER > len(self.data) and position < stop:
-            raise Incomplete
-        if kinds is EXPLICIT and not is_vr(self.data[position + 4 : position + 6]):
-            kinds = IMPLICIT
-        item = DataSetScan(position, kinds, expected)
-        delimiter = self.scan(item, stop, depth=depth + 1)
-        if (delimiter is None) is (length == UNDEFINED_LENGTH):
-            raise Unusual if delimiter else self._cut(end)
-        expected.kinds, expected.parts = kinds, item.repeats(self.data)
-        items.append((item.entries, item.kept))
-        if delimiter is None:
-            return item.position
-        if _ITEM_HEADER(self.data, item.position) != (_ITEM_DELIMITER, 0):
+        if self.scan(item, stop, depth=depth + 1):
             raise Unusual
-        return item.position + _HEADER
+        return stop
 
     def _cut(self, end: int) -> Exception:
         """Return what it means that a value goes on behind the end."""

@@ -22,7 +22,6 @@ from dicom_export.dicom.kinds import (
     Unusual,
 )
 from dicom_export.dicom.ranges import FIRST_RANGE, MAX_ELEMENTS
-from dicom_export.dicom.runs import Expected, Run
 from dicom_export.dicom.scan import NO_TAG, UNDEFINED_LENGTH, DataSetScan, Scanner
 from dicom_export.dicom.series import Repeated
 from dicom_export.names import InstanceUids
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dicom_export.dicom.ranges import RangeFile
-    from dicom_export.dicom.runs import Entry
+    from dicom_export.dicom.runs import Element
     from dicom_export.dicom.series import SeriesMemory
 
 _ELEMENT_HEADER = 8
@@ -60,8 +59,8 @@ class ScannedHeader:
     `kept` has the values of the data set that other elements depend on; `value_bytes` is as that of a `Header`.
     """
 
-    meta: Sequence[Entry]
-    elements: Sequence[Entry]
+    meta: Sequence[Element]
+    elements: Sequence[Element]
     kept: dict[int, bytes]
     uids: InstanceUids
     value_bytes: int
@@ -86,27 +85,31 @@ class _HeaderScan:
             raise Unusual
         series = _series_of(data)
         known = self._memory.recall(series)
-        meta = DataSetScan(_META, EXPLICIT, Expected(EXPLICIT, known.meta if known else None))
+        meta = DataSetScan(_META, EXPLICIT)
+        if known:
+            meta.expect(EXPLICIT, known.meta)
         first = self._up_to(meta, _FIRST_BEHIND_META)
         if first is None or first.tag < _FIRST_BEHIND_META or not _is_scanned(meta.kept):
             raise Unusual
         vr = self._scanner.data[meta.position + 4 : meta.position + 6]
         kinds = EXPLICIT if is_vr(vr) else IMPLICIT
-        elements = known.elements if known and known.kinds is kinds else None
-        found = DataSetScan(meta.position, kinds, Expected(kinds, elements))
+        found = DataSetScan(meta.position, kinds)
+        if known:
+            found.expect(known.kinds, known.elements)
         pixels = self._up_to(found, _FIRST_PIXELS)
         if pixels and pixels.tag > _LAST_PIXELS:
             pixels = self._up_to(found, NO_TAG)
         if found.position > MAX_SCANNED:
             raise Unusual
         self._remember(series, known, meta, found)
+        value_bytes = found.value_bytes
         if pixels:
-            self._add_pixels(found, pixels)
-        return ScannedHeader(meta.entries, found.entries, found.kept, _uids(found.kept), _value_bytes(found.entries))
+            value_bytes += self._add_pixels(found, pixels)
+        return ScannedHeader(meta.entries, found.entries, found.kept, _uids(found.kept), value_bytes)
 
     def _remember(self, series: bytes, known: Repeated | None, meta: DataSetScan, found: DataSetScan) -> None:
         data = self._scanner.data
-        repeated = Repeated(meta.repeats(data) or (), found.kinds, found.repeats(data, is_mended=True) or ())
+        repeated = Repeated(meta.repeats(data), found.kinds, found.repeats(data, is_mended=True))
         if repeated != known:
             self._memory.keep(series, repeated)
 
@@ -132,18 +135,22 @@ class _HeaderScan:
         if len(self._scanner.data) == length:
             raise Unusual
 
-    def _add_pixels(self, found: DataSetScan, pixels: Kind) -> None:
-        """Add the pixels, unread, and what stands behind them if they are native and end before the object does."""
+    def _add_pixels(self, found: DataSetScan, pixels: Kind) -> int:
+        """Add the pixels, unread, and what stands behind them if they are native and end before the object does.
+
+        Return the bytes of the values behind.
+        """
         if pixels.tag not in PIXELS:
             raise Unusual
         try:
-            (length,) = pixels.unpack_length(self._scanner.data, found.position + pixels.length_at)
+            length = found.kinds.length(self._scanner.data, found.position, pixels)
         except StructError:
             raise Unusual from None
-        found.entries.append((pixels, None, 0))
+        found.entries.append((pixels, None, pixels.header))
         end = found.position + pixels.header + length
         if length != UNDEFINED_LENGTH and end < self._file.size and self._has_tail(end):
-            self._add_tail(found, end)
+            return self._add_tail(found, end)
+        return 0
 
     def _has_tail(self, end: int) -> bool:
         """Say whether elements follow the pixels: not mere padding, and nothing that would stand before them."""
@@ -157,11 +164,11 @@ class _HeaderScan:
         group, element = _TAG(tail)
         return bool(group << 16 | element > _LAST_PIXELS) or group << 16 | element in PIXELS
 
-    def _add_tail(self, found: DataSetScan, start: int) -> None:
+    def _add_tail(self, found: DataSetScan, start: int) -> int:
         if self._file.size - start > _LONGEST_TAIL:
             raise Unusual
         data = self._file.rest(start, self._file.size - start)
-        tail = DataSetScan(0, found.kinds, Expected(found.kinds))
+        tail = DataSetScan(0, found.kinds)
         tail.last = _LAST_PIXELS
         try:
             stopped = Scanner(data).scan(tail, len(data))
@@ -171,6 +178,7 @@ class _HeaderScan:
             raise Unusual
         found.entries += tail.entries
         found.kept.update(tail.kept)
+        return tail.value_bytes
 
 
 def _is_scanned(meta: dict[int, bytes]) -> bool:
@@ -191,13 +199,3 @@ def _uids(kept: dict[int, bytes]) -> InstanceUids:
     if not all(uids):
         raise Unusual
     return InstanceUids(*uids)
-
-
-def _value_bytes(entries: Sequence[Entry]) -> int:
-    return sum(
-        [
-            entry.value_bytes if isinstance(entry, Run) else entry[2] - entry[0].header
-            for entry in entries
-            if isinstance(entry, Run) or entry[2]
-        ]
-    )

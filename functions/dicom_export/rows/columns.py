@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from dicom_export.dicom.text import split
 from dicom_export.dictionary import entry_of, is_private
 from dicom_export.rows.bulk import MAX_NUMBERS
-from dicom_export.rows.temporal import parse_date, parse_time
+from dicom_export.rows.person_name import Name, is_well_formed, person_name
+from dicom_export.rows.temporal import parse_date, parse_date_time, parse_time
 from dicom_export.rows.values import NUMBERS, SIZES, Misfit, column_value
-from dicom_export.schema import TYPE_OF_VR
+from dicom_export.schema import NAME_PARTS, TYPE_OF_VR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,7 @@ UNCOMMON = object()
 _ESCAPE = b"\x1b"
 _PADDED_AT_BOTH_ENDS = frozenset({"AE", "AS", "DS", "IS", "UI"})
 _CHOICE = "US or SS"
+_NO_PARTS: list[str | None] = [None] * len(NAME_PARTS)
 
 
 def column_of(kind: Kind) -> tuple[str, Convert] | None:
@@ -95,6 +97,57 @@ def _text(vr: str) -> Convert:
     return convert
 
 
+def _texts(vr: str) -> Convert:
+    def convert(value: bytes, context: Context) -> Any:  # noqa: ANN401
+        texts = split(vr, value, context.encodings)
+        return [] if texts == [""] else texts
+
+    return convert
+
+
+def _long_text(vr: str) -> Convert:
+    def convert(value: bytes, context: Context) -> Any:  # noqa: ANN401
+        if not value.isascii() or _ESCAPE in value:
+            return split(vr, value, context.encodings)[0] or None
+        return value.decode("ascii").rstrip(" \0") or None
+
+    return convert
+
+
+def _name(value: bytes, context: Context) -> Any:  # noqa: ANN401
+    names = _names(value, context)
+    return UNCOMMON if names is UNCOMMON or len(names) > 1 else names[0]
+
+
+def _names(value: bytes, context: Context) -> Any:  # noqa: ANN401
+    if value.isascii() and _ESCAPE not in value:
+        texts = value.decode("ascii").rstrip(" \0").split("\\")
+    else:
+        texts = split("PN", value, context.encodings)
+    names = [_one_group(text) if "=" not in text else _groups(text) for text in texts]
+    return names if all(names) else UNCOMMON
+
+
+def _one_group(text: str) -> Name | None:
+    """Return the name as `person_name` does; None as well for one that is not well-formed."""
+    parts: list[str | None] = [part if part.strip(" \0") else None for part in text.split("^")]
+    if len(parts) > len(NAME_PARTS) or not any(parts):
+        return None
+    family, given, middle, prefix, suffix = (parts + _NO_PARTS)[: len(NAME_PARTS)]
+    alphabetic = {
+        "FamilyName": family,
+        "GivenName": given,
+        "MiddleName": middle,
+        "NamePrefix": prefix,
+        "NameSuffix": suffix,
+    }
+    return {"Alphabetic": alphabetic, "Ideographic": None, "Phonetic": None}
+
+
+def _groups(text: str) -> Name | None:
+    return person_name(text) if is_well_formed(text) else None
+
+
 def _number(vr: str) -> Convert:
     struct = Struct(f"<{NUMBERS[vr]}")
     unpack, size = struct.unpack, struct.size
@@ -116,13 +169,26 @@ def _moment(parse: Callable[[str], object]) -> Convert:
     return convert
 
 
+def _date_time(value: bytes, context: Context) -> Any:  # noqa: ANN401
+    text = value.decode("latin-1").strip(" \0")
+    moment = parse_date_time(text, context.offset) if text else None
+    return UNCOMMON if text and moment is None else moment
+
+
 _COMMON: dict[str, Convert] = {
     **dict.fromkeys(_PADDED_AT_BOTH_ENDS, _code),
+    **{vr: _text(vr) for vr in ("LO", "SH", "UC")},
+    **{vr: _long_text(vr) for vr in ("LT", "ST", "UT")},
+    **{vr: _number(vr) for vr in NUMBERS if vr != "AT"},
     "CS": _padded_code,
-    "LO": _text("LO"),
-    "SH": _text("SH"),
+    "PN": _name,
     "DA": _moment(parse_date),
     "TM": _moment(parse_time),
-    **{vr: _number(vr) for vr in NUMBERS if vr != "AT"},
+    "DT": _date_time,
 }
-_COMMON_LISTS: dict[str, Convert] = {**dict.fromkeys(_PADDED_AT_BOTH_ENDS, _codes), "CS": _padded_codes}
+_COMMON_LISTS: dict[str, Convert] = {
+    **dict.fromkeys(_PADDED_AT_BOTH_ENDS, _codes),
+    **{vr: _texts(vr) for vr in ("LO", "SH", "UC")},
+    "CS": _padded_codes,
+    "PN": _names,
+}

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dicom_export.dicom.kinds import Unusual
-from dicom_export.dicom.runs import Run
+from dicom_export.dicom.kinds import RUN, Kind, Unusual
 from dicom_export.dicom.text import TEXT_VRS, split
 from dicom_export.dictionary import entry_named, entry_of, is_group_length, is_private, tag_name
 from dicom_export.row_layout import SchemaKind
@@ -24,8 +23,7 @@ from dicom_export.rows.values import NUMBERS, SIZES, WORD_SIZES, number_texts
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from dicom_export.dicom.kinds import Kind
-    from dicom_export.dicom.runs import Entry, Item
+    from dicom_export.dicom.runs import Element, Item, Run
     from dicom_export.dicom.scanned import ScannedHeader
     from dicom_export.rows.columns import Convert
 
@@ -57,13 +55,9 @@ class _Made(NamedTuple):
     dropped: list[str]
 
 
-def _fill(record: Record, dropped: list[str], entries: Sequence[Entry], context: Context) -> None:
+def _fill(record: Record, dropped: list[str], entries: Sequence[Element], context: Context) -> None:
     """Add the columns that the elements make, as `Flattener.fill` does."""
-    for entry in entries:
-        if isinstance(entry, Run):
-            _add(record, dropped, _made(entry, context))
-            continue
-        kind, value, _ = entry
+    for kind, value, _ in entries:
         name, convert, put = _PLACES[kind]
         if convert is None:
             put(record, dropped, kind, name, value, context)
@@ -89,7 +83,8 @@ def _made(run: Run, context: Context) -> _Made:
     return result
 
 
-def _add(record: Record, dropped: list[str], made: _Made) -> None:
+def _put_run(record: Record, dropped: list[str], _kind: Kind, _name: str, run: Run, context: Context) -> None:
+    made = _made(run, context)
     record.update(made.columns)
     for name, values in made.lists:
         record.setdefault(name, []).extend(values)
@@ -175,15 +170,16 @@ def _place_of_items(kind: Kind) -> Place:
     return "", None, _put_uncommon
 
 
-class _Places(dict["Kind", "Place"]):
+class _Places(dict[Kind, "Place"]):
     """The places by kind, made as kinds are met."""
 
     def __missing__(self, kind: Kind) -> Place:
         if len(self) >= _MOST_PLACES:
             self.clear()
+            self[RUN] = "", None, _put_run
         place = self[kind] = _place(kind)
         return place
 
 
 _MOST_PLACES = 1 << 15
-_PLACES = _Places()
+_PLACES = _Places({RUN: ("", None, _put_run)})

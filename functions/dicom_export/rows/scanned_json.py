@@ -8,8 +8,7 @@ from __future__ import annotations
 from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any
 
-from dicom_export.dicom.kinds import Unusual
-from dicom_export.dicom.runs import Run
+from dicom_export.dicom.kinds import RUN, Unusual
 from dicom_export.dicom.text import TEXT_VRS, split
 from dicom_export.dictionary import is_group_length
 from dicom_export.row_layout import SchemaKind
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dicom_export.dicom.kinds import Kind
-    from dicom_export.dicom.runs import Entry, Item
+    from dicom_export.dicom.runs import Element, Item, Run
     from dicom_export.dicom.scanned import ScannedHeader
 
 _PLAIN_TEXT = TEXT_VRS - {"PN", "DS", "IS"}
@@ -38,17 +37,16 @@ def json_of_scanned(header: ScannedHeader) -> dict[str, Any]:
     return columns(header.uids, f"{{{','.join(pieces)}}}", dropped)
 
 
-def _pieces(entries: Sequence[Entry], context: Context, dropped: list[str]) -> list[str]:
+def _pieces(entries: Sequence[Element], context: Context, dropped: list[str]) -> list[str]:
     """Return the members of the model that the elements make; what is left out of it at the top is added to `dropped`."""
     pieces: list[str] = []
-    for entry in entries:
-        if isinstance(entry, Run):
-            text, left_out = _made(entry, context)
+    for kind, value, _ in entries:
+        if kind is RUN:
+            text, left_out = _made(value, context)
             dropped += left_out
             if text:
                 pieces.append(text)
             continue
-        kind, value, _ = entry
         if not is_group_length(kind.tag):
             _add(pieces, dropped, kind, value, context)
     return pieces
