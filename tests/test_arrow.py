@@ -59,6 +59,16 @@ def test_missing_lists_are_empty_and_missing_records_null() -> None:
     ]
 
 
+def test_records_that_rows_share_are_in_each_of_them() -> None:
+    items, record = [{"n": 1, "f": [0.5]}, {}], {"date": date(2026, 1, 2)}
+    rows: list[dict[str, Any]] = [{"items": items, "record": record}, {}, {"items": items}, {"items": [{"n": 2}]}]
+    rows.append(rows[0])
+    batch = record_batch(rows, SCHEMA)
+    batch.validate(full=True)
+    apart = [row for given in rows for row in record_batch([given], SCHEMA).to_pylist()]
+    assert batch.to_pylist() == apart
+
+
 def test_batch_has_the_schema_that_is_announced() -> None:
     batch = record_batch([{}], SCHEMA)
     batch.validate(full=True)

@@ -241,18 +241,16 @@ def _rank(name: str) -> tuple[int, int]:
 def _fields_of(records: Iterable[Mapping[str, Any]]) -> Schema:
     """Return the union of the records' fields. A record that is a sequence's has the union of all of its items."""
     leaves: dict[str, Field] = {}
-    items: dict[str, list[Mapping[str, Any]]] = {}
+    sequences: dict[str, dict[int, list[Mapping[str, Any]]]] = {}  # by identity: a series' rows share most of theirs
     for record in records:
-        for name, value in record.items():
-            if name in leaves:
-                continue
+        for name in record.keys() - leaves.keys():
             field = _leaf(name)
             if field is not None:
                 leaves[name] = field
-            elif value:
-                items.setdefault(name, []).extend(value)
-    for name, values in items.items():
-        fields = _fields_of_sequence(name, values)
+            elif record[name]:
+                sequences.setdefault(name, {})[id(record[name])] = record[name]
+    for name, values in sequences.items():
+        fields = _fields_of_sequence(name, [item for items in values.values() for item in items])
         if fields:
             leaves[name] = Field(name, FieldType.RECORD, Mode.REPEATED, fields)
     return tuple(leaves.values())

@@ -54,7 +54,7 @@ def record_batch(rows: Sequence[Mapping[str, Any]], schema: Schema) -> pa.Record
 
     A column that a row lacks is NULL, or empty if it is REPEATED; what a row has besides is left out.
     """
-    arrays = [_array([row.get(field.name) for row in rows], field) for field in schema]
+    arrays = [_column([row.get(name) for row in rows], field) for name, field in _by_name(schema)]
     return pa.RecordBatch.from_arrays(arrays, schema=arrow_schema(schema))
 
 
@@ -101,6 +101,22 @@ def _value_type(field: Field) -> pa.DataType:
     return _TYPES[field.type]
 
 
+def _by_name(fields: Schema) -> list[tuple[str, Field]]:
+    return [(field.name, field) for field in fields]
+
+
+def _column(values: list[Any], field: Field) -> pa.Array[Any]:
+    """Return the array of a column, of which each record is built once: rows of a series share most of theirs."""
+    if field.type is not FieldType.RECORD:
+        return _array(values, field)
+    distinct = {id(value): value for value in values}
+    if len(distinct) == len(values):
+        return _array(values, field)
+    positions = {identity: position for position, identity in enumerate(distinct)}
+    taken = pa.array([positions[id(value)] for value in values], pa.int32())
+    return _array([*distinct.values()], field).take(taken)
+
+
 def _array(values: list[Any], field: Field) -> pa.Array[Any]:
     if field.mode is not Mode.REPEATED:
         return _value_array(values, field)
@@ -118,8 +134,8 @@ def _value_array(values: list[Any], field: Field) -> pa.Array[Any]:
     if field.type is not FieldType.RECORD:
         return pa.array(values, _TYPES[field.type])
     children = [
-        _array([None if value is None else value.get(nested.name) for value in values], nested)
-        for nested in field.fields
+        _column([None if value is None else value.get(name) for value in values], nested)
+        for name, nested in _by_name(field.fields)
     ]
     missing = pa.array([value is None for value in values], pa.bool_())
     return pa.StructArray.from_arrays(children, fields=[_arrow_field(nested) for nested in field.fields], mask=missing)
