@@ -18,7 +18,7 @@ IGNORE = $(if $(STORE),,$(foreach pattern,$(NOT_DICOM),--ignore '$(pattern)'))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test infra-test lint format lock clean
+.PHONY: help run test infra-test bench lint format lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ test: lint .venv-bigquery/.installed .venv-checkov/.installed ## Check the code'
 
 infra-test: .venv/.dev .venv-checkov/.installed ## Check the Terraform of infra/ and of its examples: fmt, validate, plan, test, checkov
 	$(BIN)/pytest -n 2 --dist worksteal tests/test_infra.py tests/test_terraform.py
+
+bench: .venv/.dev ## Measure how fast headers become rows, beside pydicom's recipe
+	$(BIN)/python bench/headers.py
 
 lint: .venv/.dev ## Check the code's style and types
 	$(BIN)/ruff check

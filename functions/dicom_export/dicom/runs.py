@@ -13,8 +13,6 @@ from dicom_export.dicom.kinds import RUN, Kind
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dicom_export.dicom.kinds import Kinds
-    from dicom_export.dicom.scan import DataSetScan
 
 Element = tuple[Kind, Any, int]
 """Its kind, its value, and the bytes that it takes with its header.
@@ -103,29 +101,6 @@ Item = tuple[list[Element], dict[int, bytes]]
 
 Whole = tuple[bytes, list[Element], dict[int, bytes]]
 """A data set that is the first in its place: its bytes, its elements, the values that others depend on."""
-
-
-class Expected:
-    """What items may repeat of the ones before them in their place: all of the first, and later the runs that repeat.
-
-    `last` is the item before, of which the parts are not known yet: of most sequences there is no next. `below` has what
-    the items of their sequences may repeat, by the sequences' tags.
-    """
-
-    __slots__ = ("below", "kinds", "last", "parts")
-
-    def __init__(self) -> None:
-        self.kinds: Kinds | None = None
-        self.parts: Sequence[Run | Whole] = ()
-        self.last: DataSetScan | None = None
-        self.below: dict[int, Expected] = {}
-
-    def of_items(self, tag: int) -> Expected:
-        """Return what the items of a sequence may repeat."""
-        below = self.below.get(tag)
-        if below is None:
-            below = self.below[tag] = Expected()
-        return below
 
 
 def rest_of(run: Run | Rest) -> Rest:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from dicom_export.dicom.encoding import is_vr
 from dicom_export.dicom.kinds import EXPLICIT, IMPLICIT, Incomplete, Kind, Kinds, Unusual, private_kind, sequence_kind
-from dicom_export.dicom.runs import Expected, Rest, Run, elements_of, rest_of
+from dicom_export.dicom.runs import Rest, Run, elements_of, rest_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +26,7 @@ MAX_DEPTH = 10
 UNDEFINED_LENGTH = 0xFFFFFFFF
 NO_TAG = 1 << 32
 
+_FEW_ITEMS = 4  # to look for what so few repeat costs more than it saves
 _LONGEST_UN = 0xFFFF
 _ITEM = 0xE000FFFE
 _ITEM_DELIMITER = 0xE00DFFFE
@@ -45,7 +46,6 @@ class DataSetScan:
     last = 0
     begun: tuple[int, list[Item], int] | None = None
     pending: list[Run | Rest] | None = None
-    expected: Expected | None = None
 
     def __init__(self, position: int, kinds: Kinds) -> None:
         self.start = self.position = position
@@ -173,7 +173,7 @@ class Scanner:
             raise Unusual
         if length == UNDEFINED_LENGTH:
             kind = self._undefined(kind, start)
-            items, stop = self._items(found, kind.tag, start, end, depth, is_delimited=True)
+            items, stop = self._items(found, start, end, depth, is_delimited=True)
             is_too_large = not depth and stop - start > MAX_VALUE
             found.entries.append((kind, None if is_too_large else items, stop - start + kind.header))
             found.longer_headers += kind.header - _HEADER
@@ -187,7 +187,7 @@ class Scanner:
             raise self._cut(end)
         value: bytes | list[Item]
         if kind.is_sequence:
-            value, _ = self._items(found, kind.tag, start, stop, depth, is_delimited=False)
+            value, _ = self._items(found, start, stop, depth, is_delimited=False)
         else:
             value = self.data[start:stop]
             if kind.is_kept:
@@ -207,7 +207,7 @@ class Scanner:
         return sequence_kind(kind)
 
     def _items(
-        self, found: DataSetScan, tag: int, position: int, end: int, depth: int, *, is_delimited: bool
+        self, found: DataSetScan, position: int, end: int, depth: int, *, is_delimited: bool
     ) -> tuple[list[Item], int]:
         """Return the items of a sequence (PS3.5 §7.5), and where it ends."""
         if depth >= MAX_DEPTH:
@@ -216,8 +216,7 @@ class Scanner:
         items: list[Item] = []
         if found.begun and found.begun[0] == start:
             _, items, position = found.begun
-        expected = found.expected.of_items(tag) if found.expected else None
-        last = expected.last if expected else None
+        last: DataSetScan | None = None
         try:
             while position < end:
                 delimiter, length = _ITEM_HEADER(self.data, position)
@@ -226,29 +225,17 @@ class Scanner:
                 if delimiter != _ITEM:
                     raise Unusual
                 item = DataSetScan(position + _HEADER, self._kinds_of_item(found.kinds, position + _HEADER))
-                expected = self._expect(item, expected, last)
+                if last is not None and len(items) >= _FEW_ITEMS:
+                    item.expect(last.kinds, last.repeats(self.data))
                 position = self._item(item, length, end, depth)
                 items.append((item.entries, item.kept))
                 last = item
         except (Incomplete, StructError):
             found.begun = start, items, position
             raise
-        finally:
-            if expected:
-                expected.last = last
         if is_delimited:
             raise self._cut(end)
         return items, position
-
-    def _expect(self, item: DataSetScan, expected: Expected | None, last: DataSetScan | None) -> Expected | None:
-        """Have an item look for what the last one had; return what is expected of the next."""
-        if last:
-            expected = expected or Expected()
-            expected.kinds, expected.parts = last.kinds, last.repeats(self.data)
-        if expected:
-            item.expected = expected
-            item.expect(expected.kinds, expected.parts)
-        return expected
 
     def _kinds_of_item(self, kinds: Kinds, position: int) -> Kinds:
         """Return the encoding of an item: in a data set of explicit VR it may have implicit VR.
