@@ -32,6 +32,7 @@ _JSON_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _LONGEST_NUMBER = 32
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def dicom_json(header: Header, notes: Notes) -> dict[str, Any]:
@@ -58,7 +59,7 @@ def columns(uids: InstanceUids, metadata: str, dropped: list[str]) -> dict[str, 
 
 def dumped(value: Any) -> str:  # noqa: ANN401 - anything that is JSON
     """Return the JSON text of a part of the model."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 class Writer:
@@ -101,7 +102,8 @@ class Writer:
         element = cast("RawDataElement", data_set.elements[tag])
         if is_binary(vr):
             return _with_bytes(vr, little_endian(vr, element))
-        return _with_values(vr, _values(vr, element, data_set))
+        values = values_of(vr, element.value, data_set.encodings, is_little_endian=element.is_little_endian)
+        return _with_values(vr, values)
 
     def _items(self, data_set: DataSet, tag: int) -> list[dict[str, JsonElement]]:
         written = []
@@ -120,17 +122,16 @@ class Writer:
         return None
 
 
-def _values(vr: str, element: RawDataElement, data_set: DataSet) -> list[Any]:
+def values_of(vr: str, value: bytes | None, encodings: Sequence[str], *, is_little_endian: bool) -> list[Any]:
     """Return the values as the model has them (PS3.18 §F.2.3); none if the element is empty.
 
     Raises Misfit for what a reader of the model would refuse.
     """
-    value = element.value
     if not value:
         return []
     if vr in NUMBERS:
-        return [_number(vr, number) for number in numbers(vr, value, is_little_endian=element.is_little_endian)]
-    texts = split(vr, value, data_set.encodings)
+        return [_number(vr, number) for number in numbers(vr, value, is_little_endian=is_little_endian)]
+    texts = split(vr, value, encodings)
     if texts == [""]:
         return []
     if vr == "PN":

@@ -12,12 +12,12 @@ from dicom_export.dicom.kinds import RUN, Unusual
 from dicom_export.dicom.text import TEXT_VRS, split
 from dicom_export.dictionary import is_group_length
 from dicom_export.row_layout import SchemaKind
-from dicom_export.rows.bulk import is_binary
+from dicom_export.rows.bulk import MAX_NUMBERS, is_binary
 from dicom_export.rows.context import Context, item_context, top_context
-from dicom_export.rows.dicom_json import Writer, columns, dumped
+from dicom_export.rows.dicom_json import Writer, columns, dumped, values_of
 from dicom_export.rows.notes import Notes, name_of
 from dicom_export.rows.one_element import NO_HEADER, data_set_of
-from dicom_export.rows.values import WORD_SIZES
+from dicom_export.rows.values import NUMBERS, SIZES, WORD_SIZES, Misfit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,8 +75,20 @@ def _add(pieces: list[str], dropped: list[str], kind: Kind, value: Any, context:
         pieces.append(
             f'"{kind.tag:08X}":{{"vr":"SQ","Value":[{items}]}}' if items else f'"{kind.tag:08X}":{{"vr":"SQ"}}'
         )
+    elif isinstance(value, bytes) and (vr in TEXT_VRS or (vr in NUMBERS and len(value) <= MAX_NUMBERS * SIZES[vr])):
+        _add_values(pieces, dropped, kind, value, context)
     else:
         _add_uncommon(pieces, dropped, kind, value, context)
+
+
+def _add_values(pieces: list[str], dropped: list[str], kind: Kind, value: bytes, context: Context) -> None:
+    try:
+        values = values_of(kind.vr, value, context.encodings, is_little_endian=True)
+    except Misfit:
+        _add_uncommon(pieces, dropped, kind, value, context)
+        return
+    text = f',"Value":{dumped(values)}' if values else ""
+    pieces.append(f'"{kind.tag:08X}":{{"vr":"{kind.vr}"{text}}}')
 
 
 def _text(kind: Kind, texts: list[str]) -> str:
