@@ -111,7 +111,7 @@ class DataSetScan:
         if not self.entries:
             return []
         elements = elements_of(self.entries) if self.repeated else self.entries.copy()
-        return [(data[self.start : self.position], elements, self.kept)]
+        return [(data[self.start : self.position], elements, self.kept.copy())]
 
     def _add(self, run: Run) -> None:
         self.entries.append(run.entry)

@@ -26,9 +26,11 @@ class Decode(Protocol):
         """Yield what each object holds, in their order. Raises TransientError."""
 
 
-def decode_in_turn(store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout) -> Iterator[Decoded]:
+def decode_in_turn(
+    store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, memory: SeriesMemory | None = None
+) -> Iterator[Decoded]:
     """Yield what each object holds, in order: an instance, a reason to skip it, or the error that it fails with."""
-    memory = SeriesMemory()
+    memory = memory or SeriesMemory()
     for stored in objects:
         yield _decode(store, stored, layout, memory)
 

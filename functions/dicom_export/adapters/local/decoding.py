@@ -8,9 +8,11 @@ import signal
 import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import cache
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Self
 
+from dicom_export.dicom.series import SeriesMemory
 from dicom_export.errors import Unavailable
 from dicom_export.handlers.decoding import decode_in_turn
 
@@ -73,7 +75,13 @@ class ParallelDecoder:
 
 
 def _decode_chunk(store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout) -> list[Decoded]:
-    return list(decode_in_turn(store, objects, layout))
+    return list(decode_in_turn(store, objects, layout, _memory()))
+
+
+@cache
+def _memory() -> SeriesMemory:
+    """Return the memory of this process: the chunks of a series come to it one after the other."""
+    return SeriesMemory()
 
 
 def _follow_parent() -> None:

@@ -1,0 +1,110 @@
+"""What is remembered of a series: taken over where the bytes are the same, bounded, and shared without harm."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
+
+import pytest
+
+from dicom_export.dicom.kinds import RUN, Unusual
+from dicom_export.dicom.ranges import RangeFile
+from dicom_export.dicom.scanned import ScannedHeader, scan_header
+from dicom_export.dicom.series import SeriesMemory
+from dicom_export.row_layout import RowLayout, SchemaKind
+from dicom_export.rows.instance import DecodedInstance, decode_instance
+from dicom_files import BIG_ENDIAN, IMPLICIT, MemoryStore, element, make_file, make_stored, sequence
+
+LAYOUT = RowLayout(SchemaKind.FLATTENED)
+DESCRIPTION = 0x0008103E
+
+
+def make_slice(number: int, *elements: bytes) -> bytes:
+    position = element(0x00200032, "DS", b"0\\0\\%04d " % number)
+    code = sequence(0x00081032, element(0x00080100, "SH", b"1 "))
+    return make_file(position, code, element(0x00080060, "CS", b"CT"), *elements, sop_instance_uid=f"1.2.{number}")
+
+
+def scanned(data: bytes, memory: SeriesMemory) -> ScannedHeader:
+    return scan_header(RangeFile(MemoryStore({"a": data}), make_stored("a", data)), memory)
+
+
+def decoded(data: bytes, memory: SeriesMemory | None = None) -> DecodedInstance:
+    instance = decode_instance(MemoryStore({"a": data}), make_stored("a", data), LAYOUT, memory)
+    assert isinstance(instance, DecodedInstance)
+    return instance
+
+
+def test_what_instances_repeat_is_taken_over_in_runs() -> None:
+    memory = SeriesMemory()
+    kinds = [[kind for kind, _, _ in scanned(make_slice(number), memory).elements] for number in range(3)]
+    assert RUN not in kinds[0]
+    assert kinds[1].count(RUN) == kinds[2].count(RUN) == 1  # between SOP Instance UID and position
+    assert len(kinds[2]) == 3
+
+
+def test_rows_share_what_repeats_and_do_not_change_any_more() -> None:
+    memory = SeriesMemory()
+    first, second, third = (decoded(make_slice(number), memory).row for number in range(3))
+    kept = deepcopy(second)
+    decoded(make_slice(9, element(0x60000010, "US", b"\1\0"), element(0x00091001, "LO", b"x ")), memory)
+    assert second == kept
+    assert second["ProcedureCodeSequence"] is third["ProcedureCodeSequence"]
+    assert first["ProcedureCodeSequence"] == second["ProcedureCodeSequence"]
+
+
+@pytest.mark.parametrize(
+    ("dependent", "value", "owner"),
+    [
+        (
+            element(DESCRIPTION, "LO", b"\xc3\xa9"),
+            "SeriesDescription",
+            (0x00080005, "CS", [b"ISO_IR 192", b"ISO_IR 100"]),
+        ),
+        (element(0x0008002A, "DT", b"2026"), "AcquisitionDateTime", (0x00080201, "SH", [b"+0100 ", b"-0100 "])),
+    ],
+)
+def test_same_bytes_in_another_context_have_another_value(
+    dependent: bytes, value: str, owner: tuple[int, str, list[bytes]]
+) -> None:
+    memory = SeriesMemory()
+    tag, vr, stated = owner
+    for data in [make_slice(number, dependent, element(tag, vr, stated[number % 2])) for number in range(6)]:
+        assert decoded(data, memory) == decoded(data)
+    values = [decoded(make_slice(1, dependent, element(tag, vr, each)), memory).row[value] for each in stated]
+    assert values[0] != values[1]
+
+
+def test_same_private_element_of_another_owner_has_another_value() -> None:
+    memory = SeriesMemory()
+    rows = []
+    for owner in [b"SIEMENS MR HEADER "] * 3 + [b"ACME"] * 2:
+        private = element(0x00190010, None, owner), element(0x0019100C, None, b"1000")
+        data = make_file(*private, element(0x00280010, None, b"\1\0"), syntax=IMPLICIT)
+        rows.append(decoded(data, memory).row)
+        assert rows[-1] == decoded(data).row
+    assert [len(row["OtherElements"]) for row in rows] == [2, 2, 2, 1, 1]
+
+
+def test_memory_is_bounded_by_series_and_by_bytes() -> None:
+    memory = SeriesMemory(most_series=3, most_bytes=5000)
+    for number in range(20):
+        text = element(DESCRIPTION, "LO", b"%04d" % number)
+        series = element(0x0020000E, "UI", b"1.2.%04d" % number)
+        scanned(make_file(text).replace(element(0x0020000E, "UI", b"1.2.3.4\0"), series), memory)
+        assert len(memory._series) == min(number + 1, 3)
+    scanned(make_slice(1, element(0x00204000, "LT", b"x" * 6000)), memory)
+    assert memory._bytes == sum(each.size for each in memory._series.values()) <= 5000
+
+
+def test_threads_may_share_a_memory() -> None:
+    memory = SeriesMemory()
+    slices = [make_slice(number, element(DESCRIPTION, "LO", b"%02d" % (number // 5 % 4))) for number in range(200)]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda data: decoded(data, memory), slices)) == [decoded(data) for data in slices]
+
+
+def test_header_that_is_not_by_the_book_is_left_to_pydicom() -> None:
+    for data in (make_file(syntax=BIG_ENDIAN), make_slice(1)[132:], make_slice(1) + bytes(8)):
+        with pytest.raises(Unusual):
+            scanned(data, SeriesMemory())
