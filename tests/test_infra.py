@@ -51,9 +51,12 @@ def bodies() -> dict[str, str]:
 def topic_in(body: str) -> str | None:
     """Return the topic whose messages an entry point decodes."""
     topics = {kind.__name__: kind.topic for kind in (messages.PlanExport, messages.ExportStudy, messages.StudyExported)}
-    topics |= {"BatchRequest": BatchRequest.topic}
     decoders = {f"{name}.topic": topic for name, topic in topics.items()}
-    decoders |= {"push.dead_letter": "dead-letters", "push.dead_request": "dead-export-requests"}
+    decoders |= {
+        "push.batch_request": BatchRequest.topic,
+        "push.dead_letter": "dead-letters",
+        "push.dead_request": "dead-export-requests",
+    }
     return next((topic for decoder, topic in decoders.items() if decoder in body), None)
 
 
