@@ -14,7 +14,8 @@ from dicom_export.messages import ExportStudy, PlanExport, StudyExported
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dicom_export.messages import Message
+    from dicom_export.messages import InstanceChanged, Message
+    from dicom_export.notifications import Notification
     from dicom_export.push import BatchRequest, DeadLetter, PushedMessage
 
     T = TypeVar("T")
@@ -78,6 +79,18 @@ def refuse_export(request: flask.Request) -> flask.Response:
     return _receive(request, push.dead_request, _give_up)
 
 
+@functions_framework.http
+def stream_instance(request: flask.Request) -> flask.Response:
+    """Write the row of an object that was written or deleted."""
+    return _receive(request, push.change, _stream)
+
+
+@functions_framework.http
+def report_lost_instance(request: flask.Request) -> flask.Response:
+    """Log an object whose row is out of attempts."""
+    return _receive(request, push.dead_change, _lose)
+
+
 def _receive(request: flask.Request, decode: Callable[[PushedMessage], T], take: Callable[[T], None]) -> flask.Response:
     if request.method != "POST":
         return flask.Response(status=405, headers={"Allow": "POST"})
@@ -95,6 +108,14 @@ def _start(request: BatchRequest) -> None:
 
 def _handle(message: Message) -> None:
     push.hand_over(message, bootstrap.handlers()[message.topic], _give_up)
+
+
+def _stream(change: Notification | InstanceChanged) -> None:
+    push.hand_over(change, bootstrap.instance_changes(), _lose)
+
+
+def _lose(letter: DeadLetter) -> None:
+    bootstrap.lost_changes()(letter)
 
 
 def _give_up(letter: DeadLetter) -> None:

@@ -13,6 +13,8 @@ from dicom_export.operations import Counters, ExportRequest, Failure, Operation
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dicom_export.stream_config import StreamConfig
+
 DATASET = DatasetName("p", "us-central1", "d")
 STORE = StoreName(DATASET, "s")
 TABLE = TableName("bq-project", "bq_dataset", "dicom")
@@ -41,6 +43,7 @@ class InMemoryExports:
     operations: list[Operation] = field(default_factory=list)
     requests: list[tuple[ExportRequest, str]] = field(default_factory=list)
     failed: list[Failure] = field(default_factory=list)
+    streams: dict[StoreName, list[StreamConfig]] = field(default_factory=dict)
 
     def create_export(self, request: ExportRequest, *, api_version: str = "v1") -> Operation:
         self.get_store(request.store)
@@ -75,6 +78,9 @@ class InMemoryExports:
         if name not in self.stores:
             raise NotFound(f"DICOM store {name} was not found")
         return name
+
+    def stream_configs(self, name: StoreName) -> list[StreamConfig]:
+        return self.streams.get(self.get_store(name), [])
 
     def list_stores(self, parent: DatasetName) -> list[StoreName]:
         return sorted(name for name in self.stores if name.parent == parent)

@@ -109,5 +109,5 @@ class Mailbox:
         """Deliver a waiting message. It stays if the handler raises, or if it is to be delivered `again`."""
         topic, data = self.waiting[index % len(self.waiting)]
         handlers[topic](messages.decode(topic, data))
-        if not again:
+        if not again and (topic, data) in self.waiting:  # unless it was delivered once more meanwhile
             self.waiting.remove((topic, data))

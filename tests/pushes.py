@@ -35,3 +35,41 @@ def push_body(
         "subscription": "projects/my-project/subscriptions/any",
     }
     return json.dumps(envelope).encode()
+
+
+def notification_body(
+    event: str = "OBJECT_FINALIZE",
+    name: str = "dicom/a.dcm",
+    *,
+    bucket: str = "images",
+    generation: int = 1_767_323_045_678_901,
+    data: bytes | None = None,
+    **attributes: str,
+) -> bytes:
+    """Return the body that pushes what a bucket says of an object: https://cloud.google.com/storage/docs/pubsub-notifications."""
+    resource = {
+        "kind": "storage#object",
+        "id": f"{bucket}/{name}/{generation}",
+        "name": name,
+        "bucket": bucket,
+        "generation": str(generation),
+        "metageneration": "1",
+        "contentType": "application/dicom",
+        "timeCreated": "2026-01-02T03:04:05.678Z",
+        "updated": "2026-01-02T03:04:05.678Z",
+        "storageClass": "NEARLINE",
+        "size": "1234",
+    }
+    return push_body(
+        json.dumps(resource).encode() if data is None else data,
+        attributes={
+            "bucketId": bucket,
+            "eventTime": "2026-01-02T03:04:06.000000Z",
+            "eventType": event,
+            "notificationConfig": f"projects/_/buckets/{bucket}/notificationConfigs/1",
+            "objectGeneration": str(generation),
+            "objectId": name,
+            "payloadFormat": "JSON_API_V1",
+            **attributes,
+        },
+    )

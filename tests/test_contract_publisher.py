@@ -17,6 +17,7 @@ from dicom_export.adapters.gcp.publisher import TopicPublisher
 from dicom_export.adapters.local.queue import LocalQueue
 from dicom_export.errors import InvalidArgument, Unavailable
 from dicom_export.messages import TOPICS, ExportStudy, Message, PlanExport, StudyExported
+from dicom_export.notifications import Notification
 from factories import make_object, make_operation
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class PubSubSubscriptions:
         return resource
 
     def _bury(self, letter: DeadLetter) -> None:
-        assert not isinstance(letter.message, push.BatchRequest)
+        assert not isinstance(letter.message, push.BatchRequest | Notification)
         self.dead.append((letter.message, letter.reason))
 
 

@@ -15,13 +15,13 @@ from urllib.request import Request, urlopen
 import pytest
 from functions_framework import create_app
 
-from dicom_export import bootstrap, logs
+from dicom_export import bootstrap, logs, push
 from dicom_export.errors import ConfigurationError, NotFound, Unavailable
-from dicom_export.messages import ExportStudy, Message, PlanExport, StudyExported
+from dicom_export.messages import Event, ExportStudy, InstanceChanged, Message, PlanExport, StudyExported
 from dicom_export.push import BatchRequest, DeadLetter
 from emulators.functions import Function
-from factories import make_object, make_operation
-from pushes import push_body
+from factories import make_object, make_operation, make_request
+from pushes import notification_body, push_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,8 +35,15 @@ MESSAGES: dict[str, Message] = {
     "export_study": ExportStudy(NAME, 0, 1, (make_object(),)),
     "record_result": StudyExported(NAME, 0),
 }
-CONTENTS: dict[str, Message] = {**MESSAGES, "record_dead_letter": MESSAGES["plan_export"]}
-RECEIVERS = [*MESSAGES, "start_export", "record_dead_letter", "refuse_export"]
+CHANGE = InstanceChanged(make_request().store, Event.WRITTEN, make_object())
+NOTIFICATION = push.change(push.parse(notification_body()))
+CONTENTS: dict[str, Message] = {
+    **MESSAGES,
+    "record_dead_letter": MESSAGES["plan_export"],
+    "stream_instance": CHANGE,
+    "report_lost_instance": CHANGE,
+}
+RECEIVERS = [*CONTENTS, "start_export", "refuse_export"]
 TRACE = "105445aa7843bc8bf206b12000100000"
 
 
@@ -57,6 +64,14 @@ class Installation:
     def batch_requests(self) -> Callable[[bytes, str], None]:
         self._open()
         return lambda data, job: self._handle((data, job))
+
+    def instance_changes(self) -> Callable[[object], None]:
+        self._open()
+        return self._handle
+
+    def lost_changes(self) -> Callable[[DeadLetter], None]:
+        self._open()
+        return self._bury
 
     def dead_letters(self) -> Callable[[DeadLetter], None]:
         self._open()
@@ -80,7 +95,7 @@ class Installation:
 @pytest.fixture
 def installation(monkeypatch: pytest.MonkeyPatch) -> Installation:
     made = Installation()
-    for name in ("handlers", "batch_requests", "dead_letters"):
+    for name in ("handlers", "batch_requests", "dead_letters", "instance_changes", "lost_changes"):
         monkeypatch.setattr(bootstrap, name, getattr(made, name))
     return made
 
@@ -129,6 +144,18 @@ def test_a_batch_request_comes_with_the_id_of_its_message(
     assert installation.received == [(b"as it was sent", "77")]
 
 
+@pytest.mark.parametrize(("body", "change"), [(notification_body(), NOTIFICATION), (push_body(CHANGE), CHANGE)])
+def test_a_change_is_what_a_bucket_says_or_what_we_say(
+    body: bytes, change: object, installation: Installation, post: Callable[..., TestResponse]
+) -> None:
+    assert post("stream_instance", body).status_code == 204
+    assert installation.received == [change]
+    assert post("report_lost_instance", body).status_code == 204
+    (letter,) = installation.letters
+    assert letter.message == change
+    assert "No attempt" in letter.reason.message
+
+
 @pytest.mark.parametrize("content", [*MESSAGES.values(), b"a batch request"])
 def test_a_dead_letter_of_any_kind_is_recorded(
     content: Message | bytes, installation: Installation, post: Callable[..., TestResponse]
@@ -160,7 +187,7 @@ def test_a_malformed_request_is_acknowledged_and_not_quoted(
     assert "Doe" not in json.dumps(entry)
 
 
-@pytest.mark.parametrize("target", MESSAGES)
+@pytest.mark.parametrize("target", [*MESSAGES, "stream_instance", "report_lost_instance"])
 def test_a_malformed_message_is_acknowledged_and_not_quoted(
     target: str,
     installation: Installation,
@@ -174,18 +201,18 @@ def test_a_malformed_message_is_acknowledged_and_not_quoted(
     assert "Doe" not in json.dumps(entry)
 
 
-@pytest.mark.parametrize("target", [*MESSAGES, "start_export"])
+@pytest.mark.parametrize("target", [*MESSAGES, "start_export", "stream_instance"])
 def test_a_permanent_error_is_a_dead_letter_at_once(
     target: str, installation: Installation, post: Callable[..., TestResponse]
 ) -> None:
     installation.error = NotFound("no such dataset")
-    content = MESSAGES.get(target, b"a request")
+    content = CONTENTS.get(target, b"a request")
     assert post(target, push_body(content, message_id="7")).status_code == 204
     message = BatchRequest(content, "7") if isinstance(content, bytes) else content
     assert installation.letters == [DeadLetter(message, installation.error)]
 
 
-@pytest.mark.parametrize("target", [*MESSAGES, "start_export"])
+@pytest.mark.parametrize("target", [*MESSAGES, "start_export", "stream_instance"])
 @pytest.mark.parametrize(
     ("error", "status", "severity"),
     [(Unavailable("not now"), 503, "WARNING"), (ZeroDivisionError("Doe^John"), 500, "ERROR")],
@@ -200,7 +227,7 @@ def test_any_other_error_has_the_message_delivered_again(
     entries: Callable[[], list[dict[str, Any]]],
 ) -> None:
     installation.error = error
-    assert post(target, push_body(MESSAGES.get(target, b"a request"), message_id="7")).status_code == status
+    assert post(target, push_body(CONTENTS.get(target, b"a request"), message_id="7")).status_code == status
     assert installation.letters == []
     (entry,) = entries()
     assert entry["severity"] == severity

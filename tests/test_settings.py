@@ -11,8 +11,10 @@ from dicom_export import settings
 from dicom_export.errors import ConfigurationError
 from dicom_export.names import StoreName, TableName
 from dicom_export.planning import PlanLimits
+from dicom_export.row_layout import SchemaKind
 from dicom_export.settings import cloud
 from dicom_export.settings.cloud import BucketFolder
+from dicom_export.stream_config import StreamConfig
 
 STORE = "projects/p/locations/us/datasets/d/dicomStores/s"
 OTHER = "projects/p/locations/us/datasets/d/dicomStores/t"
@@ -59,6 +61,41 @@ def test_everything_can_be_set() -> None:
     assert found.readers == 32
     assert found.limits == PlanLimits(bundle=10, split=20, page_tasks=3, page_objects=40, sample=5)
     assert found.write_endpoint == "127.0.0.1:9060"
+
+
+def test_a_store_says_where_new_instances_go() -> None:
+    configs = [
+        {"bigqueryDestination": {"tableUri": "bq://p.d.flat", "schemaFlattened": {}, "includeSourceStore": True}},
+        {"bigqueryDestination": {"tableUri": "bq://p.d.latest", "schemaJson": {}, "changeDataCaptureConfig": {}}},
+    ]
+    declared = {"bucket": "images", "streamConfigs": configs}
+    (store,) = cloud.parse(REQUIRED | {"DICOM_EXPORT_STORES": stores(store=declared)}).stores.values()
+    assert store.streams == (
+        StreamConfig(TableName("p", "d", "flat"), include_source_store=True),
+        StreamConfig(TableName("p", "d", "latest"), SchemaKind.JSON, tracks_changes=True),
+    )
+    assert [config.to_json() for config in store.streams] == configs
+
+
+@pytest.mark.parametrize(
+    ("configs", "message"),
+    [
+        ({}, "has to be a list"),
+        ([7], "must be a message"),
+        ([{}], "has no bigqueryDestination"),
+        ([{"bigqueryDestination": {}}], "tableUri is required"),
+        ([{"bigqueryDestination": {"tableUri": "p.d.t"}}], "not a BigQuery table URI"),
+        ([{"bigqueryDestination": {"tableUri": "bq://p.d.t", "force": True}}], 'Unknown name "force"'),
+        ([{"bigqueryDestination": {"tableUri": "bq://p.d.t", "changeDataCaptureConfig": {}}}], 'needs "schemaJson"'),
+        ([{"bigqueryDestination": {"tableUri": "bq://p.d.t"}}] * 2, "names bq://p.d.t twice"),
+        ([{"bigqueryDestination": {"tableUri": f"bq://p.d.t{n}"}} for n in range(6)], "has 6 entries; a store has at"),
+    ],
+)
+def test_what_is_wrong_with_a_stream_is_said_of_its_store(configs: Any, message: str) -> None:
+    declared = {"bucket": "images", "streamConfigs": configs}
+    with pytest.raises(ConfigurationError, match=message) as raised:
+        cloud.parse(REQUIRED | {"DICOM_EXPORT_STORES": stores(store=declared)})
+    assert STORE in raised.value.message
 
 
 @pytest.mark.parametrize("name", REQUIRED)

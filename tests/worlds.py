@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from dicom_export.adapters.local.definitions import table_sql
@@ -10,6 +11,7 @@ from dicom_export.adapters.local.store import FolderStore
 from dicom_export.adapters.local.tables import DuckDbTables
 from dicom_export.bootstrap.wiring import Ports, handlers_on, service_on
 from dicom_export.errors import TransientError
+from dicom_export.messages import InstanceChanged, encode
 from dicom_export.operations import ExportRequest, Operation, WriteDisposition
 from dicom_export.planning import PlanLimits
 from dicom_export.row_layout import SchemaKind
@@ -18,9 +20,10 @@ from factories import STORE, TABLE
 from faults import Crash, Faults, Faulty, Mailbox
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from dicom_export.messages import Event
     from dicom_export.names import GcsUri, TableName
+    from dicom_export.ports import DicomStore, StoredObject
+    from dicom_export.stream_config import StreamConfig
 
 LIMITS = PlanLimits(bundle=3, split=4, page_tasks=2, page_objects=6)
 
@@ -29,14 +32,19 @@ class World:
     """The local adapters below `root`, on the DICOM files in `store`; `gs://filters` is the folder `root`/filters."""
 
     def __init__(
-        self, root: Path, store: Path, faults: Faults | None = None, failures_table: TableName | None = None
+        self,
+        root: Path,
+        store: Path | DicomStore,
+        faults: Faults | None = None,
+        failures_table: TableName | None = None,
+        streams: tuple[StreamConfig, ...] = (),
     ) -> None:
         self.faults = faults or Faults()
         self.mailbox = Mailbox(self.faults)
         self.file = root / "table.duckdb"
         self._failures_table = failures_table
         self._root = root
-        self._store = store
+        self._declared = DeclaredStore(FolderStore(store) if isinstance(store, Path) else store, ("*.txt",), streams)
         self._start()
         self.tables.create_dataset("local", "main")
 
@@ -44,7 +52,7 @@ class World:
         self.tables = DuckDbTables({"local": self.file}, streams=self._root / "streams")
         self.ports = Ports(
             cast("Any", Faulty(FolderState(self._root / "state"), self.faults)),
-            {STORE: DeclaredStore(FolderStore(self._store))},
+            {STORE: self._declared},
             {"filters": FolderStore(self._root / "filters")}.get,
             cast("Any", Faulty(self.tables, self.faults)),
             self.mailbox,
@@ -81,17 +89,25 @@ class World:
         while self.mailbox.waiting:
             self.deliver()
 
+    def change(self, event: Event, stored: StoredObject) -> None:
+        """Tell of a change of the store's object; nothing is delivered yet."""
+        self.mailbox.waiting.append((InstanceChanged.topic, encode(InstanceChanged(STORE, event, stored))))
+
     def ended(self, operation: Operation) -> Operation:
         with self.faults.disarmed():
             return self.service.get_operation(operation.name)
 
-    def instances(self) -> list[str]:
+    def instances(self, table: TableName = TABLE) -> list[str]:
         """Return the SOP Instance UIDs in the destination; none if there is no such table."""
-        if self.tables.describe(TABLE) is None:
+        return [row["SOPInstanceUID"] for row in self.rows(table)]
+
+    def rows(self, table: TableName = TABLE) -> list[dict[str, Any]]:
+        """Return the rows of a table by SOP Instance UID; none if there is no such table."""
+        if self.tables.describe(table) is None:
             return []
-        with self.tables._catalogs.cursor(TABLE.project, TABLE.dataset) as cursor:
-            rows = cursor.table(table_sql(TABLE)).project("SOPInstanceUID").fetchall()
-        return sorted(uid for (uid,) in rows)
+        with self.tables._catalogs.cursor(table.project, table.dataset) as cursor:
+            rows: list[dict[str, Any]] = cursor.sql(f"FROM {table_sql(table)}").to_arrow_table().to_pylist()
+        return sorted(rows, key=lambda row: str(row["SOPInstanceUID"]))
 
     def stream_folders(self) -> list[Path]:
         """Return what is left of streams on disk."""

@@ -161,6 +161,7 @@ def _system_parameters() -> Json:
 
 def _schemas(version: str) -> Json:
     prefix = f"GoogleCloudHealthcare{version.replace('v', 'V')}Dicom"
+    stream = f"{prefix}StreamConfig"
     destination = {
         "tableUri": _text("bq://PROJECT.DATASET.TABLE, up to 2000 characters."),
         "writeDisposition": _text("What happens to a table that exists.") | {"enum": _WRITE_DISPOSITIONS},
@@ -168,9 +169,17 @@ def _schemas(version: str) -> Json:
         "includeSourceStore": _flag("Whether the table has a column with the name of the source store."),
         "schemaFlattened": {"$ref": "SchemaFlattened"},
         "schemaJson": {"$ref": "SchemaJSON"},
+        "changeDataCaptureConfig": {"$ref": "ChangeDataCaptureConfig"},
     }
     return {
-        "DicomStore": _object("DicomStore", {"name": _text("Resource name of the DICOM store.")}),
+        "DicomStore": _object(
+            "DicomStore",
+            {
+                "name": _text("Resource name of the DICOM store."),
+                "streamConfigs": {"type": "array", "items": {"$ref": stream}, "description": "Where new instances go."},
+            },
+        ),
+        stream: _object(stream, {"bigqueryDestination": {"$ref": f"{prefix}BigQueryDestination"}}),
         "ListDicomStoresResponse": _object("ListDicomStoresResponse", _page_of("dicomStores", "DicomStore")),
         "ExportDicomDataRequest": _object(
             "ExportDicomDataRequest",
@@ -181,7 +190,7 @@ def _schemas(version: str) -> Json:
         ),
         f"{prefix}BigQueryDestination": _object(f"{prefix}BigQueryDestination", destination),
         "DicomFilterConfig": _object("DicomFilterConfig", {"resourcePathsGcsUri": _text("gs://BUCKET/PATH")}),
-        **{empty: _object(empty, {}) for empty in ("SchemaFlattened", "SchemaJSON", "CancelOperationRequest", "Empty")},
+        **{empty: _object(empty, {}) for empty in _EMPTY},
         **_operation_schemas(),
     }
 
@@ -236,6 +245,7 @@ def _operation_schemas() -> Json:
     }
 
 
+_EMPTY = ("SchemaFlattened", "SchemaJSON", "ChangeDataCaptureConfig", "CancelOperationRequest", "Empty")
 _WRITE_DISPOSITIONS = ["WRITE_DISPOSITION_UNSPECIFIED", "WRITE_EMPTY", "WRITE_TRUNCATE", "WRITE_APPEND"]
 
 

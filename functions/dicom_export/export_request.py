@@ -39,7 +39,7 @@ def parse_export_request(store: StoreName, body: object, *, api_version: str) ->
     destination = _destination(request, package)
     return ExportRequest(
         store=store,
-        table=_table(destination),
+        table=parse_table(destination),
         write_disposition=_write_disposition(request, destination, package),
         schema=_schema(destination, package, api_version),
         include_source_store=bool(destination.boolean("includeSourceStore")),
@@ -69,7 +69,8 @@ def _destination(request: JsonMessage, package: str) -> JsonMessage:
     return destination
 
 
-def _table(destination: JsonMessage) -> TableName:
+def parse_table(destination: JsonMessage) -> TableName:
+    """Return the table that a BigQueryDestination names. Raises InvalidArgument."""
     uri = destination.text("tableUri")
     if not uri:
         raise InvalidArgument("bigqueryDestination.tableUri is required; it would be bq://PROJECT.DATASET.TABLE.")
@@ -94,20 +95,26 @@ def _write_disposition(request: JsonMessage, destination: JsonMessage, package: 
     return WriteDisposition.WRITE_TRUNCATE if force else WriteDisposition.CREATE_NEW
 
 
-def _schema(destination: JsonMessage, package: str, api_version: str) -> SchemaKind:
+def parse_schema(destination: JsonMessage, package: str) -> tuple[SchemaKind, bool]:
+    """Return the schema that a BigQueryDestination asks for, and whether for change data capture. Raises InvalidArgument."""
     which = destination.require_one_of("schema", _SCHEMAS)
     destination.message("schemaFlattened", (), f"{package}.SchemaFlattened")
     destination.message("schemaJson", (), f"{package}.SchemaJSON")
     capture = destination.message("changeDataCaptureConfig", (), f"{package}.ChangeDataCaptureConfig")
-    if capture is not None:
-        _refuse_change_data_capture(which, api_version)
-    return SchemaKind.JSON if which == "schemaJson" else SchemaKind.FLATTENED
+    return SchemaKind.JSON if which == "schemaJson" else SchemaKind.FLATTENED, capture is not None
 
 
-def _refuse_change_data_capture(schema: str | None, api_version: str) -> None:
+def _schema(destination: JsonMessage, package: str, api_version: str) -> SchemaKind:
+    schema, captures_changes = parse_schema(destination, package)
+    if captures_changes:
+        _refuse_change_data_capture(schema, api_version)
+    return schema
+
+
+def _refuse_change_data_capture(schema: SchemaKind, api_version: str) -> None:
     if api_version != "v1beta1":
         raise InvalidArgument(f"changeDataCaptureConfig is a field of v1beta1; this is a request to {api_version}.")
-    if schema != "schemaJson":
+    if schema is not SchemaKind.JSON:
         raise InvalidArgument(
             'changeDataCaptureConfig needs "schemaJson": {}, which is the schema with one row an instance.'
         )

@@ -31,7 +31,7 @@ from dicom_export.errors import DicomExportError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dicom_export.names import OperationName, StoreName
+    from dicom_export.names import InstanceUids, OperationName, StoreName, TableName
     from dicom_export.operations import Counters, Failure
 
 OPERATION_LABEL = "operation"
@@ -39,7 +39,9 @@ _LABELS = (OPERATION_LABEL, "store")
 OUTCOMES = ("success", "failure", "skipped", "cancelled")
 """What can become of an instance, as the entry of an event says it and the counters of an operation do."""
 
-_FAILED_INSTANCE = "type.googleapis.com/google.cloud.healthcare.logging.ExportDicomLogEntry"
+_TYPES = "type.googleapis.com/google.cloud.healthcare.logging"
+_FAILED_INSTANCE = f"{_TYPES}.ExportDicomLogEntry"
+_FAILED_STREAMING = f"{_TYPES}.DicomStreamLogEntry"
 
 _log = logging.getLogger(__name__)
 _trace: ContextVar[str] = ContextVar("trace", default="")
@@ -106,11 +108,9 @@ def traced(header: str) -> Iterator[None]:
 
 def instance_failure(operation: OperationName, store_uri: str, store: StoreName, failure: Failure) -> None:
     """Log an instance that an export could not take. `store_uri` is the object's address as `DicomStore.uri` gives it."""
-    uids = failure.uids
-    is_known = uids.study and uids.series and uids.instance
     payload = {
         "@type": _FAILED_INSTANCE,
-        "resourceName": f"{store}/dicomWeb{uids}" if is_known else store_uri,
+        "resourceName": _resource_name(store, failure.uids, store_uri),
         "error": {"code": int(failure.code), "message": failure.message},
     }
     extra = {"operation": str(operation), "store": str(store), "payload": payload}
@@ -131,3 +131,23 @@ def instances_done(operation: OperationName, store: StoreName, counters: Counter
     _log.info(
         "Instances of a message: %s", ", ".join(f"{count} {name}" for name, count in instances.items()), extra=extra
     )
+
+
+def stream_failure(
+    store_uri: str, store: StoreName, destination: TableName, uids: InstanceUids, error: DicomExportError
+) -> None:
+    """Log an instance whose upload or deletion makes no row in a table. `store_uri` is as for `instance_failure`."""
+    payload = {
+        "@type": _FAILED_STREAMING,
+        "resourceName": _resource_name(store, uids, store_uri),
+        "destination": str(destination),
+        "error": {"code": int(error.code), "message": error.message},
+    }
+    extra = {"store": str(store), "payload": payload}
+    _log.error("The instance was not streamed: %s", error.message, extra=extra)
+
+
+def _resource_name(store: StoreName, uids: InstanceUids, store_uri: str) -> str:
+    """Return the DICOMweb path of an instance whose UIDs are all known, else the object's address."""
+    is_known = uids.study and uids.series and uids.instance
+    return f"{store}/dicomWeb{uids}" if is_known else store_uri

@@ -6,10 +6,11 @@ import json
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, ClassVar
 
 from dicom_export.errors import InvalidArgument
-from dicom_export.names import OperationName
+from dicom_export.names import OperationName, StoreName
 from dicom_export.ports import StoredObject
 
 
@@ -82,10 +83,41 @@ class StudyExported:
         return cls(OperationName.parse(data["operation"]), int(data["page"]))
 
 
-Message = PlanExport | ExportStudy | StudyExported
+class Event(StrEnum):
+    """What happened to one generation of an object: an overwrite is the writing of another one."""
 
-_KINDS: dict[str, type[Message]] = {kind.topic: kind for kind in (PlanExport, ExportStudy, StudyExported)}
+    WRITTEN = "written"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceChanged:
+    """A generation of an object was written, or is there no more and none has taken its place."""
+
+    topic: ClassVar[str] = "instance-changed"
+
+    store: StoreName
+    event: Event
+    stored: StoredObject
+
+    def to_json(self) -> dict[str, Any]:
+        return {"store": str(self.store), "event": self.event.value, "object": object_to_json(self.stored)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> InstanceChanged:
+        return cls(StoreName.parse(data["store"]), Event(data["event"]), object_from_json(data["object"]))
+
+
+OperationMessage = PlanExport | ExportStudy | StudyExported
+"""A message about an operation."""
+
+Message = OperationMessage | InstanceChanged
+
+_KINDS: dict[str, type[Message]] = {
+    kind.topic: kind for kind in (PlanExport, ExportStudy, StudyExported, InstanceChanged)
+}
 TOPICS = tuple(_KINDS)
+OPERATION_TOPICS = tuple(topic for topic in TOPICS if topic != InstanceChanged.topic)
 
 KIND_ATTRIBUTE = "kind"
 """The attribute of a message that says which topic it was sent to."""
@@ -111,8 +143,9 @@ def decode(topic: str, data: bytes) -> Message:
 
 
 def attributes(message: Message) -> dict[str, str]:
-    """Return what goes beside the data: the message's kind, which a dead letter is known by, and its operation."""
-    return {KIND_ATTRIBUTE: message.topic, "operation": str(message.operation)}
+    """Return what goes beside the data: the message's kind, which a dead letter is known by, and its operation or store."""
+    about = {"store": message.store} if isinstance(message, InstanceChanged) else {"operation": message.operation}
+    return {KIND_ATTRIBUTE: message.topic, **{name: str(each) for name, each in about.items()}}
 
 
 def object_to_json(stored: StoredObject) -> list[Any]:

@@ -13,6 +13,8 @@ from itertools import groupby, islice
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from dicom_export.names import InstanceUids
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -91,6 +93,13 @@ def named_instance(name: str) -> str | None:
 
 
 _LEADING_UID = re.compile(_UID)
+
+
+def named_uids(name: str) -> InstanceUids | None:
+    """Return the UIDs that the object's name is made of in the layouts that have them, or None; the instance may have others."""
+    instance = named_instance(name)
+    match = next((found for found in (pattern.fullmatch(name) for pattern in _NAMES.values()) if found), None)
+    return InstanceUids(match[1], match[2], instance) if match and instance else None
 
 
 def is_planned(stored: StoredObject, ignore: Sequence[str]) -> bool:

@@ -104,6 +104,18 @@ class TableInfo:
     row_count: int
 
 
+CHANGE_KEY = "SOPInstanceUID"
+"""The primary key of a table that keeps the latest version of each instance."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Version:
+    """Where a change stands among those of an instance: by the object's generation, a deletion behind what it deletes."""
+
+    generation: int
+    is_deletion: bool = False
+
+
 class Tables(Protocol):
     """The tables of a warehouse, and streams that commit their rows exactly once.
 
@@ -126,6 +138,22 @@ class Tables(Protocol):
         """As `prepare`, for a table that takes the rows of an overwrite and expires by itself if it is left behind.
 
         It is partitioned, clustered and encrypted like the one that it is to replace, if that is there.
+        """
+
+    def prepare_changes(self, table: TableName, schema: Schema) -> None:
+        """As `prepare`, for a table that `change` keeps: its primary key is CHANGE_KEY.
+
+        Raises FailedPrecondition if it exists without that key.
+        """
+
+    def stream(self, table: TableName, batch: pa.RecordBatch) -> None:
+        """Append rows at least once; they are durable when it returns, and show at once. Raises as `append`, and NotFound."""
+
+    def change(self, table: TableName, batch: pa.RecordBatch, versions: Sequence[Version]) -> None:
+        """Put each row in the place of the one with its key, or delete that one if the version is a deletion.
+
+        Of each key the highest version that was ever given counts, in whatever order and however often they come. Each row has a
+        version, and the key. Durable when it returns. Raises as `append`, and NotFound.
         """
 
     def open_stream(self, table: TableName) -> str:

@@ -14,17 +14,19 @@ import logging
 from base64 import b64decode
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
-from dicom_export import messages
+from dicom_export import messages, notifications
 from dicom_export.errors import DicomExportError, InvalidArgument, PermanentError, TransientError, Unavailable
+from dicom_export.messages import InstanceChanged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from dicom_export.messages import Message
+    from dicom_export.notifications import Notification
 
-    M = TypeVar("M", bound="Message | BatchRequest")
+    M = TypeVar("M", bound="Message | BatchRequest | Notification")
     T = TypeVar("T")
 
 _LABELS = "logging.googleapis.com/labels"
@@ -57,7 +59,7 @@ class BatchRequest:
 class DeadLetter:
     """A message that no further attempt is made for, and why."""
 
-    message: Message | BatchRequest
+    message: Message | BatchRequest | Notification
     reason: DicomExportError
 
 
@@ -100,6 +102,22 @@ def batch_request(pushed: PushedMessage) -> BatchRequest:
     return BatchRequest(pushed.data, pushed.message_id)
 
 
+def change(pushed: PushedMessage) -> Notification | InstanceChanged:
+    """Return what a bucket says of an object, or what we say ourselves of one, which comes by the same topic.
+
+    Raises InvalidArgument if it is neither.
+    """
+    if pushed.attributes.get(messages.KIND_ATTRIBUTE) != InstanceChanged.topic:
+        return notifications.parse_notification(pushed.attributes, pushed.data)
+    ours = message(InstanceChanged.topic, pushed)
+    return cast("InstanceChanged", ours)
+
+
+def dead_change(pushed: PushedMessage) -> DeadLetter:
+    """Return the dead letter of a change. Raises InvalidArgument if it is none."""
+    return _dead(change(pushed), pushed)
+
+
 def dead_letter(pushed: PushedMessage) -> DeadLetter:
     """Return the dead letter of one of our messages, which name their kind in an attribute.
 
@@ -107,7 +125,7 @@ def dead_letter(pushed: PushedMessage) -> DeadLetter:
     writes must not pass for a message of ours.
     """
     kind = pushed.attributes.get(messages.KIND_ATTRIBUTE, "")
-    if kind not in messages.TOPICS:
+    if kind not in messages.OPERATION_TOPICS:
         raise InvalidArgument(f"A dead letter of {len(pushed.data)} bytes is of no kind; a message of ours says which")
     return _dead(message(kind, pushed), pushed)
 
@@ -117,7 +135,7 @@ def dead_request(pushed: PushedMessage) -> DeadLetter:
     return _dead(batch_request(pushed), pushed)
 
 
-def _dead(message: Message | BatchRequest, pushed: PushedMessage) -> DeadLetter:
+def _dead(message: Message | BatchRequest | Notification, pushed: PushedMessage) -> DeadLetter:
     attempts = pushed.attributes.get(_ATTEMPTS_ATTRIBUTE, "")
     count = attempts if attempts.isdecimal() else "several"
     return DeadLetter(message, Unavailable(f"No attempt of {count} to handle the message succeeded; the log says why"))

@@ -12,14 +12,16 @@ if TYPE_CHECKING:
 
     from dicom_export.names import StoreName
     from dicom_export.ports import DicomStore
+    from dicom_export.stream_config import StreamConfig
 
 
 @dataclass(frozen=True, slots=True)
 class DeclaredStore:
-    """A store's objects, and the patterns (`fnmatch`, on the name below the store) of those that are no instances."""
+    """A store's objects, the patterns (`fnmatch`, on the name below the store) of those that are no instances, and where new ones go."""
 
     objects: DicomStore
     ignore: tuple[str, ...] = ()
+    streams: tuple[StreamConfig, ...] = ()
 
 
 def declared(stores: Mapping[StoreName, DeclaredStore], name: StoreName) -> DeclaredStore:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from dicom_export.names import DatasetName, OperationName, StoreName
     from dicom_export.operations import ExportRequest, Failure, Operation
+    from dicom_export.stream_config import StreamConfig
 
 
 class Exports(Protocol):
@@ -31,6 +32,9 @@ class Exports(Protocol):
 
     def get_store(self, name: StoreName) -> StoreName:
         """Return the store's name. Raises NotFound."""
+
+    def stream_configs(self, name: StoreName) -> Sequence[StreamConfig]:
+        """Return where rows of the store's new objects go. Raises NotFound."""
 
     def list_stores(self, parent: DatasetName) -> Sequence[StoreName]:
         """Return the names of the dataset's stores, in order."""

@@ -41,15 +41,20 @@ def export_store(call: Call, service: Exports) -> Json:
 
 def get_store(call: Call, service: Exports) -> Json:
     """dicomStores.get."""
-    return {"name": str(service.get_store(StoreName.parse(call.name)))}
+    return _store_json(service.get_store(StoreName.parse(call.name)), service)
 
 
 def list_stores(call: Call, service: Exports) -> Json:
     """dicomStores.list."""
     size, start_after = page_size(call.query), start_position(call.query, call.name)
-    names = [str(store) for store in service.list_stores(DatasetName.parse(call.name))]
-    page, more = take_page(((name, {"name": name}) for name in names if name > start_after), size, call.name)
+    stores = [store for store in service.list_stores(DatasetName.parse(call.name)) if str(store) > start_after]
+    page, more = take_page(((str(store), _store_json(store, service)) for store in stores), size, call.name)
     return {"dicomStores": page, **more}
+
+
+def _store_json(store: StoreName, service: Exports) -> Json:
+    streams = [config.to_json() for config in service.stream_configs(store)]
+    return {"name": str(store), **({"streamConfigs": streams} if streams else {})}
 
 
 def get_operation(call: Call, service: Exports) -> Json:

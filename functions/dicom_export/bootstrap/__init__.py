@@ -9,8 +9,17 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from dicom_export import settings
-from dicom_export.bootstrap.wiring import Ports, dead_letters_on, handlers_on, service_on
-from dicom_export.errors import ConfigurationError
+from dicom_export.bootstrap.wiring import (
+    Ports,
+    dead_letters_on,
+    handlers_on,
+    lost_changes_on,
+    service_on,
+    streaming_on,
+)
+from dicom_export.errors import ConfigurationError, Internal
+from dicom_export.messages import InstanceChanged
+from dicom_export.notifications import Notification, instance_changed
 from dicom_export.push import BatchRequest
 from dicom_export.settings import LocalSettings
 
@@ -20,6 +29,9 @@ if TYPE_CHECKING:
     from dicom_export.handlers.service import ExportService
     from dicom_export.push import DeadLetter
     from dicom_export.settings import CloudSettings
+
+Change = InstanceChanged | Notification
+"""What is told of an object: by us, or by its bucket."""
 
 _opening = threading.RLock()
 
@@ -47,6 +59,18 @@ def dead_letters() -> Callable[[DeadLetter], None]:
     """Return what takes a message that is out of attempts. Raises ConfigurationError."""
     with _opening:
         return _dead_letters()
+
+
+def instance_changes() -> Callable[[Change], None]:
+    """Return what takes a change of a bucket's object, or of a store's. Raises ConfigurationError."""
+    with _opening:
+        return _instance_changes()
+
+
+def lost_changes() -> Callable[[DeadLetter], None]:
+    """Return what takes a change that is out of attempts. Raises ConfigurationError."""
+    with _opening:
+        return _lost_changes()
 
 
 @cache
@@ -88,7 +112,41 @@ def _dead_letters() -> Callable[[DeadLetter], None]:
     def take(letter: DeadLetter) -> None:
         if isinstance(letter.message, BatchRequest):
             give_up_batch_export(letter.message.data, letter.message.job, letter.reason, asked)
+        elif isinstance(letter.message, Notification):
+            raise Internal("A notification of a bucket is no dead letter of an operation")
         else:
             record(letter.message, letter.reason)
 
     return take
+
+
+@cache
+def _instance_changes() -> Callable[[Change], None]:
+    cloud, ports = _cloud()
+    stream = streaming_on(ports)
+
+    def take(change: Change) -> None:
+        found = _of_a_store(change, cloud)
+        if found:
+            stream(found)
+
+    return take
+
+
+@cache
+def _lost_changes() -> Callable[[DeadLetter], None]:
+    cloud, ports = _cloud()
+    report = lost_changes_on(ports)
+
+    def take(letter: DeadLetter) -> None:
+        found = _of_a_store(letter.message, cloud) if isinstance(letter.message, Change) else None
+        if found:
+            report(found, letter.reason)
+
+    return take
+
+
+def _of_a_store(change: Change, cloud: CloudSettings) -> InstanceChanged | None:
+    if isinstance(change, InstanceChanged):
+        return change
+    return instance_changed(change, {name: (each.bucket, each.prefix) for name, each in cloud.stores.items()})

@@ -20,7 +20,7 @@ def cloud_ports(cloud: CloudSettings) -> Ports:
     return Ports(
         BucketState(cloud.state.bucket, cloud.state.prefix),
         {
-            name: DeclaredStore(BucketStore(each.bucket, each.prefix), each.ignore)
+            name: DeclaredStore(BucketStore(each.bucket, each.prefix), each.ignore, each.streams)
             for name, each in cloud.stores.items()
         },
         existing_bucket,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from dicom_export.errors import DicomExportError, Internal
 from dicom_export.handlers.service import ExportService
 from dicom_export.journal import Journal
-from dicom_export.messages import ExportStudy, PlanExport, StudyExported
+from dicom_export.messages import ExportStudy, InstanceChanged, PlanExport, StudyExported
+from dicom_export.stream_journal import StreamJournal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,6 +39,11 @@ class Ports:
     def journal(self) -> Journal:
         """The state of the installation's operations."""
         return Journal(self.operations)
+
+    @property
+    def stream_journal(self) -> StreamJournal:
+        """The state of its automatic export."""
+        return StreamJournal(self.operations)
 
 
 def service_on(ports: Ports) -> ExportService:
@@ -74,7 +80,25 @@ def handlers_on(ports: Ports, limits: PlanLimits, decode: Decode | None = None) 
             decode=decode or decode_in_turn,
         ),
         StudyExported.topic: partial(record_result, journal=journal, tables=tables, report=_report_on(ports)),
+        InstanceChanged.topic: streaming_on(ports),
     }
+
+
+def streaming_on(ports: Ports) -> Callable[[InstanceChanged], None]:
+    """Return the handler of what happens to the objects of stores."""
+    from dicom_export.handlers.stream import stream_instance  # noqa: PLC0415 - as in `handlers_on`
+    from dicom_export.handlers.stream_writing import DirectWriters  # noqa: PLC0415
+
+    return partial(
+        stream_instance, journal=ports.stream_journal, stores=ports.stores, writers=DirectWriters(ports.tables)
+    )
+
+
+def lost_changes_on(ports: Ports) -> Callable[[InstanceChanged, DicomExportError], None]:
+    """Return what becomes of a change that is out of attempts."""
+    from dicom_export.handlers.stream import report_lost_instance  # noqa: PLC0415 - as in `handlers_on`
+
+    return partial(report_lost_instance, stores=ports.stores)
 
 
 def _report_on(ports: Ports) -> FailureReport | None:
@@ -89,6 +113,9 @@ def dead_letters_on(ports: Ports) -> Callable[[Message, BaseException], None]:
 
     def on_dead_letter(message: Message, error: BaseException) -> None:
         reason = error if isinstance(error, DicomExportError) else Internal(f"{type(error).__name__} in a handler")
+        if isinstance(message, InstanceChanged):
+            lost_changes_on(ports)(message, reason)
+            return
         record_dead_letter(
             message,
             reason,

@@ -14,7 +14,7 @@ from dicom_export.handlers.plan import announce
 from dicom_export.handlers.replay import is_replay
 from dicom_export.journal import DeadLetter, PlanPage
 from dicom_export.logs import Event, operation_event
-from dicom_export.messages import ExportStudy, Message, PlanExport, StudyExported
+from dicom_export.messages import ExportStudy, OperationMessage, PlanExport, StudyExported
 from dicom_export.operations import Counters, Status, WriteDisposition, outcome, replaces_table
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _warn_of_unmatched_paths(operation: Operation, journal: Journal) -> None:
 
 
 def record_dead_letter(
-    message: Message,
+    message: OperationMessage,
     reason: DicomExportError,
     *,
     journal: Journal,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dicom_export.operations import ExportRequest, Failure, Operation
     from dicom_export.ports import DicomStore, Publisher, Tables
     from dicom_export.stores import DeclaredStore
+    from dicom_export.stream_config import StreamConfig
 
 
 log = logging.getLogger(__name__)
@@ -159,6 +160,10 @@ class ExportService(OperationsService):
         """Return the store's name if it is declared. Raises NotFound."""
         declared(self.stores, name)
         return name
+
+    def stream_configs(self, name: StoreName) -> tuple[StreamConfig, ...]:
+        """Return where rows of the store's new objects go. Raises NotFound."""
+        return declared(self.stores, name).streams
 
     def list_stores(self, parent: DatasetName) -> list[StoreName]:
         """Return the declared stores of a dataset, by name."""

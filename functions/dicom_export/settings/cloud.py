@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from dicom_export.errors import ConfigurationError, InvalidArgument
 from dicom_export.messages import TOPICS
 from dicom_export.names import StoreName, TableName
 from dicom_export.planning import MAX_PAGE_OBJECTS, MAX_PAGE_TASKS, MAX_SPLIT, PlanLimits
+from dicom_export.stream_config import StreamConfig, parse_stream_configs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,19 +50,20 @@ _BUCKET_NAME = re.compile(rf"(?=.{{3,222}}$){_BUCKET_PART}(?:\.{_BUCKET_PART})*"
 # https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names
 _LONGEST_PREFIX = 255 - max(map(len, TOPICS))
 _PREFIX_OF_TOPICS = re.compile(rf"(?!goog)[A-Za-z][A-Za-z0-9._~+%-]{{0,{_LONGEST_PREFIX - 1}}}")
-_STORE_FIELDS = {"bucket", "prefix", "ignore"}
+_STORE_FIELDS = {"bucket", "prefix", "ignore", "streamConfigs"}
 
 
 @dataclass(frozen=True, slots=True)
 class BucketFolder:
     """The objects of a bucket whose names begin with `prefix`, which is empty or ends with a slash.
 
-    `ignore` are patterns of names, behind the prefix, that are no instances.
+    `ignore` are patterns of names, behind the prefix, that are no instances; `streams` are where rows of new ones go.
     """
 
     bucket: str
     prefix: str = ""
     ignore: tuple[str, ...] = ()
+    streams: tuple[StreamConfig, ...] = ()
 
     def overlaps(self, other: BucketFolder) -> bool:
         """Say whether an object can be in both."""
@@ -184,7 +186,15 @@ def _store(name: str, value: Any) -> BucketFolder:  # noqa: ANN401 - JSON
     ignore = value.get("ignore", [])
     if not isinstance(ignore, list) or not all(isinstance(pattern, str) for pattern in ignore):
         raise ConfigurationError(f"{what}: ignore has to be a list of patterns")
-    return _folder(what, value["bucket"], value.get("prefix", ""), tuple(ignore))
+    folder = _folder(what, value["bucket"], value.get("prefix", ""), tuple(ignore))
+    return replace(folder, streams=_streams(what, value.get("streamConfigs", [])))
+
+
+def _streams(what: str, value: Any) -> tuple[StreamConfig, ...]:  # noqa: ANN401 - JSON
+    try:
+        return parse_stream_configs(value)
+    except InvalidArgument as error:
+        raise ConfigurationError(f"{what}: {error.message}") from error
 
 
 def _folder(what: str, bucket: str, prefix: Any, ignore: tuple[str, ...] = ()) -> BucketFolder:  # noqa: ANN401 - JSON

@@ -10,22 +10,16 @@ from typing import TYPE_CHECKING, Any
 import grpc
 from google.api_core import exceptions
 from google.api_core.gapic_v1.routing_header import to_grpc_metadata
-from google.cloud.bigquery_storage_v1.types import (
-    AppendRowsRequest,
-    AppendRowsResponse,
-    ArrowRecordBatch,
-    ArrowSchema,
-    RowError,
-    StorageError,
-)
+from google.cloud.bigquery_storage_v1.types import AppendRowsRequest, AppendRowsResponse, RowError, StorageError
 from google.protobuf.any_pb2 import Any as AnyMessage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from enum import IntEnum
 
-    import pyarrow as pa
     from google.cloud.bigquery_storage_v1 import BigQueryWriteClient
+
+    from dicom_export.adapters.gcp.append_rows import Rows
 
 CALL_SECONDS = 90.0
 """How long one AppendRows call lasts, whatever is sent by it: its deadline bounds the wait for each answer as well."""
@@ -58,25 +52,25 @@ class AppendRefused(Exception):
 
 
 class AppendConnection:
-    """Sends batches of one schema to one stream, and waits for the answer to each."""
+    """Sends rows of one format to one stream, and waits for the answer to each request."""
 
-    def __init__(self, client: BigQueryWriteClient, stream: str, schema: pa.Schema) -> None:
+    def __init__(self, client: BigQueryWriteClient, stream: str, row_format: object) -> None:
         self._client = client
         self._stream = stream
-        self._schema = schema
+        self._format = row_format
         self._opened = time.monotonic()
         routing: tuple[str, str] = to_grpc_metadata([("write_stream", stream)])
         self._routing = routing
         self._requests: SimpleQueue[AppendRowsRequest | None] = SimpleQueue()
         self._responses: Any = None  # an iterator of AppendRowsResponse that is a grpc.Call as well
 
-    def takes(self, schema: pa.Schema) -> bool:
-        """Say whether a batch of this schema can still be sent: a new column is seen by a new call only."""
-        return self._schema.equals(schema) and time.monotonic() < self._opened + _REUSE_SECONDS
+    def takes(self, row_format: object) -> bool:
+        """Say whether rows of this format can still be sent: a new column is seen by a new call only."""
+        return self._format == row_format and time.monotonic() < self._opened + _REUSE_SECONDS
 
-    def send(self, offset: int, batch: pa.RecordBatch) -> None:
-        """Append the rows at the offset. Raises AppendRefused."""
-        self._requests.put(self._request(offset, batch))
+    def send(self, offset: int | None, rows: Rows) -> None:
+        """Append the rows, at the offset if there is one. Raises AppendRefused."""
+        self._requests.put(self._request(offset, rows))
         try:
             response: AppendRowsResponse = next(self._open())
         except exceptions.GoogleAPICallError as error:
@@ -103,13 +97,10 @@ class AppendConnection:
             )
         return self._responses
 
-    def _request(self, offset: int, batch: pa.RecordBatch) -> AppendRowsRequest:
-        rows = AppendRowsRequest.ArrowData(
-            rows=ArrowRecordBatch(serialized_record_batch=batch.serialize().to_pybytes())
-        )
-        if self._responses is None:
-            rows.writer_schema = ArrowSchema(serialized_schema=self._schema.serialize().to_pybytes())
-        return AppendRowsRequest(write_stream=self._stream, offset=offset, arrow_rows=rows, trace_id="dicom-export")
+    def _request(self, offset: int | None, rows: Rows) -> AppendRowsRequest:
+        request = rows.request(has_schema=self._responses is None)
+        request.write_stream, request.offset, request.trace_id = self._stream, offset, "dicom-export"
+        return request
 
 
 def _refusal_in(response: AppendRowsResponse) -> AppendRefused:

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from dicom_export.errors import Aborted, InvalidArgument
-from dicom_export.ports import TableInfo
+from dicom_export.errors import Aborted, FailedPrecondition, InvalidArgument
+from dicom_export.ports import CHANGE_KEY, TableInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     import pyarrow as pa
     from google.cloud.bigquery import Client
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dicom_export.adapters.gcp.table_swap import TableSwaps
     from dicom_export.adapters.gcp.write_streams import WriteStreams
     from dicom_export.names import TableName
+    from dicom_export.ports import Version
     from dicom_export.schema import Schema
 
 STAGING_EXPIRATION = timedelta(days=3)
@@ -30,6 +31,7 @@ _LONGEST_PAUSE = 5.0
 
 # What a staging table has of the one that it will replace. Not requirePartitionFilter: its rows are counted without a filter.
 _LAYOUT = ("timePartitioning", "rangePartitioning", "clustering", "encryptionConfiguration", "defaultCollation")
+_KEYED = {"tableConstraints": {"primaryKey": {"columns": [CHANGE_KEY]}}, "clustering": {"fields": [CHANGE_KEY]}}
 _DESCRIPTIONS = ("description", "friendlyName", "labels")
 
 
@@ -61,8 +63,25 @@ class BigQueryTables:
     def prepare(self, table: TableName, schema: Schema) -> None:
         self._create_or_grow(table, schema, dict)
 
+    def prepare_changes(self, table: TableName, schema: Schema) -> None:
+        """As the port says. It is clustered by its key, so that BigQuery finds the rows that changes are about."""
+        self._create_or_grow(table, schema, lambda: _KEYED)
+        found = self._catalog.find(table) or {}
+        key = found.get("tableConstraints", {}).get("primaryKey", {}).get("columns")
+        if key != [CHANGE_KEY]:
+            raise FailedPrecondition(
+                f"{table} has {f'the primary key {key}' if key else 'no primary key'}; change data capture needs"
+                f" {CHANGE_KEY}: name a table that is not there yet, or ALTER TABLE … ADD PRIMARY KEY ({CHANGE_KEY}) NOT ENFORCED"
+            )
+
     def prepare_staging(self, table: TableName, schema: Schema, like: TableName) -> None:
         self._create_or_grow(table, schema, lambda: self._like(like))
+
+    def stream(self, table: TableName, batch: pa.RecordBatch) -> None:
+        self._streams.append_at_once(table, batch)
+
+    def change(self, table: TableName, batch: pa.RecordBatch, versions: Sequence[Version]) -> None:
+        self._streams.append_at_once(table, batch, versions)
 
     def open_stream(self, table: TableName) -> str:
         return self._streams.open(table)

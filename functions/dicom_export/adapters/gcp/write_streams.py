@@ -1,10 +1,12 @@
-"""PENDING streams of the Storage Write API.
+"""PENDING streams of the Storage Write API, and each table's default stream, whose rows show at once.
 
-Source: https://cloud.google.com/bigquery/docs/write-api-batch. A stream that nobody commits expires by itself; there is no call to delete one.
+Source: https://cloud.google.com/bigquery/docs/write-api-batch and https://cloud.google.com/bigquery/docs/write-api-streaming. A stream that nobody commits expires by itself; there is no call to delete one.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import grpc
@@ -14,6 +16,7 @@ from google.cloud.bigquery_storage_v1.services.big_query_write.transports import
 from google.cloud.bigquery_storage_v1.types import BatchCommitWriteStreamsRequest, StorageError, WriteStream
 
 from dicom_export.adapters.gcp.append_connection import EXTRA_FIELDS, AppendConnection, AppendRefused, name_of
+from dicom_export.adapters.gcp.append_rows import ArrowRows, ChangeRows
 from dicom_export.adapters.gcp.arrow_batches import fields_besides, without_null_lists
 from dicom_export.adapters.gcp.calls import RETRY, TIMEOUT_SECONDS, google_errors
 from dicom_export.adapters.gcp.table_catalog import table_not_found
@@ -29,10 +32,13 @@ from dicom_export.errors import (
 from dicom_export.names import TableName
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pyarrow as pa
     from google.api_core.retry import Retry
 
     from dicom_export.adapters.gcp.table_catalog import TableCatalog
+    from dicom_export.ports import Version
 
 _Status = grpc.StatusCode
 _AGAIN = {
@@ -78,6 +84,7 @@ class WriteStreams:
         self._retry = retry
         self._append = retry.with_predicate(_may_pass)(self._send)
         self._connections: dict[str, AppendConnection] = {}
+        self._turns: defaultdict[str, Lock] = defaultdict(Lock)
 
     def open(self, table: TableName) -> str:
         """Return the name of a new stream. Raises NotFound without the table, Unavailable while the API does not know it yet."""
@@ -93,15 +100,29 @@ class WriteStreams:
                 raise self._unknown_table(table) from error
         return str(stream.name)
 
+    def append_at_once(
+        self, table: TableName, batch: pa.RecordBatch, versions: Sequence[Version] | None = None
+    ) -> None:
+        """Append rows to the table's default stream, with versions as changes of those that are there; callers take turns.
+
+        At least once, for an answer may be lost.
+        """
+        stream = _default_stream(table)
+        filled = without_null_lists(batch)
+        with self._turns[stream]:
+            self._append_rows(stream, None, ArrowRows(filled) if versions is None else ChangeRows(filled, versions))
+
     def append(self, stream: str, offset: int, batch: pa.RecordBatch) -> None:
         """Append rows at the offset, unless the stream has rows there."""
-        rows = without_null_lists(batch)
+        self._append_rows(stream, offset, ArrowRows(without_null_lists(batch)))
+
+    def _append_rows(self, stream: str, offset: int | None, rows: ArrowRows | ChangeRows) -> None:
         try:
             self._append(stream, offset, rows)
         except exceptions.RetryError as error:
-            raise Unavailable(f"Append to {stream} at row {offset}: {error.cause}") from None
+            raise Unavailable(f"{_appending(stream, offset)}: {error.cause}") from None
         except AppendRefused as error:
-            raise self._refused(error, stream, offset, batch) from None
+            raise self._refused(error, stream, offset, rows.batch) from None
 
     def finalize(self, stream: str) -> int:
         """End the stream and return how many rows it holds."""
@@ -141,11 +162,11 @@ class WriteStreams:
         if connection:
             connection.close()
 
-    def _send(self, stream: str, offset: int, rows: pa.RecordBatch) -> None:
+    def _send(self, stream: str, offset: int | None, rows: ArrowRows | ChangeRows) -> None:
         connection = self._connections.get(stream)
-        if connection is None or not connection.takes(rows.schema):
+        if connection is None or not connection.takes(rows.format):
             self.close(stream)
-            connection = self._connections[stream] = AppendConnection(self._client, stream, rows.schema)
+            connection = self._connections[stream] = AppendConnection(self._client, stream, rows.format)
         try:
             connection.send(offset, rows)
         except AppendRefused as refused:
@@ -154,16 +175,20 @@ class WriteStreams:
             self.close(stream)
             raise
 
-    def _refused(self, refused: AppendRefused, stream: str, offset: int, batch: pa.RecordBatch) -> DicomExportError:
+    def _refused(
+        self, refused: AppendRefused, stream: str, offset: int | None, batch: pa.RecordBatch
+    ) -> DicomExportError:
         """Return the error for an append that was refused for good, or too often."""
         if refused.storage == EXTRA_FIELDS:
             return self._extra_columns(stream, batch)
         if refused.storage == "STREAM_FINALIZED":
             return FailedPrecondition(f"Stream {stream} is finalized: it takes no more rows")
+        if refused.status == _Status.NOT_FOUND.value[0] and stream == _default_stream(_table_of(stream)):
+            return self._unknown_table(_table_of(stream))
         if refused.status == _Status.NOT_FOUND.value[0]:
             return _unknown_stream(stream, self._find(stream), "appends do")
         kind = _ERROR_OF_STORAGE.get(refused.storage) or _ERROR_OF_STATUS.get(refused.status, InvalidArgument)
-        message = f"Append to {stream} at row {offset}: {refused}"
+        message = f"{_appending(stream, offset)}: {refused}"
         if kind is InvalidArgument and refused.indices and _are_within(batch, refused.indices):
             return RowsRefused(message, refused.indices)
         return kind(message)
@@ -225,6 +250,14 @@ def _are_within(batch: pa.RecordBatch, indices: tuple[int, ...]) -> bool:
 
 def _may_pass(error: BaseException) -> bool:
     return isinstance(error, AppendRefused) and error.status in _AGAIN
+
+
+def _appending(stream: str, offset: int | None) -> str:
+    return f"Append to {stream}" + ("" if offset is None else f" at row {offset}")
+
+
+def _default_stream(table: TableName) -> str:
+    return f"{_path(table)}/streams/_default"
 
 
 def _path(table: TableName) -> str:

@@ -12,12 +12,16 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from dicom_export.adapters.local.duckdb_types import quoted
+from dicom_export.ports import Version
 from dicom_export.schema import Schema, from_json, to_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from duckdb import DuckDBPyConnection
 
 SCHEMA = "dicom_export"
+_OF_INSTANCES = "dataset = ? AND table_name = ? AND list_contains(?::VARCHAR[], instance)"
 STAGING_EXPIRATION_DAYS = 3
 _TABLES = {
     "identity": "id VARCHAR",
@@ -25,6 +29,7 @@ _TABLES = {
     "replacements": "job VARCHAR PRIMARY KEY, finished TIMESTAMPTZ",
     "staging": "dataset VARCHAR, table_name VARCHAR, created TIMESTAMPTZ",
     "schemas": "dataset VARCHAR, table_name VARCHAR, columns JSON",
+    "versions": "dataset VARCHAR, table_name VARCHAR, instance VARCHAR, generation BIGINT, is_deletion BOOLEAN",
 }
 
 
@@ -79,6 +84,29 @@ def record_schema(cursor: DuckDBPyConnection, catalog: str, dataset: str, table:
     """Note the table's schema in the place of what was noted."""
     _delete(cursor, catalog, "schemas", dataset, table)
     _insert(cursor, catalog, "schemas", [dataset, table, json.dumps(to_json(schema))])
+
+
+def versions(
+    cursor: DuckDBPyConnection, catalog: str, dataset: str, table: str, instances: Sequence[str]
+) -> dict[str, Version]:
+    """Return the latest version of each instance that has one in the table."""
+    rows = cursor.execute(
+        f"SELECT instance, generation, is_deletion FROM {_sql(catalog, 'versions')} WHERE {_OF_INSTANCES}",  # noqa: S608 - names of ours
+        [dataset, table, list(instances)],
+    ).fetchall()
+    return {instance: Version(generation, is_deletion) for instance, generation, is_deletion in rows}
+
+
+def record_versions(
+    cursor: DuckDBPyConnection, catalog: str, dataset: str, table: str, latest: Mapping[str, Version]
+) -> None:
+    """Note the latest version of each instance in the place of what was noted."""
+    cursor.execute(
+        f"DELETE FROM {_sql(catalog, 'versions')} WHERE {_OF_INSTANCES}",  # noqa: S608 - names of ours
+        [dataset, table, list(latest)],
+    )
+    for instance, version in latest.items():
+        _insert(cursor, catalog, "versions", [dataset, table, instance, version.generation, version.is_deletion])
 
 
 def forget_table(cursor: DuckDBPyConnection, catalog: str, dataset: str, table: str) -> None:

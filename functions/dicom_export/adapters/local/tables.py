@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dicom_export.adapters.local import bookkeeping
 from dicom_export.adapters.local.catalogs import Catalogs, catalog, check_dataset_name
+from dicom_export.adapters.local.changes import apply_changes
 from dicom_export.adapters.local.conform import conform_batches
 from dicom_export.adapters.local.definitions import (
     arrow_schema_of,
@@ -22,12 +23,13 @@ from dicom_export.adapters.local.definitions import (
 )
 from dicom_export.adapters.local.duckdb_types import quoted
 from dicom_export.adapters.local.files import disk_errors
+from dicom_export.adapters.local.inserts import insert
 from dicom_export.adapters.local.streams import Streams, table_of
 from dicom_export.errors import FailedPrecondition, InvalidArgument
 from dicom_export.ports import TableInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
     from typing import Self
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from dicom_export.names import TableName
+    from dicom_export.ports import Version
     from dicom_export.schema import Schema
 
 
@@ -104,6 +107,18 @@ class DuckDbTables:
                 bookkeeping.record_staging(cursor, catalog(table.project), table.dataset, table.table)
             create_or_grow(cursor, table, schema)
 
+    def prepare_changes(self, table: TableName, schema: Schema) -> None:
+        """As the port says. DuckDB needs no key: `change` knows the versions of each instance."""
+        self.prepare(table, schema)
+
+    def stream(self, table: TableName, batch: pa.RecordBatch) -> None:
+        with self._writing, self._catalogs.transaction(table.project, table.dataset) as cursor:
+            insert(cursor, table, [batch])
+
+    def change(self, table: TableName, batch: pa.RecordBatch, versions: Sequence[Version]) -> None:
+        with self._writing, self._catalogs.transaction(table.project, table.dataset) as cursor:
+            apply_changes(cursor, table, batch, versions)
+
     def open_stream(self, table: TableName) -> str:
         with self._catalogs.cursor(table.project, table.dataset) as cursor:
             if not exists(cursor, table):
@@ -163,10 +178,5 @@ class DuckDbTables:
 
     def _insert(self, cursor: DuckDBPyConnection, table: TableName, stream: str) -> None:
         batches = list(self._streams.batches(stream))  # mapped files, not memory
-        columns = columns_to_fill(existing(cursor, table), [batch.schema for batch in batches])
-        rows = sum(batch.num_rows for batch in batches)
-        if rows:
-            cursor.register("incoming", conform_batches(batches, arrow_schema_of(cursor, table, columns)))
-            cursor.execute(f"INSERT INTO {table_sql(table)} ({columns}) SELECT {columns} FROM incoming")  # noqa: S608 - quoted
-            cursor.unregister("incoming")
+        rows = insert(cursor, table, batches)
         bookkeeping.record_commit(cursor, catalog(table.project), stream, rows)

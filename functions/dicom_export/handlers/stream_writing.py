@@ -1,0 +1,134 @@
+"""Rows of changes into their tables: columns first, then the rows, and what each comes to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import pyarrow as pa
+
+from dicom_export.errors import DicomExportError, LimitExceeded, PermanentError, RowsRefused, TransientError
+from dicom_export.rows.arrow import TooLarge, batches
+from dicom_export.schema import columns_of, columns_of_all, common_columns, covers, merge
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dicom_export.handlers.stream import ChangeRow
+    from dicom_export.ports import Tables
+    from dicom_export.schema import Schema
+    from dicom_export.stream_config import StreamConfig
+
+_REQUEST_BYTES = 8_000_000
+
+Outcome = DicomExportError | None
+"""What a row comes to: None once it is durable, else why it is not."""
+
+
+class StreamWriters(Protocol):
+    """Writes rows of changes, each to the table of its stream config."""
+
+    def write(self, row: ChangeRow) -> None:
+        """Return when the row is durable. Raises PermanentError if the table does not take it, TransientError."""
+
+
+class DirectWriters:
+    """Writes each row by an append of its own."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def write(self, row: ChangeRow) -> None:
+        (outcome,) = TableWriter(row.config, self._tables).write([row])
+        if outcome:
+            raise outcome
+
+
+class TableWriter:
+    """Writes rows of one stream config to its table. Its calls take turns.
+
+    The columns that the table has taken before go with every append, so that one connection serves them; a row that has another
+    one goes by itself, because BigQuery may not know a new column for minutes, and the others need not wait for that.
+    """
+
+    def __init__(self, config: StreamConfig, tables: Tables) -> None:
+        self._config = config
+        self._tables = tables
+        self._taken: Schema = ()
+
+    def write(self, rows: Sequence[ChangeRow]) -> list[Outcome]:
+        """Write the rows, and return what each came to, in their order."""
+        is_known = [covers(self._taken, columns_of(row.row, self._config.schema)) for row in rows]
+        outcomes: dict[int, Outcome] = {}
+        for known in (True, False):
+            positions = [position for position, each in enumerate(is_known) if each is known]
+            written = self._write([rows[position] for position in positions]) if positions else []
+            outcomes.update(zip(positions, written, strict=True))
+        return [outcomes[position] for position in range(len(rows))]
+
+    def _write(self, rows: Sequence[ChangeRow]) -> list[Outcome]:
+        taken = self._taken
+        schema = merge(taken or self._common_columns(), columns_of_all([row.row for row in rows], self._config.schema))
+        try:
+            if schema != taken:
+                self._prepare(schema)
+            outcomes = self._append(rows, schema)
+        except TransientError as error:
+            return [error] * len(rows)
+        except PermanentError as error:
+            return self._write_again(rows, error, was_prepared=schema != taken)
+        self._taken = schema
+        return outcomes
+
+    def _write_again(self, rows: Sequence[ChangeRow], error: PermanentError, *, was_prepared: bool) -> list[Outcome]:
+        """Write the rows to a table that may be another one by now; if it is not, each by itself."""
+        self._taken = ()
+        if not was_prepared:
+            return self._write(rows)
+        if len(rows) == 1:
+            return [error]
+        return [outcome for row in rows for outcome in self._write([row])]
+
+    def _common_columns(self) -> Schema:
+        columns = common_columns(self._config.schema, has_source_store=self._config.include_source_store)
+        return tuple(column for column in columns if column.name != "Type" or not self._config.tracks_changes)
+
+    def _prepare(self, schema: Schema) -> None:
+        prepare = self._tables.prepare_changes if self._config.tracks_changes else self._tables.prepare
+        prepare(self._config.table, schema)
+
+    def _append(self, rows: Sequence[ChangeRow], schema: Schema) -> list[Outcome]:
+        outcomes: list[Outcome] = [None] * len(rows)
+        for batch in batches([row.row for row in rows], schema, _REQUEST_BYTES):
+            if isinstance(batch, TooLarge):
+                outcomes[batch.index] = LimitExceeded(
+                    f"The row has {batch.bytes} bytes; a request to the table takes {_REQUEST_BYTES}",
+                    rows[batch.index].uids,
+                )
+                continue
+            span = slice(batch.start, batch.start + batch.records.num_rows)
+            outcomes[span] = self._send(rows[span], batch.records)
+        return outcomes
+
+    def _send(self, rows: Sequence[ChangeRow], records: pa.RecordBatch) -> list[Outcome]:
+        """Append the rows but for those that the table refuses, however many answers it takes to name these."""
+        outcomes: list[Outcome] = [None] * len(rows)
+        left = list(range(len(rows)))
+        while left:
+            try:
+                self._send_all([rows[index] for index in left], records.take(pa.array(left, pa.int64())))
+            except RowsRefused as error:
+                refused = {left[index] for index in error.indices if 0 <= index < len(left)}
+                if not refused:
+                    raise
+                for index in refused:
+                    outcomes[index] = error
+                left = [index for index in left if index not in refused]
+            else:
+                break
+        return outcomes
+
+    def _send_all(self, rows: Sequence[ChangeRow], records: pa.RecordBatch) -> None:
+        if self._config.tracks_changes:
+            self._tables.change(self._config.table, records, [row.version for row in rows])
+        else:
+            self._tables.stream(self._config.table, records)

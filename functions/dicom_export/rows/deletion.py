@@ -1,0 +1,30 @@
+"""The row of a deletion: which instance is there no more, since when, and nothing else."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dicom_export.names import InstanceUids
+    from dicom_export.ports import StoredObject
+
+DELETE = "DELETE"
+
+_BEHIND = timedelta(microseconds=1)
+
+
+def deletion_row(uids: InstanceUids, stored: StoredObject, source_store: str | None) -> dict[str, Any]:
+    """Return the row that says that this generation of an object is there no more.
+
+    `LastUpdated` is the generation's own and the least that a TIMESTAMP can add: so the deletion is behind what it deletes, and
+    before whatever is written later, under this name or another, however late the deletion is told of.
+    """
+    row = {
+        "StudyInstanceUID": uids.study,
+        "SeriesInstanceUID": uids.series,
+        "SOPInstanceUID": uids.instance,
+        "Type": DELETE,
+        "LastUpdated": stored.updated + _BEHIND,
+    }
+    return row if source_store is None else {**row, "SourceDicomStore": source_store}
