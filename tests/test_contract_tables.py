@@ -6,6 +6,7 @@ import json
 import threading
 import uuid
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ from dicom_export.adapters.local.definitions import table_sql
 from dicom_export.adapters.local.tables import DuckDbTables
 from dicom_export.errors import DicomExportError, FailedPrecondition, InvalidArgument, NotFound, PermanentError
 from dicom_export.names import TableName
+from dicom_export.ports import Version
 from dicom_export.schema import Field, FieldType, Mode, Schema, ordered
 
 if TYPE_CHECKING:
@@ -404,6 +406,91 @@ def test_commits_of_many_threads_lose_and_double_nothing(warehouse: Warehouse, t
     for thread in threads:
         thread.join()
     assert warehouse.ids() == [f"{number:02}" for number in range(12)]
+
+
+def test_streamed_rows_show_at_once_and_lack_what_their_batch_lacks(warehouse: Warehouse, tables: Tables) -> None:
+    tables.stream(TABLE, batch("1"))
+    assert warehouse.rows() == [{"PatientID": "1", "OtherElements": []}]
+    tables.stream(TABLE, pa.record_batch({"PatientID": ["2"], "OtherElements": [[{"Tag": "a"}]]}))
+    tables.stream(TABLE, batch("3", "4"))
+    assert warehouse.ids() == ["1", "2", "3", "4"]
+    assert warehouse.rows()[1]["OtherElements"] == [{"Tag": "a", "Data": []}]
+
+
+def test_streamed_rows_see_a_column_that_was_added(warehouse: Warehouse, tables: Tables) -> None:
+    tables.stream(TABLE, batch("1"))
+    tables.prepare(TABLE, (Field("Rows", FieldType.INTEGER),))
+    tables.stream(TABLE, pa.record_batch({"PatientID": ["2"], "Rows": [512]}))
+    assert [row["Rows"] for row in warehouse.rows()] == [None, 512]
+
+
+def test_rows_are_streamed_to_a_table_that_is_there_only(warehouse: Warehouse) -> None:
+    tables = warehouse.create_dataset()
+    with pytest.raises(NotFound, match="dicom was not found"):
+        tables.stream(TABLE, batch("1"))
+    tables.prepare(TABLE, (PATIENT_ID,))
+    with pytest.raises(InvalidArgument, match="Nope"):
+        tables.stream(TABLE, pa.record_batch({"Nope": ["1"]}))
+
+
+def test_rows_that_many_stream_at_once_are_all_there(warehouse: Warehouse, tables: Tables) -> None:
+    threads = [threading.Thread(target=tables.stream, args=(TABLE, batch(f"{number:02}"))) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert warehouse.ids() == [f"{number:02}" for number in range(12)]
+
+
+KEY = Field("SOPInstanceUID", STRING)
+
+
+def change(tables: Tables, *changes: tuple[str, int, str | None]) -> None:
+    """Send a row of each instance, generation and value, or its deletion if there is none."""
+    keys, generations, values = zip(*changes, strict=True)
+    versions = [Version(each, value is None) for each, value in zip(generations, values, strict=True)]
+    tables.change(TABLE, pa.record_batch({"SOPInstanceUID": keys, "PatientID": pa.array(values, pa.utf8())}), versions)
+
+
+@only_local
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
+@given(
+    sent=st.lists(
+        st.lists(st.tuples(st.sampled_from(["1.2", "1.3"]), st.integers(1, 4), st.booleans()), min_size=1, max_size=4),
+        max_size=8,
+    )
+)
+def test_of_each_instance_the_highest_version_stands_in_whatever_order_and_however_often(
+    warehouse: Warehouse, sent: list[list[tuple[str, int, bool]]]
+) -> None:
+    tables = warehouse.create_dataset()
+    dataset_is_new = tables.describe(TABLE) is None
+    table = TABLE if dataset_is_new else replace(TABLE, table=f"dicom_{uuid.uuid4().hex}")
+    tables.prepare_changes(table, (KEY, PATIENT_ID))
+    latest: dict[str, tuple[int, bool]] = {}
+    for number, changes in enumerate(sent):
+        keys = [key for key, _, _ in changes]
+        versions = [Version(generation, is_deletion) for _, generation, is_deletion in changes]
+        values = [f"{generation}" for _, generation, _ in changes]
+        if number == 3:
+            tables = warehouse.restart()
+        tables.change(table, pa.record_batch({"SOPInstanceUID": keys, "PatientID": values}), versions)
+        for key, generation, is_deletion in changes:
+            latest[key] = max(latest.get(key, (0, False)), (generation, is_deletion))
+    expected = {key: str(generation) for key, (generation, is_deletion) in latest.items() if not is_deletion}
+    assert {row["SOPInstanceUID"]: row["PatientID"] for row in warehouse.rows(table)} == expected
+    assert len(warehouse.rows(table)) == len(expected)
+
+
+@only_local
+def test_a_late_event_undoes_nothing(warehouse: Warehouse) -> None:
+    tables = warehouse.create_dataset()
+    tables.prepare_changes(TABLE, (KEY, PATIENT_ID))
+    change(tables, ("1.2", 2, "new"))
+    change(tables, ("1.2", 1, "old"), ("1.2", 1, None))
+    assert warehouse.ids() == ["new"]
+    change(tables, ("1.2", 2, None), ("1.2", 2, "new"))
+    assert warehouse.ids() == []
 
 
 def test_a_replacement_has_the_staging_tables_columns_and_rows(warehouse: Warehouse, tables: Tables) -> None:
