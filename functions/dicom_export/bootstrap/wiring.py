@@ -87,10 +87,10 @@ def handlers_on(ports: Ports, limits: PlanLimits, decode: Decode | None = None) 
 def streaming_on(ports: Ports) -> Callable[[InstanceChanged], None]:
     """Return the handler of what happens to the objects of stores."""
     from dicom_export.handlers.stream import stream_instance  # noqa: PLC0415 - as in `handlers_on`
-    from dicom_export.handlers.stream_writing import DirectWriters  # noqa: PLC0415
+    from dicom_export.handlers.stream_writing import StreamWriters  # noqa: PLC0415
 
     return partial(
-        stream_instance, journal=ports.stream_journal, stores=ports.stores, writers=DirectWriters(ports.tables)
+        stream_instance, journal=ports.stream_journal, stores=ports.stores, writers=StreamWriters(ports.tables)
     )
 
 

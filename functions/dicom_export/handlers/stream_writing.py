@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import threading
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from dicom_export.errors import DicomExportError, LimitExceeded, PermanentError, RowsRefused, TransientError
+from dicom_export.handlers.group_commit import GroupCommit
 from dicom_export.rows.arrow import TooLarge, batches
 from dicom_export.schema import columns_of, columns_of_all, common_columns, covers, merge
 
@@ -24,23 +26,23 @@ Outcome = DicomExportError | None
 """What a row comes to: None once it is durable, else why it is not."""
 
 
-class StreamWriters(Protocol):
-    """Writes rows of changes, each to the table of its stream config."""
-
-    def write(self, row: ChangeRow) -> None:
-        """Return when the row is durable. Raises PermanentError if the table does not take it, TransientError."""
-
-
-class DirectWriters:
-    """Writes each row by an append of its own."""
+class StreamWriters:
+    """Writes rows of changes, each to the table of its stream config: those that arrive together by one append."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+        self._groups: dict[StreamConfig, GroupCommit[ChangeRow]] = {}
+        self._opening = threading.Lock()
 
     def write(self, row: ChangeRow) -> None:
-        (outcome,) = TableWriter(row.config, self._tables).write([row])
-        if outcome:
-            raise outcome
+        """Return when the row is durable. Raises PermanentError if the table does not take it, TransientError."""
+        self._group(row.config).commit(row)
+
+    def _group(self, config: StreamConfig) -> GroupCommit[ChangeRow]:
+        with self._opening:
+            if config not in self._groups:
+                self._groups[config] = GroupCommit(TableWriter(config, self._tables).write)
+            return self._groups[config]
 
 
 class TableWriter:

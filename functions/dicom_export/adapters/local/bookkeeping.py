@@ -105,8 +105,13 @@ def record_versions(
         f"DELETE FROM {_sql(catalog, 'versions')} WHERE {_OF_INSTANCES}",  # noqa: S608 - names of ours
         [dataset, table, list(latest)],
     )
-    for instance, version in latest.items():
-        _insert(cursor, catalog, "versions", [dataset, table, instance, version.generation, version.is_deletion])
+    generations = [version.generation for version in latest.values()]
+    deletions = [version.is_deletion for version in latest.values()]
+    cursor.execute(
+        f"INSERT INTO {_sql(catalog, 'versions')}"
+        " SELECT ?, ?, unnest(?::VARCHAR[]), unnest(?::BIGINT[]), unnest(?::BOOLEAN[])",
+        [dataset, table, list(latest), generations, deletions],
+    )
 
 
 def forget_table(cursor: DuckDBPyConnection, catalog: str, dataset: str, table: str) -> None:

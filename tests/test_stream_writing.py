@@ -1,0 +1,162 @@
+"""Rows of changes on their way to a table: how few appends they take, and whom a row that fails costs its own."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dicom_export.errors import (
+    DicomExportError,
+    FailedPrecondition,
+    InvalidArgument,
+    LimitExceeded,
+    NotFound,
+    RowsRefused,
+    Unavailable,
+)
+from dicom_export.handlers.stream import ChangeRow
+from dicom_export.handlers.stream_writing import StreamWriters, TableWriter
+from dicom_export.messages import Event, InstanceChanged
+from dicom_export.names import InstanceUids
+from dicom_export.row_layout import SchemaKind
+from dicom_export.stream_config import StreamConfig
+from factories import STORE, TABLE, make_object
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+
+    from dicom_export.names import TableName
+    from dicom_export.ports import Version
+    from dicom_export.schema import Schema
+
+FLAT = StreamConfig(TABLE)
+LATEST = StreamConfig(TABLE, SchemaKind.JSON, tracks_changes=True)
+
+
+class Warehouse:
+    """One table that takes the columns it was prepared with; `unknown` are those that it will know in a while."""
+
+    def __init__(self) -> None:
+        self.columns: set[str] = set()
+        self.unknown: set[str] = set()
+        self.refused: set[str] = set()
+        self.clash = ""
+        self.appends: list[list[str]] = []
+        self.schemas: list[set[str]] = []
+        self.prepared = 0
+        self.versions: list[Version] = []
+
+    def prepare(self, _: TableName, schema: Schema) -> None:
+        self.prepared += 1
+        names = {field.name for field in schema}
+        if self.clash in names:
+            raise FailedPrecondition(f"Column {self.clash} is another type in the table")
+        self.columns |= names
+
+    prepare_changes = prepare
+
+    def stream(self, table: TableName, batch: pa.RecordBatch) -> None:
+        names = set(batch.schema.names)
+        if not self.columns:
+            raise NotFound(f"Table {table} was not found")
+        if names - self.columns:
+            raise InvalidArgument(f"{table} has no column {names - self.columns}")
+        if names & self.unknown:
+            raise Unavailable("does not know all columns yet")
+        ids = [str(each) for each in batch.column("SOPInstanceUID").to_pylist()]
+        wrong = [index for index, each in enumerate(ids) if each in self.refused]
+        if wrong:
+            raise RowsRefused(f"{len(wrong)} rows", (wrong[0],))
+        self.appends.append(ids)
+        self.schemas.append(names)
+
+    def change(self, table: TableName, batch: pa.RecordBatch, versions: Sequence[Version]) -> None:
+        self.stream(table, batch)
+        self.versions += versions
+
+
+def row(uid: str, config: StreamConfig = FLAT, **columns: Any) -> ChangeRow:
+    change = InstanceChanged(STORE, Event.WRITTEN, make_object(uid, generation=int(uid)))
+    return ChangeRow(change, config, {"SOPInstanceUID": uid, **columns}, InstanceUids(instance=uid))
+
+
+@pytest.fixture
+def warehouse() -> Warehouse:
+    return Warehouse()
+
+
+def writer(warehouse: Any, config: StreamConfig = FLAT) -> TableWriter:
+    return TableWriter(config, warehouse)
+
+
+def kinds(outcomes: Sequence[DicomExportError | None]) -> list[type | None]:
+    return [type(outcome) if outcome else None for outcome in outcomes]
+
+
+def test_rows_that_come_together_are_one_append_and_the_table_is_prepared_once(warehouse: Warehouse) -> None:
+    made = writer(warehouse)
+    assert made.write([row("1"), row("2", PatientID="x")]) == [None, None]
+    assert made.write([row("3")]) == [None]
+    assert warehouse.appends == [["1", "2"], ["3"]]
+    assert warehouse.schemas[0] == warehouse.schemas[1]
+    assert warehouse.prepared == 1
+
+
+def test_a_new_column_does_not_hold_up_rows_without_it(warehouse: Warehouse) -> None:
+    made = writer(warehouse)
+    made.write([row("1")])
+    warehouse.unknown = {"PatientID"}
+    assert kinds(made.write([row("2"), row("3", PatientID="x"), row("4")])) == [None, Unavailable, None]
+    assert kinds(made.write([row("3", PatientID="x"), row("5")])) == [Unavailable, None]
+    warehouse.unknown = set()
+    assert made.write([row("3", PatientID="x"), row("6")]) == [None, None]
+    assert [each for append in warehouse.appends for each in append] == ["1", "2", "4", "5", "6", "3"]
+
+
+def test_rows_that_the_table_refuses_cost_no_other(warehouse: Warehouse) -> None:
+    warehouse.refused = {"2", "4"}
+    outcomes = writer(warehouse).write([row(each) for each in "12345"])
+    assert kinds(outcomes) == [None, RowsRefused, None, RowsRefused, None]
+    assert warehouse.appends == [["1", "3", "5"]]
+
+
+def test_a_column_of_another_type_costs_those_that_have_it(warehouse: Warehouse) -> None:
+    warehouse.clash = "PatientID"
+    outcomes = writer(warehouse).write([row("1"), row("2", PatientID="x"), row("3")])
+    assert kinds(outcomes) == [None, FailedPrecondition, None]
+
+
+def test_a_row_that_no_request_takes_costs_no_other(warehouse: Warehouse) -> None:
+    large = row("2", PatientID="x" * 8_000_001)
+    assert kinds(writer(warehouse).write([row("1"), large, row("3")])) == [None, LimitExceeded, None]
+
+
+@pytest.mark.parametrize("left", [set(), {"SOPInstanceUID"}])
+def test_a_table_that_was_dropped_or_replaced_is_prepared_again(warehouse: Warehouse, left: set[str]) -> None:
+    made = writer(warehouse)
+    made.write([row("1", PatientID="x")])
+    warehouse.columns = left
+    assert made.write([row("2", PatientID="x")]) == [None]
+    assert warehouse.prepared == 2
+
+
+def test_changes_go_with_their_versions(warehouse: Warehouse) -> None:
+    deleted = row("2", LATEST)
+    deleted = replace(deleted, change=replace(deleted.change, event=Event.DELETED))
+    assert writer(warehouse, LATEST).write([row("1", LATEST), deleted]) == [None, None]
+    assert [(version.generation, version.is_deletion) for version in warehouse.versions] == [(1, False), (2, True)]
+    assert "Type" not in warehouse.columns
+
+
+def test_rows_of_many_threads_are_each_there_once(warehouse: Warehouse) -> None:
+    tables: Any = warehouse
+    writers = StreamWriters(tables)
+    with ThreadPoolExecutor(16) as pool:
+        for future in [pool.submit(writers.write, row(str(number))) for number in range(500)]:
+            future.result()
+    assert sorted(int(each) for append in warehouse.appends for each in append) == list(range(500))
