@@ -30,7 +30,7 @@ class Faults:
     `at`: behind these effects `error` is raised, a crash or a lost answer; before the next effect nothing else has changed.
     `refused`: these calls, those without effect among them, fail before anything has changed. `denied`: these effects of
     `create` are answered with "somebody else was first", as Cloud Storage answers when a request arrives twice.
-    `on_effect` is what others do at that moment.
+    `on_effect` is what others do at that moment, `on_call` what they do before a call.
     """
 
     at: frozenset[int] = frozenset()
@@ -40,6 +40,7 @@ class Faults:
     log: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     on_effect: Callable[[str], None] = lambda _: None
+    on_call: Callable[[str], None] = lambda _: None
 
     @contextmanager
     def disarmed(self) -> Iterator[None]:
@@ -53,6 +54,7 @@ class Faults:
 
     def enter(self, call: str) -> None:
         self.calls.append(call)
+        self.on_call(call)
         if len(self.calls) - 1 in self.refused:
             raise ResourceExhausted(f"{call}: too many requests")
 

@@ -84,6 +84,15 @@ def test_an_upload_is_a_row_in_each_table_of_its_store(world: World, bucket: Buc
     assert "Type" not in latest
 
 
+def test_an_object_is_read_once_for_all_its_tables(world: World, bucket: Bucket) -> None:
+    reads = []
+    bucket.on_read = lambda: reads.append(1)
+    bucket.write("a", INSTANCE)
+    world.drain()
+    assert rows(world) == [1, 1, 1]
+    assert len(reads) == 1
+
+
 def test_columns_grow_as_instances_come(world: World, bucket: Bucket) -> None:
     bucket.write("a", INSTANCE)
     world.drain()

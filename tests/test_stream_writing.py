@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dicom_export.adapters.local.state import FolderState
 from dicom_export.errors import (
     DicomExportError,
     FailedPrecondition,
@@ -21,12 +22,14 @@ from dicom_export.handlers.stream import ChangeRow
 from dicom_export.handlers.stream_writing import StreamWriters, TableWriter
 from dicom_export.messages import Event, InstanceChanged
 from dicom_export.names import InstanceUids
+from dicom_export.overwrites import Overwrites
 from dicom_export.row_layout import SchemaKind
 from dicom_export.stream_config import StreamConfig
 from factories import STORE, TABLE, make_object
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import pyarrow as pa
 
@@ -153,9 +156,9 @@ def test_changes_go_with_their_versions(warehouse: Warehouse) -> None:
     assert "Type" not in warehouse.columns
 
 
-def test_rows_of_many_threads_are_each_there_once(warehouse: Warehouse) -> None:
+def test_rows_of_many_threads_are_each_there_once(warehouse: Warehouse, tmp_path: Path) -> None:
     tables: Any = warehouse
-    writers = StreamWriters(tables)
+    writers = StreamWriters(tables, Overwrites(FolderState(tmp_path), lambda _: None))
     with ThreadPoolExecutor(16) as pool:
         for future in [pool.submit(writers.write, row(str(number))) for number in range(500)]:
             future.result()

@@ -16,6 +16,7 @@ from dicom_export.errors import Code, Internal, InvalidArgument, NotFound
 from dicom_export.messages import ExportStudy, PlanExport, object_from_json, object_to_json
 from dicom_export.names import OperationName
 from dicom_export.operations import Counters, Failure, Operation, Status
+from dicom_export.overwrites import Overwrites
 from dicom_export.planning import Cursor, Layout, Task
 
 if TYPE_CHECKING:
@@ -110,6 +111,11 @@ class Journal:
 
     def __init__(self, store: OperationStore) -> None:
         self._store = store
+
+    @property
+    def overwrites(self) -> Overwrites:
+        """The overwrites of tables that are streamed into."""
+        return Overwrites(self._store, self.find)
 
     def create(self, operation: Operation) -> bool:
         """Create the operation and its entry in the index; False if there is one of this name already."""

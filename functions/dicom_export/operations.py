@@ -13,6 +13,8 @@ State objects of the operation `N` (DESIGN: created and never updated, but for `
     D/dead-letters/N-…            a message of N that ran out of attempts, and cost its instances their rows, create-once
     D/operations-by-time/T-O      an index of the dataset D's operations, newest first
     exclusive/TABLE.json          the export that has a table for itself, compare-and-set
+
+What the automatic export keeps is in `stream_journal` and `overwrites`.
 """
 
 from __future__ import annotations

@@ -79,7 +79,9 @@ def handlers_on(ports: Ports, limits: PlanLimits, decode: Decode | None = None) 
             publisher=publisher,
             decode=decode or decode_in_turn,
         ),
-        StudyExported.topic: partial(record_result, journal=journal, tables=tables, report=_report_on(ports)),
+        StudyExported.topic: partial(
+            record_result, journal=journal, tables=tables, publisher=publisher, report=_report_on(ports)
+        ),
         InstanceChanged.topic: streaming_on(ports),
     }
 
@@ -90,7 +92,10 @@ def streaming_on(ports: Ports) -> Callable[[InstanceChanged], None]:
     from dicom_export.handlers.stream_writing import StreamWriters  # noqa: PLC0415
 
     return partial(
-        stream_instance, journal=ports.stream_journal, stores=ports.stores, writers=StreamWriters(ports.tables)
+        stream_instance,
+        journal=ports.stream_journal,
+        stores=ports.stores,
+        writers=StreamWriters(ports.tables, ports.journal.overwrites),
     )
 
 

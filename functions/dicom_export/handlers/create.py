@@ -37,9 +37,10 @@ def create_export(
     """Create the operation of this name; nobody is told yet to plan it.
 
     Raises NotFound for a store, a dataset or a filter file that is not there, and AlreadyExists or FailedPrecondition
-    for a table that the write disposition protects.
+    for a table that the write disposition protects, or that change data capture keeps.
     """
     next(declared(stores, request.store).objects.list(), None)
+    _check_keeps_no_latest(request, stores)
     take_table(request, name, journal)
     check_table(request, tables.describe(request.table))
     operation = Operation(
@@ -49,6 +50,9 @@ def create_export(
         request,
         filter_generation=_filter_generation(request.filter_uri, buckets),
     )
+    if request.write_disposition is WriteDisposition.WRITE_TRUNCATE:
+        # Before anything is listed: what is streamed into the table from now on leaves a record.
+        journal.overwrites.begin(request.table, name)
     journal.create(operation)
     log.info("Export of %s to %s created", request.store, request.table, extra=operation_event(name, Event.CREATED))
     return operation
@@ -62,6 +66,15 @@ def refuse_export(name: OperationName, error: DicomExportError, *, api_version: 
     journal.create(operation)
     log.warning("An export was refused: %s", error.message, extra=operation_event(name, Event.ENDED))
     return operation
+
+
+def _check_keeps_no_latest(request: ExportRequest, stores: Mapping[StoreName, DeclaredStore]) -> None:
+    """Raise FailedPrecondition for a table that has each instance once by change data capture: rows of an export have no version."""
+    for name, store in stores.items():
+        if any(config.tracks_changes and config.table == request.table for config in store.streams):
+            raise FailedPrecondition(
+                f"{request.table} is kept by the changeDataCaptureConfig of {name}, one row an instance; export to another table"
+            )
 
 
 def take_table(request: ExportRequest, name: OperationName, journal: Journal) -> None:

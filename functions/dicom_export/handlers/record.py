@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from dicom_export.errors import PermanentError
@@ -30,9 +31,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_PUBLISHED_AT_ONCE = 1_000
+
 
 def record_result(
-    message: StudyExported, *, journal: Journal, tables: Tables, report: FailureReport | None = None
+    message: StudyExported,
+    *,
+    journal: Journal,
+    tables: Tables,
+    publisher: Publisher,
+    report: FailureReport | None = None,
 ) -> None:
     """Sum the message's page if all its results are in, and end the operation if all pages are.
 
@@ -44,7 +52,7 @@ def record_result(
     operation = journal.load(message.operation)
     sums = journal.page_sums(operation.name)
     if operation.pages is not None and len(sums) >= operation.pages:
-        _finish(operation, _total(operation, sums, journal), journal, tables)
+        _finish(operation, _total(operation, sums, journal), journal, tables, publisher)
 
 
 def _sum_page(operation: Operation, page: int, journal: Journal, report: FailureReport | None) -> bool:
@@ -69,9 +77,11 @@ def _total(operation: Operation, sums: Mapping[int, Counters], journal: Journal)
     return replace(total, studies=journal.studies(operation.name, are_in_order=first_page.layout.names_studies))
 
 
-def _finish(operation: Operation, counters: Counters, journal: Journal, tables: Tables) -> None:
-    """Put an overwrite in its place, and write down how the operation ended."""
+def _finish(operation: Operation, counters: Counters, journal: Journal, tables: Tables, publisher: Publisher) -> None:
+    """Put an overwrite in its place, have streamed again what was streamed meanwhile, and write down how the operation ended."""
     error = _swap(operation, counters, tables) or outcome(operation, counters)
+    if operation.request.write_disposition is WriteDisposition.WRITE_TRUNCATE:
+        _stream_again(operation, journal, publisher)
 
     def ended(current: Operation) -> Operation:
         if current.is_done:
@@ -103,6 +113,13 @@ def _swap(operation: Operation, counters: Counters, tables: Tables) -> Status | 
     except PermanentError as error:
         return Status(error.code, f"{request.table} was left as it was: {error.message}")
     return None
+
+
+def _stream_again(operation: Operation, journal: Journal, publisher: Publisher) -> None:
+    """Tell of every change again that was recorded with the overwrite: its row may have been replaced with the rest."""
+    changes = journal.overwrites.recorded(operation.name)
+    while chunk := list(islice(changes, _PUBLISHED_AT_ONCE)):
+        publisher.publish(chunk)
 
 
 def _warn_of_unmatched_paths(operation: Operation, journal: Journal) -> None:
@@ -149,7 +166,7 @@ def record_dead_letter(
             _give_up_on_page(message, status, journal, publisher)
         case StudyExported():
             # Without the report of failures: it may be what there was no getting through to.
-            record_result(message, journal=journal, tables=tables)
+            record_result(message, journal=journal, tables=tables, publisher=publisher)
 
 
 def _give_up_on_page(message: PlanExport, reason: Status, journal: Journal, publisher: Publisher) -> None:

@@ -6,11 +6,12 @@ At least once: a message that comes twice makes two rows, which say the same. It
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dicom_export.errors import InstanceError, InstanceGone, NotFound, PermanentError, TransientError
 from dicom_export.handlers.decoding import Decode, decode_in_turn
+from dicom_export.handlers.read_once import ReadOnce
 from dicom_export.logs import stream_failure
 from dicom_export.messages import Event, InstanceChanged
 from dicom_export.names import InstanceUids
@@ -113,10 +114,9 @@ def _rows_written(
     message: InstanceChanged, store: DeclaredStore, journal: StreamJournal, decode: Decode
 ) -> list[ChangeRow]:
     """Return the rows of exactly the generation that was written. Raises InstanceGone, and what the object fails with."""
-    instances = {
-        kind: _decoded(message, store, kind, decode)
-        for kind in dict.fromkeys(config.schema for config in store.streams)
-    }
+    read_once = replace(store, objects=ReadOnce(store.objects))
+    kinds = dict.fromkeys(config.schema for config in store.streams)
+    instances = {kind: _decoded(message, read_once, kind, decode) for kind in kinds}
     rows = [
         ChangeRow(message, config, _columns(instance.row, config), instance.uids)
         for config in store.streams

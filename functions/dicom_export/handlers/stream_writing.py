@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dicom_export.handlers.stream import ChangeRow
+    from dicom_export.names import TableName
+    from dicom_export.overwrites import Overwrites
     from dicom_export.ports import Tables
     from dicom_export.schema import Schema
     from dicom_export.stream_config import StreamConfig
@@ -27,10 +30,14 @@ Outcome = DicomExportError | None
 
 
 class StreamWriters:
-    """Writes rows of changes, each to the table of its stream config: those that arrive together by one append."""
+    """Writes rows of changes, each to the table of its stream config: those that arrive together by one append.
 
-    def __init__(self, tables: Tables) -> None:
+    Before it, they are recorded with each overwrite of the table that runs.
+    """
+
+    def __init__(self, tables: Tables, overwrites: Overwrites) -> None:
         self._tables = tables
+        self._overwrites = overwrites
         self._groups: dict[StreamConfig, GroupCommit[ChangeRow]] = {}
         self._opening = threading.Lock()
 
@@ -41,8 +48,14 @@ class StreamWriters:
     def _group(self, config: StreamConfig) -> GroupCommit[ChangeRow]:
         with self._opening:
             if config not in self._groups:
-                self._groups[config] = GroupCommit(TableWriter(config, self._tables).write)
+                self._groups[config] = GroupCommit(partial(self._flush, TableWriter(config, self._tables)))
             return self._groups[config]
+
+    def _flush(self, writer: TableWriter, rows: Sequence[ChangeRow]) -> list[Outcome]:
+        for overwrite in self._overwrites.running(writer.table):
+            for row in rows:
+                self._overwrites.record(overwrite, row.change)
+        return writer.write(rows)
 
 
 class TableWriter:
@@ -56,6 +69,11 @@ class TableWriter:
         self._config = config
         self._tables = tables
         self._taken: Schema = ()
+
+    @property
+    def table(self) -> TableName:
+        """Where the rows go."""
+        return self._config.table
 
     def write(self, rows: Sequence[ChangeRow]) -> list[Outcome]:
         """Write the rows, and return what each came to, in their order."""

@@ -13,7 +13,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from dicom_export.errors import DicomExportError, PermanentError, ResourceExhausted, TransientError, Unavailable
-from dicom_export.messages import ExportStudy, Message, PlanExport, StudyExported, decode, encode
+from dicom_export.messages import (
+    ExportStudy,
+    InstanceChanged,
+    Message,
+    PlanExport,
+    StudyExported,
+    decode,
+    encode,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +30,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 # Results before work before planning: the planner never runs ahead of the workers, so that the queue stays short.
-_RANKS = {StudyExported.topic: 0.0, ExportStudy.topic: 1.0, PlanExport.topic: 2.0}
+_RANKS = {StudyExported.topic: 0.0, ExportStudy.topic: 1.0, InstanceChanged.topic: 1.0, PlanExport.topic: 2.0}
 _MAX_BACKOFF_SECONDS = 60.0
 _LONGEST_WAIT_SECONDS = 0.5
 
