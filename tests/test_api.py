@@ -11,7 +11,9 @@ from dicom_export import errors
 from dicom_export.api import HttpRequest, HttpResponse, answer
 from dicom_export.names import DatasetName, StoreName
 from dicom_export.operations import Counters, WriteDisposition
-from exports import CREATED, DATASET, STORE, InMemoryExports, make_operation
+from dicom_export.row_layout import SchemaKind
+from dicom_export.stream_config import StreamConfig
+from exports import CREATED, DATASET, STORE, TABLE, InMemoryExports, make_operation
 
 TABLE_URI = "bq://bq-project.bq_dataset.dicom"
 EXPORT = f"/v1/{STORE}:export"
@@ -73,6 +75,17 @@ def test_an_unknown_store_is_not_found() -> None:
 
 def test_a_store_is_its_name() -> None:
     assert get(InMemoryExports(), f"/v1/{STORE}", alt="json") == {"name": str(STORE)}
+
+
+def test_a_store_says_where_its_new_instances_go() -> None:
+    streams = [StreamConfig(TABLE), StreamConfig(TABLE, SchemaKind.JSON, tracks_changes=True)]
+    service = InMemoryExports(streams={STORE: streams})
+    uri = f"bq://{TABLE.project}.{TABLE.dataset}.{TABLE.table}"
+    latest = {"tableUri": uri, "schemaJson": {}, "changeDataCaptureConfig": {}}
+    configs = [{"bigqueryDestination": {"tableUri": uri, "schemaFlattened": {}}}, {"bigqueryDestination": latest}]
+    expected = {"name": str(STORE), "streamConfigs": configs}
+    assert get(service, f"/v1beta1/{STORE}") == expected
+    assert get(service, f"/v1/{DATASET}/dicomStores") == {"dicomStores": [expected]}
 
 
 def test_stores_are_listed_in_pages() -> None:

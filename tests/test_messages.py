@@ -4,8 +4,8 @@ import pytest
 
 from dicom_export import messages
 from dicom_export.errors import InvalidArgument
-from dicom_export.messages import ExportStudy, Message, PlanExport, StudyExported
-from factories import make_object, make_operation
+from dicom_export.messages import Event, ExportStudy, InstanceChanged, Message, PlanExport, StudyExported
+from factories import STORE, make_object, make_operation
 
 NAME = make_operation().name
 
@@ -17,6 +17,8 @@ NAME = make_operation().name
         ExportStudy(NAME, 1, 2, (make_object("ü/1.dcm", generation=2**62), make_object("b"))),
         ExportStudy(NAME, 1, 2, (), applies_filter=True),
         StudyExported(NAME, 0),
+        InstanceChanged(STORE, Event.WRITTEN, make_object("ü/1.dcm", generation=2**62)),
+        InstanceChanged(STORE, Event.DELETED, make_object("\udcff")),
     ],
 )
 def test_a_message_comes_back_from_the_wire(message: Message) -> None:
@@ -33,11 +35,21 @@ def test_a_message_comes_back_from_the_wire(message: Message) -> None:
         ("plan-export", b"\xff"),
         ("export-study", b'{"operation": "projects/p/locations/l/datasets/d/operations/o", "page": 1}'),
         ("nothing-like-it", b"{}"),
+        (
+            "instance-changed",
+            b'{"store": "projects/p/locations/l/datasets/d/dicomStores/s", "event": "moved", "object": []}',
+        ),
     ],
 )
 def test_a_malformed_message_is_an_invalid_argument(topic: str, data: bytes) -> None:
     with pytest.raises(InvalidArgument):
         messages.decode(topic, data)
+
+
+def test_a_message_says_beside_its_data_what_it_is_about() -> None:
+    assert messages.attributes(StudyExported(NAME, 0)) == {"kind": "study-exported", "operation": str(NAME)}
+    changed = InstanceChanged(STORE, Event.DELETED, make_object())
+    assert messages.attributes(changed) == {"kind": "instance-changed", "store": str(STORE)}
 
 
 def test_a_thousand_objects_fit_a_message() -> None:
