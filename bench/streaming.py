@@ -7,7 +7,7 @@ them; the objects are in memory.
 """
 
 # A script that wires what it measures by itself.
-# ruff: noqa: INP001, TID251
+# ruff: noqa: TID251
 
 from __future__ import annotations
 
@@ -97,13 +97,13 @@ def measure(name: str, writers: Any, events: int, threads: int, seconds: float) 
     if table.rows != events:
         raise SystemExit(f"{table.rows} rows of {events} events")
     requests = 1000 * table.appends / events
-    print(f"{name:22} {events / took:8.0f} events/s {requests:8.0f} append requests per 1,000 events")  # noqa: T201
+    print(f"{name:22} {events / took:8.0f} events/s {requests:8.0f} append requests per 1,000 events")
 
 
 def main() -> None:
     """Measure both."""
     events, threads, milliseconds = (int(each) for each in (*sys.argv[1:], *("2000", "16", "30")[len(sys.argv) - 1 :]))
-    print(f"{events} events, {threads} at once, an append takes {milliseconds} ms")  # noqa: T201
+    print(f"{events} events, {threads} at once, an append takes {milliseconds} ms")
     measure("without group commit", OneByOne, events, threads, milliseconds / 1000)
     measure("with group commit", StreamWriters, events, threads, milliseconds / 1000)
 

@@ -30,9 +30,17 @@ locals {
       topic        = "export-study"
       dead_letters = "dead-letters"
       max_attempts = var.max_delivery_attempts
-      size         = { memory = "2Gi", cpu = "1", concurrency = 2, max_instances = 15 }
+      size         = { memory = "2Gi", cpu = "1", concurrency = 2, max_instances = 5 }
       roles        = { state = local.state_role, stores = local.store_role, datasets = "roles/bigquery.dataEditor" }
       publishes    = ["study-exported"]
+    }
+    stream_instance = {
+      topic        = "instance-changed"
+      dead_letters = "dead-instance-changes"
+      max_attempts = var.max_delivery_attempts
+      size         = { memory = "1Gi", cpu = "1", concurrency = 8, max_instances = 10 }
+      roles        = { state = local.state_role, stores = local.store_role, datasets = "roles/bigquery.dataEditor" }
+      publishes    = []
     }
     record_result = {
       topic        = "study-exported"
@@ -40,7 +48,7 @@ locals {
       max_attempts = var.max_delivery_attempts
       size         = { memory = "1Gi", cpu = "1", concurrency = 8, max_instances = 5 }
       roles        = { state = local.state_role, datasets = "roles/bigquery.dataEditor", jobs = local.job_role }
-      publishes    = []
+      publishes    = ["instance-changed"]
     }
     record_dead_letter = {
       topic        = "dead-letters"
@@ -48,7 +56,15 @@ locals {
       max_attempts = local.most_attempts
       size         = { memory = "1Gi", cpu = "1", concurrency = 4, max_instances = 3 }
       roles        = { state = local.state_role, datasets = "roles/bigquery.dataEditor", jobs = local.job_role }
-      publishes    = ["plan-export", "export-study", "study-exported"]
+      publishes    = ["plan-export", "export-study", "study-exported", "instance-changed"]
+    }
+    report_lost_instance = {
+      topic        = "dead-instance-changes"
+      dead_letters = local.last_topic
+      max_attempts = local.most_attempts
+      size         = { memory = "512Mi", cpu = "1", concurrency = 4, max_instances = 2 }
+      roles        = { state = local.state_role }
+      publishes    = []
     }
     refuse_export = {
       topic        = "dead-export-requests"
@@ -118,11 +134,16 @@ locals {
   # As DICOM_EXPORT_STORES has them.
   declared_stores = {
     for id, store in var.stores :
-    "projects/${var.project}/locations/${coalesce(store.location, var.region)}/datasets/${store.dataset}/dicomStores/${id}" => {
+    "projects/${var.project}/locations/${coalesce(store.location, var.region)}/datasets/${store.dataset}/dicomStores/${id}" => { for field, value in {
       bucket = store.bucket
       prefix = store.prefix
       ignore = store.ignore
-    }
+      streamConfigs = [for config in store.stream_configs : { bigqueryDestination = merge(
+        { tableUri = config.table, includeSourceStore = config.include_source_store },
+        config.schema == "json" ? { schemaJson = {} } : { schemaFlattened = {} },
+        config.tracks_changes ? { changeDataCaptureConfig = {} } : {},
+      ) }]
+    } : field => value if field != "streamConfigs" || length(store.stream_configs) > 0 }
   }
   store_buckets = toset([for store in values(var.stores) : store.bucket])
 }

@@ -2,8 +2,10 @@
 #
 #   export-requests ─► dead-export-requests ─► lost-letters
 #   plan-export, export-study, study-exported ─► dead-letters ─► lost-letters
+#   instance-changed ─► dead-instance-changes ─► lost-letters
 #
-# Users publish on export-requests, and what they write must not pass for a message of ours: hence two topics of dead letters.
+# Users publish on export-requests and buckets on instance-changed, and what they write must not pass for a message of ours: hence a topic
+# of dead letters for each.
 
 resource "google_pubsub_topic" "topics" {
   for_each = local.topics

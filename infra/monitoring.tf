@@ -11,6 +11,7 @@ locals {
   of_our_log     = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^(${local.services})$\""
   of_services    = "monitored_resource=\"cloud_run_revision\",service_name=~\"${local.services}\""
   of_instance    = "type.googleapis.com/google.cloud.healthcare.logging.ExportDicomLogEntry"
+  of_stream      = "type.googleapis.com/google.cloud.healthcare.logging.DicomStreamLogEntry"
   outcomes       = toset(["success", "failure", "skipped", "cancelled"])
   operation_name = "logging_googleapis_com:user_${google_logging_metric.operations.name}"
   error_name     = "logging_googleapis_com:user_${google_logging_metric.errors.name}"
@@ -73,7 +74,7 @@ resource "google_logging_metric" "errors" {
   project     = var.project
   name        = "${local.metric_prefix}_errors"
   description = "Errors of the functions, without those of single instances, which are the data's."
-  filter      = "${local.of_our_log} AND severity>=ERROR AND NOT jsonPayload.\"@type\"=\"${local.of_instance}\""
+  filter      = "${local.of_our_log} AND severity>=ERROR AND NOT jsonPayload.\"@type\"=(\"${local.of_instance}\" OR \"${local.of_stream}\")"
 
   label_extractors = {
     function = "EXTRACT(resource.labels.service_name)"

@@ -22,7 +22,9 @@ variable "stores" {
   description = <<-EOT
     DICOM stores, by their id. The store's resource name is projects/PROJECT/locations/LOCATION/datasets/DATASET/dicomStores/ID, where
     `location` is the region and `dataset` is `dicom` if they are not set. `bucket` is an existing bucket, of any project, `prefix` what the
-    names of the store's objects begin with, `ignore` patterns of names behind the prefix that are no instances.
+    names of the store's objects begin with, `ignore` patterns of names behind the prefix that are no instances. `stream_configs` are the tables
+    to which new objects are exported as they appear: `table` as bq://PROJECT.DATASET.TABLE, `schema` flattened or json, with `tracks_changes` (json only) one row an instance,
+    the latest. `stream_deletes` has deletions told of too; then `project` is the bucket's, the installation's if not set.
   EOT
   type = map(object({
     bucket   = string
@@ -30,6 +32,15 @@ variable "stores" {
     ignore   = optional(list(string), [])
     location = optional(string)
     dataset  = optional(string, "dicom")
+
+    stream_configs = optional(list(object({
+      table                = string
+      schema               = optional(string, "flattened")
+      include_source_store = optional(bool, false)
+      tracks_changes       = optional(bool, false)
+    })), [])
+    stream_deletes = optional(bool, false)
+    project        = optional(string)
   }))
 
   validation {
@@ -71,6 +82,36 @@ variable "stores" {
       for store in values(var.stores) : alltrue([for pattern in store.ignore : pattern != ""])
     ])
     error_message = "A pattern that a store ignores is empty; it would be like *.txt."
+  }
+  validation {
+    condition     = alltrue([for store in values(var.stores) : length(store.stream_configs) <= 5 && length(distinct(store.stream_configs[*].table)) == length(store.stream_configs)])
+    error_message = "The stream_configs of a store would be at most 5 tables, each once."
+  }
+  validation {
+    condition = alltrue(flatten([
+      for store in values(var.stores) : [
+        for table in store.stream_configs[*].table : can(regex("^bq://([a-z0-9.-]+:)?[A-Za-z0-9_-]+[.][A-Za-z0-9_]+[.][A-Za-z0-9_ -]+$", table)) && anytrue([
+          for key, dataset in var.datasets : startswith(table, "bq://${coalesce(dataset.project, var.project)}.${coalesce(dataset.dataset_id, key)}.")
+        ])
+      ]
+    ]))
+    error_message = "A table in stream_configs would be bq://PROJECT.DATASET.TABLE, in one of datasets, so that the installation may write to it."
+  }
+  validation {
+    condition = alltrue(flatten([
+      for store in values(var.stores) : [
+        for config in store.stream_configs : config.schema == "json" || (config.schema == "flattened" && !config.tracks_changes)
+      ]
+    ]))
+    error_message = "The schema of a stream config would be flattened or json, and tracks_changes is for json only."
+  }
+  validation {
+    condition     = alltrue([for store in values(var.stores) : !store.stream_deletes || length(store.stream_configs) > 0])
+    error_message = "stream_deletes is for a store with stream_configs."
+  }
+  validation {
+    condition     = alltrue([for store in values(var.stores) : store.project == null || can(regex("^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$", store.project))])
+    error_message = "The project of a store would be the id of its bucket's project, like my-project."
   }
   validation {
     condition = alltrue(flatten([

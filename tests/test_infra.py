@@ -56,6 +56,8 @@ def topic_in(body: str) -> str | None:
         "push.batch_request": BatchRequest.topic,
         "push.dead_letter": "dead-letters",
         "push.dead_request": "dead-export-requests",
+        "push.change": messages.InstanceChanged.topic,
+        "push.dead_change": "dead-instance-changes",
     }
     return next((topic for decoder, topic in decoders.items() if decoder in body), None)
 
@@ -80,7 +82,9 @@ def test_each_topic_that_the_code_publishes_to_is_published_to_by_somebody_who_m
 def test_dead_letters_of_ours_and_of_users_are_apart(name: str) -> None:
     entry = entry_points()[name]
     topic = setting(entry, "topic")
-    if topic in messages.TOPICS:
+    if topic == messages.InstanceChanged.topic:
+        assert setting(entry, "dead_letters") == "dead-instance-changes"
+    if topic in messages.OPERATION_TOPICS:
         assert setting(entry, "dead_letters") == "dead-letters"
     if topic == BatchRequest.topic:
         assert setting(entry, "dead_letters") == "dead-export-requests"
@@ -104,7 +108,10 @@ def test_the_limits_are_those_of_the_code() -> None:
 
 def test_a_store_is_declared_with_the_fields_that_the_code_knows() -> None:
     (block,) = re.findall(r"declared_stores = \{(.*?)^  \}", LOCALS, re.MULTILINE | re.DOTALL)
-    assert set(re.findall(r"^      (\w+) += store\.", block, re.MULTILINE)) == cloud._STORE_FIELDS
+    assert (
+        set(re.findall(r"^      (\w+) += (?:store\.|\[for config in store)", block, re.MULTILINE))
+        == cloud._STORE_FIELDS
+    )
 
 
 def test_metrics_count_the_events_and_outcomes_of_the_log() -> None:
@@ -114,6 +121,7 @@ def test_metrics_count_the_events_and_outcomes_of_the_log() -> None:
     (events,) = re.findall(r"jsonPayload\.event=\((.*?)\)", text)
     assert set(re.findall(r'\\"(\w+)\\"', events)) == {event.value for event in logs.Event}
     assert logs._FAILED_INSTANCE in text
+    assert logs._FAILED_STREAMING in text
 
 
 # What a handler does with a port, as the code writes it, and the role's name in locals.tf that lets it.
@@ -121,7 +129,7 @@ USES = {
     "jobs": re.compile(r"tables\.replace\("),
     "filters": re.compile(r"store_filter\(|_filter_generation\("),
     "stores": re.compile(r"listing\(store|decode\(store|objects\.list\("),
-    "datasets": re.compile(r"tables\.(?:describe|commit|prepare\w*|open_stream|replace)\("),
+    "datasets": re.compile(r"tables\.(?:describe|commit|prepare\w*|open_stream|replace|stream|change)\("),
 }
 # Which modules of the handlers an entry point comes through.
 MODULES = {
@@ -132,6 +140,8 @@ MODULES = {
     "record_result": ("record", "failure_report"),
     "record_dead_letter": ("record",),
     "refuse_export": ("batch",),
+    "stream_instance": ("stream", "stream_writing"),
+    "report_lost_instance": (),
 }
 
 

@@ -145,7 +145,7 @@ run "an_ordinary_installation" {
   }
   assert {
     condition = toset(keys(google_storage_bucket_iam_member.stores)) == toset(flatten([
-      for name in ["export_api", "start_export", "plan_export", "export_study"] : ["${name}/hospital-archive", "${name}/hospital-trials"]
+      for name in ["export_api", "start_export", "plan_export", "export_study", "stream_instance"] : ["${name}/hospital-archive", "${name}/hospital-trials"]
     ]))
     error_message = "Those that read stores, and no others, may read the stores' buckets, and no others."
   }
@@ -211,6 +211,13 @@ run "an_ordinary_installation" {
     condition     = google_storage_bucket_object.source.name == "functions-${local.source_hash}.zip"
     error_message = "The archive is not named by its content."
   }
+
+  # No notification without stream configs.
+
+  assert {
+    condition     = length(google_storage_notification.stores) == 0
+    error_message = "A bucket of a store that is exported on request only tells of its changes."
+  }
 }
 
 run "an_installation_with_everything_set" {
@@ -221,6 +228,10 @@ run "an_installation_with_everything_set" {
     limits                = { bundle = 500, split = 2000, page_tasks = 50, page_objects = 10000, sample = 100, readers = 8 }
     sizes                 = { export_study = { max_instances = 40, memory = "4Gi" } }
     max_delivery_attempts = 12
+    stores = {
+      archive = { bucket = "hospital-archive", prefix = "dicom/", stream_configs = [{ table = "bq://my-project.dicom.live" }] }
+      trials  = { bucket = "hospital-trials" }
+    }
     kms_key               = "projects/keys/locations/us-central1/keyRings/dicom/cryptoKeys/dicom"
     datasets              = { dicom = { create = true }, euro = { create = true, location = "EU" } }
     notification_channels = ["projects/my-project/notificationChannels/1"]
@@ -300,5 +311,12 @@ run "an_installation_with_everything_set" {
       for tile in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles : "${tile.xPos}/${tile.yPos}"
     ])) == length(local.charts)
     error_message = "Two charts are in one place."
+  }
+
+  # Stores with stream configs tell of their new objects, and no others.
+
+  assert {
+    condition     = keys(google_storage_notification.stores) == ["archive"] && google_storage_notification.stores["archive"].event_types == toset(["OBJECT_FINALIZE"])
+    error_message = "The stores with stream configs, and no others, tell of new objects."
   }
 }

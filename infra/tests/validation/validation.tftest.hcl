@@ -585,3 +585,73 @@ run "a_label_has_no_capitals" {
 
   expect_failures = [var.labels]
 }
+
+run "tables_of_a_store_are_five_at_most" {
+  command = plan
+
+  variables {
+    stores = { a = { bucket = "my-dicom", stream_configs = [for n in range(6) : { table = "bq://my-project.dicom.t${n}" }] } }
+  }
+
+  expect_failures = [var.stores]
+}
+
+run "a_table_is_streamed_to_once" {
+  command = plan
+
+  variables {
+    stores = { a = { bucket = "my-dicom", stream_configs = [{ table = "bq://my-project.dicom.t" }, { table = "bq://my-project.dicom.t", schema = "json" }] } }
+  }
+
+  expect_failures = [var.stores]
+}
+
+run "a_table_that_is_streamed_to_is_in_a_dataset_with_access" {
+  command = plan
+
+  variables {
+    stores = { a = { bucket = "my-dicom", stream_configs = [{ table = "bq://my-project.elsewhere.t" }] } }
+  }
+
+  expect_failures = [var.stores]
+}
+
+run "a_schema_is_one_that_there_is" {
+  command = plan
+
+  variables {
+    stores = { a = { bucket = "my-dicom", stream_configs = [{ table = "bq://my-project.dicom.t", schema = "parquet" }] } }
+  }
+
+  expect_failures = [var.stores]
+}
+
+run "changes_are_tracked_by_the_json_schema" {
+  command = plan
+
+  variables {
+    stores = { a = { bucket = "my-dicom", stream_configs = [{ table = "bq://my-project.dicom.t", tracks_changes = true }] } }
+  }
+
+  expect_failures = [var.stores]
+}
+
+run "deletions_are_of_a_store_that_streams" {
+  command = plan
+
+  variables {
+    stores = { a = { bucket = "my-dicom", stream_deletes = true } }
+  }
+
+  expect_failures = [var.stores]
+}
+
+run "a_buckets_project_is_an_id" {
+  command = plan
+
+  variables {
+    stores = { a = { bucket = "my-dicom", project = "My Project" } }
+  }
+
+  expect_failures = [var.stores]
+}
