@@ -181,6 +181,20 @@ class Cloud:
             time.sleep(5 * _POLL_SECONDS)  # each look counts all rows
         raise AssertionError(f"{table} has {found} of {instances} instances\n{self.log()[-20_000:]}")
 
+    def tell_again(self, names: Iterable[str]) -> None:
+        """Have the bucket's notification of each object come once more, as Pub/Sub may."""
+        for name in names:
+            blob = self._storage.client.bucket(self.bucket).get_blob(f"dicom/{name}")
+            resource = {"name": blob.name, "size": str(blob.size), "updated": blob.updated.isoformat()}
+            attributes = {
+                "bucketId": self.bucket,
+                "eventType": "OBJECT_FINALIZE",
+                "objectGeneration": str(blob.generation),
+                "objectId": blob.name,
+            }
+            data = b64encode(json.dumps({**resource, "storageClass": "STANDARD"}).encode()).decode()
+            self._pubsub.publish(self.topics[InstanceChanged.topic], data, attributes)
+
     def delete(self, names: Iterable[str]) -> None:
         """Delete objects of the store."""
         for name in names:

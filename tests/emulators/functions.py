@@ -37,7 +37,6 @@ class Function:
         environment: Mapping[str, str] | None = None,
         source: Path = _MAIN,
     ) -> None:
-        self.target = target
         self.port = port or free_port()
         framework = Path(sys.executable).with_name("functions-framework")
         self._command = [
