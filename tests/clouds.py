@@ -165,19 +165,19 @@ class Cloud:
         """Publish a message, and return its id."""
         return self._pubsub.publish(self.topics[kind], b64encode(data).decode())
 
-    def count(self, table: str) -> tuple[int, int]:
-        """Return how many rows a table has, and how many different instances they are of."""
-        sql = f"SELECT COUNT(*), COUNT(DISTINCT SOPInstanceUID) FROM `{self.dataset}.{table}`"  # noqa: S608 - a test's own name
+    def count(self, table: str, condition: str = "TRUE") -> tuple[int, int]:
+        """Return how many rows a table has, of those that meet the condition, and how many different instances they are of."""
+        sql = f"SELECT COUNT(*), COUNT(DISTINCT SOPInstanceUID) FROM `{self.dataset}.{table}` WHERE {condition}"  # noqa: S608 - a test's own name
         ((rows, instances),) = (tuple(row.values()) for row in self.warehouse.query_and_wait(sql))
         return rows, instances
 
-    def wait_for_rows(self, table: str, instances: int, seconds: float = 300) -> int:
-        """Return how many rows the table has, once they are of so many instances."""
+    def wait_for_rows(self, table: str, instances: int, of_type: str, seconds: float = 300) -> None:
+        """Return once the table has rows of this `Type` of so many instances."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            rows, found = self.count(table) if table in self.tables() else (0, 0)
+            found = self.count(table, f"Type = '{of_type}'")[1] if table in self.tables() else 0
             if found == instances:
-                return rows
+                return
             time.sleep(5 * _POLL_SECONDS)  # each look counts all rows
         raise AssertionError(f"{table} has {found} of {instances} instances\n{self.log()[-20_000:]}")
 

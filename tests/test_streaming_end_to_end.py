@@ -59,11 +59,14 @@ def test_every_upload_and_deletion_has_its_row_whoever_is_killed_and_whatever_co
     try:
         streaming.put([("notes.txt", b"no DICOM"), *objects.items()])
         streaming.tell_again(random.Random(3).sample(sorted(objects), REPEATED))
-        deleted = random.Random(2).sample(sorted(objects), DELETED)
-        streaming.delete(deleted)
-        rows = {table: streaming.wait_for_rows(table, TOTAL) for table in STREAMS}
+        for table in STREAMS:
+            streaming.wait_for_rows(table, TOTAL, "CREATE")
+        streaming.delete(random.Random(2).sample(sorted(objects), DELETED))
+        for table in STREAMS:
+            streaming.wait_for_rows(table, DELETED, "DELETE")
     finally:
         stop.set()
         killer.join()
-    assert all(count >= TOTAL for count in rows.values())
+    for table in STREAMS:
+        assert streaming.count(table, "Type = 'CREATE'")[1] == TOTAL
     assert "DicomStreamLogEntry" in streaming.log()
