@@ -119,6 +119,11 @@ class Cloud:
         """Return the names of the store's objects."""
         return [blob.name for blob in self._storage.client.list_blobs(self.bucket)]
 
+    def forget_operations(self) -> None:
+        """Delete the state of all operations, which the emulator would look through at each listing."""
+        for blob in self._storage.client.list_blobs(self.state):
+            blob.delete()
+
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Return what the API answers."""
         request = Request(  # noqa: S310 - http, to this machine

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 
-_LONG = ("test_end_to_end", "test_killed_processes", "test_terraform", "test_exactly_once")
+_LONG = ("test_end_to_end", "test_killed_processes", "test_streaming_end_to_end", "test_terraform", "test_exactly_once")
 
 
 def pytest_configure(config: pytest.Config) -> None:

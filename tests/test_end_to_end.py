@@ -101,6 +101,7 @@ def test_every_instance_is_one_row_whoever_is_killed_and_whatever_comes_twice(
     assert ended.get("error") is None, ended
     assert ended["metadata"]["counter"] == {"success": str(TOTAL), "secondarySuccess": str(STUDIES)}
     assert racing.count(table) == (TOTAL, TOTAL)
+    racing.forget_operations()
 
 
 @pytest.fixture(scope="session")

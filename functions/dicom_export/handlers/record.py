@@ -49,7 +49,8 @@ def record_result(
     operation = journal.load(message.operation)
     if operation.is_done or not _sum_page(operation, message.page, journal, report):
         return
-    operation = journal.load(message.operation)
+    if operation.pages is None:  # it may have been sealed since
+        operation = journal.load(message.operation)
     sums = journal.page_sums(operation.name)
     if operation.pages is not None and len(sums) >= operation.pages:
         _finish(operation, _total(operation, sums, journal), journal, tables, publisher)
