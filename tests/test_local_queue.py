@@ -145,7 +145,8 @@ def test_a_disk_that_stays_full_stops_the_queue_and_reaches_the_user(workers: in
         queue.publish([study(1)])
         with pytest.raises(ResourceExhausted, match="disk is full"):
             queue.join(TIMEOUT_SECONDS) if workers else queue.drain()
-        assert [delivery.attempt for delivery in queue.pending()] == [3]
+    # Not before the other worker has ended, which may just have taken it once more.
+    assert [delivery.attempt for delivery in queue.pending()] == [3]
     assert dead == []
 
 
