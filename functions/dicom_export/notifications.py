@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dicom_export.errors import InvalidArgument
 from dicom_export.messages import Event, InstanceChanged
 from dicom_export.ports import StoredObject
+from dicom_export.stores import storage_class
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 # In a bucket with versions a deletion of the live one archives it. https://cloud.google.com/storage/docs/object-versioning
 _EVENTS = {"OBJECT_FINALIZE": Event.WRITTEN, "OBJECT_DELETE": Event.DELETED, "OBJECT_ARCHIVE": Event.DELETED}
-_COLDER = frozenset({"NEARLINE", "COLDLINE", "ARCHIVE"})
 # Where gcloud and gsutil put the parts of an upload, for moments.
 # https://cloud.google.com/storage/docs/parallel-composite-uploads
 _PARTS_OF_UPLOADS = "/tmp/parallel_composite_uploads/"  # noqa: S108 - no folder of ours
@@ -91,11 +91,10 @@ def _is_part_of_upload(name: str) -> bool:
 
 
 def _stored(attributes: Mapping[str, str], resource: dict[str, Any]) -> StoredObject:
-    kind = resource["storageClass"]
     return StoredObject(
         attributes["objectId"],
         int(attributes["objectGeneration"]),
         int(resource["size"]),
         datetime.fromisoformat(resource["updated"]),
-        kind if kind in _COLDER else "STANDARD",
+        storage_class(resource["storageClass"]),
     )

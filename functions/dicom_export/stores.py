@@ -24,6 +24,14 @@ class DeclaredStore:
     streams: tuple[StreamConfig, ...] = ()
 
 
+_COLDER = frozenset({"NEARLINE", "COLDLINE", "ARCHIVE"})
+
+
+def storage_class(name: str) -> str:
+    """Return the class, the older names of the standard one as that: https://cloud.google.com/storage/docs/storage-classes#legacy."""
+    return name if name in _COLDER else "STANDARD"
+
+
 def declared(stores: Mapping[StoreName, DeclaredStore], name: StoreName) -> DeclaredStore:
     """Return the store. Raises NotFound if it is not declared."""
     if name not in stores:

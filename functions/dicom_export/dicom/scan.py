@@ -11,6 +11,7 @@ from struct import error as StructError  # noqa: N812 - named as the class that 
 from typing import TYPE_CHECKING
 
 from dicom_export.dicom.encoding import is_vr
+from dicom_export.dicom.header import MAX_VALUE, UNDEFINED_LENGTH
 from dicom_export.dicom.kinds import EXPLICIT, IMPLICIT, Incomplete, Kind, Kinds, Unusual, private_kind, sequence_kind
 from dicom_export.dicom.runs import Rest, Run, elements_of, rest_of
 
@@ -19,11 +20,9 @@ if TYPE_CHECKING:
 
     from dicom_export.dicom.runs import Element, Item, Whole
 
-MAX_VALUE = 1024 * 1024
 MAX_DEPTH = 10
 """Deeper items have rules of their own in a row, and limits."""
 
-UNDEFINED_LENGTH = 0xFFFFFFFF
 NO_TAG = 1 << 32
 
 _FEW_ITEMS = 4  # to look for what so few repeat costs more than it saves

@@ -8,6 +8,7 @@ from struct import error as StructError  # noqa: N812 - named as the class that 
 from typing import TYPE_CHECKING
 
 from dicom_export.dicom.encoding import is_vr
+from dicom_export.dicom.header import UNDEFINED_LENGTH
 from dicom_export.dicom.kinds import (
     EXPLICIT,
     IMPLICIT,
@@ -22,7 +23,7 @@ from dicom_export.dicom.kinds import (
     Unusual,
 )
 from dicom_export.dicom.ranges import FIRST_RANGE, MAX_ELEMENTS
-from dicom_export.dicom.scan import NO_TAG, UNDEFINED_LENGTH, DataSetScan, Scanner
+from dicom_export.dicom.scan import NO_TAG, DataSetScan, Scanner
 from dicom_export.dicom.series import Repeated
 from dicom_export.names import InstanceUids
 

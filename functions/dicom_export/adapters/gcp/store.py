@@ -13,6 +13,7 @@ from dicom_export.adapters.gcp.ranges import ranges_of
 from dicom_export.adapters.gcp.storage import called, shared_client
 from dicom_export.errors import InstanceGone, NotFound, PermissionDenied
 from dicom_export.ports import StoredObject
+from dicom_export.stores import storage_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from google.cloud.storage import Blob, Client  # type: ignore[import-untyped]  # it says nothing of its types
 
 _FIELDS = "name,generation,size,updated,storageClass"
-_COLDER = frozenset({"NEARLINE", "COLDLINE", "ARCHIVE"})
 # https://cloud.google.com/storage/docs/buckets#naming
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 
@@ -80,9 +80,4 @@ def existing_bucket(name: str, client: Callable[[], Client] = shared_client) -> 
 
 
 def _stored_object(name: str, blob: Blob) -> StoredObject:
-    return StoredObject(name, blob.generation, blob.size, blob.updated, _storage_class(blob.storage_class))
-
-
-def _storage_class(name: str) -> str:
-    """Return the class, the older names of the standard one as that: https://cloud.google.com/storage/docs/storage-classes#legacy."""
-    return name if name in _COLDER else "STANDARD"
+    return StoredObject(name, blob.generation, blob.size, blob.updated, storage_class(blob.storage_class))
