@@ -13,7 +13,7 @@ from dicom_export.row_layout import SchemaKind
 from dicom_export.settings import LocalSettings
 from factories import PARENT, STORE, TABLE
 
-LIMITS = PlanLimits(bundle=125, page_tasks=12, page_objects=1500, sample=20)
+LIMITS = PlanLimits(bundle=250, page_tasks=12, sample=20)
 
 
 def export(folder: Path, data: Path, seed: int) -> None:
