@@ -27,6 +27,7 @@ from dicom_export.errors import (
     Unavailable,
 )
 from dicom_export.names import TableName
+from dicom_export.ports import TableInfo
 from dicom_export.schema import Field, FieldType, Mode, Schema
 
 if TYPE_CHECKING:
@@ -176,6 +177,19 @@ def test_a_table_of_another_tool_is_described_and_grown(tmp_path: Path) -> None:
         Field("OtherElements", FieldType.RECORD, Mode.REPEATED, (tag, data)),
         Field("New", FieldType.STRING),
     )
+
+
+@pytest.mark.parametrize("name", ["rows.json", "rows.csv", "json", "it's"])
+def test_a_table_that_is_named_like_a_file_is_a_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / f"project:local.main.{name}").write_text('{"PatientID": "of a file"}\n')
+    table = TableName(TABLE.project, TABLE.dataset, name)
+    with make_tables(tmp_path) as tables:
+        assert tables.describe(table) is None
+        tables.prepare(table, SCHEMA)
+        assert tables.describe(table) == TableInfo(SCHEMA, 0)
 
 
 def test_a_column_of_a_foreign_type_is_not_taken_for_ours(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dicom_export.stream_config import StreamConfig
 
 LIMITS = PlanLimits(bundle=3, split=4, page_tasks=2, page_objects=6)
+MOST_DELIVERIES = 10_000
 
 
 class World:
@@ -86,8 +87,12 @@ class World:
         return operation
 
     def drain(self) -> None:
-        while self.mailbox.waiting:
+        """Deliver until nothing waits. What comes again for ever is a failure, and no test that never ends."""
+        for _ in range(MOST_DELIVERIES):
+            if not self.mailbox.waiting:
+                return
             self.deliver()
+        raise AssertionError(f"After {MOST_DELIVERIES} deliveries still waiting: {self.mailbox.waiting[0]}")
 
     def change(self, event: Event, stored: StoredObject) -> None:
         """Tell of a change of the store's object; nothing is delivered yet."""

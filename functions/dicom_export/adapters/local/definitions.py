@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
-    from duckdb.sqltypes import DuckDBPyType
 
     from dicom_export.names import TableName
 
@@ -44,26 +43,24 @@ def check_dataset(cursor: DuckDBPyConnection, table: TableName) -> None:
 
 def exists(cursor: DuckDBPyConnection, table: TableName) -> bool:
     """Say whether there is such a table. Raises NotFound without its dataset."""
-    return _columns(cursor, table) is not None
+    name = table_sql(table).replace("'", "''")
+    try:
+        # A tenth of the time of `duckdb_tables()`. To select from a table that is not there could read a file of its name: "t.json".
+        cursor.sql(f"FROM pragma_table_info('{name}')")
+    except CatalogException:
+        check_dataset(cursor, table)
+        return False
+    return True
 
 
 def described(cursor: DuckDBPyConnection, table: TableName) -> Schema | None:
     """Return the table's columns, or None if there is no such table. Raises NotFound without its dataset."""
-    columns = _columns(cursor, table)
-    if columns is None:
+    if not exists(cursor, table):
         return None
+    relation = cursor.sql(f"FROM {table_sql(table)} LIMIT 0")
+    derived = schema_of(list(zip(relation.columns, relation.types, strict=True)))
     recorded = bookkeeping.recorded_schema(cursor, catalog(table.project), table.dataset, table.table)
-    return with_required(schema_of(columns), recorded)
-
-
-def _columns(cursor: DuckDBPyConnection, table: TableName) -> list[tuple[str, DuckDBPyType]] | None:
-    """Return the table's columns by asking for them: DuckDB's own lists of what there is take ten times as long."""
-    try:
-        relation = cursor.sql(f"FROM {table_sql(table)} LIMIT 0")
-    except CatalogException:
-        check_dataset(cursor, table)
-        return None
-    return list(zip(relation.columns, relation.types, strict=True))
+    return with_required(derived, recorded)
 
 
 def existing(cursor: DuckDBPyConnection, table: TableName) -> Schema:
