@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FAILURES = TableName("local", "main", "failures")
-BROKEN = [f"1.2.{study}/1.3/broken.dcm" for study in range(4)]
+BROKEN = [f"1.2.{study}/1.3/broken.dcm" for study in range(2)]
 
 
 @pytest.fixture
 def open_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
     worlds: list[World] = []
-    for study in range(5):
+    for study in range(3):
         folder = tmp_path / f"store/1.2.{study}/1.3"
         folder.mkdir(parents=True)
         instance = make_instance(StudyInstanceUID=f"1.2.{study}", SOPInstanceUID=f"1.2.{study}.1")
