@@ -19,6 +19,7 @@ OWNERS = {
     "duckdb": ("dicom_export.adapters.local",),
     "sqlglot": ("dicom_export.adapters.local",),
     "google.cloud": ("dicom_export.adapters.gcp",),
+    "watchdog": ("dicom_export.adapters.local",),
     "click": ("dicom_export.cli",),
     "rich": ("dicom_export.cli",),
     "flask": ("main",),

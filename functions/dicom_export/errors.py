@@ -102,6 +102,10 @@ class FailedPrecondition(PermanentError):
     code = Code.FAILED_PRECONDITION
 
 
+class InUse(FailedPrecondition):
+    """Another process has what this one needs, and may give it back."""
+
+
 class NotFound(PermanentError):
     """What the request names is not there."""
 

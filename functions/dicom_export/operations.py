@@ -53,6 +53,11 @@ class ExportRequest:
     include_source_store: bool = False
     filter_uri: GcsUri | None = None
 
+    @property
+    def row_layout(self) -> RowLayout:
+        """What the rows are like."""
+        return RowLayout(self.schema, str(self.store) if self.include_source_store else None)
+
     def to_json(self) -> dict[str, Any]:
         return {
             "store": str(self.store),
@@ -204,12 +209,6 @@ class Operation:
         if self.request.write_disposition is not WriteDisposition.WRITE_TRUNCATE:
             return table
         return replace(table, table=f"dicom_export_staging_{self.name.operation}".replace("-", "_"))
-
-    @property
-    def row_layout(self) -> RowLayout:
-        """What the rows are like that the operation writes."""
-        source_store = str(self.request.store) if self.request.include_source_store else None
-        return RowLayout(self.request.schema, source_store)
 
     def encode(self) -> bytes:
         """Return the content of `operation.json`."""

@@ -105,7 +105,12 @@ def named_uids(name: str) -> InstanceUids | None:
 def is_planned(stored: StoredObject, ignore: Sequence[str]) -> bool:
     """Return whether the object may be an instance: no folder marker, and no name that the store ignores."""
     is_folder_marker = stored.size == 0 and stored.name.endswith("/")
-    return not is_folder_marker and not any(fnmatchcase(stored.name, pattern) for pattern in ignore)
+    return not is_folder_marker and not is_ignored(stored.name, ignore)
+
+
+def is_ignored(name: str, patterns: Sequence[str]) -> bool:
+    """Return whether one of the patterns (`fnmatch`) says that what has this name is no instance."""
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def unit_of(name: str, layout: Layout) -> str:

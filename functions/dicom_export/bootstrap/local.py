@@ -13,14 +13,18 @@ from dicom_export.handlers.service import ExportService, OperationsService
 from dicom_export.journal import Journal
 from dicom_export.operations import Status
 from dicom_export.stores import DeclaredStore
+from dicom_export.touched import Touched
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from dicom_export.adapters.local.destinations import KnownFiles
     from dicom_export.adapters.local.queue import Disorder, LocalQueue
+    from dicom_export.handlers.keep_watch import Watcher
+    from dicom_export.handlers.watch import Looked
     from dicom_export.messages import Message
+    from dicom_export.operations import ExportRequest
     from dicom_export.settings import LocalSettings
 
 
@@ -74,6 +78,45 @@ def local_house(local: LocalSettings, disorder: Disorder | None = None) -> Itera
         decode = stack.enter_context(ParallelDecoder(local.workers))
         stack.enter_context(queue).start(handlers_on(ports, local.limits, decode))
         yield LocalHouse(service, queue)
+
+
+@contextmanager
+def folder_watcher(
+    local: LocalSettings,
+    request: ExportRequest,
+    report: Callable[[Looked], None],
+    *,
+    follows: bool,
+) -> Iterator[Watcher]:
+    """Open what keeps the request's table up with its folder; if it `follows`, from events of the file system on."""
+    from dicom_export.adapters.local.decoding import ParallelDecoder  # noqa: PLC0415 - as in `local_house`
+    from dicom_export.adapters.local.folder_events import folder_events  # noqa: PLC0415 - as in `local_house`
+    from dicom_export.adapters.local.store import FolderStore  # noqa: PLC0415 - as in `local_house`
+    from dicom_export.adapters.local.tables import DuckDbTables  # noqa: PLC0415 - as in `local_house`
+    from dicom_export.adapters.local.watched import WatchedTable  # noqa: PLC0415 - as in `local_house`
+    from dicom_export.handlers.keep_watch import Watcher  # noqa: PLC0415 - as in `local_house`
+    from dicom_export.handlers.watch import PATIENCE_SECONDS, REST_SECONDS, FolderWatch  # noqa: PLC0415 - as in `local_house`
+
+    folder = local.stores[request.store]
+    touched = Touched()
+    store = DeclaredStore(FolderStore(folder), local.ignore)
+    layout = request.row_layout
+
+    with ExitStack() as stack:
+        decode = stack.enter_context(ParallelDecoder(local.workers))
+
+        @contextmanager
+        def opened() -> Iterator[FolderWatch]:
+            with DuckDbTables(local.databases, streams=local.data / "streams", directory=local.data) as tables:
+                for project, dataset in local.datasets:
+                    tables.create_dataset(project, dataset)
+                rows = WatchedTable(tables, request.table, request.store, layout)
+                patience = PATIENCE_SECONDS if follows else 0
+                yield FolderWatch(store, rows, decode, layout, touched, patience=patience)
+
+        if follows:
+            stack.enter_context(folder_events(folder, touched, local.ignore, REST_SECONDS))
+        yield Watcher(opened, touched, report)
 
 
 def _give_up_lost_destinations(service: ExportService, local: LocalSettings, known_files: KnownFiles) -> None:

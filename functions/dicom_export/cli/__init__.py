@@ -1,4 +1,4 @@
-"""The command line: `dicom-export export`, `dump`, `query`, `operations`, `dead-letters` and `serve`."""
+"""The command line: `dicom-export export`, `dump`, `query`, `operations`, `dead-letters`, `serve` and `watch`."""
 
 import click
 
@@ -10,6 +10,7 @@ from dicom_export.cli.export import export
 from dicom_export.cli.operations import operations
 from dicom_export.cli.query import query
 from dicom_export.cli.serve import serve
+from dicom_export.cli.watch import watch
 
 __all__ = ["main"]
 
@@ -25,6 +26,7 @@ def main() -> None:
 
 
 main.add_command(export)
+main.add_command(watch)
 main.add_command(dump)
 main.add_command(query)
 main.add_command(operations)

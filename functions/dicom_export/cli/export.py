@@ -13,8 +13,24 @@ import click
 from dicom_export.cli.ctrl_c import threads_without_ctrl_c
 from dicom_export.cli.exit_codes import FAILED
 from dicom_export.cli.ignored import Ignored
-from dicom_export.cli.places import DATASET, FILTER_BUCKET, PROJECT, own_files, state_of, store_of
-from dicom_export.errors import FailedPrecondition
+from dicom_export.cli.options import (
+    file_option,
+    folder_argument,
+    ignore_option,
+    schema_option,
+    source_store_option,
+    table_option,
+)
+from dicom_export.cli.places import (
+    DATASET,
+    FILTER_BUCKET,
+    PROJECT,
+    check_file,
+    check_is_file,
+    own_files,
+    state_of,
+    store_of,
+)
 from dicom_export.names import GcsUri, TableName
 from dicom_export.operations import ExportRequest, WriteDisposition
 from dicom_export.row_layout import SchemaKind
@@ -27,16 +43,9 @@ _DISPOSITIONS = ("write-empty", "write-truncate", "write-append")
 
 
 @click.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "--to",
-    "file",
-    required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE.duckdb",
-    help="The DuckDB file; it is created if it is missing.",
-)
-@click.option("--table", default="dicom", show_default=True, help="The table in it.")
+@folder_argument
+@file_option
+@table_option
 @click.option(
     "--filter",
     "filter_file",
@@ -51,15 +60,9 @@ _DISPOSITIONS = ("write-empty", "write-truncate", "write-append")
     show_default=True,
     help="A table with rows in it: an error, replaced as a whole at the end, or added to.",
 )
-@click.option(
-    "--schema",
-    type=click.Choice([kind.value for kind in SchemaKind]),
-    default=SchemaKind.FLATTENED.value,
-    show_default=True,
-    help="A column for each element, or one JSON column.",
-)
-@click.option("--include-source-store", is_flag=True, help="Add the column SourceDicomStore.")
-@click.option("--ignore", multiple=True, metavar="PATTERN", help="Names below FOLDER that are no instances: '*.txt'.")
+@schema_option
+@source_store_option
+@ignore_option
 @click.option(
     "--format",
     "output",
@@ -100,22 +103,12 @@ def export(
         datasets=((PROJECT, DATASET),),
         ignore=(*ignore, *own_files(file, folder)),
     )
-    _check_files(file, filter_file)
+    check_file(file)
+    if filter_file:
+        check_is_file(filter_file)
     operation = _run(settings, request, Ignored(frozenset(ignore), state_of(file) / "ignored"), file)
     _report(operation, settings, file, output)
     sys.exit(FAILED if operation.error else 0)
-
-
-def _check_files(file: Path, filter_file: Path | None) -> None:
-    if not file.resolve().parent.is_dir():
-        raise FailedPrecondition(f"Folder {str(file.parent)!r} of the destination is not there; create it first")
-    for each in (file, filter_file):
-        # DuckDB would wait at a pipe, and what comes out of one can be read only once: not by a run that resumes.
-        if each and each.exists() and not each.is_file():
-            raise FailedPrecondition(f"{str(each)!r} is a pipe or a device: it would be a file")
-    state = state_of(file)
-    if state.exists() and not state.is_dir():
-        raise FailedPrecondition(f"{str(state)!r} is a file: it would be the folder of the export's state")
 
 
 def _run(settings: LocalSettings, request: ExportRequest, ignored: Ignored, file: Path) -> Operation:

@@ -26,6 +26,22 @@ def state_of(file: Path) -> Path:
     return file.with_name(f"{file.name}.state")
 
 
+def check_file(file: Path) -> None:
+    """Raise FailedPrecondition unless there can be a DuckDB file, with its state beside it."""
+    if not file.resolve().parent.is_dir():
+        raise FailedPrecondition(f"Folder {str(file.parent)!r} of the destination is not there; create it first")
+    check_is_file(file)
+    state = state_of(file)
+    if state.exists() and not state.is_dir():
+        raise FailedPrecondition(f"{str(state)!r} is a file: it would be the folder of the export's state")
+
+
+def check_is_file(file: Path) -> None:
+    """Raise FailedPrecondition if there is something else: DuckDB would wait at a pipe, and what comes out of one is read only once."""
+    if file.exists() and not file.is_file():
+        raise FailedPrecondition(f"{str(file)!r} is a pipe or a device: it would be a file")
+
+
 def existing_state(file: Path | None, data: Path | None) -> Path:
     """Return the folder whose operations are meant: that of a DuckDB file, or the data folder of `serve`.
 

@@ -125,7 +125,7 @@ def _export(
     """Read the objects, write their rows to a finalized stream, and return the claim that would commit it."""
     tally = _Tally(operation, FilterLookup(operation.name, journal) if message.applies_filter else None)
     writer = StreamWriter(operation, tables, is_wanted=lambda: not _is_decided(message, journal))
-    decoded = decode(store, message.objects, operation.row_layout)
+    decoded = decode(store, message.objects, operation.request.row_layout)
     with writer:
         for position, (stored, each) in enumerate(zip(message.objects, decoded, strict=True)):
             instance = tally.sort(position, stored, each)

@@ -135,7 +135,7 @@ def _cursor(operation: Operation, number: int, journal: Journal) -> Cursor | Non
 
 def _columns(operation: Operation, store: DicomStore, objects: Sequence[StoredObject], decode: Decode) -> Schema:
     """Return the columns of a sample, so that the workers hardly ever need one that the table has not."""
-    layout = operation.row_layout
+    layout = operation.request.row_layout
     decoded = decode(store, objects, layout)
     rows = [instance.row for instance in decoded if isinstance(instance, DecodedInstance)]
     common = common_columns(layout.kind, has_source_store=layout.source_store is not None)

@@ -1,4 +1,4 @@
-"""What a DuckDB file knows beside its tables: committed streams, finished replacements, staging tables, exact schemas.
+"""What a DuckDB file knows beside its tables: committed streams, finished replacements, staging tables, exact schemas, watched files.
 
 It is in a schema of its own in the same file, so that one transaction changes it together with the tables.
 """
@@ -30,6 +30,10 @@ _TABLES = {
     "staging": "dataset VARCHAR, table_name VARCHAR, created TIMESTAMPTZ",
     "schemas": "dataset VARCHAR, table_name VARCHAR, columns JSON",
     "versions": "dataset VARCHAR, table_name VARCHAR, instance VARCHAR, generation BIGINT, is_deletion BOOLEAN",
+    "files": (
+        "dataset VARCHAR, table_name VARCHAR, store VARCHAR, name VARCHAR, generation BIGINT, size BIGINT, study VARCHAR,"
+        " series VARCHAR, instance VARCHAR, failure VARCHAR"
+    ),
 }
 
 
@@ -112,6 +116,16 @@ def record_versions(
         " SELECT ?, ?, unnest(?::VARCHAR[]), unnest(?::BIGINT[]), unnest(?::BOOLEAN[])",
         [dataset, table, list(latest), generations, deletions],
     )
+
+
+def files_sql(catalog: str) -> str:
+    """Return the name, as SQL, of what is remembered of the files of watched folders."""
+    return _sql(catalog, "files")
+
+
+def forget_files(cursor: DuckDBPyConnection, catalog: str, dataset: str, table: str) -> None:
+    """Forget the watched files whose rows were in a table that another one has replaced."""
+    _delete(cursor, catalog, "files", dataset, table)
 
 
 def forget_table(cursor: DuckDBPyConnection, catalog: str, dataset: str, table: str) -> None:

@@ -16,6 +16,7 @@ from dicom_export.errors import (
     Aborted,
     FailedPrecondition,
     Internal,
+    InUse,
     InvalidArgument,
     NotFound,
     PermissionDenied,
@@ -164,7 +165,7 @@ def translated(error: duckdb.Error, file: Path) -> Exception:
     known = {
         "No space left on device": disk_full(file.parent),
         "Disk quota exceeded": disk_full(file.parent),
-        "Could not set lock on file": FailedPrecondition(f"{path} is open in another process: close that one first"),
+        "Could not set lock on file": InUse(f"{path} is open in another process: close that one first"),
         "not a valid DuckDB database file": FailedPrecondition(f"{path} is not a DuckDB file: it is left as it is"),
         "Is a directory": FailedPrecondition(f"{path} is a folder: it would be a DuckDB file"),
         "Permission denied": PermissionDenied(f"{path} may not be opened for writing"),

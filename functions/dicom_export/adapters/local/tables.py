@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dicom_export.adapters.local import bookkeeping
@@ -29,7 +30,7 @@ from dicom_export.errors import FailedPrecondition, InvalidArgument
 from dicom_export.ports import TableInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
     from typing import Self
@@ -92,17 +93,23 @@ class DuckDbTables:
         with self._writing, self._catalogs.transaction(project, dataset) as cursor:
             return bookkeeping.identity(cursor, catalog(project))
 
+    @contextmanager
+    def transaction(self, table: TableName) -> Iterator[DuckDBPyConnection]:
+        """Give a connection whose changes to the table's file become visible together at the end, or not at all. Takes turns."""
+        with self._writing, self._catalogs.transaction(table.project, table.dataset) as cursor:
+            yield cursor
+
     def describe(self, table: TableName) -> TableInfo | None:
         with self._catalogs.cursor(table.project, table.dataset) as cursor:
             schema = described(cursor, table)
             return None if schema is None else TableInfo(schema, row_count(cursor, table))
 
     def prepare(self, table: TableName, schema: Schema) -> None:
-        with self._writing, self._catalogs.transaction(table.project, table.dataset) as cursor:
+        with self.transaction(table) as cursor:
             create_or_grow(cursor, table, schema)
 
     def prepare_staging(self, table: TableName, schema: Schema, like: TableName) -> None:  # noqa: ARG002 - DuckDB partitions nothing
-        with self._writing, self._catalogs.transaction(table.project, table.dataset) as cursor:
+        with self.transaction(table) as cursor:
             if described(cursor, table) is None:
                 bookkeeping.record_staging(cursor, catalog(table.project), table.dataset, table.table)
             create_or_grow(cursor, table, schema)
@@ -112,11 +119,11 @@ class DuckDbTables:
         self.prepare(table, schema)
 
     def stream(self, table: TableName, batch: pa.RecordBatch) -> None:
-        with self._writing, self._catalogs.transaction(table.project, table.dataset) as cursor:
+        with self.transaction(table) as cursor:
             insert(cursor, table, [batch])
 
     def change(self, table: TableName, batch: pa.RecordBatch, versions: Sequence[Version]) -> None:
-        with self._writing, self._catalogs.transaction(table.project, table.dataset) as cursor:
+        with self.transaction(table) as cursor:
             apply_changes(cursor, table, batch, versions)
 
     def open_stream(self, table: TableName) -> str:
@@ -151,7 +158,7 @@ class DuckDbTables:
     def replace(self, table: TableName, staging: TableName, *, expected_rows: int, job: str) -> None:
         if (table.project, table.dataset) != (staging.project, staging.dataset):
             raise InvalidArgument(f"{staging} cannot take the place of {table}: it is in another dataset")
-        with self._writing, self._catalogs.transaction(table.project, table.dataset) as cursor:
+        with self.transaction(table) as cursor:
             if bookkeeping.is_replaced(cursor, catalog(table.project), job):
                 return
             schema = existing(cursor, staging)
@@ -162,10 +169,11 @@ class DuckDbTables:
             cursor.execute(f"ALTER TABLE {table_sql(staging)} RENAME TO {quoted(table.table)}")
             bookkeeping.forget_table(cursor, catalog(table.project), staging.dataset, staging.table)
             bookkeeping.record_schema(cursor, catalog(table.project), table.dataset, table.table, schema)
+            bookkeeping.forget_files(cursor, catalog(table.project), table.dataset, table.table)
             bookkeeping.record_replacement(cursor, catalog(table.project), job)
 
     def drop(self, staging: TableName) -> None:
-        with self._writing, self._catalogs.transaction(staging.project, staging.dataset) as cursor:
+        with self.transaction(staging) as cursor:
             check_dataset(cursor, staging)
             cursor.execute(f"DROP TABLE IF EXISTS {table_sql(staging)}")
             bookkeeping.forget_table(cursor, catalog(staging.project), staging.dataset, staging.table)

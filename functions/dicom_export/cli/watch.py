@@ -1,0 +1,124 @@
+"""`dicom-export watch`: a table of a DuckDB file that is kept up with a folder."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import ExitStack, contextmanager
+from threading import Event
+from typing import TYPE_CHECKING
+
+import click
+
+from dicom_export.cli.ctrl_c import threads_without_ctrl_c
+from dicom_export.cli.options import (
+    file_option,
+    folder_argument,
+    ignore_option,
+    schema_option,
+    source_store_option,
+    table_option,
+)
+from dicom_export.cli.places import DATASET, PROJECT, check_file, own_files, state_of, store_of
+from dicom_export.names import TableName
+from dicom_export.operations import ExportRequest
+from dicom_export.row_layout import SchemaKind
+from dicom_export.settings import LocalSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from types import FrameType
+
+    from rich.console import Console
+
+    from dicom_export.handlers.watch import Looked
+
+_SHOWN_FAILURES = 20
+
+
+@click.command()
+@folder_argument
+@file_option
+@table_option
+@schema_option
+@source_store_option
+@ignore_option
+@click.option("--once", is_flag=True, help="Catch up with the folder, and end.")
+def watch(
+    folder: Path,
+    file: Path,
+    table: str,
+    schema: str,
+    ignore: tuple[str, ...],
+    *,
+    include_source_store: bool,
+    once: bool,
+) -> None:
+    """Keep a table up with the DICOM files in FOLDER and below: a row for each that comes, changes or goes.
+
+    First it catches up with what happened while nothing watched; nothing is exported twice. Ctrl-C ends it. While nothing changes the
+    DuckDB file is free for `dicom-export query`; queries/latest-instances.sql has what is in the folder now.
+    """
+    check_file(file)
+    request = ExportRequest(
+        store_of(folder),
+        TableName.parse(f"bq://{PROJECT}.{DATASET}.{table}"),
+        schema=SchemaKind(schema),
+        include_source_store=include_source_store,
+    )
+    settings = LocalSettings(
+        data=state_of(file),
+        stores={request.store: folder},
+        databases={PROJECT: file},
+        datasets=((PROJECT, DATASET),),
+        ignore=(*ignore, *own_files(file, folder)),
+    )
+    _watch(settings, request, once=once)
+
+
+def _watch(settings: LocalSettings, request: ExportRequest, *, once: bool) -> None:
+    # `--help` and a mistyped option are answered without loading DuckDB and the rest.
+    from dicom_export.bootstrap.local import folder_watcher  # noqa: PLC0415 - as said above
+    from dicom_export.cli.console import standard_error, warnings_on  # noqa: PLC0415
+
+    console = standard_error()
+    with warnings_on(console), ExitStack() as stack:
+        stop = stack.enter_context(_stopped_by_signals())
+        with threads_without_ctrl_c():
+            watcher = stack.enter_context(folder_watcher(settings, request, _report_on(console), follows=not once))
+        if once:
+            watcher.catch_up(stop)
+            return
+        console.print("Watching; Ctrl-C ends it.")
+        watcher.run(stop)
+
+
+def _report_on(console: Console) -> Callable[[Looked], None]:
+    from dicom_export.cli.console import printable  # noqa: PLC0415 - as in `_watch`
+
+    def report(looked: Looked) -> None:
+        counts = {"new": looked.created, "deleted": looked.deleted, "failed": len(looked.failures)}
+        console.print(", ".join(f"{count:,} {what}" for what, count in counts.items() if count))
+        for name, reason in looked.failures[:_SHOWN_FAILURES]:
+            console.print(printable(f"  {name}: {reason}"))
+        if len(looked.failures) > _SHOWN_FAILURES:
+            console.print(f"  … and {len(looked.failures) - _SHOWN_FAILURES:,} more")
+
+    return report
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[Event]:
+    """Give what Ctrl-C and the system's wish to end set. The next one ends the process as a kill would, which loses nothing."""
+    stop = Event()
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,179 @@
+"""A table that is kept up with a folder: by looks at files that may have changed, and by scans of all of them.
+
+What tells of changes (events of a file system) is never relied on to tell all, or in which order: a look compares what is there with
+what was there at the last look, and a scan finds whatever nobody told of.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from heapq import merge
+from itertools import groupby, islice
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from dicom_export.errors import InstanceGone, PermanentError
+from dicom_export.planning import is_planned
+from dicom_export.ports import StoredObject
+from dicom_export.rows.instance import DecodedInstance
+from dicom_export.watching import Look, WatchedFile, Written
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from dicom_export.handlers.decoding import Decode, Decoded
+    from dicom_export.row_layout import RowLayout
+    from dicom_export.stores import DeclaredStore
+    from dicom_export.touched import Touched
+    from dicom_export.watching import Reconciled
+
+    T = TypeVar("T")
+
+REST_SECONDS = 1.0
+"""How long nothing may have been heard of a file before it is looked at: it may still be written."""
+
+PATIENCE_SECONDS = 60.0
+"""How long a file that cannot be exported may have to become one that can."""
+
+_AT_ONCE = 500
+
+
+class WatchedRows(Protocol):
+    """A table, with what is remembered of the files that its rows are of."""
+
+    def known(self, names: Sequence[str]) -> dict[str, WatchedFile]:
+        """Return the files of these names as they were when they were looked at last, by name."""
+
+    def files(self) -> Iterator[WatchedFile]:
+        """Yield all files, by name in order of its UTF-8 bytes."""
+
+    def write(self, look: Look) -> Reconciled:
+        """Add the look's rows and remember its files, both or nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look came to: rows that were added, and the files that could not be exported, each with the reason."""
+
+    created: int = 0
+    deleted: int = 0
+    failures: tuple[tuple[str, str], ...] = ()
+
+    def __add__(self, other: Looked) -> Looked:
+        return Looked(self.created + other.created, self.deleted + other.deleted, (*self.failures, *other.failures))
+
+    def __bool__(self) -> bool:
+        return bool(self.created or self.deleted or self.failures)
+
+
+@dataclass(frozen=True, slots=True)
+class FolderWatch:
+    """Looks at the files of a store. A file that fails is looked at again, in `touched`, until it has been at rest for `patience` seconds."""
+
+    store: DeclaredStore
+    rows: WatchedRows
+    decode: Decode
+    layout: RowLayout
+    touched: Touched
+    clock: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
+    patience: float = PATIENCE_SECONDS
+
+    def look_at(self, names: Iterable[str]) -> Iterator[Looked]:
+        """Bring the rows of these files up to date: of those that are there first, so that what was renamed is not gone."""
+        there: list[str] = []
+        absent: list[str] = []
+        for name in names:
+            (there if self._get(name) else absent).append(name)
+        for batch in _batches([*there, *absent]):
+            yield self._look(batch)
+
+    def scan(self) -> Iterator[Looked]:
+        """Bring the rows of all files up to date. Raises NotFound if the folder is not there."""
+        for batch in _batches(self._new_or_changed()):
+            yield self._look(batch)
+        for batch in _batches(self._absent()):
+            yield self._look(batch)
+
+    def _look(self, names: Sequence[str]) -> Looked:
+        known = self.rows.known(names)
+        there = {name: self._get(name) for name in names}
+        changed = [stored for stored in there.values() if stored and not _is_known(stored, known)]
+        gone = [known[name] for name, stored in there.items() if stored is None and name in known]
+        if gone:
+            next(self.store.objects.list(), None)  # raises where it is the folder that is gone
+        written = [*self._written(changed)]
+        replaced = [
+            known[each.stored.name]
+            for each in written
+            if each.stored.name in known and known[each.stored.name].uids != each.uids
+        ]
+        result = self.rows.write(Look(tuple(written), (*gone, *replaced)))
+        for name in result.anew:
+            self.touched.touch(name, self.clock())
+        failures = tuple((each.stored.name, each.failure) for each in written if each.failure)
+        return Looked(len(result.created), len(result.deleted), failures)
+
+    def _get(self, name: str) -> StoredObject | None:
+        stored = self.store.objects.get(name)
+        return stored if stored and is_planned(stored, self.store.ignore) else None
+
+    def _written(self, changed: Sequence[StoredObject]) -> Iterator[Written]:
+        for stored, decoded in zip(changed, self.decode(self.store.objects, changed, self.layout), strict=True):
+            if isinstance(decoded, InstanceGone) or (
+                isinstance(decoded, PermanentError) and self._may_be_unfinished(stored)
+            ):
+                self.touched.touch(stored.name, self.clock() + max(REST_SECONDS, self._age(stored)))
+            else:
+                yield _written(stored, decoded)
+
+    def _may_be_unfinished(self, stored: StoredObject) -> bool:
+        return 0 <= self._age(stored) < self.patience
+
+    def _age(self, stored: StoredObject) -> float:
+        return self.now() - stored.updated.timestamp()
+
+    def _new_or_changed(self) -> Iterator[str]:
+        """Yield the names of files that are not as they are known; leave those that may still be written for later."""
+        for stored, file in self._side_by_side():
+            if stored is None or (file and file.is_still(stored)):
+                continue
+            if self.patience and 0 <= self._age(stored) < REST_SECONDS:
+                self.touched.touch(stored.name, self.clock() + REST_SECONDS)
+            else:
+                yield stored.name
+
+    def _absent(self) -> Iterator[str]:
+        """Yield the names of known files that are not there."""
+        return (file.name for stored, file in self._side_by_side() if file and stored is None)
+
+    def _side_by_side(self) -> Iterator[tuple[StoredObject | None, WatchedFile | None]]:
+        """Yield each file as it is there, and as it is known."""
+        there = (stored for stored in self.store.objects.list() if is_planned(stored, self.store.ignore))
+        both: Iterator[StoredObject | WatchedFile] = merge(there, self.rows.files(), key=_in_order)
+        for _, found in groupby(both, key=_in_order):
+            pair = list(found)
+            file = pair[-1] if isinstance(pair[-1], WatchedFile) else None
+            yield (pair[0] if isinstance(pair[0], StoredObject) else None), file
+
+
+def _written(stored: StoredObject, decoded: Decoded) -> Written:
+    if isinstance(decoded, DecodedInstance):
+        return Written(stored, decoded.uids, decoded.row)
+    if isinstance(decoded, PermanentError):
+        return Written(stored, failure=decoded.message)
+    return Written(stored)
+
+
+def _is_known(stored: StoredObject, known: dict[str, WatchedFile]) -> bool:
+    return stored.name in known and known[stored.name].is_still(stored)
+
+
+def _in_order(each: StoredObject | WatchedFile) -> bytes:
+    return each.name.encode("utf-8", "surrogatepass")
+
+
+def _batches(items: Iterable[T]) -> Iterator[list[T]]:
+    remaining = iter(items)
+    while batch := list(islice(remaining, _AT_ONCE)):
+        yield batch
