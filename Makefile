@@ -1,6 +1,9 @@
 # `make` alone shows what there is. What is installed once is not installed again.
 
 STORE ?=
+# Instances of the local exports that `make bench` measures, and objects of its plans.
+SIZES ?= 10000 100000
+OBJECTS ?= 1000000
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile
@@ -36,8 +39,8 @@ test: lint .venv-bigquery/.installed .venv-checkov/.installed ## Check the code'
 infra-test: .venv/.dev .venv-checkov/.installed ## Check the Terraform of infra/ and of its examples: fmt, validate, plan, test, checkov
 	$(BIN)/pytest -n 2 --dist worksteal tests/test_infra.py tests/test_terraform.py
 
-bench: .venv/.dev ## Measure how fast headers become rows, beside pydicom's recipe
-	$(BIN)/python bench/headers.py
+bench: .venv/.dev bench/dicom_parser/node_modules/.package-lock.json ## Measure all of it beside pydicom, dcm2json and dicom-parser; SIZES="10000 1000000"
+	PYTHONPATH=bench:tests:../shared/tools $(BIN)/python bench/report.py --sizes $(SIZES) --objects $(OBJECTS) --write docs/benchmarks.md
 
 lint: .venv/.dev ## Check the code's style and types
 	$(BIN)/ruff check
@@ -72,6 +75,10 @@ clean: ## Delete the environments, what `make run` made, and all caches
 	$(INSTALL) --require-hashes -r requirements-dev.txt
 	$(INSTALL) -e .
 	@touch .venv/.local $@
+
+bench/dicom_parser/node_modules/.package-lock.json: bench/dicom_parser/package-lock.json
+	@# A machine without npm measures the others, and says that this one is missing.
+	if command -v npm >/dev/null; then npm ci --silent --no-audit --no-fund --prefix bench/dicom_parser && touch $@; fi
 
 .venv-bigquery/.installed: requirements-bigquery-emulator.txt | .venv/.dev
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-bigquery

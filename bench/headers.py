@@ -1,46 +1,118 @@
-"""Microseconds of CPU time from a header's bytes to what is made of it, medians of one core, side by side in one run."""
+"""Microseconds of CPU time from a header's bytes to what is made of it, one core, side by side in one run."""
 
 from __future__ import annotations
 
 import gc
-import io
-import json
+import math
 import statistics
-import sys
+import tempfile
 import time
 import warnings
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import pydicom
+from pydicom.data import get_testdata_file
 from pydicom.data.data_manager import DATA_ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
-SHARED = ROOT.parent / "shared"
-sys.path[:0] = [str(ROOT / "tests"), str(SHARED / "tools")]
-
-from dicom_export.dicom.series import SeriesMemory  # noqa: E402 - behind the path
-from dicom_export.errors import InstanceError  # noqa: E402
-from dicom_export.row_layout import RowLayout, SchemaKind  # noqa: E402
-from dicom_export.rows.instance import decode_instance, explain_instance  # noqa: E402
-from dicom_files import MemoryStore, make_stored  # noqa: E402
+from dicom_export.dicom.series import SeriesMemory
+from dicom_export.errors import InstanceError
+from dicom_export.row_layout import RowLayout, SchemaKind
+from dicom_export.rows.instance import decode_instance
+from dicom_files import MemoryStore, make_stored
+from peers import dcm2json, dicom_parser, recipe
+from tables import print_section, print_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterator
 
     Way = Callable[[bytes], object]
 
 BLOCK = 10
 """Files that one way decodes before the next way has its turn: the ways alternate, and none finds its caches cold."""
 
-RECIPE = "pydicom's recipe"
+HEAD = (
+    "µs an instance",
+    "files",
+    "pydicom's recipe",
+    "dcm2json",
+    "dicom-parser",
+    "ours",
+    "ours, JSON schema",
+    "ours is faster than",
+)
+NOTE = """\
+CPU time of one core, from the bytes of a header in memory to what is made of it. Pydicom's recipe (`dcmread(stop_before_pixels=True)`,
+`to_json_dict`, `json.dumps`), dicom-parser (every element to a value, `JSON.stringify`, after two seconds in which the compiler warms up) and ours (a row of the
+table's columns) are medians. dcm2json takes one file a process: its headers are the items of one sequence in one file, so that it is one process, and what
+an empty one takes is subtracted; that is a mean, and its reading and printing are in it. The last column is how many times as long as ours
+recipe, dcm2json and dicom-parser take. A series is decoded with its memory, as an export does; "first of kind" without one.
+"missing": not on this machine. "—": does not apply to these files (implicit VR cannot be an item beside explicit; of pydicom's files some are broken)."""
 
 
-def recipe(data: bytes) -> str:
-    """Decode as users of pydicom do."""
-    data_set = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True)
-    return json.dumps(data_set.to_json_dict())
+@dataclass(frozen=True)
+class Workload:
+    """Files that are decoded one after another; `is_uniform` if all can be items of one sequence."""
+
+    name: str
+    files: list[bytes]
+    is_series: bool = False
+    is_uniform: bool = True
+
+
+def print_headers(scale: float = 1) -> None:
+    """Print the section, on `scale` times as many files."""
+    warnings.simplefilter("ignore")
+    print_section("Header bytes to a row", NOTE)
+    print_table(HEAD, (_row(workload) for workload in workloads(scale)))
+
+
+def workloads(scale: float) -> Iterator[Workload]:
+    """Yield what is decoded, made anew each time."""
+    yield from _synthetic(scale)
+    for name in ("rtplan.dcm", "rtstruct.dcm", "rtdose.dcm"):
+        yield Workload(f"RT, {name} of pydicom", [Path(str(get_testdata_file(name))).read_bytes()] * _count(20, scale))
+    paths = sorted(path for path in Path(DATA_ROOT).rglob("*") if path.suffix in {".dcm", ""} and path.is_file())
+    yield Workload("pydicom's test files", [path.read_bytes() for path in paths[:: round(1 / scale)]], is_uniform=False)
+
+
+def _synthetic(scale: float) -> Iterator[Workload]:
+    try:
+        from make_store import Store  # noqa: PLC0415 - not in every checkout
+    except ImportError:
+        print("CT, MR, SR and multi-frame are missing: ../shared/tools/make_store.py is not there\n")
+        return
+    for kind, full in (("ct", 100), ("mr", 100), ("sr", 20)):
+        count = _count(full, scale)
+        series = Store(studies=1, series=1, instances=count, mix=kind)
+        yield Workload(f"{kind.upper()} series", [series.data(number) for number in range(count)], is_series=True)
+        studies = Store(studies=count, series=1, instances=1, mix=kind)
+        yield Workload(f"{kind.upper()}, first of kind", [studies.data(number) for number in range(count)])
+    for frames in (300, 1000):
+        enhanced = Store(studies=3, series=1, instances=1, mix="emr", frames=frames)
+        yield Workload(f"enhanced MR, {frames} frames", [enhanced.data(number) for number in range(_count(3, scale))])
+
+
+def _count(full: int, scale: float) -> int:
+    return max(1, round(full * scale))
+
+
+def _row(workload: Workload) -> tuple[object, ...]:
+    files = [data for data in workload.files if _succeeds(data)]
+    found = measured(files, _in_process(is_series=workload.is_series))
+    with tempfile.TemporaryDirectory(dir=_memory_folder()) as folder:
+        found["dicom-parser"] = dicom_parser(files, Path(folder))
+        found["dcm2json"] = dcm2json(files, Path(folder)) if workload.is_uniform else math.nan
+    return (workload.name, len(files), *(_cell(found[name]) for name in HEAD[2:7]), _ratios(found))
+
+
+def _in_process(*, is_series: bool) -> dict[str, Way]:
+    return {
+        "pydicom's recipe": recipe,
+        "ours": own(SchemaKind.FLATTENED, SeriesMemory() if is_series else None),
+        "ours, JSON schema": own(SchemaKind.JSON, SeriesMemory() if is_series else None),
+    }
 
 
 def own(kind: SchemaKind, memory: SeriesMemory | None = None) -> Way:
@@ -49,36 +121,20 @@ def own(kind: SchemaKind, memory: SeriesMemory | None = None) -> Way:
     return lambda data: decode_instance(MemoryStore({"a": data}), make_stored("a", data), layout, memory)
 
 
-def by_pydicom(data: bytes) -> object:
-    """Decode to our row with pydicom as the parser, as unusual headers are."""
-    return explain_instance(MemoryStore({"a": data}), make_stored("a", data), RowLayout(SchemaKind.FLATTENED))
-
-
-def ways(*, is_series: bool) -> dict[str, Way]:
-    """Return what is compared. Another decoder is one more line here."""
-    return {
-        RECIPE: recipe,
-        "row": own(SchemaKind.FLATTENED, SeriesMemory() if is_series else None),
-        "row, JSON schema": own(SchemaKind.JSON, SeriesMemory() if is_series else None),
-        "row, pydicom parsing": by_pydicom,
-    }
-
-
-def measured(files: list[bytes], compared: dict[str, Way]) -> dict[str, float]:
-    """Return each way's median in microseconds a file; files that pydicom's recipe fails on are left out."""
-    files = [data for data in files if _succeeds(data)]
+def measured(files: list[bytes], compared: dict[str, Way]) -> dict[str, float | None]:
+    """Return each way's median in microseconds a file."""
     times: dict[str, list[float]] = {name: [] for name in compared}
     for way in compared.values():  # tables that are filled once a process
         for data in files[:2]:
-            _once(way, data)
+            _seconds(way, data)
         gc.collect()
     for start in range(0, len(files), BLOCK):
         for name, way in compared.items():
-            times[name] += [_once(way, data) for data in files[start : start + BLOCK]]
+            times[name] += [_seconds(way, data) for data in files[start : start + BLOCK]]
     return {name: statistics.median(each) * 1e6 for name, each in times.items()}
 
 
-def _once(way: Way, data: bytes) -> float:
+def _seconds(way: Way, data: bytes) -> float:
     start = time.process_time()
     with suppress(InstanceError):  # what pydicom reads, but an export does not: no study, or cut short
         way(data)
@@ -93,36 +149,17 @@ def _succeeds(data: bytes) -> bool:
     return True
 
 
-def workloads() -> Iterable[tuple[str, list[bytes], bool]]:
-    """Yield name, files, and whether they are of one series."""
-    try:
-        from make_store import Store  # noqa: PLC0415 - not in every checkout
-    except ImportError:
-        print(f"CT, MR, SR and multi-frame are missing: {SHARED}/tools/make_store.py is not there")
-    else:
-        for kind, count in (("ct", 100), ("mr", 100), ("sr", 20)):
-            series = Store(studies=1, series=1, instances=count, mix=kind)
-            yield f"{kind.upper()} series", [series.data(number) for number in range(count)], True
-            studies = Store(studies=count // 2, series=1, instances=1, mix=kind)
-            yield f"{kind.upper()}, first of its kind", [studies.data(number) for number in range(count // 2)], False
-        for frames in (300, 1000):
-            enhanced = Store(studies=3, series=1, instances=1, mix="emr", frames=frames)
-            yield f"enhanced MR, {frames} frames", [enhanced.data(number) for number in range(3)], False
-    paths = sorted(path for path in Path(DATA_ROOT).rglob("*") if path.suffix in {".dcm", ""} and path.is_file())
-    yield "pydicom's test files", [path.read_bytes() for path in paths], False
+def _memory_folder() -> str | None:
+    return "/dev/shm" if Path("/dev/shm").exists() else None  # noqa: S108 - the peers' files, in memory
 
 
-def main() -> None:
-    """Print the table."""
-    warnings.simplefilter("ignore")
-    columns = list(ways(is_series=False))
-    print("| µs an instance (times faster than pydicom's recipe) | files | " + " | ".join(columns) + " |")
-    print("| --- |" + " ---: |" * (len(columns) + 1))
-    for name, files, is_series in workloads():
-        found: dict[str, Any] = measured(files, ways(is_series=is_series))
-        cells = [f"{found[column]:,.0f} ({found[RECIPE] / found[column]:.1f} ×)" for column in columns]
-        print(f"| {name} | {len(files)} | " + " | ".join(cells) + " |", flush=True)
+def _cell(microseconds: float | None) -> str:
+    if microseconds is None:
+        return "missing"
+    return "—" if math.isnan(microseconds) else f"{microseconds:,.0f}"
 
 
-if __name__ == "__main__":
-    main()
+def _ratios(found: dict[str, float | None]) -> str:
+    ours = found["ours"] or math.nan
+    ratios = ((found[name] or math.nan) / ours for name in HEAD[2:5])
+    return ", ".join("—" if math.isnan(each) else f"{each:.1f} ×" for each in ratios)

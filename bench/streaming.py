@@ -1,17 +1,11 @@
 """Events per second and append requests per 1,000 events, with and without group commit, in one run.
 
-    .venv/bin/python bench/streaming.py [EVENTS] [THREADS] [APPEND_MILLISECONDS]
-
 Real are the handler, the header's decoding, the rows and the group commit. The table takes as long for each append as BigQuery does, and counts
 them; the objects are in memory.
 """
 
-# A script that wires what it measures by itself.
-# ruff: noqa: TID251
-
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -20,20 +14,18 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-ROOT = Path(__file__).parents[1]
-sys.path += [str(ROOT / "functions"), str(ROOT / "tests")]
-
-from buckets import Bucket  # noqa: E402 - where it is was said above
-from dicom_export.adapters.local.state import FolderState  # noqa: E402
-from dicom_export.handlers.stream import stream_instance  # noqa: E402
-from dicom_export.handlers.stream_writing import StreamWriters, TableWriter  # noqa: E402
-from dicom_export.messages import Event, InstanceChanged  # noqa: E402
-from dicom_export.overwrites import Overwrites  # noqa: E402
-from dicom_export.stores import DeclaredStore  # noqa: E402
-from dicom_export.stream_config import StreamConfig  # noqa: E402
-from dicom_export.stream_journal import StreamJournal  # noqa: E402
-from dicom_files import make_archive_objects  # noqa: E402
-from factories import STORE, TABLE  # noqa: E402
+from buckets import Bucket
+from dicom_export.adapters.local.state import FolderState
+from dicom_export.handlers.stream import stream_instance
+from dicom_export.handlers.stream_writing import StreamWriters, TableWriter
+from dicom_export.messages import Event, InstanceChanged
+from dicom_export.overwrites import Overwrites
+from dicom_export.stores import DeclaredStore
+from dicom_export.stream_config import StreamConfig
+from dicom_export.stream_journal import StreamJournal
+from dicom_files import make_archive_objects
+from factories import STORE, TABLE
+from tables import print_section, print_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,6 +33,12 @@ if TYPE_CHECKING:
     from dicom_export.handlers.stream import ChangeRow
     from dicom_export.names import TableName
     from dicom_export.schema import Schema
+
+THREADS, APPEND_SECONDS = 16, 0.03
+HEAD = ("automatic export", "events", "events/s", "append requests per 1,000 events")
+NOTE = f"""\
+Uploads become rows of one table, {THREADS} at once in one worker. Real are the handler, the header's decoding, the rows and the group commit; the objects are in
+memory, and an append takes {APPEND_SECONDS * 1000:.0f} ms, one after another as on a connection to BigQuery."""
 
 
 class SlowTable:
@@ -78,9 +76,21 @@ class OneByOne:
             raise outcome
 
 
-def measure(name: str, writers: Any, events: int, threads: int, seconds: float) -> None:  # noqa: ANN401 - either of two
-    """Handle the events, and print how long it took."""
-    bucket, table = Bucket(), SlowTable(seconds)
+def print_streaming(events: int) -> None:
+    """Print the section for so many events."""
+    print_section("Automatic export, with and without group commit", NOTE)
+    ways = {"an append for each": OneByOne, "group commit": StreamWriters}
+    print_table(HEAD, (_row(name, writers, events) for name, writers in ways.items()))
+
+
+def _row(name: str, writers: Any, events: int) -> tuple[str, ...]:  # noqa: ANN401 - either of two
+    seconds, appends = measure(writers, events)
+    return name, f"{events:,}", f"{events / seconds:,.0f}", f"{1000 * appends / events:,.0f}"
+
+
+def measure(writers: Any, events: int) -> tuple[float, int]:  # noqa: ANN401 - as above
+    """Handle the events, and return how many seconds and appends it took. Raises SystemExit if a row is missing."""
+    bucket, table = Bucket(), SlowTable(APPEND_SECONDS)
     stored = [bucket.write(each, content) for each, content in make_archive_objects(-(-events // 25), 25)][:events]
     with tempfile.TemporaryDirectory() as folder:
         state = FolderState(Path(folder))
@@ -91,22 +101,9 @@ def measure(name: str, writers: Any, events: int, threads: int, seconds: float) 
             writers=writers(table, Overwrites(state, lambda _: None)),
         )
         begin = time.perf_counter()
-        with ThreadPoolExecutor(threads) as pool:
+        with ThreadPoolExecutor(THREADS) as pool:
             list(pool.map(handle, (InstanceChanged(STORE, Event.WRITTEN, each) for each in stored)))
         took = time.perf_counter() - begin
     if table.rows != events:
         raise SystemExit(f"{table.rows} rows of {events} events")
-    requests = 1000 * table.appends / events
-    print(f"{name:22} {events / took:8.0f} events/s {requests:8.0f} append requests per 1,000 events")
-
-
-def main() -> None:
-    """Measure both."""
-    events, threads, milliseconds = (int(each) for each in (*sys.argv[1:], *("2000", "16", "30")[len(sys.argv) - 1 :]))
-    print(f"{events} events, {threads} at once, an append takes {milliseconds} ms")
-    measure("without group commit", OneByOne, events, threads, milliseconds / 1000)
-    measure("with group commit", StreamWriters, events, threads, milliseconds / 1000)
-
-
-if __name__ == "__main__":
-    main()
+    return took, table.appends

@@ -1,0 +1,140 @@
+"""Instances per second and peak memory of `dicom-export export`, from a folder of warm files to a DuckDB file."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from peers import recipe
+from tables import print_section, print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+STUDIES, SERIES, INSTANCES = 40, 1, 50
+ARCHIVE = STUDIES * SERIES * INSTANCES
+"""Files that are made; a larger folder has each of them several times, by hard links, in studies with other names."""
+
+SAMPLE = 300
+HEAD = ("instances", "seconds", "instances/s", "pydicom's recipe, instances/s", "ratio", "peak memory, MiB")
+NOTE = f"""\
+`dicom-export export FOLDER --to FILE.duckdb` as a process, its start included, on all cores; CT and MR with 512 bytes of pixels. {ARCHIVE:,} files are made, and a
+larger folder is hard links to them, copy behind copy, so that all are warm and a series comes again long after it was forgotten. Pydicom's recipe is
+run file by file in one process on {SAMPLE} of the same files, right before. Memory is the proportional set size of all processes together, looked at twice a second."""
+
+
+def print_local_export(sizes: Sequence[int]) -> None:
+    """Print the section for so many instances each."""
+    print_section("Local export, end to end", NOTE)
+    try:
+        import make_store  # noqa: F401, PLC0415 - not in every checkout
+    except ImportError:
+        print("missing: ../shared/tools/make_store.py is not there\n")
+        return
+    print_table(HEAD, _rows(sizes))
+
+
+def _rows(sizes: Sequence[int]) -> Iterator[tuple[str, ...]]:
+    with tempfile.TemporaryDirectory(prefix="dicom-export-bench-") as root:
+        archive = _make_archive(Path(root) / "archive")
+        for size in sizes:
+            folder = Path(root) / str(size)
+            _link(archive, folder, size)
+            peer = _recipe_rate(archive)
+            seconds, peak = _export(folder, Path(root) / f"{size}.duckdb", size)
+            rate = size / seconds
+            yield (
+                f"{size:,}",
+                f"{seconds:,.1f}",
+                f"{rate:,.0f}",
+                f"{peer:,.0f}",
+                f"{rate / peer:.1f} ×",
+                f"{peak / 2**20:,.0f}",
+            )
+
+
+def _make_archive(root: Path) -> list[tuple[str, Path]]:
+    """Write the files, and return them with their names."""
+    from make_store import Store  # noqa: PLC0415 - as said above
+
+    store = Store(studies=STUDIES, series=SERIES, instances=INSTANCES)
+    root.mkdir()
+    files = [(store.name(number), root / f"{number}.dcm") for number in range(len(store))]
+    for number, (_, path) in enumerate(files):
+        path.write_bytes(store.data(number))
+    return files
+
+
+def _link(archive: Sequence[tuple[str, Path]], folder: Path, size: int) -> None:
+    for number in range(size):
+        name, path = archive[number % ARCHIVE]
+        target = folder / f"1.{number // ARCHIVE + 1000}.{name}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.link(path, target)
+
+
+def _recipe_rate(archive: Sequence[tuple[str, Path]]) -> float:
+    begin = time.perf_counter()
+    chosen = archive[:: max(1, len(archive) // SAMPLE)]
+    for _, path in chosen:
+        recipe(path.read_bytes())
+    return len(chosen) / (time.perf_counter() - begin)
+
+
+def _export(folder: Path, file: Path, size: int) -> tuple[float, int]:
+    """Return the seconds that an export takes, and its peak memory in bytes. Raises SystemExit if not all came to be rows."""
+    program = Path(sys.executable).with_name("dicom-export")
+    begin = time.perf_counter()
+    with subprocess.Popen([program, "export", folder, "--to", file], stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own program
+        peak = PeakMemory(process.pid)
+        output = process.communicate()[0]
+    seconds = time.perf_counter() - begin
+    if f"{size:,} of {size:,} instances" not in output and f"{size} of {size} instances" not in output:
+        raise SystemExit(f"Not all of {size} instances were exported:\n{output}")
+    return seconds, peak.bytes()
+
+
+class PeakMemory:
+    """The most memory that a process and all below it had at once, from now until it ends."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._most = 0
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+        self._watcher.start()
+
+    def bytes(self) -> int:
+        """Return it once the process has ended."""
+        self._watcher.join()
+        return self._most
+
+    def _watch(self) -> None:
+        while now := sum(map(_proportional_bytes, _tree(self._pid))):
+            self._most = max(self._most, now)
+            time.sleep(0.5)
+
+
+def _tree(pid: int) -> Iterator[int]:
+    yield pid
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in _read(children).split():
+            yield from _tree(int(child))
+
+
+def _proportional_bytes(pid: int) -> int:
+    """Return the process' memory, of what it shares its part; 0 once it has ended."""
+    lines = _read(Path(f"/proc/{pid}/smaps_rollup")).splitlines()
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:  # the process has ended
+        return ""
