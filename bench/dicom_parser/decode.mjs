@@ -1,6 +1,6 @@
 // Decodes headers as dcm2bq did: dicom-parser up to the pixels, every element to a value, JSON. Prints the median microseconds of CPU time.
 //
-//     node decode.mjs FILE…
+//     node decode.mjs WARM_UP_MILLISECONDS FILE…
 
 import { readFileSync } from 'node:fs'
 import dicomParser from 'dicom-parser'
@@ -46,7 +46,8 @@ function decodes(bytes) {
   }
 }
 
-const files = process.argv.slice(2).map((path) => readFileSync(path)).filter(decodes)
-while (files.length && performance.now() < 2000) files.forEach(decode) // the compiler has seen it all
+const [warmUp, ...paths] = process.argv.slice(2)
+const files = paths.map((path) => readFileSync(path)).filter(decodes)
+while (files.length && performance.now() < Number(warmUp)) files.forEach(decode) // the compiler has seen it all
 const times = files.map(microseconds).sort((a, b) => a - b)
 console.log(JSON.stringify({ files: files.length, median: times[Math.floor(times.length / 2)] ?? null }))
