@@ -29,7 +29,7 @@ def test_one_run_measures_everything_and_writes_it_between_the_markers(root: Pat
     page = tmp_path / "benchmarks.md"
     page.write_text((root / "docs" / "benchmarks.md").read_text())
     printed = run(root, "report.py", *TINY, "--write", str(page))
-    assert printed.count("| ---") == TABLES
+    assert printed.count("| --- |") == TABLES
     assert printed.strip() in page.read_text()
     for workload in (
         "CT series",
