@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dicom_export.messages import Message
-    from dicom_export.names import TableName
+    from dicom_export.names import StoreName, TableName
+    from dicom_export.reconciliation import Difference
     from dicom_export.schema import Schema
 
 
@@ -187,3 +188,14 @@ class Tables(Protocol):
 
     def drop(self, staging: TableName) -> None:
         """Delete a staging table. Without effect if there is none."""
+
+
+class ComparableTables(Tables, Protocol):
+    """Tables that can be compared with an inventory of a store."""
+
+    def differences(self, table: TableName, inventory: TableName, store: StoreName) -> Iterator[Difference]:
+        """Yield the instances whose latest row is not what the inventory has, by kind and object, in bounded memory.
+
+        Of the objects of one instance the newest counts. Where the table has SourceDicomStore, only the store's rows count. Raises
+        NotFound without the table, FailedPrecondition if it is none of an export's.
+        """

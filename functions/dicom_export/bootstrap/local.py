@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dicom_export.adapters.local.state import FolderState
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
     from dicom_export.adapters.local.destinations import KnownFiles
     from dicom_export.adapters.local.queue import Disorder, LocalQueue
     from dicom_export.handlers.keep_watch import Watcher
+    from dicom_export.handlers.verify import Verification
     from dicom_export.handlers.watch import Looked
     from dicom_export.messages import Message
+    from dicom_export.names import TableName
     from dicom_export.operations import ExportRequest
     from dicom_export.settings import LocalSettings
 
@@ -34,6 +37,7 @@ class LocalHouse:
 
     service: ExportService
     queue: LocalQueue
+    verification: Callable[[TableName], Verification]
 
     def wait(self, timeout_seconds: float | None = None) -> bool:
         """Return whether all work was done within the time. Raises what stopped the workers, such as a full disk."""
@@ -52,6 +56,7 @@ def local_house(local: LocalSettings, disorder: Disorder | None = None) -> Itera
     from dicom_export.adapters.local.queue import LocalQueue  # noqa: PLC0415 - as said above
     from dicom_export.adapters.local.store import FolderStore  # noqa: PLC0415 - as said above
     from dicom_export.adapters.local.tables import DuckDbTables  # noqa: PLC0415 - as said above
+    from dicom_export.handlers.verify import Verification  # noqa: PLC0415 - as said above
 
     with ExitStack() as stack:
         tables = DuckDbTables(local.databases, streams=local.data / "streams", directory=local.data)
@@ -77,7 +82,7 @@ def local_house(local: LocalSettings, disorder: Disorder | None = None) -> Itera
             known_files.remember(project, dataset)
         decode = stack.enter_context(ParallelDecoder(local.workers))
         stack.enter_context(queue).start(handlers_on(ports, local.limits, decode))
-        yield LocalHouse(service, queue)
+        yield LocalHouse(service, queue, partial(Verification, tables=tables, decode=decode))
 
 
 @contextmanager

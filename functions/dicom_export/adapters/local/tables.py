@@ -22,6 +22,7 @@ from dicom_export.adapters.local.definitions import (
     table_not_found,
     table_sql,
 )
+from dicom_export.adapters.local.differences import found_differences
 from dicom_export.adapters.local.duckdb_types import quoted
 from dicom_export.adapters.local.files import disk_errors
 from dicom_export.adapters.local.inserts import insert
@@ -38,8 +39,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
-    from dicom_export.names import TableName
+    from dicom_export.names import StoreName, TableName
     from dicom_export.ports import Version
+    from dicom_export.reconciliation import Difference
     from dicom_export.schema import Schema
 
 
@@ -177,6 +179,10 @@ class DuckDbTables:
             check_dataset(cursor, staging)
             cursor.execute(f"DROP TABLE IF EXISTS {table_sql(staging)}")
             bookkeeping.forget_table(cursor, catalog(staging.project), staging.dataset, staging.table)
+
+    def differences(self, table: TableName, inventory: TableName, store: StoreName) -> Iterator[Difference]:
+        with self._catalogs.cursor(table.project, table.dataset) as cursor:
+            yield from found_differences(cursor, table, inventory, store)
 
     def _check(self, table: TableName, batch: pa.RecordBatch) -> None:
         """Raise InvalidArgument if the table cannot take the batch: such a stream must never be claimed for a commit."""

@@ -1,0 +1,134 @@
+"""A store compared with a table: an inventory of the store beside the table, and what the two differ in."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from dicom_export.errors import NotFound, PermanentError
+from dicom_export.operations import ExportRequest, Failure, WriteDisposition
+from dicom_export.planning import is_planned
+from dicom_export.reconciliation import INVENTORY, inventory_row
+from dicom_export.row_layout import RowLayout, SchemaKind
+from dicom_export.rows.arrow import record_batch
+from dicom_export.rows.instance import DecodedInstance
+from dicom_export.schema import FieldType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from dicom_export.handlers.decoding import Decode
+    from dicom_export.names import GcsUri, StoreName, TableName
+    from dicom_export.ports import ComparableTables, DicomStore, StoredObject, TableInfo
+    from dicom_export.reconciliation import Difference, DifferenceKind
+    from dicom_export.stores import DeclaredStore
+
+_OBJECTS_AT_ONCE = 1_000
+_LAYOUT = RowLayout(SchemaKind.FLATTENED)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a comparison found: how many differences of each kind, and the first of them."""
+
+    counts: Counter[DifferenceKind]
+    first: tuple[Difference, ...]
+    outranked: int
+    """How many objects are older than a row of theirs that is not right: an export would not mend these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """The table that has a row for each instance of the store, and how many it has."""
+
+    store: StoreName
+    table: TableName
+    instances: int
+
+
+@dataclass(frozen=True)
+class Verification:
+    """A table, and what it takes to compare it with a store."""
+
+    table: TableName
+    tables: ComparableTables
+    decode: Decode
+
+    @contextmanager
+    def inventory(
+        self, name: StoreName, store: DeclaredStore, on_failure: Callable[[Failure], None]
+    ) -> Iterator[Inventory]:
+        """Give an inventory of the store, in a table beside the one to verify that is gone afterwards.
+
+        What cannot be exported is told to `on_failure` and is not in it. Raises NotFound without the table or the store.
+        """
+        self._require_table()
+        inventory = replace(self.table, table=f"dicom_export_inventory_{secrets.token_hex(8)}")
+        self.tables.prepare_staging(inventory, INVENTORY, inventory)
+        try:
+            planned = (stored for stored in store.objects.list() if is_planned(stored, store.ignore))
+            instances = 0
+            while chunk := list(islice(planned, _OBJECTS_AT_ONCE)):
+                instances += self._add(inventory, store.objects, chunk, on_failure)
+            yield Inventory(name, inventory, instances)
+        finally:
+            self.tables.drop(inventory)
+
+    def differences(self, inventory: Inventory) -> Iterator[Difference]:
+        """Yield what the store and the table differ in, as they are now and were when the inventory was taken."""
+        return self.tables.differences(self.table, inventory.table, inventory.store)
+
+    def report(self, inventory: Inventory, limit: int) -> Report:
+        """Return how many differences there are, and the first `limit` of them."""
+        counts: Counter[DifferenceKind] = Counter()
+        first: list[Difference] = []
+        outranked = 0
+        for each in self.differences(inventory):
+            counts[each.kind] += 1
+            outranked += each.outranks_object
+            if len(first) < limit:
+                first.append(each)
+        return Report(counts, tuple(first), outranked)
+
+    def repairs(self, inventory: Inventory) -> Iterator[str]:
+        """Yield the filter's lines that name what an export makes right."""
+        return (f"{each.uids}\n" for each in self.differences(inventory) if each.is_repairable)
+
+    def repair_request(self, store: StoreName, filter_uri: GcsUri) -> ExportRequest:
+        """Return the request that exports what the filter names, in rows like those of the table."""
+        columns = {field.name: field.type for field in self._require_table().schema}
+        return ExportRequest(
+            store,
+            self.table,
+            WriteDisposition.WRITE_APPEND,
+            SchemaKind.JSON if columns.get("Metadata") is FieldType.JSON else SchemaKind.FLATTENED,
+            "SourceDicomStore" in columns,
+            filter_uri,
+        )
+
+    def _require_table(self) -> TableInfo:
+        found = self.tables.describe(self.table)
+        if found is None:
+            raise NotFound(f"Table {self.table} was not found; an export creates it")
+        return found
+
+    def _add(
+        self,
+        inventory: TableName,
+        objects: DicomStore,
+        chunk: Sequence[StoredObject],
+        on_failure: Callable[[Failure], None],
+    ) -> int:
+        rows = []
+        for stored, decoded in zip(chunk, self.decode(objects, chunk, _LAYOUT), strict=True):
+            if isinstance(decoded, DecodedInstance):
+                rows.append(inventory_row(stored, decoded.uids))
+            elif isinstance(decoded, PermanentError):
+                on_failure(Failure(stored.name, stored.generation, "read", decoded.code, decoded.message))
+        if rows:
+            self.tables.stream(inventory, record_batch(rows, INVENTORY))
+        return len(rows)
