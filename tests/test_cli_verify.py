@@ -213,7 +213,7 @@ def test_whatever_happened_the_report_is_that_of_a_model(folder: Path, file: Pat
                 execute(
                     file,
                     "INSERT INTO dicom BY NAME SELECT '1.2.3.4.100000000000"
-                    f"{number}' AS SOPInstanceUID, '{kind}' AS Type, make_timestamptz({when} * 1000000) AS LastUpdated,"
+                    f"{number}' AS SOPInstanceUID, '{kind}' AS Type, to_timestamp({when}) AS LastUpdated,"
                     f" {len(content)} AS BlobStorageSize",
                 )
     latest = {number: max(rows) for number, rows in logged.items()}
