@@ -70,8 +70,8 @@ def test_each_command_shown_is_understood(
     command.make_context("dicom-export", rest)
 
 
-def test_each_option_of_export_watch_and_serve_is_described() -> None:
-    for name in ("export", "watch", "serve"):
+def test_each_option_of_a_command_about_folders_is_described() -> None:
+    for name in ("export", "watch", "verify", "serve"):
         for parameter in main.commands[name].params:
             if isinstance(parameter, click.Option):
                 assert any(f"`{option}" in README for option in parameter.opts), parameter.opts

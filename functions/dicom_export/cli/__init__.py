@@ -22,8 +22,7 @@ def main() -> None:
     """Turn the metadata of DICOM files into a table that SQL can query.
 
     The exit code is 0 when all went well, 1 when an export ended with an error or with failed instances, or `verify`
-    found a difference, and 2 for wrong
-    usage: nothing was done then.
+    found a difference, and 2 for wrong usage: nothing was done then.
     """
 
 

@@ -1,4 +1,4 @@
-"""Options that `export` and `watch` have in common: where rows go, and what they are like."""
+"""Options that commands about a folder have in common: where rows go, and what they are like."""
 
 from __future__ import annotations
 

@@ -17,7 +17,8 @@ from dicom_export.cli.console import printable, standard_error, warnings_on
 from dicom_export.cli.ctrl_c import threads_without_ctrl_c
 from dicom_export.cli.exit_codes import FAILED
 from dicom_export.cli.ignored import Ignored
-from dicom_export.cli.places import DATASET, PROJECT, own_files, state_of, store_of
+from dicom_export.cli.options import folder_argument, ignore_option, table_option
+from dicom_export.cli.places import DATASET, PROJECT, check_file, own_files, state_of, store_of
 from dicom_export.names import GcsUri, TableName
 from dicom_export.operations_json import timestamp
 from dicom_export.reconciliation import DifferenceKind
@@ -37,7 +38,7 @@ _LIMIT = 20
 
 
 @click.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@folder_argument
 @click.option(
     "--from",
     "file",
@@ -46,8 +47,8 @@ _LIMIT = 20
     metavar="FILE.duckdb",
     help="The file with the table.",
 )
-@click.option("--table", default="dicom", show_default=True, help="The table in it.")
-@click.option("--ignore", multiple=True, metavar="PATTERN", help="Names below FOLDER that are no instances: '*.txt'.")
+@table_option
+@ignore_option
 @click.option("--repair", is_flag=True, help="Export what is missing or stale.")
 @click.option(
     "--limit", type=click.IntRange(0), default=_LIMIT, show_default=True, help="How many differences to list."
@@ -61,6 +62,7 @@ def verify(
     Lists the instances that have no row, or one that is older or of another size, and the rows whose instance is in no
     file. The exit code is 1 if there are any, after --repair if any are left.
     """
+    check_file(file)
     store = store_of(folder)
     repairs = state_of(file) / _REPAIRS
     settings = LocalSettings(
