@@ -14,6 +14,7 @@ from dicom_export.dicom.encoding import is_vr
 from dicom_export.dicom.header import MAX_VALUE, UNDEFINED_LENGTH
 from dicom_export.dicom.kinds import EXPLICIT, IMPLICIT, Incomplete, Kind, Kinds, Unusual, private_kind, sequence_kind
 from dicom_export.dicom.runs import Rest, Run, elements_of, rest_of
+from dicom_export.dicom.short_sequences import LONGEST, ShortSequences
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +25,8 @@ MAX_DEPTH = 10
 """Deeper items have rules of their own in a row, and limits."""
 
 NO_TAG = 1 << 32
+
+SHORT_SEQUENCES = ShortSequences()
 
 _FEW_ITEMS = 4  # to look for what so few repeat costs more than it saves
 _LONGEST_UN = 0xFFFF
@@ -109,8 +112,7 @@ class DataSetScan:
                 return self.repeated
         if not self.entries:
             return []
-        elements = elements_of(self.entries) if self.repeated else self.entries.copy()
-        return [(data[self.start : self.position], elements, self.kept.copy())]
+        return [(data[self.start : self.position], elements_of(self.entries), self.kept.copy())]
 
     def _add(self, run: Run) -> None:
         self.entries.append(run.entry)
@@ -186,6 +188,9 @@ class Scanner:
             raise self._cut(end)
         value: bytes | list[Item]
         if kind.is_sequence:
+            if stop - position <= LONGEST and not kind.creator:
+                self._add_short_sequence(found, kind, position, stop, depth)
+                return stop
             value, _ = self._items(found, start, stop, depth, is_delimited=False)
         else:
             value = self.data[start:stop]
@@ -194,6 +199,16 @@ class Scanner:
         found.entries.append((kind, value, stop - start + kind.header))
         found.longer_headers += kind.header - _HEADER
         return stop
+
+    def _add_short_sequence(self, found: DataSetScan, kind: Kind, position: int, stop: int, depth: int) -> None:
+        content = self.data[position:stop]
+        element = SHORT_SEQUENCES.recall(found.kinds, depth, content)
+        if element is None:
+            items, _ = self._items(found, position + kind.header, stop, depth, is_delimited=False)
+            element = kind, items, len(content)
+            SHORT_SEQUENCES.keep(found.kinds, depth, content, element)
+        found.entries.append(element)
+        found.longer_headers += kind.header - _HEADER
 
     def _undefined(self, kind: Kind, start: int) -> Kind:
         """Return the kind of an element of undefined length: a sequence, as UN (PS3.5 §6.2.2) and what has items are too."""
