@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from pydicom.dataset import Dataset
 
@@ -14,8 +16,11 @@ from dicom_files import EXPLICIT as EXPLICIT_SYNTAX
 from dicom_files import IMPLICIT as IMPLICIT_SYNTAX
 from dicom_files import MemoryStore, make_instance, make_stored
 
-CONTENT = bytes.fromhex("08001011 5351 0000 00000000".replace(" ", ""))
-ELEMENT = EXPLICIT[CONTENT[:6]][0], [], len(CONTENT)
+if TYPE_CHECKING:
+    from dicom_export.dicom.runs import Element
+
+CONTENT = bytes.fromhex("08001011 5351 0000 00000000")
+ELEMENT: Element = EXPLICIT[CONTENT[:6]][0], [], len(CONTENT)
 
 
 def make_code(meaning: str) -> Dataset:

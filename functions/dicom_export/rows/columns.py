@@ -7,18 +7,19 @@ one to know. It never gives anything but what that gives.
 from __future__ import annotations
 
 from struct import Struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dicom_export.dicom.text import split
 from dicom_export.dictionary import entry_of, is_private
 from dicom_export.rows.bulk import MAX_NUMBERS
+from dicom_export.rows.known_values import KnownValues
 from dicom_export.rows.person_name import Name, is_well_formed, person_name
 from dicom_export.rows.temporal import parse_date, parse_date_time, parse_time
 from dicom_export.rows.values import NUMBERS, SIZES, Misfit, column_value
 from dicom_export.schema import NAME_PARTS, TYPE_OF_VR
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from dicom_export.dicom.kinds import Kind
     from dicom_export.dictionary import Entry
@@ -27,6 +28,16 @@ if TYPE_CHECKING:
     Convert = Callable[[bytes, Context], Any]
 
 UNCOMMON = object()
+NONE_KNOWN: Mapping[bytes, Any] = {}
+
+
+class Column(NamedTuple):
+    """A column's name, what became of values that were met before, and the conversion of any other."""
+
+    name: str
+    known: Mapping[bytes, Any]
+    convert: Convert
+
 
 _ESCAPE = b"\x1b"
 _PADDED_AT_BOTH_ENDS = frozenset({"AE", "AS", "DS", "IS", "UI"})
@@ -34,14 +45,17 @@ _CHOICE = "US or SS"
 _NO_PARTS: list[str | None] = [None] * len(NAME_PARTS)
 
 
-def column_of(kind: Kind) -> tuple[str, Convert] | None:
-    """Return the column that an element's value has for itself, and the conversion; None if it is not that simple."""
+def column_of(kind: Kind) -> Column | None:
+    """Return the column that an element's value has for itself; None if it is not that simple."""
     entry = None if is_private(kind.tag) else entry_of(kind.tag)
     if entry is None or entry.is_repeating_group or entry.vr not in TYPE_OF_VR or kind.vr == "SQ":
         return None
     if kind.vr not in entry.vrs and kind.vr != entry.vr:
         return None
-    return entry.keyword, _conversion(entry, kind.vr)
+    known = (_KNOWN_LISTS if entry.is_repeated else _KNOWN).get(kind.vr)
+    if known is not None:
+        return Column(entry.keyword, known, known.convert)
+    return Column(entry.keyword, NONE_KNOWN, _conversion(entry, kind.vr))
 
 
 def _conversion(entry: Entry, vr: str) -> Convert:
@@ -192,3 +206,8 @@ _COMMON_LISTS: dict[str, Convert] = {
     "CS": _padded_codes,
     "PN": _names,
 }
+
+# UIDs are rarely met again, numbers take no longer than a look, and a DT depends on the instance's time zone.
+_REMEMBERED = (_PADDED_AT_BOTH_ENDS - {"UI"}) | {"CS", "DA", "LO", "PN", "SH", "TM"}
+_KNOWN = {vr: KnownValues(convert, UNCOMMON) for vr, convert in _COMMON.items() if vr in _REMEMBERED}
+_KNOWN_LISTS = {vr: KnownValues(convert, UNCOMMON) for vr, convert in _COMMON_LISTS.items() if vr in _REMEMBERED}

@@ -13,7 +13,7 @@ from dicom_export.dicom.text import TEXT_VRS, split
 from dicom_export.dictionary import entry_named, entry_of, is_group_length, is_private, tag_name
 from dicom_export.row_layout import SchemaKind
 from dicom_export.rows.bulk import MAX_NUMBERS, is_binary
-from dicom_export.rows.columns import UNCOMMON, column_of
+from dicom_export.rows.columns import NONE_KNOWN, UNCOMMON, column_of
 from dicom_export.rows.context import Context, item_context, meta_context, top_context
 from dicom_export.rows.flattened import FILE_META_VERSION, Flattener
 from dicom_export.rows.notes import Notes, name_of
@@ -21,16 +21,15 @@ from dicom_export.rows.one_element import NO_HEADER, data_set_of
 from dicom_export.rows.values import NUMBERS, SIZES, WORD_SIZES, number_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from dicom_export.dicom.runs import Element, Item, Run
     from dicom_export.dicom.scanned import ScannedHeader
     from dicom_export.rows.columns import Convert
 
     Put = Callable[[dict[str, Any], list[str], Kind, str, Any, Context], None]
-    Place = tuple[
-        str, Convert | None, Put
-    ]  # the name of a column; how all of its value is made, else who puts it there
+    Place = tuple[str, Mapping[bytes, Any], Convert | None, Put]
+    """The name of a column, values known; how all of its value is made, else who puts it there."""
 
 Record = dict[str, Any]
 
@@ -58,11 +57,13 @@ class _Made(NamedTuple):
 def _fill(record: Record, dropped: list[str], entries: Sequence[Element], context: Context) -> None:
     """Add the columns that the elements make, as `Flattener.fill` does."""
     for kind, value, _ in entries:
-        name, convert, put = _PLACES[kind]
+        name, known, convert, put = _PLACES[kind]
         if convert is None:
             put(record, dropped, kind, name, value, context)
             continue
-        converted = convert(value, context)
+        converted = known.get(value)
+        if converted is None:
+            converted = convert(value, context)
         if converted is UNCOMMON:
             _put_uncommon(record, dropped, kind, name, value, context)
         else:
@@ -146,28 +147,28 @@ def _place(kind: Kind) -> Place:
     tag, vr = kind.tag, kind.vr
     entry = None if is_private(tag) else entry_of(tag)
     if is_group_length(tag) or tag == FILE_META_VERSION:
-        return "", None, _put_nothing
+        return "", NONE_KNOWN, None, _put_nothing
     if vr == "SQ":
         return _place_of_items(kind)
     column = column_of(kind)
     if column:
         return *column, _put_uncommon
     if vr not in WORD_SIZES and is_binary(vr) and vr != "US or SS":
-        return name_of(tag), None, _put_bulk
+        return name_of(tag), NONE_KNOWN, None, _put_bulk
     if entry is None and (vr in TEXT_VRS or vr in NUMBERS):
-        return tag_name(tag), None, _put_other
-    return "", None, _put_uncommon
+        return tag_name(tag), NONE_KNOWN, None, _put_other
+    return "", NONE_KNOWN, None, _put_uncommon
 
 
 def _place_of_items(kind: Kind) -> Place:
     entry = None if is_private(kind.tag) else entry_of(kind.tag)
     if is_private(kind.tag):
-        return tag_name(kind.tag), None, _put_items
+        return tag_name(kind.tag), NONE_KNOWN, None, _put_items
     if entry is None:
-        return name_of(kind.tag), None, _put_bulk
+        return name_of(kind.tag), NONE_KNOWN, None, _put_bulk
     if entry.vr == "SQ" and not entry.is_repeating_group:
-        return entry.keyword, None, _put_items
-    return "", None, _put_uncommon
+        return entry.keyword, NONE_KNOWN, None, _put_items
+    return "", NONE_KNOWN, None, _put_uncommon
 
 
 class _Places(dict[Kind, "Place"]):
@@ -176,10 +177,10 @@ class _Places(dict[Kind, "Place"]):
     def __missing__(self, kind: Kind) -> Place:
         if len(self) >= _MOST_PLACES:
             self.clear()
-            self[RUN] = "", None, _put_run
+            self[RUN] = "", NONE_KNOWN, None, _put_run
         place = self[kind] = _place(kind)
         return place
 
 
 _MOST_PLACES = 1 << 15
-_PLACES = _Places({RUN: ("", None, _put_run)})
+_PLACES = _Places({RUN: ("", NONE_KNOWN, None, _put_run)})
