@@ -67,7 +67,7 @@ class ScannedHeader:
     value_bytes: int
 
 
-def scan_header(file: RangeFile, memory: SeriesMemory) -> ScannedHeader:
+def scan_header(file: RangeFile, memory: SeriesMemory | None = None) -> ScannedHeader:
     """Scan an object's header. Raises Unusual if it has to be read by pydicom instead, and what reading the store raises."""
     return _HeaderScan(file, memory).scan()
 
@@ -75,7 +75,7 @@ def scan_header(file: RangeFile, memory: SeriesMemory) -> ScannedHeader:
 class _HeaderScan:
     """A header while it is scanned."""
 
-    def __init__(self, file: RangeFile, memory: SeriesMemory) -> None:
+    def __init__(self, file: RangeFile, memory: SeriesMemory | None) -> None:
         self._file = file
         self._memory = memory
         self._scanner = Scanner(file.first(FIRST_RANGE))
@@ -84,8 +84,9 @@ class _HeaderScan:
         data = self._scanner.data
         if data[_PREFIX] != b"DICM":
             raise Unusual
-        series = _series_of(data)
-        known = self._memory.recall(series)
+        memory = self._memory
+        series = _series_of(data) if memory else b""
+        known = memory.recall(series) if memory else None
         meta = DataSetScan(_META, EXPLICIT)
         if known:
             meta.expect(EXPLICIT, known.meta)
@@ -102,17 +103,20 @@ class _HeaderScan:
             pixels = self._up_to(found, NO_TAG)
         if found.position > MAX_SCANNED:
             raise Unusual
-        self._remember(series, known, meta, found)
+        if memory:
+            self._remember(memory, series, known, meta, found)
         value_bytes = found.value_bytes
         if pixels:
             value_bytes += self._add_pixels(found, pixels)
         return ScannedHeader(meta.entries, found.entries, found.kept, _uids(found.kept), value_bytes)
 
-    def _remember(self, series: bytes, known: Repeated | None, meta: DataSetScan, found: DataSetScan) -> None:
+    def _remember(
+        self, memory: SeriesMemory, series: bytes, known: Repeated | None, meta: DataSetScan, found: DataSetScan
+    ) -> None:
         data = self._scanner.data
         repeated = Repeated(meta.repeats(data), found.kinds, found.repeats(data, is_mended=True))
         if repeated != known:
-            self._memory.keep(series, repeated)
+            memory.keep(series, repeated)
 
     def _up_to(self, found: DataSetScan, stop_at: int) -> Kind | None:
         """Scan as `Scanner.scan` does, and read as much of the object as that takes."""

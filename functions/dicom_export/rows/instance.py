@@ -9,7 +9,6 @@ from dicom_export.dicom.header import header_of
 from dicom_export.dicom.kinds import Unusual
 from dicom_export.dicom.ranges import RangeFile
 from dicom_export.dicom.scanned import scan_header
-from dicom_export.dicom.series import SeriesMemory
 from dicom_export.errors import InstanceError, LimitExceeded
 from dicom_export.row_layout import SchemaKind
 from dicom_export.rows.dicom_json import dicom_json
@@ -19,6 +18,7 @@ from dicom_export.rows.scanned_flattened import flatten_scanned
 from dicom_export.rows.scanned_json import json_of_scanned
 
 if TYPE_CHECKING:
+    from dicom_export.dicom.series import SeriesMemory
     from dicom_export.names import InstanceUids
     from dicom_export.ports import DicomStore, StoredObject
     from dicom_export.row_layout import RowLayout
@@ -67,7 +67,7 @@ def decode_instance(
     """
     file = RangeFile(store, stored)
     try:
-        header = scan_header(file, memory or SeriesMemory())
+        header = scan_header(file, memory)
         row = _ROWS[layout.kind](header)
     except Unusual:
         explanation = _explain(file, stored, layout, Notes())
