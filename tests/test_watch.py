@@ -115,6 +115,8 @@ def watch_of(folder: Folder, rows: Rows, touched: Touched | None = None) -> Fold
 
 
 names = st.sampled_from(NAMES)
+# A change is told by time or size: so files of different instances have different sizes here.
+SIZES = {"1.1": 10, "1.2": 20, BROKEN: 30}
 steps = st.one_of(
     st.tuples(st.just("write"), names, st.sampled_from(["1.1", "1.2", BROKEN]), st.integers(1, 3)),
     st.tuples(st.just("restore"), names, st.sampled_from(["1.1", "1.2"]), st.integers(1, 3)),
@@ -134,9 +136,9 @@ def test_in_the_end_the_latest_rows_are_what_is_in_the_folder(history: list[tupl
     watch = watch_of(folder, rows, touched)
     for tick, (step, *arguments) in enumerate(history, 100):
         if step == "write":
-            folder.files[arguments[0]] = (arguments[1], arguments[2], tick)
+            folder.files[arguments[0]] = (arguments[1], SIZES[arguments[1]] + arguments[2], tick)
         elif step == "restore":  # with the time that it had long ago
-            folder.files[arguments[0]] = (arguments[1], arguments[2], 50 + arguments[2])
+            folder.files[arguments[0]] = (arguments[1], SIZES[arguments[1]] + arguments[2], 50 + arguments[2])
         elif step == "rename" and arguments[0] in folder.files:
             folder.files[arguments[1]] = folder.files.pop(arguments[0])
         elif step == "delete":
