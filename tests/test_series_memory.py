@@ -8,7 +8,7 @@ from copy import deepcopy
 import pytest
 
 from dicom_export.dicom.kinds import RUN, Unusual
-from dicom_export.dicom.ranges import RangeFile
+from dicom_export.dicom.ranges import FIRST_RANGE, RangeFile
 from dicom_export.dicom.scanned import ScannedHeader, scan_header
 from dicom_export.dicom.series import SeriesMemory
 from dicom_export.row_layout import RowLayout, SchemaKind
@@ -41,6 +41,34 @@ def test_what_instances_repeat_is_taken_over_in_runs() -> None:
     assert RUN not in kinds[0]
     assert kinds[1].count(RUN) == kinds[2].count(RUN) == 1  # between SOP Instance UID and position
     assert len(kinds[2]) == 3
+
+
+def test_the_next_long_header_of_a_folder_is_read_by_one_request() -> None:
+    memory = SeriesMemory()
+    long, longer, short = (
+        make_slice(number, *(element(0x00091000 + at, "LT", b"x" * 60_000) for at in range(elements)))
+        + element(0x7FE00010, "OW", bytes(4 * FIRST_RANGE))
+        for number, elements in enumerate((5, 5, 0))
+    )
+    store = MemoryStore({"s/1": long, "s/2": longer, "s/3": short, "s/4": short, "t/1": long})
+    reads = {}
+    for stored in store.list():
+        store.reads.clear()
+        decode_instance(store, stored, LAYOUT, memory)
+        reads[stored.name] = [length for _, _, length in store.reads]
+    assert len(reads["s/1"]) == len(reads["t/1"]) == 3
+    header = len(long) - 4 * FIRST_RANGE
+    assert len(reads["s/2"]) == len(reads["s/3"]) == 1
+    assert header < reads["s/2"][0] < header + FIRST_RANGE
+    assert reads["s/4"] == [FIRST_RANGE]
+
+
+def test_the_lengths_of_headers_of_few_folders_are_held() -> None:
+    memory = SeriesMemory(most_series=2)
+    for folder in ("a", "b", "a", "c"):
+        memory.note_length(f"{folder}/1", 2 * FIRST_RANGE)
+    ranges = [memory.first_range(f"{folder}/2") for folder in ("a", "b", "c")]
+    assert ranges == [2.5 * FIRST_RANGE, FIRST_RANGE, 2.5 * FIRST_RANGE]
 
 
 def test_rows_share_what_repeats_and_do_not_change_any_more() -> None:

@@ -83,14 +83,14 @@ class HeaderFile:
 
 
 class RangeFile(HeaderFile):
-    """An object of a store, read in ranges that double in size: 64 KB first."""
+    """An object of a store, read in ranges that double in size: 64 KB first, or more where the header is known to be long."""
 
-    def __init__(self, store: DicomStore, stored: StoredObject) -> None:
+    def __init__(self, store: DicomStore, stored: StoredObject, first_range: int = FIRST_RANGE) -> None:
         super().__init__()
         self.size = stored.size
         self._store = store
         self._stored = stored
-        self._next_range = FIRST_RANGE
+        self._next_range = first_range
 
     def reaches(self, position: int) -> bool:
         return position <= self.size

@@ -57,7 +57,8 @@ _SERIES_INSTANCE_UID = b"\x20\x00\x0e\x00"
 class ScannedHeader:
     """All elements of an object but the pixels' value: of its file meta information, and of its data set.
 
-    `kept` has the values of the data set that other elements depend on; `value_bytes` is as that of a `Header`.
+    `kept` has the values of the data set that other elements depend on; `value_bytes` is as that of a `Header`; `length` has the bytes
+    of the object before the pixels.
     """
 
     meta: Sequence[Element]
@@ -65,6 +66,7 @@ class ScannedHeader:
     kept: dict[int, bytes]
     uids: InstanceUids
     value_bytes: int
+    length: int
 
 
 def scan_header(file: RangeFile, memory: SeriesMemory | None = None) -> ScannedHeader:
@@ -105,10 +107,10 @@ class _HeaderScan:
             raise Unusual
         if memory:
             self._remember(memory, series, known, meta, found)
-        value_bytes = found.value_bytes
+        value_bytes, length = found.value_bytes, found.position
         if pixels:
             value_bytes += self._add_pixels(found, pixels)
-        return ScannedHeader(meta.entries, found.entries, found.kept, _uids(found.kept), value_bytes)
+        return ScannedHeader(meta.entries, found.entries, found.kept, _uids(found.kept), value_bytes, length)
 
     def _remember(
         self, memory: SeriesMemory, series: bytes, known: Repeated | None, meta: DataSetScan, found: DataSetScan

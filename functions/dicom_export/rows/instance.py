@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_export.dicom.header import header_of
 from dicom_export.dicom.kinds import Unusual
-from dicom_export.dicom.ranges import RangeFile
+from dicom_export.dicom.ranges import FIRST_RANGE, RangeFile
 from dicom_export.dicom.scanned import scan_header
 from dicom_export.errors import InstanceError, LimitExceeded
 from dicom_export.row_layout import SchemaKind
@@ -65,9 +65,11 @@ def decode_instance(
     Raises NotDicom, TruncatedInstance, LimitExceeded or another InstanceError, with the UIDs as far as known, and what
     reading from the store raises.
     """
-    file = RangeFile(store, stored)
+    file = RangeFile(store, stored, memory.first_range(stored.name) if memory else FIRST_RANGE)
     try:
         header = scan_header(file, memory)
+        if memory:
+            memory.note_length(stored.name, header.length)
         row = _ROWS[layout.kind](header)
     except Unusual:
         explanation = _explain(file, stored, layout, Notes())
