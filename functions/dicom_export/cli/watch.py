@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import signal
+import sys
 from contextlib import ExitStack, contextmanager
 from threading import Event
 from typing import TYPE_CHECKING
 
 import click
 
+from dicom_export.cli.console import printable, standard_error, warnings_on
 from dicom_export.cli.ctrl_c import threads_without_ctrl_c
+from dicom_export.cli.exit_codes import FAILED
 from dicom_export.cli.options import (
     file_option,
     folder_argument,
@@ -25,7 +28,7 @@ from dicom_export.row_layout import SchemaKind
 from dicom_export.settings import LocalSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
     from types import FrameType
 
@@ -43,7 +46,7 @@ _SHOWN_FAILURES = 20
 @schema_option
 @source_store_option
 @ignore_option
-@click.option("--once", is_flag=True, help="Catch up with the folder, and end.")
+@click.option("--once", is_flag=True, help="Catch up with the folder, and end; with exit code 1 if files failed.")
 def watch(
     folder: Path,
     file: Path,
@@ -79,32 +82,37 @@ def watch(
 def _watch(settings: LocalSettings, request: ExportRequest, *, once: bool) -> None:
     # `--help` and a mistyped option are answered without loading DuckDB and the rest.
     from dicom_export.bootstrap.local import folder_watcher  # noqa: PLC0415 - as said above
-    from dicom_export.cli.console import standard_error, warnings_on  # noqa: PLC0415
 
     console = standard_error()
+    reports = _Reports(console)
     with warnings_on(console), ExitStack() as stack:
         stop = stack.enter_context(_stopped_by_signals())
         with threads_without_ctrl_c():
-            watcher = stack.enter_context(folder_watcher(settings, request, _report_on(console), follows=not once))
-        if once:
-            watcher.catch_up(stop)
+            watcher = stack.enter_context(folder_watcher(settings, request, reports.add, follows=not once))
+        if not once:
+            console.print("Watching; Ctrl-C ends it.")
+            watcher.run(stop)
             return
-        console.print("Watching; Ctrl-C ends it.")
-        watcher.run(stop)
+        watcher.catch_up(stop)
+    if reports.failures:
+        sys.exit(FAILED)
 
 
-def _report_on(console: Console) -> Callable[[Looked], None]:
-    from dicom_export.cli.console import printable  # noqa: PLC0415 - as in `_watch`
+class _Reports:
+    """Prints what spells of work came to, and counts the failures."""
 
-    def report(looked: Looked) -> None:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self.failures = 0
+
+    def add(self, looked: Looked) -> None:
+        self.failures += len(looked.failures)
         counts = {"new": looked.created, "deleted": looked.deleted, "failed": len(looked.failures)}
-        console.print(", ".join(f"{count:,} {what}" for what, count in counts.items() if count))
+        self._console.print(", ".join(f"{count:,} {what}" for what, count in counts.items() if count))
         for name, reason in looked.failures[:_SHOWN_FAILURES]:
-            console.print(printable(f"  {name}: {reason}"))
+            self._console.print(printable(f"  {name}: {reason}"))
         if len(looked.failures) > _SHOWN_FAILURES:
-            console.print(f"  … and {len(looked.failures) - _SHOWN_FAILURES:,} more")
-
-    return report
+            self._console.print(f"  … and {len(looked.failures) - _SHOWN_FAILURES:,} more")
 
 
 @contextmanager
