@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-COUNT = 2400
+COUNT = 1200
 
 
 @pytest.fixture(scope="module")

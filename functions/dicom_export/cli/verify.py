@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 import json
-import secrets
 import sys
-from collections import deque
-from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
-from dicom_export.cli.console import printable, standard_error, warnings_on
-from dicom_export.cli.ctrl_c import threads_without_ctrl_c
 from dicom_export.cli.exit_codes import FAILED
-from dicom_export.cli.ignored import Ignored
 from dicom_export.cli.options import folder_argument, ignore_option, table_option
 from dicom_export.cli.places import DATASET, PROJECT, check_file, own_files, state_of, store_of
-from dicom_export.names import GcsUri, TableName
-from dicom_export.operations_json import timestamp
-from dicom_export.reconciliation import DifferenceKind
+from dicom_export.names import TableName
 from dicom_export.settings import LocalSettings
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from dicom_export.bootstrap.local import LocalHouse
-    from dicom_export.handlers.verify import Inventory, Report, Verification
-    from dicom_export.names import StoreName
-    from dicom_export.operations import Failure
-    from dicom_export.reconciliation import Difference
 
 _REPAIRS = "repairs"
 _LIMIT = 20
@@ -74,141 +55,12 @@ def verify(
         ignore=(*ignore, *own_files(file, folder)),
     )
     repairs.mkdir(parents=True, exist_ok=True)
-    verified = _Command(settings, store, TableName.parse(f"bq://{PROJECT}.{DATASET}.{table}"), file, ignore, limit).run(
-        repair=repair
-    )
+    # `--help` and a mistyped option are answered without loading DuckDB, pydicom and the rest.
+    from dicom_export.cli.verifying import Verifying  # noqa: PLC0415 - as said above
+
+    destination = TableName.parse(f"bq://{PROJECT}.{DATASET}.{table}")
+    verified = Verifying(settings, store, destination, _REPAIRS, file, ignore, limit).run(repair=repair)
     lines = [json.dumps(verified.to_json())] if output == "json" else verified.lines(file)
     for line in lines:
         click.echo(line)
     sys.exit(FAILED if verified.report.counts else 0)
-
-
-@dataclass(frozen=True, slots=True)
-class _Verified:
-    """The comparison's report, and what could not be compared; `exported` are the instances that a repair exported."""
-
-    table: TableName
-    instances: int
-    report: Report
-    failures: int
-    first_failures: tuple[Failure, ...]
-    exported: int
-
-    def lines(self, file: Path) -> Iterator[str]:
-        counts = ", ".join(f"{self.report.counts[kind]:,} {kind.lower()}" for kind in DifferenceKind)
-        if self.exported:
-            yield f"{self.exported:,} instances exported"
-        yield f"{self.instances:,} instances compared with table {self.table.table} of {file}: {counts}"
-        for each in self.report.first:
-            yield printable(f"{each.kind:<8}  {each.uids}  {each.object or ''}".rstrip())
-        if self.report.counts.total() > len(self.report.first):
-            yield f"… and {self.report.counts.total() - len(self.report.first):,} more; --limit lists them"
-        if self.report.outranked:
-            yield (
-                f"{self.report.outranked:,} of the files are not newer than their row, so that --repair does not mend these:"
-                " `touch` the files first"
-            )
-        if self.failures:
-            yield f"{self.failures:,} files cannot be exported, and were not compared:"
-            yield from (printable(f"{'':8}{each.object}: {each.message}") for each in self.first_failures)
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "table": str(self.table),
-            "instances": self.instances,
-            "exported": self.exported,
-            **{kind.lower(): self.report.counts[kind] for kind in DifferenceKind},
-            "outranked": self.report.outranked,
-            "differences": [_to_json(each) for each in self.report.first],
-            "failed": self.failures,
-            "failures": [each.to_json() for each in self.first_failures],
-        }
-
-
-class _Failures:
-    """Counts failures, and keeps the first of them."""
-
-    def __init__(self, limit: int) -> None:
-        self.count = 0
-        self.first: list[Failure] = []
-        self._limit = limit
-
-    def add(self, failure: Failure) -> None:
-        self.count += 1
-        if len(self.first) < self._limit:
-            self.first.append(failure)
-
-
-@dataclass(frozen=True, slots=True)
-class _Command:
-    settings: LocalSettings
-    store: StoreName
-    table: TableName
-    file: Path
-    ignore: tuple[str, ...]
-    limit: int
-
-    def run(self, *, repair: bool) -> _Verified:
-        # `--help` is answered without loading DuckDB and the rest.
-        from dicom_export.bootstrap.local import local_house  # noqa: PLC0415 - as said above
-
-        failures = _Failures(self.limit)
-        with ExitStack() as stack:
-            stack.enter_context(warnings_on(standard_error()))
-            with threads_without_ctrl_c():
-                house = stack.enter_context(local_house(self.settings))
-            if repair:
-                self._end_interrupted_repairs(house)
-            verification = house.verification(self.table)
-            declared = house.service.stores[self.store]
-            inventory = stack.enter_context(verification.inventory(self.store, declared, failures.add))
-            exported = self._repair(house, verification, inventory) if repair else 0
-            report = verification.report(inventory, self.limit)
-        return _Verified(self.table, inventory.instances, report, failures.count, tuple(failures.first), exported)
-
-    def _end_interrupted_repairs(self, house: LocalHouse) -> None:
-        interrupted: list[str] = []
-        for _, operation in house.service.list_operations(self.store.parent):
-            uri = None if operation.is_done else operation.request.filter_uri
-            if uri and uri.bucket == _REPAIRS and operation.request.store == self.store:
-                house.service.resume(operation)
-                interrupted.append(uri.object)
-        house.wait()
-        for name in interrupted:
-            (self.settings.buckets[_REPAIRS] / name).unlink()
-
-    def _repair(self, house: LocalHouse, verification: Verification, inventory: Inventory) -> int:
-        from dicom_export.cli.running import Run  # noqa: PLC0415 - as in `run`
-
-        name = f"{secrets.token_hex(8)}.txt"
-        path = self.settings.buckets[_REPAIRS] / name
-        if not _write(path, verification.repairs(inventory)):
-            path.unlink()
-            return 0
-        request = verification.repair_request(self.store, GcsUri(_REPAIRS, name))
-        ignored = Ignored(frozenset(self.ignore), self.settings.data / "ignored")
-        operation = Run(house, request, ignored, standard_error(), self.file).to_its_end(
-            self.settings.stores[self.store]
-        )
-        path.unlink()
-        return operation.counters.success if operation.counters else 0
-
-
-def _write(path: Path, lines: Iterable[str]) -> bool:
-    """Write the lines and return whether there are any."""
-    with path.open("w", encoding="utf-8") as file:
-        deque((file.write(line) for line in lines), maxlen=0)
-        return file.tell() > 0
-
-
-def _to_json(difference: Difference) -> dict[str, Any]:
-    return {
-        "difference": difference.kind.value,
-        "study": difference.uids.study,
-        "series": difference.uids.series,
-        "instance": difference.uids.instance,
-        "object": difference.object,
-        "generation": None if difference.generation is None else str(difference.generation),
-        "lastUpdated": timestamp(difference.updated) if difference.updated else None,
-        "rowLastUpdated": timestamp(difference.row_updated) if difference.row_updated else None,
-    }

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dicom_export.cli.console import printable, standard_error, warnings_on
 from dicom_export.cli.ctrl_c import threads_without_ctrl_c
 from dicom_export.cli.exit_codes import FAILED
 from dicom_export.cli.options import (
@@ -31,12 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
     from types import FrameType
-
-    from rich.console import Console
-
-    from dicom_export.handlers.watch import Looked
-
-_SHOWN_FAILURES = 20
 
 
 @click.command()
@@ -82,9 +75,11 @@ def watch(
 def _watch(settings: LocalSettings, request: ExportRequest, *, once: bool) -> None:
     # `--help` and a mistyped option are answered without loading DuckDB and the rest.
     from dicom_export.bootstrap.local import folder_watcher  # noqa: PLC0415 - as said above
+    from dicom_export.cli.console import standard_error, warnings_on  # noqa: PLC0415
+    from dicom_export.cli.watched import Reports  # noqa: PLC0415
 
     console = standard_error()
-    reports = _Reports(console)
+    reports = Reports(console)
     with warnings_on(console), ExitStack() as stack:
         stop = stack.enter_context(_stopped_by_signals())
         with threads_without_ctrl_c():
@@ -96,23 +91,6 @@ def _watch(settings: LocalSettings, request: ExportRequest, *, once: bool) -> No
         watcher.catch_up(stop)
     if reports.failures:
         sys.exit(FAILED)
-
-
-class _Reports:
-    """Prints what spells of work came to, and counts the failures."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self.failures = 0
-
-    def add(self, looked: Looked) -> None:
-        self.failures += len(looked.failures)
-        counts = {"new": looked.created, "deleted": looked.deleted, "failed": len(looked.failures)}
-        self._console.print(", ".join(f"{count:,} {what}" for what, count in counts.items() if count))
-        for name, reason in looked.failures[:_SHOWN_FAILURES]:
-            self._console.print(printable(f"  {name}: {reason}"))
-        if len(looked.failures) > _SHOWN_FAILURES:
-            self._console.print(f"  … and {len(looked.failures) - _SHOWN_FAILURES:,} more")
 
 
 @contextmanager

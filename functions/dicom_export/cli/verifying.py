@@ -1,0 +1,161 @@
+"""A folder compared with a table, from the inventory to the report, and the repair in between."""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dicom_export.bootstrap.local import local_house
+from dicom_export.cli.console import printable, standard_error, warnings_on
+from dicom_export.cli.ctrl_c import threads_without_ctrl_c
+from dicom_export.cli.ignored import Ignored
+from dicom_export.cli.running import Run
+from dicom_export.names import GcsUri
+from dicom_export.operations_json import timestamp
+from dicom_export.reconciliation import DifferenceKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from dicom_export.bootstrap.local import LocalHouse
+    from dicom_export.handlers.verify import Inventory, Report, Verification
+    from dicom_export.names import StoreName, TableName
+    from dicom_export.operations import Failure
+    from dicom_export.reconciliation import Difference
+    from dicom_export.settings import LocalSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The comparison's report, and what could not be compared; `exported` are the instances that a repair exported."""
+
+    table: TableName
+    instances: int
+    report: Report
+    failures: int
+    first_failures: tuple[Failure, ...]
+    exported: int
+
+    def lines(self, file: Path) -> Iterator[str]:
+        """Yield the report as people read it."""
+        counts = ", ".join(f"{self.report.counts[kind]:,} {kind.lower()}" for kind in DifferenceKind)
+        if self.exported:
+            yield f"{self.exported:,} instances exported"
+        yield f"{self.instances:,} instances compared with table {self.table.table} of {file}: {counts}"
+        for each in self.report.first:
+            yield printable(f"{each.kind:<8}  {each.uids}  {each.object or ''}".rstrip())
+        if self.report.counts.total() > len(self.report.first):
+            yield f"… and {self.report.counts.total() - len(self.report.first):,} more; --limit lists them"
+        if self.report.outranked:
+            yield (
+                f"{self.report.outranked:,} of the files are not newer than their row, so that --repair does not mend these:"
+                " `touch` the files first"
+            )
+        if self.failures:
+            yield f"{self.failures:,} files cannot be exported, and were not compared:"
+            yield from (printable(f"{'':8}{each.object}: {each.message}") for each in self.first_failures)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as programs read it."""
+        return {
+            "table": str(self.table),
+            "instances": self.instances,
+            "exported": self.exported,
+            **{kind.lower(): self.report.counts[kind] for kind in DifferenceKind},
+            "outranked": self.report.outranked,
+            "differences": [_to_json(each) for each in self.report.first],
+            "failed": self.failures,
+            "failures": [each.to_json() for each in self.first_failures],
+        }
+
+
+class _Failures:
+    """Counts failures, and keeps the first of them."""
+
+    def __init__(self, limit: int) -> None:
+        self.count = 0
+        self.first: list[Failure] = []
+        self._limit = limit
+
+    def add(self, failure: Failure) -> None:
+        self.count += 1
+        if len(self.first) < self._limit:
+            self.first.append(failure)
+
+
+@dataclass(frozen=True, slots=True)
+class Verifying:
+    """A comparison of a store with a table of a file. `repairs` is the bucket of the filters of repairs, `limit` how much is listed."""
+
+    settings: LocalSettings
+    store: StoreName
+    table: TableName
+    repairs: str
+    file: Path
+    ignore: tuple[str, ...]
+    limit: int
+
+    def run(self, *, repair: bool) -> Verified:
+        """Compare, and before that export what is to be repaired."""
+        failures = _Failures(self.limit)
+        with ExitStack() as stack:
+            stack.enter_context(warnings_on(standard_error()))
+            with threads_without_ctrl_c():
+                house = stack.enter_context(local_house(self.settings))
+            if repair:
+                self._end_interrupted_repairs(house)
+            verification = house.verification(self.table)
+            declared = house.service.stores[self.store]
+            inventory = stack.enter_context(verification.inventory(self.store, declared, failures.add))
+            exported = self._repair(house, verification, inventory) if repair else 0
+            report = verification.report(inventory, self.limit)
+        return Verified(self.table, inventory.instances, report, failures.count, tuple(failures.first), exported)
+
+    def _end_interrupted_repairs(self, house: LocalHouse) -> None:
+        interrupted: list[str] = []
+        for _, operation in house.service.list_operations(self.store.parent):
+            uri = None if operation.is_done else operation.request.filter_uri
+            if uri and uri.bucket == self.repairs and operation.request.store == self.store:
+                house.service.resume(operation)
+                interrupted.append(uri.object)
+        house.wait()
+        for name in interrupted:
+            (self.settings.buckets[self.repairs] / name).unlink()
+
+    def _repair(self, house: LocalHouse, verification: Verification, inventory: Inventory) -> int:
+        name = f"{secrets.token_hex(8)}.txt"
+        path = self.settings.buckets[self.repairs] / name
+        if not _write(path, verification.repairs(inventory)):
+            path.unlink()
+            return 0
+        request = verification.repair_request(self.store, GcsUri(self.repairs, name))
+        ignored = Ignored(frozenset(self.ignore), self.settings.data / "ignored")
+        operation = Run(house, request, ignored, standard_error(), self.file).to_its_end(
+            self.settings.stores[self.store]
+        )
+        path.unlink()
+        return operation.counters.success if operation.counters else 0
+
+
+def _write(path: Path, lines: Iterable[str]) -> bool:
+    """Write the lines and return whether there are any."""
+    with path.open("w", encoding="utf-8") as file:
+        deque((file.write(line) for line in lines), maxlen=0)
+        return file.tell() > 0
+
+
+def _to_json(difference: Difference) -> dict[str, Any]:
+    return {
+        "difference": difference.kind.value,
+        "study": difference.uids.study,
+        "series": difference.uids.series,
+        "instance": difference.uids.instance,
+        "object": difference.object,
+        "generation": None if difference.generation is None else str(difference.generation),
+        "lastUpdated": timestamp(difference.updated) if difference.updated else None,
+        "rowLastUpdated": timestamp(difference.row_updated) if difference.row_updated else None,
+    }

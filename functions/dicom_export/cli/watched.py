@@ -1,0 +1,32 @@
+"""What a watch came to, as people read it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dicom_export.cli.console import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from dicom_export.handlers.watch import Looked
+
+_SHOWN_FAILURES = 20
+
+
+class Reports:
+    """Prints what spells of work came to, and counts the failures."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self.failures = 0
+
+    def add(self, looked: Looked) -> None:
+        """Print what a spell of work came to."""
+        self.failures += len(looked.failures)
+        counts = {"new": looked.created, "deleted": looked.deleted, "failed": len(looked.failures)}
+        self._console.print(", ".join(f"{count:,} {what}" for what, count in counts.items() if count))
+        for name, reason in looked.failures[:_SHOWN_FAILURES]:
+            self._console.print(printable(f"  {name}: {reason}"))
+        if len(looked.failures) > _SHOWN_FAILURES:
+            self._console.print(f"  … and {len(looked.failures) - _SHOWN_FAILURES:,} more")
