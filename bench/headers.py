@@ -48,7 +48,8 @@ CPU time of one core, from the bytes of a header in memory to what is made of it
 `to_json_dict`, `json.dumps`), dicom-parser (every element to a value, `JSON.stringify`, after two seconds in which the compiler warms up) and ours (a row of the
 table's columns) are medians. dcm2json takes one file a process: its headers are the items of one sequence in one file, so that it is one process, and what
 an empty one takes is subtracted; that is a mean, its reading and printing are in it, and its text is UTF-8 already. The last column is how many times as long as ours
-recipe, dcm2json and dicom-parser take. A series is decoded with its memory, as an export does; "first of kind" without one.
+recipe, dcm2json and dicom-parser take. A series is decoded with its memory, as an export does; "first of kind" without one, though
+with the short values and sequences that other headers had.
 "missing": not on this machine. "—": does not apply to these files (implicit VR cannot be an item beside explicit; of pydicom's files some are broken)."""
 
 
