@@ -19,6 +19,9 @@ FOLDER = $(or $(STORE),$$($(BIN)/python -c 'import pydicom.data; print(pydicom.d
 NOT_DICOM := *.py *.pyc *.json *.txt *.md *.gz *.dump *.icc */README
 IGNORE = $(if $(STORE),,$(foreach pattern,$(NOT_DICOM),--ignore '$(pattern)'))
 
+# Tests start a thousand processes: what they import is compiled once.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run test infra-test bench lint format lock clean
