@@ -7,6 +7,7 @@ import threading
 import uuid
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -19,9 +20,15 @@ from dicom_export.adapters.gcp.tables import BigQueryTables
 from dicom_export.adapters.local.definitions import table_sql
 from dicom_export.adapters.local.tables import DuckDbTables
 from dicom_export.errors import DicomExportError, FailedPrecondition, InvalidArgument, NotFound, PermanentError
-from dicom_export.names import TableName
-from dicom_export.ports import Version
-from dicom_export.schema import Field, FieldType, Mode, Schema, ordered
+from dicom_export.names import DatasetName, InstanceUids, StoreName, TableName
+from dicom_export.operations import DifferenceCounts
+from dicom_export.ports import StoredObject, Version
+from dicom_export.reconciliation import Difference, DifferenceKind
+from dicom_export.row_layout import SchemaKind
+from dicom_export.rows.arrow import record_batch
+from dicom_export.rows.inventory import inventory_row
+from dicom_export.schema import INVENTORY, Field, FieldType, Mode, Schema, common_columns, ordered
+from factories import STORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -532,3 +539,114 @@ def test_a_staging_table_is_dropped_once_and_again(tables: Tables) -> None:
     tables.drop(STAGING)
     tables.drop(STAGING)
     assert tables.describe(STAGING) is None
+
+
+REPORTED = TableName("my-project", "imaging", "differences")
+INSTANCES: Schema = (
+    Field("StudyInstanceUID", STRING),
+    Field("SeriesInstanceUID", STRING),
+    Field("SOPInstanceUID", STRING),
+    Field("Type", STRING),
+    Field("LastUpdated", FieldType.TIMESTAMP),
+    Field("BlobStorageSize", FieldType.INTEGER),
+    Field("SourceDicomStore", STRING),
+)
+OTHER_STORE = StoreName(DatasetName("p", "l", "d"), "other")
+
+
+def at(second: int) -> datetime:
+    return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=second)
+
+
+def listed(instance: str, second: int, size: int = 1, name: str = "") -> dict[str, Any]:
+    stored = StoredObject(name or f"{instance}.dcm", second, size, at(second))
+    return inventory_row(stored, InstanceUids("1", "2", instance))
+
+
+def recorded(
+    instance: str, second: int, kind: str = "CREATE", size: int = 1, store: StoreName = STORE
+) -> dict[str, Any]:
+    row = listed(instance, second, size) | {"Type": kind, "SourceDicomStore": str(store)}
+    return {field.name: row[field.name] for field in INSTANCES}
+
+
+def fill(tables: Tables, table: TableName, columns: Schema, rows: list[dict[str, Any]]) -> None:
+    tables.prepare(table, columns)
+    if rows:
+        tables.stream(table, record_batch(rows, columns))
+
+
+def report_of(tables: Tables, job: str = "1") -> list[tuple[str, str | None, str | None]]:
+    tables.compare(TABLE, STAGING, REPORTED, STORE, before=at(1000), job=job)
+    return [(each.kind.value, each.uids.instance, each.object) for each in tables.differences(REPORTED)]
+
+
+def test_a_comparison_reports_what_the_latest_rows_lack_and_have_too_much(warehouse: Warehouse) -> None:
+    tables = warehouse.create_dataset()
+    objects = [
+        *(
+            listed("right", 5),
+            listed("new", 5),
+            listed("changed", 9),
+            listed("grown", 5, size=2),
+            listed("deleted row", 5),
+        ),
+        *(
+            listed("twice", 5, name="a"),
+            listed("twice", 7, name="b"),
+            listed("later row", 5, size=3),
+            listed("changing", 9),
+        ),
+    ]
+    rows = [
+        *(recorded("right", 3, size=7), recorded("right", 5), recorded("changed", 5), recorded("grown", 5)),
+        *(recorded("deleted row", 5), recorded("deleted row", 6, "DELETE"), recorded("twice", 7), recorded("gone", 5)),
+        *(
+            recorded("gone and told", 5),
+            recorded("gone and told", 6, "DELETE"),
+            recorded("another's", 5, store=OTHER_STORE),
+        ),
+        *(recorded("later row", 8), recorded("changing", 2000, size=2), recorded("uploaded since", 1000)),
+    ]
+    fill(tables, STAGING, INVENTORY, objects)
+    fill(tables, TABLE, INSTANCES, rows)
+    assert report_of(tables) == [
+        ("MISSING", "deleted row", "deleted row.dcm"),
+        ("MISSING", "new", "new.dcm"),
+        ("ORPHANED", "gone", None),
+        ("STALE", "changed", "changed.dcm"),
+        ("STALE", "grown", "grown.dcm"),
+        ("STALE", "later row", "later row.dcm"),
+    ]
+    assert tables.count_differences(REPORTED) == DifferenceCounts(missing=2, stale=3, orphaned=1, outranked=3)
+    stale = next(each for each in tables.differences(REPORTED) if each.uids.instance == "changed")
+    assert stale == Difference(DifferenceKind.STALE, InstanceUids("1", "2", "changed"), "changed.dcm", 9, at(9), at(5))
+
+
+def test_a_comparison_takes_the_place_of_another_report_once(warehouse: Warehouse) -> None:
+    tables = warehouse.create_dataset()
+    fill(tables, STAGING, INVENTORY, [listed("new", 5)])
+    fill(tables, TABLE, INSTANCES, [])
+    tables.prepare(REPORTED, (PATIENT_ID,))
+    assert report_of(tables) == [("MISSING", "new", "new.dcm")]
+    fill(tables, TABLE, INSTANCES, [recorded("new", 5)])
+    tables.drop(STAGING)
+    restarted = warehouse.restart()
+    assert report_of(restarted) == [("MISSING", "new", "new.dcm")]
+    fill(restarted, STAGING, INVENTORY, [listed("new", 5)])
+    assert report_of(restarted, job="2") == []
+    assert restarted.count_differences(REPORTED) == DifferenceCounts()
+
+
+def test_a_table_without_instances_lacks_them_all_and_another_kind_of_table_is_refused(warehouse: Warehouse) -> None:
+    tables = warehouse.create_dataset()
+    fill(tables, STAGING, INVENTORY, [listed("new", 5)])
+    with pytest.raises(NotFound, match="dicom"):
+        report_of(tables)
+    tables.prepare(TABLE, (PATIENT_ID,))
+    with pytest.raises(FailedPrecondition, match="no column LastUpdated"):
+        report_of(tables)
+    tables.prepare(TABLE, common_columns(SchemaKind.FLATTENED, has_source_store=False))
+    assert report_of(tables) == [("MISSING", "new", "new.dcm")]
+    with pytest.raises(NotFound):
+        list(tables.differences(replace(REPORTED, table="nowhere")))

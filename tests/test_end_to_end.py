@@ -226,6 +226,30 @@ def test_a_batch_job_starts_one_export_and_a_bad_one_is_seen(quiet: Cloud) -> No
     assert "is not an export request" in quiet.log()
 
 
+def test_a_verification_finds_what_came_after_the_export_and_repairs_it(quiet: Cloud) -> None:
+    quiet.wait(quiet.export("verified"))
+    before, (new,) = quiet.count("verified")[0], islice(make_archive_objects(17, 1), 16, None)
+    quiet.put([new])
+    verify = {
+        "reportTableUri": f"bq://{quiet.dataset}.found",
+        "tableUri": f"bq://{quiet.dataset}.verified",
+        "repair": True,
+    }
+    job = quiet.publish("export-requests", json.dumps({"name": str(STORE), "verify": verify}).encode())
+    operation = f"{STORE.parent}/operations/{job}"
+    wait_until(lambda: "error" not in quiet.call("GET", operation), 30)
+    ended = quiet.wait(operation)
+    found = ended["metadata"]
+    assert "differences" in found, ended
+    assert found["differences"] == {"missing": "1", "stale": "0", "orphaned": "0", "outranked": "0"}
+    assert found["counter"]["success"] == str(before + 1)
+    (row,) = quiet.warehouse.list_rows(f"{quiet.dataset}.found")
+    assert (row["Difference"], row["Object"]) == ("MISSING", new[0])
+    assert quiet.wait(f"{operation}-repair")["metadata"]["counter"]["success"] == "1"
+    assert quiet.count("verified") == (before + 1, before + 1)
+    assert {table for table in quiet.tables() if "inventory" in table} == set()
+
+
 def test_of_two_exports_into_one_empty_table_the_second_is_refused(quiet: Cloud) -> None:
     with quiet.without_workers():
         first = quiet.export("contested")

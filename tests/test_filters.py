@@ -81,3 +81,16 @@ def test_an_instance_is_named_exactly_if_a_line_contains_it(paths: list[FilterPa
 
 def test_an_instance_without_uids_is_named_by_no_path() -> None:
     assert filters.position_of([("1.2",)], InstanceUids()) is None
+
+
+@pytest.mark.parametrize(
+    ("uids", "named"),
+    [
+        (InstanceUids("1.2", "1.2.3", "1.2.3.4"), True),
+        (InstanceUids("1.2", "1.2.3"), False),
+        (InstanceUids(None, "1.2.3", "1.2.3.4"), False),
+        (InstanceUids("1.2", "1.2.3", "not a UID"), False),
+    ],
+)
+def test_a_line_names_an_instance_alone_if_it_has_all_three_uids(uids: InstanceUids, *, named: bool) -> None:
+    assert filters.names_instance(uids) is named

@@ -21,8 +21,9 @@ from google.cloud.bigquery import (
 from dicom_export.adapters.gcp import table_catalog
 from dicom_export.adapters.gcp.arrow_batches import without_null_lists
 from dicom_export.adapters.gcp.calls import RETRY
+from dicom_export.adapters.gcp.jobs import JOB_SECONDS, Jobs
 from dicom_export.adapters.gcp.table_catalog import TableCatalog, reference, rest_client
-from dicom_export.adapters.gcp.table_swap import JOB_SECONDS, TableSwaps
+from dicom_export.adapters.gcp.table_swap import TableSwaps
 from dicom_export.adapters.gcp.tables import BigQueryTables
 from dicom_export.errors import FailedPrecondition, NotFound, PermissionDenied, Unavailable
 from dicom_export.names import TableName
@@ -229,7 +230,7 @@ def swap_script(**answers: Any) -> Scripted:
 
 
 def replace(rest: Any, expected_rows: int = 2) -> None:
-    swaps = TableSwaps(rest, TableCatalog(rest), sleep=lambda _: None)
+    swaps = TableSwaps(rest, TableCatalog(rest), Jobs(rest, sleep=lambda _: None))
     swaps.replace(TABLE, STAGING, expected_rows=expected_rows, job="op-1/x")
 
 
@@ -467,7 +468,7 @@ def test_rows_are_counted_exactly(client: Client, emulated: BigQueryTables) -> N
     emulated.append(stream, 0, pa.record_batch({"PatientID": ["1", "2"]}))
     emulated.finalize(stream)
     emulated.commit(TABLE, stream)
-    assert TableSwaps(client, TableCatalog(client))._count(TABLE, "US") == 2
+    assert TableSwaps(client, TableCatalog(client), Jobs(client))._count(TABLE, "US") == 2
 
 
 def test_a_list_that_is_null_is_sent_as_empty_at_any_depth() -> None:

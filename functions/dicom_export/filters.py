@@ -23,6 +23,7 @@ FilterPath = tuple[str, ...]
 # PS3.5 §9.1: digits and dots, at most 64 characters. Leading zeros are forbidden there and found in the wild.
 _UID = r"[0-9](?:[0-9.]{0,62}[0-9])?"
 _LINE = re.compile(rf"/?studies/({_UID})(?:/series/({_UID})(?:/instances/({_UID}))?)?/?")
+_WHOLE_UID = re.compile(_UID)
 _LONGEST_LINE_SHOWN = 200
 
 
@@ -84,6 +85,11 @@ def position_of(paths: Sequence[FilterPath], uids: InstanceUids) -> int | None:
         return None
     path = paths[position]
     return position if instance[: len(path)] == path else None
+
+
+def names_instance(uids: InstanceUids) -> bool:
+    """Say whether a line can name this instance and no other: it has all three UIDs, and they are such."""
+    return all(uid is not None and _WHOLE_UID.fullmatch(uid) for uid in (uids.study, uids.series, uids.instance))
 
 
 def display(path: FilterPath) -> str:

@@ -43,8 +43,27 @@ class WriteDisposition(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Comparison:
+    """The table that a store is compared with, and whether what it lacks is exported to it afterwards."""
+
+    table: TableName
+    repair: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        return {"table": str(self.table), "repair": self.repair}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Comparison:
+        return cls(TableName.parse(data["table"]), data["repair"])
+
+
+@dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """A valid request: which store, into which table, how, and which part of the store."""
+    """A valid request: which store, into which table, how, and which part of the store.
+
+    With a `comparison` it is one for a verification: what is exported is an inventory, and `table` becomes the report of what the store
+    and the compared table differ in. With `repairs` it exports the instances that a report says are to be exported.
+    """
 
     store: StoreName
     table: TableName
@@ -52,6 +71,13 @@ class ExportRequest:
     schema: SchemaKind = SchemaKind.FLATTENED
     include_source_store: bool = False
     filter_uri: GcsUri | None = None
+    comparison: Comparison | None = None
+    repairs: TableName | None = None
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether it is about a part of the store only."""
+        return self.filter_uri is not None or self.repairs is not None
 
     @property
     def row_layout(self) -> RowLayout:
@@ -66,6 +92,8 @@ class ExportRequest:
             "schema": self.schema.value,
             "includeSourceStore": self.include_source_store,
             "filterUri": str(self.filter_uri) if self.filter_uri else None,
+            "comparison": self.comparison.to_json() if self.comparison else None,
+            "repairs": str(self.repairs) if self.repairs else None,
         }
 
     @classmethod
@@ -77,6 +105,9 @@ class ExportRequest:
             SchemaKind(data["schema"]),
             data["includeSourceStore"],
             GcsUri.parse(data["filterUri"]) if data["filterUri"] else None,
+            # Operations of earlier versions have neither.
+            Comparison.from_json(data["comparison"]) if data.get("comparison") else None,
+            TableName.parse(data["repairs"]) if data.get("repairs") else None,
         )
 
 
@@ -121,6 +152,29 @@ class Counters:
     def total(cls, counters: Iterable[Counters]) -> Counters:
         """Return the sum."""
         return sum(counters, cls())
+
+
+@dataclass(frozen=True, slots=True)
+class DifferenceCounts:
+    """How many instances a verification found to differ, and how.
+
+    `outranked` are objects that are older than a row of theirs that is not right: an export would not mend these.
+    """
+
+    missing: int = 0
+    stale: int = 0
+    orphaned: int = 0
+    outranked: int = 0
+
+    @property
+    def total(self) -> int:
+        """How many instances differ."""
+        return self.missing + self.stale + self.orphaned
+
+    @property
+    def repairable(self) -> int:
+        """How many of them an export makes right."""
+        return self.missing + self.stale - self.outranked
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +229,8 @@ class Status:
 class Operation:
     """What `operation.json` holds. `pages` is None until the plan is sealed; `counters` stand once it is done.
 
-    `requested` is None if the request of a batch job was refused: then the operation is done from the start.
+    `requested` is None if the request of a batch job was refused: then the operation is done from the start. `differences` are what
+    a verification found.
     """
 
     name: OperationName
@@ -189,6 +244,7 @@ class Operation:
     end_time: datetime | None = None
     counters: Counters | None = None
     error: Status | None = None
+    differences: DifferenceCounts | None = None
 
     @property
     def request(self) -> ExportRequest:
@@ -204,11 +260,12 @@ class Operation:
 
     @property
     def target(self) -> TableName:
-        """The table that rows are committed into: the destination, or an overwrite's staging table beside it."""
+        """The table that rows are committed into: the destination, or an overwrite's staging table or a verification's inventory beside it."""
         table = self.request.table
         if self.request.write_disposition is not WriteDisposition.WRITE_TRUNCATE:
             return table
-        return replace(table, table=f"dicom_export_staging_{self.name.operation}".replace("-", "_"))
+        kind = "inventory" if self.request.comparison else "staging"
+        return replace(table, table=f"dicom_export_{kind}_{self.name.operation}".replace("-", "_"))
 
     def encode(self) -> bytes:
         """Return the content of `operation.json`."""
@@ -225,6 +282,7 @@ class Operation:
                 "endTime": self.end_time.isoformat() if self.end_time else None,
                 "counters": asdict(self.counters) if self.counters else None,
                 "error": self.error.to_json() if self.error else None,
+                "differences": asdict(self.differences) if self.differences else None,
             },
             indent=1,
         ).encode()
@@ -245,6 +303,7 @@ class Operation:
             datetime.fromisoformat(data["endTime"]) if data["endTime"] else None,
             Counters(**data["counters"]) if data["counters"] else None,
             Status.from_json(data["error"]) if data["error"] else None,
+            DifferenceCounts(**data["differences"]) if data.get("differences") else None,
         )
 
 

@@ -5,6 +5,7 @@ Source: https://cloud.google.com/healthcare-api/docs/reference/rest/v1/projects.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -14,7 +15,7 @@ from dicom_export.logs import OPERATION_LABEL
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from dicom_export.operations import Counters, Failure, Operation, Status
+    from dicom_export.operations import Counters, DifferenceCounts, Failure, Operation, Status
 
 _TYPE_PREFIX = "type.googleapis.com/google.cloud.healthcare"
 
@@ -33,7 +34,7 @@ def operation_to_json(operation: Operation, api_version: str | None = None) -> d
 def _metadata(operation: Operation, version: str) -> dict[str, Any]:
     metadata = {
         "@type": f"{_TYPE_PREFIX}.{version}.OperationMetadata",
-        "apiMethodName": f"google.cloud.healthcare.{operation.api_version}.dicom.DicomService.ExportDicomData_bq",
+        "apiMethodName": _method(operation),
         "createTime": timestamp(operation.create_time),
     }
     if operation.end_time:
@@ -43,7 +44,14 @@ def _metadata(operation: Operation, version: str) -> dict[str, Any]:
         "logsUrl": logs_url(operation),
         **({"cancelRequested": True} if operation.cancel_requested else {}),
         "counter": _counter(operation.counters, is_done=operation.is_done) if operation.counters else {},
+        **({"differences": _differences(operation.differences)} if operation.differences else {}),
     }
+
+
+def _method(operation: Operation) -> str:
+    if operation.requested and operation.requested.comparison:
+        return "dicom_export.Verify"
+    return f"google.cloud.healthcare.{operation.api_version}.dicom.DicomService.ExportDicomData_bq"
 
 
 def _counter(counters: Counters, *, is_done: bool) -> dict[str, str]:
@@ -54,6 +62,11 @@ def _counter(counters: Counters, *, is_done: bool) -> dict[str, str]:
         "secondarySuccess": counters.studies,
     }
     return {name: str(count) for name, count in units.items() if count}
+
+
+def _differences(differences: DifferenceCounts) -> dict[str, str]:
+    """Return what a verification found; ours, beside what the Healthcare API's operations have."""
+    return {name: str(count) for name, count in asdict(differences).items()}
 
 
 def _error(operation: Operation, status: Status) -> dict[str, Any]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from dicom_export.messages import Message
     from dicom_export.names import StoreName, TableName
+    from dicom_export.operations import DifferenceCounts
     from dicom_export.reconciliation import Difference
     from dicom_export.schema import Schema
 
@@ -189,13 +190,18 @@ class Tables(Protocol):
     def drop(self, staging: TableName) -> None:
         """Delete a staging table. Without effect if there is none."""
 
+    def compare(
+        self, table: TableName, inventory: TableName, report: TableName, store: StoreName, *, before: datetime, job: str
+    ) -> None:
+        """Put what the table's latest rows and the inventory differ in in the place of the report, atomically, once per `job`.
 
-class ComparableTables(Tables, Protocol):
-    """Tables that can be compared with an inventory of a store."""
-
-    def differences(self, table: TableName, inventory: TableName, store: StoreName) -> Iterator[Difference]:
-        """Yield the instances whose latest row is not what the inventory has, by kind and object, in bounded memory.
-
-        Of the objects of one instance the newest counts. Where the table has SourceDicomStore, only the store's rows count. Raises
-        NotFound without the table, FailedPrecondition if it is none of an export's.
+        Of the objects of one instance the newest counts. Where the table has SourceDicomStore, only the store's rows count. An
+        instance whose latest row is not of `before` that moment is not judged: its object may have changed after it was listed.
+        Raises NotFound without the table or the inventory, FailedPrecondition if the table is none of an export's.
         """
+
+    def differences(self, report: TableName) -> Iterator[Difference]:
+        """Yield what a report has, by kind and object, in bounded memory. Raises NotFound."""
+
+    def count_differences(self, report: TableName) -> DifferenceCounts:
+        """Return how many differences a report has. Raises NotFound."""

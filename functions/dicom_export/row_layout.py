@@ -7,10 +7,15 @@ from enum import StrEnum
 
 
 class SchemaKind(StrEnum):
-    """One column an element, or all elements in one JSON column."""
+    """One column an element, all elements in one JSON column, or no elements but who the instance is."""
 
     FLATTENED = "flattened"
     JSON = "json"
+    INVENTORY = "inventory"
+
+
+TABLE_SCHEMAS = (SchemaKind.FLATTENED, SchemaKind.JSON)
+"""What a user's table can be like."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,10 +115,23 @@ _JSON = (
     _TYPE,
 )
 
+INVENTORY: Schema = (
+    Field("Object", FieldType.STRING),
+    Field("Generation", FieldType.INTEGER),
+    Field("StudyInstanceUID", FieldType.STRING),
+    Field("SeriesInstanceUID", FieldType.STRING),
+    Field("SOPInstanceUID", FieldType.STRING),
+    _LAST_UPDATED,
+    _BLOB_SIZE,
+)
+"""The columns of a table with a row for each instance of a store."""
+
+_FIXED = {SchemaKind.FLATTENED: _FLATTENED_END, SchemaKind.JSON: _JSON, SchemaKind.INVENTORY: INVENTORY}
+
 
 def common_columns(kind: SchemaKind, *, has_source_store: bool) -> Schema:
     """Return the columns that every row has, whatever its instance is like."""
-    columns = _JSON if kind is SchemaKind.JSON else _FLATTENED_END
+    columns = _FIXED[kind]
     return tuple(field for field in columns if has_source_store or field is not _SOURCE_STORE)
 
 
@@ -130,13 +143,12 @@ def columns_of(row: Mapping[str, Any], kind: SchemaKind) -> Schema:
 def columns_of_all(rows: Sequence[Mapping[str, Any]], kind: SchemaKind) -> Schema:
     """Return the columns that the rows have among them, in canonical order.
 
-    Flattened: a column for each key, nested as the rows' records are. JSON: the fixed columns, with SourceDicomStore if
-    a row has it.
+    Flattened: a column for each key, nested as the rows' records are. Else the fixed columns, with SourceDicomStore if a row has it.
     """
-    if kind is SchemaKind.JSON:
-        names = set().union(*rows)
-        return tuple(field for field in _JSON if field.name in names)
-    return ordered(_fields_of(rows))
+    if kind is SchemaKind.FLATTENED:
+        return ordered(_fields_of(rows))
+    names = set().union(*rows)
+    return tuple(field for field in _FIXED[kind] if field.name in names)
 
 
 def merge(first: Schema, second: Schema) -> Schema:

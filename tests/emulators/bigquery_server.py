@@ -22,6 +22,7 @@ from bqemulator.domain.errors import AlreadyExistsError, DomainError, InvalidQue
 from bqemulator.domain.events import TableDataChanged
 from bqemulator.grpc_api import write_servicer
 from bqemulator.jobs import executor
+from bqemulator.storage import arrow_bridge
 from bqemulator.storage import engine as duckdb_engine
 from bqemulator.storage.sql_identifiers import quoted_table_ref
 from bqemulator.storage.type_map import bq_schema_to_duckdb_columns
@@ -51,6 +52,7 @@ def mend() -> None:
     Engine.execute = execute
     Engine.fetch_arrow = fetch_arrow
     Engine._load_spatial = lambda _: None  # nothing here is GEOGRAPHY, and the extension would be 80 MB more to install
+    arrow_bridge.introspect_arrow_schema = introspect_arrow_schema
     SnapshotManager.record_change = record_change
 
     table_routes._rest_to_table_meta = table_meta
@@ -71,6 +73,7 @@ def mend() -> None:
     Streams._handle_batch_commit_write_streams = commit
     Streams._handle_get_write_stream = get_write_stream
 
+    job_routes._handle_query_job = handle_query_job
     job_routes.execute_copy_job = execute_copy_job
     executor._copy_table_into_destination = copy_table
 
@@ -105,6 +108,10 @@ def fetch_arrow(self: Any, sql: str, parameters: Any = None) -> pa.Table:
         result = _execute(self, sql, parameters)
         description = result.description
         return duckdb_engine._annotate_with_duckdb_types(result.to_arrow_table(), description)
+
+
+def introspect_arrow_schema(engine: Any, table: str) -> pa.Schema:
+    return engine.fetch_arrow(f"FROM {table} LIMIT 0").schema
 
 
 def record_change(self: Any, project_id: str, dataset_id: str, table_id: str) -> None:
@@ -301,14 +308,27 @@ def delete_table(self: Any, project_id: str, dataset_id: str, table_id: str, **n
     return _delete_table(self, project_id, dataset_id, table_id, **named)
 
 
-# --- Copy jobs: once an id, and with WRITE_TRUNCATE the schema is replaced as well ---
+# --- Jobs: once an id; and a copy with WRITE_TRUNCATE replaces the schema as well ---
 
-_execute_copy_job, _copy_table = executor.execute_copy_job, executor._copy_table_into_destination
+_handle_query_job, _execute_copy_job = job_routes._handle_query_job, executor.execute_copy_job
+_copy_table = executor._copy_table_into_destination
+begun_jobs: set[tuple[str, str]] = set()
+
+
+def begin_job(project_id: str, job_id: str) -> None:
+    """Raise what BigQuery answers to a second job of the same id, also while the first one runs."""
+    if (project_id, job_id) in begun_jobs:
+        raise AlreadyExistsError(f"Already Exists: Job {project_id}:US.{job_id}")
+    begun_jobs.add((project_id, job_id))
+
+
+async def handle_query_job(project_id: str, job_id: str, config: dict[str, Any], **named: Any) -> Any:
+    begin_job(project_id, job_id)
+    return await _handle_query_job(project_id, job_id, config, **named)
 
 
 async def execute_copy_job(project_id: str, job_id: str, config: dict[str, Any], ctx: Any) -> Any:
-    if ctx.catalog.get_job(project_id, job_id) is not None:
-        raise AlreadyExistsError(f"Already Exists: Job {project_id}:US.{job_id}")
+    begin_job(project_id, job_id)
     return await _execute_copy_job(project_id, job_id, config, ctx)
 
 

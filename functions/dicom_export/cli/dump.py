@@ -10,7 +10,7 @@ import click
 
 from dicom_export.cli.rendering import json_value
 from dicom_export.errors import NotFound
-from dicom_export.row_layout import SchemaKind
+from dicom_export.row_layout import TABLE_SCHEMAS, SchemaKind
 
 if TYPE_CHECKING:
     from dicom_export.rows.notes import Note
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "--schema",
-    type=click.Choice([kind.value for kind in SchemaKind]),
+    type=click.Choice([kind.value for kind in TABLE_SCHEMAS]),
     default=SchemaKind.FLATTENED.value,
     show_default=True,
     help="A column for each element, or one JSON column.",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from dicom_export.row_layout import SchemaKind
+from dicom_export.row_layout import TABLE_SCHEMAS, SchemaKind
 
 folder_argument = click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 file_option = click.option(
@@ -20,7 +20,7 @@ file_option = click.option(
 table_option = click.option("--table", default="dicom", show_default=True, help="The table in it.")
 schema_option = click.option(
     "--schema",
-    type=click.Choice([kind.value for kind in SchemaKind]),
+    type=click.Choice([kind.value for kind in TABLE_SCHEMAS]),
     default=SchemaKind.FLATTENED.value,
     show_default=True,
     help="A column for each element, or one JSON column.",

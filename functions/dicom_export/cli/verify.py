@@ -63,4 +63,4 @@ def verify(
     lines = [json.dumps(verified.to_json())] if output == "json" else verified.lines(file)
     for line in lines:
         click.echo(line)
-    sys.exit(FAILED if verified.report.counts else 0)
+    sys.exit(FAILED if verified.report.counts.total else 0)

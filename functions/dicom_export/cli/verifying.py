@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections import deque
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from dicom_export.bootstrap.local import local_house
@@ -15,7 +15,6 @@ from dicom_export.cli.ignored import Ignored
 from dicom_export.cli.running import Run
 from dicom_export.names import GcsUri
 from dicom_export.operations_json import timestamp
-from dicom_export.reconciliation import DifferenceKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,17 +41,18 @@ class Verified:
 
     def lines(self, file: Path) -> Iterator[str]:
         """Yield the report as people read it."""
-        counts = ", ".join(f"{self.report.counts[kind]:,} {kind.lower()}" for kind in DifferenceKind)
+        found = self.report.counts
+        counts = f"{found.missing:,} missing, {found.stale:,} stale, {found.orphaned:,} orphaned"
         if self.exported:
             yield f"{self.exported:,} instances exported"
         yield f"{self.instances:,} instances compared with table {self.table.table} of {file}: {counts}"
         for each in self.report.first:
             yield printable(f"{each.kind:<8}  {each.uids}  {each.object or ''}".rstrip())
-        if self.report.counts.total() > len(self.report.first):
-            yield f"… and {self.report.counts.total() - len(self.report.first):,} more; --limit lists them"
-        if self.report.outranked:
+        if found.total > len(self.report.first):
+            yield f"… and {found.total - len(self.report.first):,} more; --limit lists them"
+        if found.outranked:
             yield (
-                f"{self.report.outranked:,} of the files are not newer than their row, so that --repair does not mend these:"
+                f"{found.outranked:,} of the files are not newer than their row, so that --repair does not mend these:"
                 " `touch` the files first"
             )
         if self.failures:
@@ -65,8 +65,7 @@ class Verified:
             "table": str(self.table),
             "instances": self.instances,
             "exported": self.exported,
-            **{kind.lower(): self.report.counts[kind] for kind in DifferenceKind},
-            "outranked": self.report.outranked,
+            **asdict(self.report.counts),
             "differences": [_to_json(each) for each in self.report.first],
             "failed": self.failures,
             "failures": [each.to_json() for each in self.first_failures],
@@ -112,7 +111,7 @@ class Verifying:
             declared = house.service.stores[self.store]
             inventory = stack.enter_context(verification.inventory(self.store, declared, failures.add))
             exported = self._repair(house, verification, inventory) if repair else 0
-            report = verification.report(inventory, self.limit)
+            report = verification.summary(inventory, self.limit)
         return Verified(self.table, inventory.instances, report, failures.count, tuple(failures.first), exported)
 
     def _end_interrupted_repairs(self, house: LocalHouse) -> None:
@@ -129,7 +128,9 @@ class Verifying:
     def _repair(self, house: LocalHouse, verification: Verification, inventory: Inventory) -> int:
         name = f"{secrets.token_hex(8)}.txt"
         path = self.settings.buckets[self.repairs] / name
-        if not _write(path, verification.repairs(inventory)):
+        with verification.report(inventory) as report:
+            is_needed = _write(path, verification.repairs(report))
+        if not is_needed:
             path.unlink()
             return 0
         request = verification.repair_request(self.store, GcsUri(self.repairs, name))

@@ -1,4 +1,4 @@
-"""Batch jobs: an export request as a message, and the operation that it becomes."""
+"""Batch jobs: a request to export or to verify as a message, and the operation that it becomes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dicom_export.export_request import parse_export_request
 from dicom_export.handlers.create import refuse_export
 from dicom_export.names import OperationName, StoreName
 from dicom_export.transcoding import parse_json
+from dicom_export.verify_request import VERIFY, parse_verify_request
 
 if TYPE_CHECKING:
     from dicom_export.errors import DicomExportError
@@ -77,4 +78,6 @@ def _body(data: bytes, job: str) -> tuple[StoreName, object] | None:
 
 
 def _request(store: StoreName, fields: object) -> ExportRequest:
+    if isinstance(fields, dict) and VERIFY in fields:
+        return parse_verify_request(store, fields)
     return parse_export_request(store, fields, api_version=_VERSION)

@@ -43,6 +43,7 @@ def create_export(
     _check_keeps_no_latest(request, stores)
     take_table(request, name, journal)
     check_table(request, tables.describe(request.table))
+    _check_compared(request, tables)
     operation = Operation(
         name,
         api_version,
@@ -75,6 +76,12 @@ def _check_keeps_no_latest(request: ExportRequest, stores: Mapping[StoreName, De
             raise FailedPrecondition(
                 f"{request.table} is kept by the changeDataCaptureConfig of {name}, one row an instance; export to another table"
             )
+
+
+def _check_compared(request: ExportRequest, tables: Tables) -> None:
+    """Raise NotFound if the table that a verification is about is not there."""
+    if request.comparison and tables.describe(request.comparison.table) is None:
+        raise NotFound(f"Table {request.comparison.table} was not found; an export creates it")
 
 
 def take_table(request: ExportRequest, name: OperationName, journal: Journal) -> None:

@@ -34,7 +34,7 @@ def first_cursor(store: DeclaredStore) -> Cursor:
 
 
 def store_filter(operation: Operation, buckets: Callable[[str], DicomStore | None], journal: Journal) -> FilterIndex:
-    """Read the operation's filter file into its state, once, and return its index.
+    """Read the operation's filter file into its state, unless its filter is there, and return its index.
 
     Raises InvalidArgument for a malformed line, FailedPrecondition if the file was replaced since the request, NotFound
     if it was deleted.

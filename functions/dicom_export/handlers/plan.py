@@ -16,6 +16,7 @@ from dicom_export.logs import Event, operation_event
 from dicom_export.messages import ExportStudy, PlanExport, StudyExported
 from dicom_export.operations import Status, WriteDisposition
 from dicom_export.planning import Cursor, PlanLimits, cut_page, sample
+from dicom_export.row_layout import SchemaKind
 from dicom_export.rows.instance import DecodedInstance
 from dicom_export.schema import columns_of_all, common_columns, merge
 from dicom_export.stores import declared
@@ -100,7 +101,7 @@ def _plan_page(
         return PlanPage(error=Status(Code.CANCELLED, "Cancelled while the store was being listed."))
     try:
         store = declared(stores, operation.request.store)
-        index = store_filter(operation, buckets, journal) if operation.request.filter_uri else None
+        index = store_filter(operation, buckets, journal) if operation.request.is_filtered else None
         cursor = _cursor(operation, number, journal) or first_cursor(store)
         found = listing(store, cursor, operation, index, journal)
         tasks, following = cut_page(found, cursor.layout, limits)
@@ -136,7 +137,9 @@ def _cursor(operation: Operation, number: int, journal: Journal) -> Cursor | Non
 def _columns(operation: Operation, store: DicomStore, objects: Sequence[StoredObject], decode: Decode) -> Schema:
     """Return the columns of a sample, so that the workers hardly ever need one that the table has not."""
     layout = operation.request.row_layout
+    common = common_columns(layout.kind, has_source_store=layout.source_store is not None)
+    if layout.kind is SchemaKind.INVENTORY:
+        return common
     decoded = decode(store, objects, layout)
     rows = [instance.row for instance in decoded if isinstance(instance, DecodedInstance)]
-    common = common_columns(layout.kind, has_source_store=layout.source_store is not None)
     return merge(columns_of_all(rows, layout.kind), common)

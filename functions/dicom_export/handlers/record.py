@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from dicom_export.errors import PermanentError
+from dicom_export.handlers.compare import compare
 from dicom_export.handlers.export import abandoned, settle
 from dicom_export.handlers.listing import warn_unmatched
 from dicom_export.handlers.plan import announce
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from dicom_export.handlers.failure_report import FailureReport
     from dicom_export.journal import Journal
     from dicom_export.names import StoreName
-    from dicom_export.operations import Operation
+    from dicom_export.operations import DifferenceCounts, Operation
     from dicom_export.ports import Publisher, Tables
     from dicom_export.stores import DeclaredStore
 
@@ -80,14 +81,15 @@ def _total(operation: Operation, sums: Mapping[int, Counters], journal: Journal)
 
 def _finish(operation: Operation, counters: Counters, journal: Journal, tables: Tables, publisher: Publisher) -> None:
     """Put an overwrite in its place, have streamed again what was streamed meanwhile, and write down how the operation ended."""
-    error = _swap(operation, counters, tables) or outcome(operation, counters)
+    error, differences = _completed(operation, counters, journal, tables, publisher)
+    error = error or outcome(operation, counters)
     if operation.request.write_disposition is WriteDisposition.WRITE_TRUNCATE:
         _stream_again(operation, journal, publisher)
 
     def ended(current: Operation) -> Operation:
         if current.is_done:
             return current
-        return replace(current, end_time=datetime.now(UTC), counters=counters, error=error)
+        return replace(current, end_time=datetime.now(UTC), counters=counters, error=error, differences=differences)
 
     journal.change(operation.name, ended)
     if not (counters.abandoned or is_replay(operation.name)):
@@ -100,20 +102,27 @@ def _finish(operation: Operation, counters: Counters, journal: Journal, tables: 
     )
 
 
-def _swap(operation: Operation, counters: Counters, tables: Tables) -> Status | None:
-    """End an overwrite: its rows take the old ones' place, or are dropped. Return why that was not possible, if so."""
+def _completed(
+    operation: Operation, counters: Counters, journal: Journal, tables: Tables, publisher: Publisher
+) -> tuple[Status | None, DifferenceCounts | None]:
+    """End an overwrite: its rows, or what a verification finds by them, take the old ones' place, or are dropped.
+
+    Return why that was not possible, if so, and what the verification found.
+    """
     request = operation.request
     if request.write_disposition is not WriteDisposition.WRITE_TRUNCATE:
-        return None
+        return None, None
     try:
-        if replaces_table(operation, counters):
+        if not replaces_table(operation, counters):
+            tables.drop(operation.target)
+        elif request.comparison:
+            return None, compare(operation, request.comparison, journal, tables, publisher)
+        else:
             job = operation.name.operation
             tables.replace(request.table, operation.target, expected_rows=counters.success, job=job)
-        else:
-            tables.drop(operation.target)
     except PermanentError as error:
-        return Status(error.code, f"{request.table} was left as it was: {error.message}")
-    return None
+        return Status(error.code, f"{request.table} was left as it was: {error.message}"), None
+    return None, None
 
 
 def _stream_again(operation: Operation, journal: Journal, publisher: Publisher) -> None:
@@ -125,7 +134,7 @@ def _stream_again(operation: Operation, journal: Journal, publisher: Publisher) 
 
 def _warn_of_unmatched_paths(operation: Operation, journal: Journal) -> None:
     """Log the filter's paths that matched nothing, where only the workers could tell; else the plan has logged them."""
-    index = journal.filter_index(operation.name) if operation.request.filter_uri else None
+    index = journal.filter_index(operation.name) if operation.request.is_filtered else None
     first_page = journal.plan_page(operation.name, 0) if index else None
     if index is None or first_page is None or not first_page.applies_filter:
         return

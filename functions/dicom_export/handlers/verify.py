@@ -3,42 +3,43 @@
 from __future__ import annotations
 
 import secrets
-from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from dicom_export.errors import NotFound, PermanentError
-from dicom_export.operations import ExportRequest, Failure, WriteDisposition
+from dicom_export.handlers.compare import repair_lines
+from dicom_export.operations import Failure
 from dicom_export.planning import is_planned
-from dicom_export.reconciliation import INVENTORY, inventory_row
+from dicom_export.reconciliation import REPORT, export_like
 from dicom_export.row_layout import RowLayout, SchemaKind
 from dicom_export.rows.arrow import record_batch
 from dicom_export.rows.instance import DecodedInstance
-from dicom_export.schema import FieldType
+from dicom_export.schema import INVENTORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from dicom_export.handlers.decoding import Decode
     from dicom_export.names import GcsUri, StoreName, TableName
-    from dicom_export.ports import ComparableTables, DicomStore, StoredObject, TableInfo
-    from dicom_export.reconciliation import Difference, DifferenceKind
+    from dicom_export.operations import DifferenceCounts, ExportRequest
+    from dicom_export.ports import DicomStore, StoredObject, TableInfo, Tables
+    from dicom_export.reconciliation import Difference
     from dicom_export.stores import DeclaredStore
 
 _OBJECTS_AT_ONCE = 1_000
-_LAYOUT = RowLayout(SchemaKind.FLATTENED)
+_LAYOUT = RowLayout(SchemaKind.INVENTORY)
+_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """What a comparison found: how many differences of each kind, and the first of them."""
 
-    counts: Counter[DifferenceKind]
+    counts: DifferenceCounts
     first: tuple[Difference, ...]
-    outranked: int
-    """How many objects are older than a row of theirs that is not right: an export would not mend these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Verification:
     """A table, and what it takes to compare it with a store."""
 
     table: TableName
-    tables: ComparableTables
+    tables: Tables
     decode: Decode
 
     @contextmanager
@@ -78,37 +79,33 @@ class Verification:
         finally:
             self.tables.drop(inventory)
 
-    def differences(self, inventory: Inventory) -> Iterator[Difference]:
-        """Yield what the store and the table differ in, as they are now and were when the inventory was taken."""
-        return self.tables.differences(self.table, inventory.table, inventory.store)
+    @contextmanager
+    def report(self, inventory: Inventory) -> Iterator[TableName]:
+        """Give the report of what the store and the table differ in, as they are now and were when the inventory was taken."""
+        report = replace(self.table, table=f"dicom_export_report_{secrets.token_hex(8)}")
+        self.tables.prepare_staging(report, REPORT, report)
+        try:
+            # Nobody else streams into a file that this process has open: no row is too new to be judged.
+            self.tables.compare(
+                self.table, inventory.table, report, inventory.store, before=_END_OF_TIME, job=report.table
+            )
+            yield report
+        finally:
+            self.tables.drop(report)
 
-    def report(self, inventory: Inventory, limit: int) -> Report:
+    def summary(self, inventory: Inventory, limit: int) -> Report:
         """Return how many differences there are, and the first `limit` of them."""
-        counts: Counter[DifferenceKind] = Counter()
-        first: list[Difference] = []
-        outranked = 0
-        for each in self.differences(inventory):
-            counts[each.kind] += 1
-            outranked += each.outranks_object
-            if len(first) < limit:
-                first.append(each)
-        return Report(counts, tuple(first), outranked)
+        with self.report(inventory) as report:
+            first = tuple(islice(self.tables.differences(report), limit))
+            return Report(self.tables.count_differences(report), first)
 
-    def repairs(self, inventory: Inventory) -> Iterator[str]:
+    def repairs(self, report: TableName) -> Iterator[str]:
         """Yield the filter's lines that name what an export makes right."""
-        return (f"{each.uids}\n" for each in self.differences(inventory) if each.is_repairable)
+        return repair_lines(self.tables, report)
 
     def repair_request(self, store: StoreName, filter_uri: GcsUri) -> ExportRequest:
         """Return the request that exports what the filter names, in rows like those of the table."""
-        columns = {field.name: field.type for field in self._require_table().schema}
-        return ExportRequest(
-            store,
-            self.table,
-            WriteDisposition.WRITE_APPEND,
-            SchemaKind.JSON if columns.get("Metadata") is FieldType.JSON else SchemaKind.FLATTENED,
-            "SourceDicomStore" in columns,
-            filter_uri,
-        )
+        return replace(export_like(self._require_table().schema, store, self.table), filter_uri=filter_uri)
 
     def _require_table(self) -> TableInfo:
         found = self.tables.describe(self.table)
@@ -126,7 +123,7 @@ class Verification:
         rows = []
         for stored, decoded in zip(chunk, self.decode(objects, chunk, _LAYOUT), strict=True):
             if isinstance(decoded, DecodedInstance):
-                rows.append(inventory_row(stored, decoded.uids))
+                rows.append(decoded.row)
             elif isinstance(decoded, PermanentError):
                 on_failure(Failure(stored.name, stored.generation, "read", decoded.code, decoded.message))
         if rows:

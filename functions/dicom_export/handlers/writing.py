@@ -30,9 +30,10 @@ Rejected = tuple["StoredObject", "InstanceUids", PermanentError]
 
 
 def prepare_target(operation: Operation, schema: Schema, tables: Tables) -> None:
-    """Give the table that the operation writes to these columns; what an overwrite writes to may expire."""
+    """Give the table that the operation writes to these columns; what an overwrite or a verification writes to may expire."""
     if operation.request.write_disposition is WriteDisposition.WRITE_TRUNCATE:
-        tables.prepare_staging(operation.target, schema, operation.request.table)
+        like = operation.target if operation.request.comparison else operation.request.table
+        tables.prepare_staging(operation.target, schema, like)
     else:
         tables.prepare(operation.target, schema)
 

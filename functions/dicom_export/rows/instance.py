@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dicom_export.dicom.header import header_of
@@ -10,9 +10,10 @@ from dicom_export.dicom.kinds import Unusual
 from dicom_export.dicom.ranges import FIRST_RANGE, RangeFile
 from dicom_export.dicom.scanned import scan_header
 from dicom_export.errors import InstanceError, LimitExceeded
-from dicom_export.row_layout import SchemaKind
+from dicom_export.row_layout import RowLayout, SchemaKind
 from dicom_export.rows.dicom_json import dicom_json
 from dicom_export.rows.flattened import flatten
+from dicom_export.rows.inventory import inventory_row
 from dicom_export.rows.notes import Note, Notes
 from dicom_export.rows.scanned_flattened import flatten_scanned
 from dicom_export.rows.scanned_json import json_of_scanned
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from dicom_export.dicom.series import SeriesMemory
     from dicom_export.names import InstanceUids
     from dicom_export.ports import DicomStore, StoredObject
-    from dicom_export.row_layout import RowLayout
 
 Row = dict[str, Any]
 """Column to value: nested dicts and lists, None for a column that is present and NULL."""
@@ -54,6 +54,7 @@ class Explanation:
 
 
 _DIRECTORY = Skipped("A DICOMDIR lists instances and is none")
+_IN_FULL = RowLayout(SchemaKind.FLATTENED)
 _ROWS = {SchemaKind.FLATTENED: flatten_scanned, SchemaKind.JSON: json_of_scanned}
 
 
@@ -65,6 +66,8 @@ def decode_instance(
     Raises NotDicom, TruncatedInstance, LimitExceeded or another InstanceError, with the UIDs as far as known, and what
     reading from the store raises.
     """
+    if layout.kind is SchemaKind.INVENTORY:
+        return _listed(store, stored, memory)
     file = RangeFile(store, stored, memory.first_range(stored.name) if memory else FIRST_RANGE)
     try:
         header = scan_header(file, memory)
@@ -78,6 +81,12 @@ def decode_instance(
         return DecodedInstance(explanation.row, explanation.uids, explanation.header_bytes)
     row |= _administrative_columns(stored, layout)
     return DecodedInstance(row, header.uids, header.value_bytes)
+
+
+def _listed(store: DicomStore, stored: StoredObject, memory: SeriesMemory | None) -> DecodedInstance | Skipped:
+    """Return the object's row of an inventory. It is decoded in full: what cannot be exported is not missing in a table."""
+    decoded = decode_instance(store, stored, _IN_FULL, memory)
+    return decoded if isinstance(decoded, Skipped) else replace(decoded, row=inventory_row(stored, decoded.uids))
 
 
 def explain_instance(store: DicomStore, stored: StoredObject, layout: RowLayout) -> Explanation | Skipped:

@@ -104,6 +104,11 @@ def reference(table: TableName) -> TableReference:
     return TableReference(DatasetReference(table.project, table.dataset), table.table)
 
 
+def table_sql(table: TableName) -> str:
+    """Return the table's full name as SQL: it has no backtick."""
+    return f"`{table.project}.{table.dataset}.{table.table}`"
+
+
 def dataset_not_found(table: TableName) -> NotFound:
     """Return the error for a table whose dataset is not there."""
     dataset = f"{table.project}.{table.dataset}"

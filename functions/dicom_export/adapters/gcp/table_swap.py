@@ -8,106 +8,54 @@ https://cloud.google.com/bigquery/docs/reference/auditlogs/rest/Shared.Types/Big
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import re
-import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from functools import partial
+from typing import TYPE_CHECKING, cast
 
-from google.api_core import exceptions
 from google.cloud.bigquery import CopyJobConfig, EncryptionConfiguration, QueryJobConfig
 
 from dicom_export.adapters.gcp.calls import TIMEOUT_SECONDS, google_errors
-from dicom_export.adapters.gcp.table_catalog import BRIEF_RETRY, reference, table_not_found
-from dicom_export.errors import FailedPrecondition, NotFound, PermanentError, PermissionDenied, Unavailable
+from dicom_export.adapters.gcp.jobs import JOB_SECONDS
+from dicom_export.adapters.gcp.table_catalog import BRIEF_RETRY, reference, table_not_found, table_sql
+from dicom_export.errors import FailedPrecondition, PermanentError, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from google.cloud.bigquery import Client
 
+    from dicom_export.adapters.gcp.jobs import Job, Jobs
     from dicom_export.adapters.gcp.table_catalog import Resource, TableCatalog
     from dicom_export.names import TableName
 
 log = logging.getLogger(__name__)
 
-JOB_SECONDS = 60.0
-"""How long one call waits for a job; the next one waits on."""
-
-_MAX_ATTEMPTS = 20
-_LONGEST_PAUSE = 4.0
 _KEPT = ("description", "friendlyName", "labels")
-
-# https://cloud.google.com/bigquery/docs/error-messages
-_TRANSIENT_REASONS = frozenset(
-    {
-        "backendError",
-        "internalError",
-        "jobBackendError",
-        "jobInternalError",
-        "jobRateLimitExceeded",
-        "quotaExceeded",
-        "rateLimitExceeded",
-        "stopped",
-        "tableUnavailable",
-        "timeout",
-    }
-)
-
-# A CopyJob or QueryJob; the library gives them no common type of its own.
-Job = Any
 
 
 class TableSwaps:
-    """Replacements of tables, each by a job of the client's project whose id follows from what it is for."""
+    """Replacements of tables, each by a job whose id follows from what it is for."""
 
-    def __init__(self, client: Client, catalog: TableCatalog, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, client: Client, catalog: TableCatalog, jobs: Jobs) -> None:
         self._client = client
         self._catalog = catalog
-        self._sleep = sleep
+        self._jobs = jobs
 
     def replace(self, table: TableName, staging: TableName, *, expected_rows: int, job: str) -> None:
         """Run the job unless it has run, then drop the staging table.
 
-        Raises FailedPrecondition for a staging table with another number of rows, and what the job fails of. A job that failed for
-        a reason that passes is followed by the next attempt's, at the next call. Once the job has succeeded the table has its new
-        rows: what fails for good after that is logged, and the replacement stands.
+        Raises FailedPrecondition for a staging table with another number of rows, and what `Jobs.succeed` raises. Once the job has
+        succeeded the table has its new rows: what fails for good after that is logged, and the replacement stands.
         """
         location = self._catalog.location_of(table)
-        for attempt in range(_MAX_ATTEMPTS):
-            name = _job_id(table, job, attempt)
-            found = self._find(name, location)
-            begun = found or self._begun(name, location, table, staging, expected_rows)
-            if self._succeeded(begun, table):
-                break
-            if found is None:
-                raise Unavailable(f"Job {name} that replaces {table} failed: {_reason(begun)}")
-        else:
-            raise FailedPrecondition(f"Each of {_MAX_ATTEMPTS} jobs that replace {table} failed")
+        self._jobs.succeed(table, job, location, partial(self._begin, location, table, staging, expected_rows))
         with _logged(f"{table} has its new rows, and may lack its description and labels, or expire"):
             self._put_back(table, staging)
         with _logged(f"{table} has its new rows, and {staging} is left behind until it expires"):
             self._catalog.drop(staging)
 
-    def _find(self, name: str, location: str) -> Job | None:
-        with google_errors(f"Look up job {name}"):
-            try:
-                return self._client.get_job(name, location=location, retry=BRIEF_RETRY, timeout=TIMEOUT_SECONDS)
-            except exceptions.NotFound:
-                return None
-
-    def _begun(self, name: str, location: str, table: TableName, staging: TableName, expected_rows: int) -> Job:
-        """Begin the job, unless somebody else did meanwhile; when his is done the staging table is gone."""
-        try:
-            return self._begin(name, location, table, staging, expected_rows)
-        except NotFound:
-            found = self._find(name, location)
-            if found is None:
-                raise
-            return found
-
-    def _begin(self, name: str, location: str, table: TableName, staging: TableName, expected_rows: int) -> Job:
+    def _begin(self, location: str, table: TableName, staging: TableName, expected_rows: int, name: str) -> Job:
         source = self._catalog.find(staging)
         if source is None:
             raise table_not_found(staging)
@@ -117,14 +65,7 @@ class TableSwaps:
         if rows != expected_rows:
             raise FailedPrecondition(f"{staging} has {rows} rows, not the {expected_rows} that were exported")
         begin = self._copy if is_settled else self._query
-        with google_errors(f"Replace {table}"):
-            try:
-                return begin(name, location, table, staging, source)
-            except exceptions.Conflict:
-                found = self._find(name, location)
-        if found is None:
-            raise Unavailable(f"Job {name} is there and cannot be looked up yet")
-        return found
+        return begin(name, location, table, staging, source)
 
     def _copy(self, name: str, location: str, table: TableName, staging: TableName, source: Resource) -> Job:
         config = CopyJobConfig(write_disposition="WRITE_TRUNCATE", create_disposition="CREATE_IF_NEEDED")
@@ -149,7 +90,7 @@ class TableSwaps:
         if "encryptionConfiguration" in source:
             config.destination_encryption_configuration = _encryption(source)
         return self._client.query(
-            f"SELECT * FROM {_sql(staging)}",  # noqa: S608 - a table's name has no backtick
+            f"SELECT * FROM {table_sql(staging)}",  # noqa: S608 - a table's name has no backtick
             job_id=name,
             location=location,
             job_config=config,
@@ -161,7 +102,7 @@ class TableSwaps:
     def _count(self, table: TableName, location: str) -> int:
         with google_errors(f"Count the rows of {table}"):
             job = self._client.query(
-                f"SELECT COUNT(*) FROM {_sql(table)}",  # noqa: S608 - as above
+                f"SELECT COUNT(*) FROM {table_sql(table)}",  # noqa: S608 - as above
                 location=location,
                 retry=BRIEF_RETRY,
                 job_retry=None,
@@ -169,27 +110,6 @@ class TableSwaps:
             )
             rows = job.result(retry=BRIEF_RETRY, job_retry=None, timeout=JOB_SECONDS)
             return int(next(iter(rows))[0])
-
-    def _succeeded(self, job: Job, table: TableName) -> bool:
-        """Wait for the job. Return False if it failed for a reason that passes, raise what else it failed for."""
-        self._wait(job, table)
-        if job.error_result is None:
-            return True
-        reason = _reason(job)
-        if reason in _TRANSIENT_REASONS:
-            return False
-        kind = PermissionDenied if reason == "accessDenied" else FailedPrecondition
-        raise kind(f"Job {job.job_id} that replaces {table} failed: {reason}: {job.error_result.get('message')}")
-
-    def _wait(self, job: Job, table: TableName) -> None:
-        pause, waited = 0.25, 0.0
-        while job.state != "DONE":
-            if waited >= JOB_SECONDS:
-                raise Unavailable(f"Job {job.job_id} that replaces {table} is still running")
-            self._sleep(pause)
-            waited, pause = waited + pause, min(pause * 2, _LONGEST_PAUSE)
-            with google_errors(f"Look up job {job.job_id}"):
-                job.reload(retry=BRIEF_RETRY, timeout=TIMEOUT_SECONDS)
 
     def _put_back(self, table: TableName, staging: TableName) -> None:
         """Give the table back what the job may have lost, and take from it what it may have brought along: that it expires."""
@@ -214,19 +134,5 @@ def _logged(fact: str) -> Iterator[None]:
         log.error("%s: %s", fact, type(error).__name__)  # noqa: TRY400 - its message may have more than is to be logged
 
 
-def _job_id(table: TableName, job: str, attempt: int) -> str:
-    """Return the id of an attempt: letters, digits, dashes and underscores, at most 1024."""
-    digest = hashlib.sha256(f"{table} {job}".encode()).hexdigest()[:12]
-    return f"dicom_export_{re.sub(r'[^A-Za-z0-9_-]', '_', job)[:900]}_{digest}_{attempt}"
-
-
-def _reason(job: Job) -> str:
-    return str(job.error_result.get("reason"))
-
-
 def _encryption(source: Resource) -> EncryptionConfiguration:
     return EncryptionConfiguration(source["encryptionConfiguration"].get("kmsKeyName"))
-
-
-def _sql(table: TableName) -> str:
-    return f"`{table.project}.{table.dataset}.{table.table}`"

@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from google.cloud.bigquery import Client
 
+    from dicom_export.adapters.gcp.jobs import Jobs
     from dicom_export.adapters.gcp.table_catalog import Resource, TableCatalog
+    from dicom_export.adapters.gcp.table_comparison import TableComparisons
     from dicom_export.adapters.gcp.table_swap import TableSwaps
     from dicom_export.adapters.gcp.write_streams import WriteStreams
-    from dicom_export.names import TableName
+    from dicom_export.names import StoreName, TableName
+    from dicom_export.operations import DifferenceCounts
     from dicom_export.ports import Version
+    from dicom_export.reconciliation import Difference
     from dicom_export.schema import Schema
 
 STAGING_EXPIRATION = timedelta(days=3)
@@ -105,6 +109,17 @@ class BigQueryTables:
     def drop(self, staging: TableName) -> None:
         self._catalog.drop(staging)
 
+    def compare(
+        self, table: TableName, inventory: TableName, report: TableName, store: StoreName, *, before: datetime, job: str
+    ) -> None:
+        self._comparisons.compare(table, inventory, report, store, before=before, job=job)
+
+    def differences(self, report: TableName) -> Iterator[Difference]:
+        return self._comparisons.differences(report)
+
+    def count_differences(self, report: TableName) -> DifferenceCounts:
+        return self._comparisons.count(report)
+
     def _create_or_grow(self, table: TableName, schema: Schema, made_of: Callable[[], Resource]) -> None:
         """Create the table or add what it lacks; look again if somebody else was first."""
         may_require = True
@@ -167,10 +182,22 @@ class BigQueryTables:
         return WriteStreams(write_client(self._write_endpoint), self._catalog)
 
     @cached_property
+    def _jobs(self) -> Jobs:
+        from dicom_export.adapters.gcp.jobs import Jobs  # noqa: PLC0415 - see the class
+
+        return Jobs(self._client, self._sleep)
+
+    @cached_property
     def _swaps(self) -> TableSwaps:
         from dicom_export.adapters.gcp.table_swap import TableSwaps  # noqa: PLC0415 - see the class
 
-        return TableSwaps(self._client, self._catalog, self._sleep)
+        return TableSwaps(self._client, self._catalog, self._jobs)
+
+    @cached_property
+    def _comparisons(self) -> TableComparisons:
+        from dicom_export.adapters.gcp.table_comparison import TableComparisons  # noqa: PLC0415 - see the class
+
+        return TableComparisons(self._client, self._catalog, self._jobs)
 
 
 def _fields(table: Resource) -> list[dict[str, Any]]:

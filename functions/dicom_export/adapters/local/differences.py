@@ -4,71 +4,56 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dicom_export.adapters.local.definitions import existing, table_sql
-from dicom_export.errors import FailedPrecondition
-from dicom_export.names import InstanceUids
-from dicom_export.reconciliation import Difference, DifferenceKind
+from dicom_export.adapters.local.definitions import create_or_grow, existing, table_sql
+from dicom_export.reconciliation import (
+    COUNTS,
+    DIFFERENCES,
+    REPORT,
+    Difference,
+    comparison,
+    difference_counts,
+    has_source_store,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from duckdb import DuckDBPyConnection
 
     from dicom_export.names import StoreName, TableName
+    from dicom_export.operations import DifferenceCounts
 
 _ROWS_AT_ONCE = 1_000
-_NEEDED = ("LastUpdated", "BlobStorageSize")
-# The latest row of an instance is the one that queries/latest-instances.sql takes.
-_DIFFERENCES = """
-WITH objects AS (
-    SELECT * FROM {inventory}
-    QUALIFY row_number() OVER (PARTITION BY SOPInstanceUID ORDER BY LastUpdated DESC, Object) = 1
-), latest AS (
-    SELECT * FROM ({rows})
-    WHERE SOPInstanceUID IS NOT NULL
-    QUALIFY row_number() OVER (PARTITION BY SOPInstanceUID ORDER BY LastUpdated DESC NULLS LAST) = 1
-)
-SELECT
-    CASE
-        WHEN o.SOPInstanceUID IS NULL THEN 'ORPHANED'
-        WHEN r.SOPInstanceUID IS NULL OR NOT r.IsThere THEN 'MISSING'
-        ELSE 'STALE'
-    END AS Difference,
-    coalesce(o.StudyInstanceUID, r.StudyInstanceUID),
-    coalesce(o.SeriesInstanceUID, r.SeriesInstanceUID),
-    coalesce(o.SOPInstanceUID, r.SOPInstanceUID) AS Instance,
-    o.Object, o.Generation, o.LastUpdated, r.LastUpdated
-FROM objects o FULL JOIN latest r ON o.SOPInstanceUID = r.SOPInstanceUID
-WHERE CASE
-    WHEN o.SOPInstanceUID IS NULL THEN r.IsThere
-    WHEN r.SOPInstanceUID IS NULL OR NOT r.IsThere THEN TRUE
-    ELSE r.LastUpdated IS NULL OR r.LastUpdated < o.LastUpdated OR r.BlobStorageSize IS DISTINCT FROM o.BlobStorageSize
-END
-ORDER BY Difference, o.Object, Instance
-"""
 
 
-def found_differences(
-    cursor: DuckDBPyConnection, table: TableName, inventory: TableName, store: StoreName
-) -> Iterator[Difference]:
-    """Yield the instances whose latest row is not what the inventory has, as the port's `differences` says."""
-    rows, parameters = _rows(cursor, table, store)
-    answer = cursor.sql(_DIFFERENCES.format(inventory=table_sql(inventory), rows=rows), params=parameters)
-    for batch in answer.to_arrow_reader(_ROWS_AT_ONCE):
-        for kind, study, series, instance, *rest in zip(*(column.to_pylist() for column in batch), strict=True):
-            yield Difference(DifferenceKind(kind), InstanceUids(study, series, instance), *rest)
-
-
-def _rows(cursor: DuckDBPyConnection, table: TableName, store: StoreName) -> tuple[str, list[str]]:
-    """Return the query for the table's rows of the store, and its parameters. A table without instances has no UIDs yet."""
+def write_report(
+    cursor: DuckDBPyConnection,
+    table: TableName,
+    inventory: TableName,
+    report: TableName,
+    store: StoreName,
+    before: datetime,
+) -> None:
+    """Put the report in the place of what has its name, as the port's `compare` says. A transaction of the caller's."""
     columns = {field.name for field in existing(cursor, table)}
-    if lacking := [name for name in _NEEDED if name not in columns]:
-        raise FailedPrecondition(f"{table} has no column {lacking[0]}: it is no table of an export")
-    uids = [
-        name if name in columns else f"NULL::VARCHAR AS {name}"
-        for name in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
-    ]
-    is_there = "Type IS NOT DISTINCT FROM 'CREATE'" if "Type" in columns else "TRUE"
-    selected = ", ".join((*uids, *_NEEDED, f"{is_there} AS IsThere"))
-    query = f"SELECT {selected} FROM {table_sql(table)}"  # noqa: S608 - names of our own, and a quoted one
-    return (f"{query} WHERE SourceDicomStore = ?", [str(store)]) if "SourceDicomStore" in columns else (query, [])
+    existing(cursor, inventory)
+    statement = comparison(table, columns, table_sql(table), table_sql(inventory))
+    parameters = [str(store), before] if has_source_store(columns) else [before]
+    cursor.execute(f"DROP TABLE IF EXISTS {table_sql(report)}")
+    create_or_grow(cursor, report, REPORT)
+    cursor.execute(f"INSERT INTO {table_sql(report)} BY NAME {statement}", parameters)
+
+
+def reported(cursor: DuckDBPyConnection, report: TableName) -> Iterator[Difference]:
+    """Yield what the report has, as the port's `differences` says."""
+    existing(cursor, report)
+    answer = cursor.sql(DIFFERENCES.format(report=table_sql(report)))
+    for batch in answer.to_arrow_reader(_ROWS_AT_ONCE):
+        yield from map(Difference.of, batch.to_pylist())
+
+
+def counted(cursor: DuckDBPyConnection, report: TableName) -> DifferenceCounts:
+    """Return how many differences the report has."""
+    existing(cursor, report)
+    return difference_counts(cursor.execute(COUNTS.format(report=table_sql(report))).fetchall())

@@ -22,7 +22,7 @@ from dicom_export.adapters.local.definitions import (
     table_not_found,
     table_sql,
 )
-from dicom_export.adapters.local.differences import found_differences
+from dicom_export.adapters.local.differences import counted, reported, write_report
 from dicom_export.adapters.local.duckdb_types import quoted
 from dicom_export.adapters.local.files import disk_errors
 from dicom_export.adapters.local.inserts import insert
@@ -32,6 +32,7 @@ from dicom_export.ports import TableInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
     from types import TracebackType
     from typing import Self
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from dicom_export.names import StoreName, TableName
+    from dicom_export.operations import DifferenceCounts
     from dicom_export.ports import Version
     from dicom_export.reconciliation import Difference
     from dicom_export.schema import Schema
@@ -180,9 +182,21 @@ class DuckDbTables:
             cursor.execute(f"DROP TABLE IF EXISTS {table_sql(staging)}")
             bookkeeping.forget_table(cursor, catalog(staging.project), staging.dataset, staging.table)
 
-    def differences(self, table: TableName, inventory: TableName, store: StoreName) -> Iterator[Difference]:
-        with self._catalogs.cursor(table.project, table.dataset) as cursor:
-            yield from found_differences(cursor, table, inventory, store)
+    def compare(
+        self, table: TableName, inventory: TableName, report: TableName, store: StoreName, *, before: datetime, job: str
+    ) -> None:
+        with self.transaction(report) as cursor:
+            if not bookkeeping.is_replaced(cursor, catalog(report.project), job):
+                write_report(cursor, table, inventory, report, store, before)
+                bookkeeping.record_replacement(cursor, catalog(report.project), job)
+
+    def differences(self, report: TableName) -> Iterator[Difference]:
+        with self._catalogs.cursor(report.project, report.dataset) as cursor:
+            yield from reported(cursor, report)
+
+    def count_differences(self, report: TableName) -> DifferenceCounts:
+        with self._catalogs.cursor(report.project, report.dataset) as cursor:
+            return counted(cursor, report)
 
     def _check(self, table: TableName, batch: pa.RecordBatch) -> None:
         """Raise InvalidArgument if the table cannot take the batch: such a stream must never be claimed for a commit."""

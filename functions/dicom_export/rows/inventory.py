@@ -1,0 +1,22 @@
+"""What an inventory of a store says of an object: which instance it is, and of when."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dicom_export.names import InstanceUids
+    from dicom_export.ports import StoredObject
+
+
+def inventory_row(stored: StoredObject, uids: InstanceUids) -> dict[str, Any]:
+    """Return the object's row of the inventory."""
+    return {
+        "Object": stored.name,
+        "Generation": stored.generation,
+        "StudyInstanceUID": uids.study,
+        "SeriesInstanceUID": uids.series,
+        "SOPInstanceUID": uids.instance,
+        "LastUpdated": stored.updated,
+        "BlobStorageSize": stored.size,
+    }

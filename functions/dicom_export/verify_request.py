@@ -1,0 +1,44 @@
+"""A batch job that compares a store with a table, decoded. The managed service has none: the message is ours.
+
+`{"name": STORE, "verify": {"tableUri": "bq://…", "reportTableUri": "bq://…", "repair": false}}`
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dicom_export.errors import InvalidArgument
+from dicom_export.names import TableName
+from dicom_export.operations import Comparison, ExportRequest, WriteDisposition
+from dicom_export.row_layout import SchemaKind
+from dicom_export.transcoding import JsonMessage
+
+if TYPE_CHECKING:
+    from dicom_export.names import StoreName
+
+VERIFY = "verify"
+_FIELDS = ("tableUri", "reportTableUri", "repair")
+
+
+def parse_verify_request(store: StoreName, body: object) -> ExportRequest:
+    """Return the request that the JSON value `body` is, for this store. Raises InvalidArgument."""
+    verify = JsonMessage.root(body, ("name", VERIFY)).message(VERIFY, _FIELDS, "dicom_export.Verify")
+    if verify is None:
+        raise InvalidArgument(f'"{VERIFY}" is empty; it would be {{"tableUri": "bq://PROJECT.DATASET.TABLE", …}}.')
+    compared, report = (_table(verify, name) for name in _FIELDS[:2])
+    if compared == report:
+        raise InvalidArgument(f"The report would take the place of {compared}; give it a table of its own.")
+    return ExportRequest(
+        store,
+        report,
+        WriteDisposition.WRITE_TRUNCATE,
+        SchemaKind.INVENTORY,
+        comparison=Comparison(compared, repair=bool(verify.boolean("repair"))),
+    )
+
+
+def _table(verify: JsonMessage, name: str) -> TableName:
+    uri = verify.text(name)
+    if not uri:
+        raise InvalidArgument(f"{VERIFY}.{name} is required; it would be bq://PROJECT.DATASET.TABLE.")
+    return TableName.parse(uri)
