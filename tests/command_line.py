@@ -8,6 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+import click
 import duckdb
 from click.testing import CliRunner, Result
 
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 def run(*arguments: object, stdin: str | None = None) -> Result:
     """Run a command in this process. An exception that it does not handle is raised here."""
     return CliRunner().invoke(main, [str(each) for each in arguments], input=stdin, catch_exceptions=False)
+
+
+def subcommands(group: click.Group) -> dict[str, click.Command]:
+    """Return the commands of a group by their names."""
+    context = click.Context(group)
+    found = {name: group.get_command(context, name) for name in group.list_commands(context)}
+    return {name: command for name, command in found.items() if command}
 
 
 def start(*arguments: object, own_session: bool = False) -> subprocess.Popen[str]:

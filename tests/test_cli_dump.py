@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydicom.data import get_testdata_file
 
-from command_line import run
+from command_line import run, subcommands
 from dicom_export.cli import main
 from dicom_files import make_data_set, make_instance
 
@@ -74,5 +74,5 @@ def test_a_missing_file_is_wrong_usage(tmp_path: Path) -> None:
 
 
 def test_every_command_explains_itself() -> None:
-    for command in main.commands:
+    for command in subcommands(main):
         assert run(command, "--help").exit_code == 0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from command_line import make_folder, run
+from command_line import make_folder, run, subcommands
 from dicom_export.cli import main
 from dicom_export.settings import cloud
 
@@ -46,14 +46,14 @@ def find(arguments: list[str]) -> tuple[click.Command, list[str]]:
     """Return the command that the arguments name, and what is left of them."""
     command: click.Command = main
     while isinstance(command, click.Group):
-        command = command.commands[arguments[0]]
+        command = subcommands(command)[arguments[0]]
         arguments = arguments[1:]
     return command, arguments
 
 
 def all_options(command: click.Command) -> set[str]:
     own = {name for parameter in command.params for name in parameter.opts}
-    inner = command.commands.values() if isinstance(command, click.Group) else ()
+    inner = subcommands(command).values() if isinstance(command, click.Group) else ()
     return own.union(*map(all_options, inner))
 
 
@@ -72,7 +72,7 @@ def test_each_command_shown_is_understood(
 
 def test_each_option_of_a_command_about_folders_is_described() -> None:
     for name in ("export", "watch", "verify", "serve"):
-        for parameter in main.commands[name].params:
+        for parameter in subcommands(main)[name].params:
             if isinstance(parameter, click.Option):
                 assert any(f"`{option}" in README for option in parameter.opts), parameter.opts
 
@@ -84,8 +84,8 @@ def test_no_option_is_described_that_is_not_there() -> None:
 
 
 def test_each_command_is_mentioned() -> None:
-    for name, command in main.commands.items():
-        names = [f"{name} {inner}" for inner in command.commands] if isinstance(command, click.Group) else [name]
+    for name, command in subcommands(main).items():
+        names = [f"{name} {inner}" for inner in subcommands(command)] if isinstance(command, click.Group) else [name]
         for each in names:
             assert f"dicom-export {each}" in README, each
 

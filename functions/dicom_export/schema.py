@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from dicom_export.dictionary import Entry, entry_named, named_tag
@@ -254,13 +255,17 @@ def _fields_of(records: Iterable[Mapping[str, Any]]) -> Schema:
     """Return the union of the records' fields. A record that is a sequence's has the union of all of its items."""
     leaves: dict[str, Field] = {}
     sequences: dict[str, dict[int, list[Mapping[str, Any]]]] = {}  # by identity: a series' rows share most of theirs
-    for record in records:
-        for name in record.keys() - leaves.keys():
+    for names, group in groupby(records, key=tuple):
+        alike = list(group)
+        for name in names:
+            if name in leaves:
+                continue
             field = _leaf(name)
             if field is not None:
                 leaves[name] = field
-            elif record[name]:
-                sequences.setdefault(name, {})[id(record[name])] = record[name]
+                continue
+            values = sequences.setdefault(name, {})
+            values.update((id(record[name]), record[name]) for record in alike if record[name])
     for name, values in sequences.items():
         fields = _fields_of_sequence(name, [item for items in values.values() for item in items])
         if fields:

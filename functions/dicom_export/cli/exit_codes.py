@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +11,9 @@ from dicom_export.errors import Cancelled, DicomExportError, InstanceError, Inte
 
 FAILED = 1
 WRONG_USAGE = 2
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # The user did nothing wrong: the world, the file or this program is not as it should be.
 _NOT_THE_USERS = (Cancelled, InstanceError, Internal, TransientError)
@@ -28,7 +32,25 @@ class WrongUsage(Refusal):
 
 
 class Commands(click.Group):
-    """Commands whose errors end in a message, not in a traceback."""
+    """Commands whose errors end in a message, not in a traceback.
+
+    Each is the function of its name in the module of its name, imported when it is used: of the processes that decode each one imports
+    the program.
+    """
+
+    def __init__(self, *args: Any, names: Sequence[str] = (), **options: Any) -> None:  # noqa: ANN401 - as click has it
+        super().__init__(*args, **options)
+        self._names = names
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click has it
+        return list(self._names)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as click has it
+        if cmd_name not in self._names:
+            return None
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(import_module(f"dicom_export.cli.{name}"), name)
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click has it
         try:

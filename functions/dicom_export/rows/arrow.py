@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -10,7 +12,7 @@ import pyarrow as pa
 from dicom_export.schema import Field, FieldType, Mode, Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 MAX_BATCH_BYTES = 8_000_000
 
@@ -54,7 +56,9 @@ def record_batch(rows: Sequence[Mapping[str, Any]], schema: Schema) -> pa.Record
 
     A column that a row lacks is NULL, or empty if it is REPEATED; what a row has besides is left out.
     """
-    arrays = [_column([row.get(name) for row in rows], field) for name, field in _by_name(schema)]
+    values = _transposed(rows)
+    missing = [None] * len(rows)
+    arrays = [_column(values.get(name, missing), field) for name, field in _by_name(schema)]
     return pa.RecordBatch.from_arrays(arrays, schema=arrow_schema(schema))
 
 
@@ -76,6 +80,20 @@ def _halves(records: pa.RecordBatch, start: int, max_bytes: int) -> Iterator[Bat
         middle = records.num_rows // 2
         yield from _halves(records.slice(0, middle), start, max_bytes)
         yield from _halves(records.slice(middle), start + middle, max_bytes)
+
+
+def _transposed(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return the rows' values by key, None for a row that lacks it. Neighbours with the same keys, as a series has, cost next to nothing."""
+    columns: defaultdict[str, list[Any]] = defaultdict(list)
+    above = 0
+    for keys, group in groupby(rows, key=tuple):
+        neighbours = list(group)
+        for name, values in zip(keys, zip(*(row.values() for row in neighbours), strict=True), strict=True):
+            column = columns[name]
+            column += [None] * (above - len(column))
+            column += values
+        above += len(neighbours)
+    return {name: [*column, *[None] * (above - len(column))] for name, column in columns.items()}
 
 
 def _serialized_size(records: pa.RecordBatch) -> int:
@@ -107,14 +125,16 @@ def _by_name(fields: Schema) -> list[tuple[str, Field]]:
 
 def _column(values: list[Any], field: Field) -> pa.Array[Any]:
     """Return the array of a column, of which each record is built once: rows of a series share most of theirs."""
-    if field.type is not FieldType.RECORD:
-        return _array(values, field)
+    return _array(values, field) if field.type is not FieldType.RECORD else _built_once(values, field, _array)
+
+
+def _built_once(values: list[Any], field: Field, build: Callable[[list[Any], Field], pa.Array[Any]]) -> pa.Array[Any]:
     distinct = {id(value): value for value in values}
     if len(distinct) == len(values):
-        return _array(values, field)
+        return build(values, field)
     positions = {identity: position for position, identity in enumerate(distinct)}
     taken = pa.array([positions[id(value)] for value in values], pa.int32())
-    return _array([*distinct.values()], field).take(taken)
+    return build([*distinct.values()], field).take(taken)
 
 
 def _array(values: list[Any], field: Field) -> pa.Array[Any]:
@@ -133,6 +153,10 @@ def _array(values: list[Any], field: Field) -> pa.Array[Any]:
 def _value_array(values: list[Any], field: Field) -> pa.Array[Any]:
     if field.type is not FieldType.RECORD:
         return pa.array(values, _TYPES[field.type])
+    return _built_once(values, field, _struct_array) if field.mode is Mode.REPEATED else _struct_array(values, field)
+
+
+def _struct_array(values: list[Any], field: Field) -> pa.Array[Any]:
     children = [
         _column([None if value is None else value.get(name) for value in values], nested)
         for name, nested in _by_name(field.fields)

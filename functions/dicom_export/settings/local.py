@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 LOCAL_PARENT = DatasetName("local", "local", "local")
 """The Healthcare dataset of stores that are given no whole resource name."""
 
-# Smaller messages than in the cloud: a bundle is what a killed run reads again, and a step of the progress bar.
-_LOCAL_LIMITS = PlanLimits(bundle=200, split=1_000)
+# A message is what a killed run reads again, and a step of the progress bar; but a commit to a table of many columns has its price.
+_LOCAL_LIMITS = PlanLimits(bundle=2_000, split=2_000)
 
 
 def local_store(name: str) -> StoreName:

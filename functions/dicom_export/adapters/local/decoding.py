@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import cache
@@ -18,13 +19,16 @@ from dicom_export.handlers.decoding import decode_in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from concurrent.futures import Future
     from types import TracebackType
 
     from dicom_export.handlers.decoding import Decoded
     from dicom_export.ports import DicomStore, StoredObject
     from dicom_export.row_layout import RowLayout
 
-_CHUNK = 20
+# A chunk is sent as a whole: what the instances of a series share is sent once. More than a few chunks do not wait in memory.
+_CHUNK = 50
+_CHUNKS_AHEAD = 2
 _WORTH_A_PROCESS = 100
 
 
@@ -50,11 +54,14 @@ class ParallelDecoder:
             yield from decode_in_turn(store, objects, layout)
             return
         pool = self._started()
-        chunks = [objects[start : start + _CHUNK] for start in range(0, len(objects), _CHUNK)]
+        waiting: deque[Future[list[Decoded]]] = deque()
         try:
-            futures = [pool.submit(_decode_chunk, store, chunk, layout) for chunk in chunks]
-            for future in futures:
-                yield from future.result()
+            for start in range(0, len(objects), _CHUNK):
+                waiting.append(pool.submit(_decode_chunk, store, objects[start : start + _CHUNK], layout))
+                if len(waiting) > self._processes * _CHUNKS_AHEAD:
+                    yield from waiting.popleft().result()
+            while waiting:
+                yield from waiting.popleft().result()
         except BrokenProcessPool as error:
             self._give_up(pool)
             raise Unavailable("A process that decodes was killed, perhaps for want of memory") from error
