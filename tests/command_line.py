@@ -32,9 +32,21 @@ def subcommands(group: click.Group) -> dict[str, click.Command]:
     return {name: command for name, command in found.items() if command}
 
 
-def start(*arguments: object, own_session: bool = False) -> subprocess.Popen[str]:
-    """Start a command as a process whose output is captured; in its own session its process id is that of its group."""
-    command = [sys.executable, "-c", "from dicom_export.cli import main; main()", *map(str, arguments)]
+# An export by small messages has many moments at which it can be interrupted.
+SMALL_MESSAGES = """
+from functools import partial
+from dicom_export.cli import export
+from dicom_export.planning import PlanLimits
+export.LocalSettings = partial(export.LocalSettings, limits=PlanLimits(bundle=50, split=50))
+"""
+
+
+def start(*arguments: object, own_session: bool = False, before: str = "") -> subprocess.Popen[str]:
+    """Start a command as a process whose output is captured; in its own session its process id is that of its group.
+
+    `before` is what Python does before the command.
+    """
+    command = [sys.executable, "-c", f"{before}\nfrom dicom_export.cli import main; main()", *map(str, arguments)]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=own_session
     )

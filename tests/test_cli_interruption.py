@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from command_line import make_folder, operation_ids, rows, run, start, wait_for
+from command_line import SMALL_MESSAGES, make_folder, operation_ids, rows, run, start, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,15 +34,19 @@ def results_of(file: Path) -> int:
     return len(list(file.with_name("out.duckdb.state").glob("state/**/results/*/*.json")))
 
 
+def start_export(*arguments: object, own_session: bool = False) -> subprocess.Popen[str]:
+    return start("export", *arguments, own_session=own_session, before=SMALL_MESSAGES)
+
+
 def start_and_wait_for_results(folder: Path, file: Path, results: int = 1) -> subprocess.Popen[str]:
-    process = start("export", folder, "--to", file)
+    process = start_export(folder, "--to", file)
     wait_for(lambda: results_of(file) >= results, process)
     return process
 
 
 @pytest.mark.parametrize("results", [0, 1, 4])
 def test_a_killed_export_resumes_without_a_row_twice_or_missing(folder: Path, file: Path, results: int) -> None:
-    process = start("export", folder, "--to", file)
+    process = start_export(folder, "--to", file)
     operation = file.with_name("out.duckdb.state")
     wait_for(lambda: any(operation.glob("state/**/plan/*.json")) and results_of(file) >= results, process)
     process.kill()
@@ -82,7 +86,7 @@ def test_ctrl_c_cancels_and_says_how_far_it_got(folder: Path, file: Path) -> Non
 
 
 def test_ctrl_c_on_a_terminal_goes_to_all_processes_and_shows_no_traceback(folder: Path, file: Path) -> None:
-    process = start("export", folder, "--to", file, own_session=True)
+    process = start_export(folder, "--to", file, own_session=True)
     state = file.with_name("out.duckdb.state")
     wait_for(lambda: any(state.glob("state/**/plan/*.json")), process)
     os.killpg(process.pid, signal.SIGINT)
@@ -120,7 +124,7 @@ def test_another_process_can_follow_and_cancel_a_running_export(folder: Path, fi
 
 def test_a_killed_overwrite_leaves_the_old_rows(folder: Path, file: Path, tmp_path: Path) -> None:
     run("export", make_folder(tmp_path / "small"), "--to", file)
-    process = start("export", folder, "--to", file, "--write-disposition", "write-truncate")
+    process = start_export(folder, "--to", file, "--write-disposition", "write-truncate")
     wait_for(lambda: results_of(file) >= 2, process)
     process.kill()
     process.communicate()
@@ -156,7 +160,7 @@ def test_an_interrupted_export_is_not_resumed_with_other_patterns_to_ignore(fold
 
 
 def test_the_order_of_the_patterns_to_ignore_does_not_matter_for_resuming(folder: Path, file: Path) -> None:
-    process = start("export", folder, "--to", file, "--ignore", "*5.dcm", "--ignore", "*6.dcm")
+    process = start_export(folder, "--to", file, "--ignore", "*5.dcm", "--ignore", "*6.dcm")
     wait_for(lambda: results_of(file) >= 1, process)
     process.kill()
     process.communicate()
@@ -182,7 +186,7 @@ def mount(*arguments: object) -> int:
 
 def test_a_full_disk_is_told_and_the_same_command_resumes_when_there_is_space(folder: Path, small_disk: Path) -> None:
     file = small_disk / "out.duckdb"
-    process = start("export", folder, "--to", file)
+    process = start_export(folder, "--to", file)
     _, stderr = process.communicate()
     assert process.returncode == 1, stderr
     assert "free space" in stderr
