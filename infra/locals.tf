@@ -48,7 +48,7 @@ locals {
       max_attempts = var.max_delivery_attempts
       size         = { memory = "1Gi", cpu = "1", concurrency = 8, max_instances = 5 }
       roles        = { state = local.state_role, datasets = "roles/bigquery.dataEditor", jobs = local.job_role }
-      publishes    = ["instance-changed"]
+      publishes    = ["plan-export", "instance-changed"]
     }
     record_dead_letter = {
       topic        = "dead-letters"

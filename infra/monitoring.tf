@@ -93,6 +93,29 @@ resource "google_logging_metric" "errors" {
 
   depends_on = [google_project_service.apis]
 }
+resource "google_logging_metric" "stream_failures" {
+  project     = var.project
+  name        = "${local.metric_prefix}_stream_failures"
+  description = "Uploads and deletions that make no row in a table of the automatic export."
+  filter      = "${local.of_our_log} AND jsonPayload.\"@type\"=\"${local.of_stream}\""
+
+  label_extractors = {
+    table = "EXTRACT(jsonPayload.destination)"
+  }
+
+  metric_descriptor {
+    metric_kind = "DELTA"
+    value_type  = "INT64"
+    unit        = "1"
+
+    labels {
+      key         = "table"
+      description = "Table that has no row of the instance"
+    }
+  }
+
+  depends_on = [google_project_service.apis]
+}
 
 locals {
   alerts = {
@@ -184,6 +207,10 @@ locals {
       queries = { for outcome, metric in google_logging_metric.instances :
         outcome => "sum(rate(logging_googleapis_com:user_${metric.name}_sum{monitored_resource=\"cloud_run_revision\"}[5m])) * 60"
       }
+    },
+    {
+      title   = "Uploads without a row per hour, by table"
+      queries = { "{{table}}" = "sum by (table) (increase(logging_googleapis_com:user_${google_logging_metric.stream_failures.name}{monitored_resource=\"cloud_run_revision\"}[1h]))" }
     },
     {
       title   = "Oldest unacknowledged message, seconds"

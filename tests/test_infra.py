@@ -126,10 +126,12 @@ def test_metrics_count_the_events_and_outcomes_of_the_log() -> None:
 
 # What a handler does with a port, as the code writes it, and the role's name in locals.tf that lets it.
 USES = {
-    "jobs": re.compile(r"tables\.replace\("),
+    "jobs": re.compile(r"tables\.(?:replace|compare|differences|count_differences)\("),
     "filters": re.compile(r"store_filter\(|_filter_generation\("),
     "stores": re.compile(r"listing\(store|decode\(store|objects\.list\("),
-    "datasets": re.compile(r"tables\.(?:describe|commit|prepare\w*|open_stream|replace|stream|change)\("),
+    "datasets": re.compile(
+        r"tables\.(?:describe|commit|prepare\w*|open_stream|replace|stream|change|compare|differences|count_differences)\("
+    ),
 }
 # Which modules of the handlers an entry point comes through.
 MODULES = {
@@ -137,8 +139,8 @@ MODULES = {
     "start_export": ("create",),
     "plan_export": ("plan", "writing"),
     "export_study": ("export", "writing"),
-    "record_result": ("record", "failure_report"),
-    "record_dead_letter": ("record",),
+    "record_result": ("record", "compare", "failure_report"),
+    "record_dead_letter": ("record", "compare"),
     "refuse_export": ("batch",),
     "stream_instance": ("stream", "stream_writing"),
     "report_lost_instance": (),
