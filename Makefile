@@ -42,7 +42,7 @@ test: lint .venv-bigquery/.installed .venv-checkov/.installed ## Check the code'
 infra-test: .venv/.dev .venv-checkov/.installed ## Check the Terraform of infra/ and of its examples: fmt, validate, plan, test, checkov
 	$(BIN)/pytest -n 2 --dist worksteal tests/test_infra.py tests/test_terraform.py
 
-bench: .venv/.dev bench/dicom_parser/node_modules/.package-lock.json ## Measure all of it beside pydicom, dcm2json and dicom-parser; SIZES="10000 1000000"
+bench: .venv/.dev .venv-bigquery/.installed bench/dicom_parser/node_modules/.package-lock.json ## Measure all of it beside pydicom, dcm2json and dicom-parser; SIZES="10000 1000000"
 	PYTHONPATH=bench:tests:../shared/tools $(BIN)/python bench/report.py --sizes $(SIZES) --objects $(OBJECTS) --write docs/benchmarks.md
 
 lint: .venv/.dev ## Check the code's style and types

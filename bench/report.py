@@ -14,6 +14,7 @@ from contextlib import redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
 
+from cloud_requests import print_cloud_requests
 from headers import print_headers
 from local_export import print_local_export
 from planner import print_planner
@@ -45,6 +46,7 @@ def main() -> None:
         print_local_export(options.sizes)
         print_streaming(options.events)
         print_planner(options.objects)
+        print_cloud_requests(options.instances)
     if options.write:
         write_between_markers(options.write, printed.getvalue())
 
@@ -63,6 +65,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--sizes", type=int, nargs="*", default=[10_000, 100_000], help="instances of local exports")
     parser.add_argument("--objects", type=int, nargs="*", default=[1_000_000], help="objects of plans")
     parser.add_argument("--events", type=int, default=2_000, help="uploads that are streamed")
+    parser.add_argument(
+        "--instances", type=int, default=1_000, help="instances of the export whose requests are counted"
+    )
     parser.add_argument("--scale", type=float, default=1, help="part of the headers to decode, up to 1")
     parser.add_argument("--write", type=Path, help="the page whose tables are replaced")
     return parser.parse_args()

@@ -13,8 +13,8 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-TABLES = 4
-TINY = ("--scale", "0.005", "--sizes", "20", "--events", "5", "--objects", "2000")
+TABLES = 5
+TINY = ("--scale", "0.005", "--sizes", "20", "--events", "5", "--objects", "2000", "--instances", "80")
 
 
 def run(root: Path, script: str, *arguments: str) -> str:
