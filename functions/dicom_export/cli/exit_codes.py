@@ -9,11 +9,11 @@ import click
 
 from dicom_export.errors import Cancelled, DicomExportError, InstanceError, Internal, TransientError
 
-FAILED = 1
-WRONG_USAGE = 2
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+FAILED = 1
+WRONG_USAGE = 2
 
 # The user did nothing wrong: the world, the file or this program is not as it should be.
 _NOT_THE_USERS = (Cancelled, InstanceError, Internal, TransientError)
