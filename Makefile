@@ -37,7 +37,7 @@ run: .venv/.local ## Export DICOM files to run/dicom.duckdb and query it; STORE=
 	$(BIN)/dicom-export query - --from run/dicom.duckdb < queries/newest-studies.sql
 
 test: lint .venv-bigquery/.installed .venv-checkov/.installed ## Check the code's style and types, and run all tests
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST)
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 infra-test: .venv/.dev .venv-checkov/.installed ## Check the Terraform of infra/ and of its examples: fmt, validate, plan, test, checkov
 	$(BIN)/pytest -n 2 --dist worksteal tests/test_infra.py tests/test_terraform.py
