@@ -17,7 +17,7 @@ from tables import print_section, print_table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-STUDIES, SERIES, INSTANCES = 40, 1, 50
+STUDIES, SERIES, INSTANCES = 80, 1, 50
 ARCHIVE = STUDIES * SERIES * INSTANCES
 """Files that are made; a larger folder has each of them several times, by hard links, in studies with other names."""
 

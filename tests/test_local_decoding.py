@@ -11,13 +11,18 @@ import pytest
 from dicom_export.adapters.local.decoding import ParallelDecoder
 from dicom_export.adapters.local.store import FolderStore
 from dicom_export.errors import InstanceError, Unavailable
+from dicom_export.handlers.batching import BATCH_HEADER_BYTES
 from dicom_export.handlers.decoding import Decoded, decode_in_turn
 from dicom_export.row_layout import RowLayout, SchemaKind
+from dicom_export.rows.arrow import Batch, arrow_schema
+from dicom_export.rows.instance import DecodedInstance, Skipped
 from dicom_files import make_instance
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    from dicom_export.handlers.batching import DecodedBatch, Found
 
 LAYOUT = RowLayout(SchemaKind.FLATTENED)
 
@@ -31,14 +36,63 @@ def store(tmp_path: Path) -> FolderStore:
     return FolderStore(tmp_path)
 
 
-def comparable(decoded: Iterable[Decoded]) -> list[object]:
+def in_turn(store: FolderStore) -> Iterable[Decoded]:
+    return decode_in_turn(store, list(store.list()), LAYOUT)
+
+
+def comparable(decoded: Iterable[object]) -> list[object]:
     return [(type(each), each.message, each.uids) if isinstance(each, InstanceError) else each for each in decoded]
 
 
 def test_processes_give_what_one_gives_in_the_same_order(store: FolderStore) -> None:
     objects = list(store.list())
     with ParallelDecoder(2) as decode:
-        assert comparable(decode(store, objects, LAYOUT)) == comparable(decode_in_turn(store, objects, LAYOUT))
+        assert comparable(decode(store, objects, LAYOUT)) == comparable(in_turn(store))
+
+
+def seen(batches: Iterable[DecodedBatch]) -> tuple[list[object], list[str]]:
+    """Return what was found, and the instances of the rows."""
+    found: list[Found] = []
+    instances: list[str] = []
+    for batch in batches:
+        found += batch.found
+        for part in batch.rows:
+            assert isinstance(part, Batch)
+            assert part.records.schema == arrow_schema(batch.schema)
+            instances += map(str, part.records.column("SOPInstanceUID").to_pylist())
+    return comparable(found), instances
+
+
+def test_batches_of_processes_hold_what_those_of_one_hold_in_the_same_order(store: FolderStore) -> None:
+    objects = list(store.list())
+    with ParallelDecoder(2) as decode:
+        found, instances = seen(decode.batches(store, objects, LAYOUT, None))
+    assert found == comparable(each.uids if isinstance(each, DecodedInstance) else each for each in in_turn(store))
+    assert instances == [f"1.2.{number}" for number in range(150) if number % 10]
+
+
+def test_what_a_filter_leaves_out_is_in_no_batch(store: FolderStore) -> None:
+    skipped = Skipped("for a test")
+
+    def only_the_first(decoded: Decoded) -> Decoded:
+        return decoded if isinstance(decoded, DecodedInstance) and decoded.uids.instance == "1.2.1" else skipped
+
+    with ParallelDecoder(2) as decode:
+        found, instances = seen(decode.batches(store, list(store.list()), LAYOUT, only_the_first))
+    assert instances == ["1.2.1"]
+    assert found.count(skipped) == 149
+
+
+def test_long_headers_come_in_batches_of_fewer(tmp_path: Path) -> None:
+    for number in range(120):
+        data = make_instance(SOPInstanceUID=f"1.2.{number}", TextValue="x" * (200_000 if number >= 20 else 20))
+        (tmp_path / f"{number:03d}.dcm").write_bytes(data)
+    store = FolderStore(tmp_path)
+    with ParallelDecoder(2) as decode:
+        batches = list(decode.batches(store, list(store.list()), LAYOUT, None))
+    assert seen(batches)[1] == [f"1.2.{number}" for number in range(120)]
+    assert len(batches) > 2
+    assert max(batch.header_bytes for batch in batches) < BATCH_HEADER_BYTES + 210_000
 
 
 def test_a_killed_process_is_a_reason_to_deliver_again_and_the_next_delivery_has_a_new_one(store: FolderStore) -> None:

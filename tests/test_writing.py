@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from dicom_export.errors import Code, InvalidArgument, LimitExceeded, RowsRefused
-from dicom_export.handlers import writing
+from dicom_export.handlers import batching
+from dicom_export.handlers.batching import in_batches
 from dicom_export.handlers.writing import Rejected, StreamWriter
 from dicom_export.names import InstanceUids
 from dicom_export.ports import TableInfo
+from dicom_export.row_layout import SchemaKind
 from dicom_export.rows.instance import DecodedInstance
 from dicom_export.schema import Field, FieldType
 from factories import make_object, make_operation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     import pyarrow as pa
 
@@ -60,12 +63,14 @@ class Picky:
         self.is_discarded = True
 
 
-def write(tables: object, values: str) -> tuple[str | None, list[Rejected]]:
-    """Write a row for each letter; its object has the letter for a name."""
+def write(tables: object, values: Iterable[str]) -> tuple[str | None, list[Rejected]]:
+    """Write a row for each value; its object has the first letter for a name."""
     writer = StreamWriter(make_operation(), cast("Tables", tables))
+    waiting = iter([make_object(value[0]) for value in values])
+    instances = [DecodedInstance({COLUMN: value}, InstanceUids("1", "2", value[0])) for value in values]
     with writer:
-        for value in values:
-            writer.add(make_object(value), DecodedInstance({COLUMN: value}, InstanceUids("1", "2", value)))
+        for batch in in_batches(instances, SchemaKind.FLATTENED):
+            writer.write([*islice(waiting, len(batch.found))], batch)
         return writer.finish()
 
 
@@ -91,7 +96,7 @@ def test_without_a_row_that_the_table_takes_there_is_no_stream(named: int) -> No
 
 
 def test_refused_rows_take_no_offset_from_later_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "_BATCH_ROWS", 2)
+    monkeypatch.setattr(batching, "BATCH_ROWS", 2)
     tables = Picky({*"ade"})
     stream, rejected = write(tables, "abcdefg")
     assert stream
@@ -100,13 +105,9 @@ def test_refused_rows_take_no_offset_from_later_batches(monkeypatch: pytest.Monk
 
 
 def test_a_row_that_is_refused_after_one_that_is_too_large_is_the_right_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "_REQUEST_BYTES", 700)
+    monkeypatch.setattr(batching, "REQUEST_BYTES", 700)
     tables = Picky({"c"})
-    large = "x" * 1000
-    writer = StreamWriter(make_operation(), cast("Tables", tables))
-    for name in ("a", large, "c", "d"):
-        writer.add(make_object(name[:1]), DecodedInstance({COLUMN: name}, InstanceUids("1", "2", name[:1])))
-    _, rejected = writer.finish()
+    _, rejected = write(tables, ("a", "x" * 1000, "c", "d"))
     assert tables.rows == ["a", "d"]
     assert {(stored.name, type(error)) for stored, _, error in rejected} == {("x", LimitExceeded), ("c", RowsRefused)}
 

@@ -81,7 +81,7 @@ def local_house(local: LocalSettings, disorder: Disorder | None = None) -> Itera
         for project, dataset in local.datasets:
             known_files.remember(project, dataset)
         decode = stack.enter_context(ParallelDecoder(local.workers))
-        stack.enter_context(queue).start(handlers_on(ports, local.limits, decode))
+        stack.enter_context(queue).start(handlers_on(ports, local.limits, decode, decode.batches))
         yield LocalHouse(service, queue, partial(Verification, tables=tables, decode=decode))
 
 

@@ -15,6 +15,7 @@ from dicom_export.stream_journal import StreamJournal
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from dicom_export.handlers.batching import DecodeBatches
     from dicom_export.handlers.decoding import Decode
     from dicom_export.handlers.failure_report import FailureReport
     from dicom_export.messages import Message
@@ -51,9 +52,12 @@ def service_on(ports: Ports) -> ExportService:
     return ExportService(ports.journal, ports.stores, ports.buckets, ports.tables, ports.publisher)
 
 
-def handlers_on(ports: Ports, limits: PlanLimits, decode: Decode | None = None) -> dict[str, Callable[..., None]]:
+def handlers_on(
+    ports: Ports, limits: PlanLimits, decode: Decode | None = None, decode_batches: DecodeBatches | None = None
+) -> dict[str, Callable[..., None]]:
     """Return the handler of each topic's messages."""
     # The HTTP function imports this module, and starts without pydicom and pyarrow.
+    from dicom_export.handlers.batching import batches_of  # noqa: PLC0415 - as said above
     from dicom_export.handlers.decoding import decode_in_turn  # noqa: PLC0415 - as said above
     from dicom_export.handlers.export import export_study  # noqa: PLC0415
     from dicom_export.handlers.plan import plan_export  # noqa: PLC0415
@@ -77,7 +81,7 @@ def handlers_on(ports: Ports, limits: PlanLimits, decode: Decode | None = None) 
             stores=stores,
             tables=tables,
             publisher=publisher,
-            decode=decode or decode_in_turn,
+            decode=decode_batches or batches_of(decode or decode_in_turn),
         ),
         StudyExported.topic: partial(
             record_result, journal=journal, tables=tables, publisher=publisher, report=_report_on(ports)

@@ -12,21 +12,21 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from dicom_export.errors import FailedPrecondition, InstanceError, NotDicom, NotFound, PermanentError, Unavailable
-from dicom_export.handlers.decoding import Decode, Decoded, decode_in_turn
-from dicom_export.handlers.matching import FilterLookup
+from dicom_export.errors import FailedPrecondition, Internal, NotFound, PermanentError, Unavailable
+from dicom_export.handlers.matching import FilterLookup, Selection, uids_of
 from dicom_export.handlers.writing import StreamWriter
 from dicom_export.journal import Claim, DeadLetter, Outcome
 from dicom_export.logs import instance_failure, instances_done
 from dicom_export.messages import ExportStudy, StudyExported
 from dicom_export.names import InstanceUids
 from dicom_export.operations import Counters, Failure, Status
-from dicom_export.rows.instance import DecodedInstance, Skipped
+from dicom_export.rows.instance import Skipped
 from dicom_export.stores import declared
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from dicom_export.handlers.batching import DecodeBatches, Found
     from dicom_export.journal import Journal
     from dicom_export.names import StoreName
     from dicom_export.operations import Operation
@@ -43,7 +43,7 @@ def export_study(
     stores: Mapping[StoreName, DeclaredStore],
     tables: Tables,
     publisher: Publisher,
-    decode: Decode = decode_in_turn,
+    decode: DecodeBatches,
 ) -> None:
     """Export the message's objects, once, however often it is delivered and whoever else works on it."""
     operation = journal.load(message.operation)
@@ -106,7 +106,12 @@ def _lost(message: ExportStudy, outcome: Outcome, error: PermanentError) -> Outc
 
 
 def _decide(
-    message: ExportStudy, operation: Operation, journal: Journal, store: DicomStore, tables: Tables, decode: Decode
+    message: ExportStudy,
+    operation: Operation,
+    journal: Journal,
+    store: DicomStore,
+    tables: Tables,
+    decode: DecodeBatches,
 ) -> Claim:
     """Return the claim that stands after our attempt to create one; a stream that lost the race is discarded."""
     if operation.cancel_requested:
@@ -120,21 +125,28 @@ def _decide(
 
 
 def _export(
-    message: ExportStudy, operation: Operation, journal: Journal, store: DicomStore, tables: Tables, decode: Decode
+    message: ExportStudy,
+    operation: Operation,
+    journal: Journal,
+    store: DicomStore,
+    tables: Tables,
+    decode: DecodeBatches,
 ) -> Claim:
     """Read the objects, write their rows to a finalized stream, and return the claim that would commit it."""
-    tally = _Tally(operation, FilterLookup(operation.name, journal) if message.applies_filter else None)
+    selection = Selection(FilterLookup(operation.name, journal)) if message.applies_filter else None
+    tally = _Tally(operation)
     writer = StreamWriter(operation, tables, is_wanted=lambda: not _is_decided(message, journal))
-    decoded = decode(store, message.objects, operation.request.row_layout)
     with writer:
-        for position, (stored, each) in enumerate(zip(message.objects, decoded, strict=True)):
-            instance = tally.sort(position, stored, each)
-            if instance:
-                writer.add(stored, instance)
-        stream, too_large = writer.finish()
-    for stored, uids, error in too_large:
-        tally.too_large(stored, uids, error)
-    return Claim(stream, tally.outcome())
+        for batch in decode(store, message.objects, operation.request.row_layout, selection):
+            objects = message.objects[tally.objects : tally.objects + len(batch.found)]
+            tally.add(objects, batch.found)
+            writer.write(objects, batch)
+        if tally.objects != len(message.objects):
+            raise Internal(f"Of {len(message.objects)} objects {tally.objects} were decoded")
+        stream, rejected = writer.finish()
+    for stored, uids, error in rejected:
+        tally.reject(stored, uids, error)
+    return Claim(stream, tally.outcome(selection.matched if selection else ()))
 
 
 def _is_decided(message: ExportStudy, journal: Journal) -> bool:
@@ -146,32 +158,31 @@ def _is_decided(message: ExportStudy, journal: Journal) -> bool:
 class _Tally:
     """What became of each object of a message."""
 
-    def __init__(self, operation: Operation, lookup: FilterLookup | None) -> None:
+    def __init__(self, operation: Operation) -> None:
         self._operation = operation
-        self._lookup = lookup
         self._instances: Counter[InstanceUids] = Counter()
         self._failures: list[Failure] = []
         self._skipped: list[int] = []
-        self._matched: set[int] = set()
+        self.objects = 0
 
-    def sort(self, position: int, stored: StoredObject, decoded: Decoded) -> DecodedInstance | None:
-        """Return the instance if it is to be a row, else count it where it belongs."""
-        if isinstance(decoded, Skipped) or not self._is_named(decoded):
-            self._skipped.append(position)
-            return None
-        if isinstance(decoded, PermanentError):
-            self._fail(stored, "READ", decoded, _uids_of(decoded))
-            return None
-        self._instances[decoded.uids] += 1
-        return decoded
+    def add(self, objects: Sequence[StoredObject], found: Sequence[Found]) -> None:
+        """Count what was found in the next objects."""
+        for stored, each in zip(objects, found, strict=True):
+            if isinstance(each, InstanceUids):
+                self._instances[each] += 1
+            elif isinstance(each, Skipped):
+                self._skipped.append(self.objects)
+            else:
+                self._fail(stored, "READ", each, uids_of(each))
+            self.objects += 1
 
-    def too_large(self, stored: StoredObject, uids: InstanceUids, error: PermanentError) -> None:
+    def reject(self, stored: StoredObject, uids: InstanceUids, error: PermanentError) -> None:
         """Take back an instance whose row no table takes."""
         self._instances[uids] -= 1
         self._fail(stored, "WRITE", error, uids)
 
-    def outcome(self) -> Outcome:
-        """Return the counters, the failures and the studies; log the instances that the store holds more than once."""
+    def outcome(self, matched: Iterable[int]) -> Outcome:
+        """Return the counters, the failures, the studies and the filter's paths that matched; log the instances that the store holds more than once."""
         success = self._instances.total()
         studies = tuple(sorted({uids.study for uids, count in self._instances.items() if count and uids.study}))
         for uids, count in self._instances.items():
@@ -188,32 +199,10 @@ class _Tally:
             skipped=len(self._skipped),
             studies=len(studies),
         )
-        return Outcome(counters, tuple(self._failures), studies, tuple(self._skipped), tuple(sorted(self._matched)))
-
-    def _is_named(self, decoded: DecodedInstance | PermanentError) -> bool:
-        """Return whether the filter, if there is one, names the instance.
-
-        What is no DICOM is in no study; an instance that cannot be told is taken for one that the filter may name.
-        """
-        if self._lookup is None:
-            return True
-        if isinstance(decoded, NotDicom):
-            return False
-        uids = _uids_of(decoded)
-        if uids.study is None:
-            return True
-        position = self._lookup.position_of(uids)
-        if position is not None:
-            self._matched.add(position)
-        return position is not None
+        return Outcome(counters, tuple(self._failures), studies, tuple(self._skipped), tuple(sorted(matched)))
 
     def _fail(self, stored: StoredObject, stage: str, error: PermanentError, uids: InstanceUids) -> None:
         self._failures.append(Failure(stored.name, stored.generation, stage, error.code, error.message, uids))
-
-
-def _uids_of(decoded: DecodedInstance | PermanentError) -> InstanceUids:
-    known = decoded.uids if isinstance(decoded, DecodedInstance | InstanceError) else None
-    return known or InstanceUids()
 
 
 def abandoned(message: ExportStudy, reason: Status) -> Claim:

@@ -6,13 +6,19 @@ from bisect import bisect_right
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from dicom_export.errors import Internal
+from dicom_export.errors import InstanceError, Internal, NotDicom
 from dicom_export.filters import position_of
+from dicom_export.names import InstanceUids
+from dicom_export.rows.instance import DecodedInstance, Skipped
 
 if TYPE_CHECKING:
+    from dicom_export.errors import PermanentError
     from dicom_export.filters import FilterPath
+    from dicom_export.handlers.decoding import Decoded
     from dicom_export.journal import Journal
-    from dicom_export.names import InstanceUids, OperationName
+    from dicom_export.names import OperationName
+
+_UNNAMED = Skipped("The filter does not name it")
 
 
 class FilterLookup:
@@ -33,3 +39,35 @@ class FilterLookup:
             return None
         position = position_of(self._chunk(number), uids)
         return None if position is None else number * self._index.chunk_size + position
+
+
+class Selection:
+    """Leaves out what the filter does not name. `matched` has the positions of the paths that named something."""
+
+    def __init__(self, lookup: FilterLookup) -> None:
+        self._lookup = lookup
+        self.matched: set[int] = set()
+
+    def __call__(self, decoded: Decoded) -> Decoded:
+        """Return what was decoded, or that it is skipped.
+
+        What is no DICOM is in no study; an instance that cannot be told is taken for one that the filter may name.
+        """
+        if isinstance(decoded, Skipped):
+            return decoded
+        if isinstance(decoded, NotDicom):
+            return _UNNAMED
+        uids = uids_of(decoded)
+        if uids.study is None:
+            return decoded
+        position = self._lookup.position_of(uids)
+        if position is None:
+            return _UNNAMED
+        self.matched.add(position)
+        return decoded
+
+
+def uids_of(decoded: DecodedInstance | PermanentError) -> InstanceUids:
+    """Return the UIDs of an instance, as far as its header could be read."""
+    known = decoded.uids if isinstance(decoded, DecodedInstance | InstanceError) else None
+    return known or InstanceUids()

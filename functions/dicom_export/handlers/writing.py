@@ -1,4 +1,4 @@
-"""Rows into one stream, a batch at a time, so that memory holds a batch and not a study."""
+"""Batches of rows into one stream, so that memory holds a batch and not a study."""
 
 from __future__ import annotations
 
@@ -7,26 +7,23 @@ from typing import TYPE_CHECKING, Self
 import pyarrow as pa
 
 from dicom_export.errors import Aborted, LimitExceeded, PermanentError, RowsRefused, Unavailable
+from dicom_export.handlers.batching import REQUEST_BYTES
+from dicom_export.names import InstanceUids
 from dicom_export.operations import WriteDisposition
-from dicom_export.rows.arrow import TooLarge, batches
-from dicom_export.schema import columns_of_all, covers, merge
+from dicom_export.rows.arrow import TooLarge
+from dicom_export.schema import covers, merge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
-    from dicom_export.names import InstanceUids
+    from dicom_export.handlers.batching import DecodedBatch
     from dicom_export.operations import Operation
     from dicom_export.ports import StoredObject, Tables
-    from dicom_export.rows.instance import DecodedInstance
     from dicom_export.schema import Schema
 
-_BATCH_ROWS = 500
-_BATCH_HEADER_BYTES = 8 << 20
-_REQUEST_BYTES = 8_000_000
-
-Pending = tuple["StoredObject", "DecodedInstance"]
-Rejected = tuple["StoredObject", "InstanceUids", PermanentError]
+Pending = tuple["StoredObject", InstanceUids]
+Rejected = tuple["StoredObject", InstanceUids, PermanentError]
 
 
 def prepare_target(operation: Operation, schema: Schema, tables: Tables) -> None:
@@ -51,8 +48,6 @@ class StreamWriter:
         self._columns: Schema | None = None
         self._stream: str | None = None
         self._offset = 0
-        self._pending: list[Pending] = []
-        self._pending_bytes = 0
         self._rejected: list[Rejected] = []
 
     def __enter__(self) -> Self:
@@ -65,19 +60,27 @@ class StreamWriter:
         if self._stream and isinstance(error, Exception):
             self._tables.discard(self._stream)
 
-    def add(self, stored: StoredObject, instance: DecodedInstance) -> None:
-        """Write the instance's row, now or with others."""
-        self._pending.append((stored, instance))
-        self._pending_bytes += instance.header_bytes
-        if len(self._pending) >= _BATCH_ROWS or self._pending_bytes >= _BATCH_HEADER_BYTES:
-            self._flush()
+    def write(self, objects: Sequence[StoredObject], batch: DecodedBatch) -> None:
+        """Write the rows of a batch of these objects."""
+        if not batch.rows:
+            return
+        self._ensure(batch.schema)
+        instances = [
+            (stored, found)
+            for stored, found in zip(objects, batch.found, strict=True)
+            if isinstance(found, InstanceUids)
+        ]
+        for part in batch.rows:
+            if isinstance(part, TooLarge):
+                self._rejected.append((*instances[part.index], _too_large(part)))
+            else:
+                self._append(instances[part.start : part.start + part.records.num_rows], part.records)
 
     def finish(self) -> tuple[str | None, list[Rejected]]:
         """Finalize the stream and return its name, or None if there are no rows, and the rows that the table does not take.
 
         Raises Unavailable if the stream does not hold what was sent.
         """
-        self._flush()
         if self._stream and not self._offset:
             self._tables.discard(self._stream)
             self._stream = None
@@ -86,20 +89,6 @@ class StreamWriter:
             if count != self._offset:
                 raise Unavailable(f"Stream {self._stream} holds {count} rows of {self._offset} that were sent")
         return self._stream, self._rejected
-
-    def _flush(self) -> None:
-        pending, self._pending, self._pending_bytes = self._pending, [], 0
-        if not pending:
-            return
-        rows = [instance.row for _, instance in pending]
-        schema = columns_of_all(rows, self._operation.request.schema)
-        self._ensure(schema)
-        for batch in batches(rows, schema, _REQUEST_BYTES):
-            if isinstance(batch, TooLarge):
-                stored, instance = pending[batch.index]
-                self._rejected.append((stored, instance.uids, _too_large(batch)))
-                continue
-            self._append(pending[batch.start : batch.start + batch.records.num_rows], batch.records)
 
     def _append(self, pending: list[Pending], records: pa.RecordBatch) -> None:
         """Append the instances' rows but for those that the table refuses, however many answers it takes to name these."""
@@ -121,8 +110,7 @@ class StreamWriter:
         if not refused:
             raise error
         for index in sorted(refused):
-            stored, instance = pending[index]
-            self._rejected.append((stored, instance.uids, error))
+            self._rejected.append((*pending[index], error))
         return [index for index in range(len(pending)) if index not in refused]
 
     def _ensure(self, schema: Schema) -> None:
@@ -138,4 +126,4 @@ class StreamWriter:
 
 
 def _too_large(batch: TooLarge) -> LimitExceeded:
-    return LimitExceeded(f"The row has {batch.bytes} bytes; a request to the table takes {_REQUEST_BYTES}")
+    return LimitExceeded(f"The row has {batch.bytes} bytes; a request to the table takes {REQUEST_BYTES}")

@@ -17,7 +17,7 @@ LOCAL_PARENT = DatasetName("local", "local", "local")
 """The Healthcare dataset of stores that are given no whole resource name."""
 
 # A message is what a killed run reads again, and a step of the progress bar; but a commit to a table of many columns has its price.
-_LOCAL_LIMITS = PlanLimits(bundle=2_000, split=2_000)
+_LOCAL_LIMITS = PlanLimits(bundle=4_000, split=4_000)
 
 
 def local_store(name: str) -> StoreName:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
-    "threads": 2,
+    "threads": 1,
     "preserve_insertion_order": False,
     # A checkpoint rewrites the last row group: the larger the threshold and the smaller the group, the less is written
     # twice. Measured with 1,000 rows of 300 columns a commit: half as fast again as with DuckDB's own 16 MB and 122,880

@@ -1,0 +1,91 @@
+"""Decoded objects side by side, in batches: what each holds, and the rows of the instances as the columns that are written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from dicom_export.errors import PermanentError
+from dicom_export.names import InstanceUids
+from dicom_export.rows.arrow import Batch, TooLarge, batches
+from dicom_export.rows.instance import DecodedInstance, Skipped
+from dicom_export.schema import columns_of_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from dicom_export.handlers.decoding import Decode, Decoded
+    from dicom_export.ports import DicomStore, StoredObject
+    from dicom_export.row_layout import RowLayout, SchemaKind
+    from dicom_export.rows.instance import Row
+    from dicom_export.schema import Schema
+
+BATCH_ROWS = 1_000
+BATCH_HEADER_BYTES = 8 << 20
+REQUEST_BYTES = 8_000_000
+
+Found = InstanceUids | Skipped | PermanentError
+"""The UIDs of an instance that is a row, the reason why an object is none, or the error that it fails with."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedBatch:
+    """What was found in each of some objects, in their order, and the rows of the instances among them, in the same order.
+
+    `schema` has the columns that the rows have among them; each part of `rows` fits one request, or is a row that does not.
+    """
+
+    found: Sequence[Found]
+    schema: Schema
+    rows: Sequence[Batch | TooLarge]
+    header_bytes: int
+
+
+class DecodeBatches(Protocol):
+    """Decodes many objects into batches."""
+
+    def __call__(
+        self, store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, select: Select | None, /
+    ) -> Iterable[DecodedBatch]:
+        """Yield batches with what each object holds, in their order, as `select` leaves it. Raises TransientError."""
+
+
+if TYPE_CHECKING:
+    Select = Callable[[Decoded], Decoded]
+    """Returns what was decoded, or that it is skipped."""
+
+
+def batches_of(decode: Decode) -> DecodeBatches:
+    """Return what makes batches of what is decoded one by one."""
+
+    def decode_batches(
+        store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, select: Select | None
+    ) -> Iterator[DecodedBatch]:
+        decoded = decode(store, objects, layout)
+        return in_batches(map(select, decoded) if select else decoded, layout.kind)
+
+    return decode_batches
+
+
+def in_batches(decoded: Iterable[Decoded], kind: SchemaKind) -> Iterator[DecodedBatch]:
+    """Yield what was decoded in batches: of at most 1,000 rows, and no more headers than 8 MiB and the one that exceeds it."""
+    found: list[Found] = []
+    rows: list[Row] = []
+    header_bytes = 0
+    for each in decoded:
+        if not isinstance(each, DecodedInstance):
+            found.append(each)
+            continue
+        found.append(each.uids)
+        rows.append(each.row)
+        header_bytes += each.header_bytes
+        if len(rows) >= BATCH_ROWS or header_bytes >= BATCH_HEADER_BYTES:
+            yield _batch(found, rows, kind, header_bytes)
+            found, rows, header_bytes = [], [], 0
+    if found:
+        yield _batch(found, rows, kind, header_bytes)
+
+
+def _batch(found: list[Found], rows: list[Row], kind: SchemaKind, header_bytes: int) -> DecodedBatch:
+    schema = columns_of_all(rows, kind)
+    return DecodedBatch(found, schema, [*batches(rows, schema, REQUEST_BYTES)], header_bytes)
