@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from emulators import bigquery, pubsub, storage
 
@@ -25,6 +26,12 @@ SHARED = ROOT.parent / "shared"
 # Emulators and DuckDB wait for the disk at each write: a third of the time that the tests take, where these lie on one.
 _MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes a folder of its own below
 _MEMORY_NEEDED = 8 << 30
+
+# How long an example takes is up to what else the machine does; a fixture that examples share is meant to be shared.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("any machine")
 
 _LONG = ("test_end_to_end", "test_killed_processes", "test_streaming_end_to_end", "test_terraform", "test_exactly_once")
 

@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dicom_export.adapters.gcp.state import BucketState
@@ -118,7 +118,7 @@ def test_metadata_is_listed_and_outlives_a_replacement(state: OperationStore) ->
     ]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     prefix=st.sampled_from(["", *(path[:n] for path in PATHS for n in range(1, len(path)))]),
     start=st.sampled_from(PATHS),

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dicom_export.adapters.gcp.store import BucketStore
@@ -116,7 +116,7 @@ def test_objects_are_listed_by_the_utf8_bytes_of_their_whole_name(stores: Stores
     assert names(stores.make(dict.fromkeys(NAMES, b"x"))) == in_order(NAMES)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(prefix=st.text("ab/-0.é\uffee", max_size=4), start_after=st.text("abcz12/-0.é𝄞", max_size=6))
 def test_a_listing_is_the_part_with_the_prefix_behind_the_start(stores: Stores, prefix: str, start_after: str) -> None:
     store = stores.make(dict.fromkeys(NAMES, b"x"))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dicom_export.adapters.gcp.table_catalog import reference, rest_client
@@ -384,7 +384,7 @@ def test_committed_rows_are_counted(tables: Tables) -> None:
     assert info.row_count == 2
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(order=st.lists(st.integers(0, 4), max_size=15), grown_at=st.integers(0, 15))
 def test_in_whatever_order_and_however_often_each_stream_counts_once(
     warehouse: Warehouse, order: list[int], grown_at: int
@@ -460,7 +460,7 @@ def change(tables: Tables, *changes: tuple[str, int, str | None]) -> None:
 
 
 @only_local
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     sent=st.lists(
         st.lists(st.tuples(st.sampled_from(["1.2", "1.3"]), st.integers(1, 4), st.booleans()), min_size=1, max_size=4),

@@ -6,7 +6,7 @@ import random
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dicom_export import messages
@@ -127,7 +127,7 @@ def test_being_told_that_another_was_first_when_it_was_us_changes_nothing(open_w
     assert_exact(world, operation)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @example(bursts=[(140, 2)], lost=frozenset(), disposition=WriteDisposition.WRITE_APPEND)
 @given(
     bursts=st.lists(st.tuples(st.integers(0, 300), st.integers(1, 20)), max_size=6),
@@ -148,7 +148,7 @@ def test_bursts_of_refused_calls_and_lost_answers_change_nothing(
     world.close()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 2**32),
     duplicates=st.floats(0, 0.7),
@@ -173,7 +173,7 @@ def test_any_order_with_duplicates_and_crashes_changes_nothing(
     world.close()
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32), before=st.integers(0, 30), crashes=st.frozensets(st.integers(0, 100), max_size=6))
 def test_a_cancelled_export_ends_with_a_row_for_each_success(
     open_world: Callable[..., World], seed: int, before: int, crashes: frozenset[int]

@@ -137,7 +137,7 @@ def queue_done(pool: ThreadPoolExecutor, group: GroupCommit[int], flushes: Flush
     return flushes.groups
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(threads=st.integers(1, 12), each=st.integers(1, 20), refused=st.sets(st.integers(0, 239), max_size=20))
 def test_each_of_many_is_flushed_once_in_turn_and_hears_of_its_own_item(
     threads: int, each: int, refused: set[int]

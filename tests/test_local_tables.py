@@ -215,6 +215,17 @@ def test_staging_tables_go_when_they_are_three_days_old(tmp_path: Path) -> None:
         assert tables.describe(TABLE)
 
 
+def test_what_a_table_took_is_asked_again_once_another_is_in_its_place(tmp_path: Path) -> None:
+    staging = TableName("local", "main", "staging")
+    with make_tables(tmp_path) as tables:
+        tables.prepare(TABLE, SCHEMA)
+        make_stream(tables, "a")
+        tables.prepare_staging(staging, (Field("PatientName", FieldType.STRING),), TABLE)
+        tables.replace(TABLE, staging, expected_rows=0, job="job")
+        with pytest.raises(InvalidArgument, match="PatientID"):
+            make_stream(tables, "b")
+
+
 def test_readers_see_the_old_rows_until_a_replacement_is_committed(tmp_path: Path) -> None:
     staging = TableName("local", "main", "staging")
     with make_tables(tmp_path) as tables:

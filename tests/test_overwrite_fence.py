@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from buckets import Bucket
@@ -122,7 +122,7 @@ def test_an_overwrite_between_any_two_calls_of_an_upload_loses_no_row(open_race:
         race.world.close()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @example(begin=1, steps=[(2, 1), (3, 20)], crashes=frozenset())
 @given(
     begin=st.integers(0, 12),

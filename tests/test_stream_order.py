@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from buckets import Bucket
@@ -104,7 +104,7 @@ def open_history(tmp_path: Path) -> Iterator[Callable[[], History]]:
         history.world.close()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @example(steps=[("write", "1.4.3", 1.0), ("delete", "1.4.3", 1.0), ("deliver", "1.4.3", 0.501)])
 @example(steps=[("write", "1.4.3", 1.0), ("write", "1.4.3", 0.1), ("deliver", "1.4.3", 0.5)])
 @example(

@@ -5,7 +5,7 @@ Source: the API's reference pages and `bq://` and `gs://` as the Cloud Healthcar
 
 import re
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from dicom_export.errors import InvalidArgument
 
@@ -94,8 +94,7 @@ class OperationName:
         return f"{self.parent}/operations/{self.operation}"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class InstanceUids:
+class InstanceUids(NamedTuple):
     """Study, Series and SOP Instance UID, as far as known: `/studies/S[/series/S[/instances/I]]`."""
 
     study: str | None = None

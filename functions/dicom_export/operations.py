@@ -195,7 +195,7 @@ class Failure:
             "stage": self.stage,
             "code": int(self.code),
             "message": self.message,
-            **{name: uid for name, uid in asdict(self.uids).items() if uid},
+            **{name: uid for name, uid in self.uids._asdict().items() if uid},
         }
 
     @classmethod

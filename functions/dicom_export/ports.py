@@ -6,7 +6,7 @@ Every method may raise TransientError; what else it raises is said with it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from dicom_export.schema import Schema
 
 
-@dataclass(frozen=True, slots=True)
-class StoredObject:
+class StoredObject(NamedTuple):
     """One generation of an object in a store.
 
     `name` is relative to the store's root, with `/` between its parts; `size` is in bytes; `updated` is when the

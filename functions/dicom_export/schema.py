@@ -6,11 +6,10 @@ project (the README's "The table") follows it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dicom_export.dictionary import Entry, entry_named, named_tag
 from dicom_export.errors import FailedPrecondition
@@ -41,8 +40,7 @@ class Mode(StrEnum):
     REPEATED = "REPEATED"
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """A column or a nested field. Only a RECORD has fields."""
 
     name: str
@@ -163,7 +161,7 @@ def merge(first: Schema, second: Schema) -> Schema:
 def ordered(schema: Schema) -> Schema:
     """Return the schema in canonical order at every depth: standard elements by tag, private sequences, the rest."""
     fields = sorted(schema, key=lambda field: _rank(field.name))
-    return tuple(replace(field, fields=ordered(field.fields)) if _has_free_fields(field) else field for field in fields)
+    return tuple(field._replace(fields=ordered(field.fields)) if _has_free_fields(field) else field for field in fields)
 
 
 def covers(existing: Schema, wanted: Schema) -> bool:
@@ -233,7 +231,7 @@ def _merge_field(first: Field, second: Field, path: str) -> Field:
         raise FailedPrecondition(
             f"Column {path} is {first.mode} {first.type} in one and {second.mode} {second.type} in the other"
         )
-    return replace(first, fields=_merge(first.fields, second.fields, f"{path}."))
+    return first._replace(fields=_merge(first.fields, second.fields, f"{path}."))
 
 
 def _has_free_fields(field: Field) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from dicom_export.names import InstanceUids
@@ -43,7 +42,7 @@ class StreamJournal:
 
     def _note(self, message: InstanceChanged, uids: InstanceUids) -> InstanceUids:
         """Return what stands there: ours, or what somebody else wrote."""
-        content = json.dumps({"object": message.stored.name, **asdict(uids)}).encode()
+        content = json.dumps({"object": message.stored.name, **uids._asdict()}).encode()
         if self._store.create(_path(message), content):
             return uids
         return self._noted(message) or uids

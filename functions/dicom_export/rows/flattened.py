@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, timezone
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from pydicom.dataelem import RawDataElement
@@ -201,6 +202,7 @@ def _offset_of(header: Header) -> timezone:
     return offset_in(element.value)
 
 
+@lru_cache(maxsize=1024)
 def offset_in(value: bytes | None) -> timezone:
     """Return the time zone that a Timezone Offset From UTC says, UTC if it says none."""
     return (parse_offset(split("SH", value)[0].strip()) if value else None) or UTC

@@ -6,7 +6,6 @@ it cannot say, and `with_required` puts back what was recorded beside the table.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dicom_export.schema import Field, FieldType, Mode, Schema
@@ -92,7 +91,7 @@ def _field(name: str, type_: DuckDBPyType) -> Field | None:
         return _single_field(name, type_)
     element: Any = type_.children[0][1]
     single = None if element.id == "list" else _single_field(name, element)
-    return replace(single, mode=Mode.REPEATED) if single else None
+    return single._replace(mode=Mode.REPEATED) if single else None
 
 
 def _single_field(name: str, type_: DuckDBPyType) -> Field | None:
@@ -109,13 +108,13 @@ def _single_field(name: str, type_: DuckDBPyType) -> Field | None:
 def _with_required(field: Field, recorded: Field) -> Field:
     is_required = field.mode is Mode.NULLABLE and recorded.mode is Mode.REQUIRED and field.type is recorded.type
     mode = Mode.REQUIRED if is_required else field.mode
-    return replace(field, mode=mode, fields=with_required(field.fields, recorded.fields))
+    return field._replace(mode=mode, fields=with_required(field.fields, recorded.fields))
 
 
 def _without_required(field: Field, existing: Field) -> Field:
     is_relaxed = field.mode is Mode.REQUIRED and existing.mode is Mode.NULLABLE
     mode = Mode.NULLABLE if is_relaxed else field.mode
-    return replace(field, mode=mode, fields=without_required(field.fields, existing.fields))
+    return field._replace(mode=mode, fields=without_required(field.fields, existing.fields))
 
 
 def _additions(existing: Schema, wanted: Schema, above: str) -> Iterator[tuple[str, Field]]:

@@ -47,6 +47,9 @@ if TYPE_CHECKING:
     from dicom_export.schema import Schema
 
 
+_MOST_ACCEPTED = 64
+
+
 class DuckDbTables:
     """A project is a DuckDB file, a dataset a schema in it. Safe to use from several threads of one process.
 
@@ -70,7 +73,7 @@ class DuckDbTables:
         self._streams = Streams(streams)
         self._streams.remove_expired()
         self._writing = threading.Lock()
-        self._accepted: dict[str, pa.Schema] = {}
+        self._accepted: dict[TableName, set[pa.Schema]] = {}
 
     def create_dataset(self, project: str, dataset: str) -> None:
         """Create the dataset, and its project's file, if it is not there."""
@@ -137,13 +140,10 @@ class DuckDbTables:
         return self._streams.open(table)
 
     def append(self, stream: str, offset: int, batch: pa.RecordBatch) -> None:
-        if self._accepted.get(stream) != batch.schema:
-            self._check(table_of(stream), batch)
-            self._accepted[stream] = batch.schema
+        self._check(table_of(stream), batch)
         self._streams.append(stream, offset, batch)
 
     def finalize(self, stream: str) -> int:
-        self._accepted.pop(stream, None)
         return self._streams.finalize(stream)
 
     def commit(self, table: TableName, stream: str) -> None:
@@ -156,7 +156,6 @@ class DuckDbTables:
             self._streams.discard(stream)
 
     def discard(self, stream: str) -> None:
-        self._accepted.pop(stream, None)
         self._streams.discard(stream)
 
     def replace(self, table: TableName, staging: TableName, *, expected_rows: int, job: str) -> None:
@@ -175,12 +174,14 @@ class DuckDbTables:
             bookkeeping.record_schema(cursor, catalog(table.project), table.dataset, table.table, schema)
             bookkeeping.forget_files(cursor, catalog(table.project), table.dataset, table.table)
             bookkeeping.record_replacement(cursor, catalog(table.project), job)
+        self._forget(table, staging)
 
     def drop(self, staging: TableName) -> None:
         with self.transaction(staging) as cursor:
             check_dataset(cursor, staging)
             cursor.execute(f"DROP TABLE IF EXISTS {table_sql(staging)}")
             bookkeeping.forget_table(cursor, catalog(staging.project), staging.dataset, staging.table)
+        self._forget(staging)
 
     def compare(
         self, table: TableName, inventory: TableName, report: TableName, store: StoreName, *, before: datetime, job: str
@@ -189,6 +190,7 @@ class DuckDbTables:
             if not bookkeeping.is_replaced(cursor, catalog(report.project), job):
                 write_report(cursor, table, inventory, report, store, before)
                 bookkeeping.record_replacement(cursor, catalog(report.project), job)
+        self._forget(report)
 
     def differences(self, report: TableName) -> Iterator[Difference]:
         with self._catalogs.cursor(report.project, report.dataset) as cursor:
@@ -200,9 +202,20 @@ class DuckDbTables:
 
     def _check(self, table: TableName, batch: pa.RecordBatch) -> None:
         """Raise InvalidArgument if the table cannot take the batch: such a stream must never be claimed for a commit."""
+        accepted = self._accepted.setdefault(table, set())
+        if batch.schema in accepted:
+            return
         with self._catalogs.cursor(table.project, table.dataset) as cursor:
             columns = columns_to_fill(existing(cursor, table), [batch.schema])
             conform_batches([batch.slice(0, 0)], arrow_schema_of(cursor, table, columns)).read_all()
+        if len(accepted) >= _MOST_ACCEPTED:
+            accepted.clear()
+        accepted.add(batch.schema)
+
+    def _forget(self, *tables: TableName) -> None:
+        """Forget what tables took that are not what they were. A table only ever gains columns otherwise."""
+        for table in tables:
+            self._accepted.pop(table, None)
 
     def _insert(self, cursor: DuckDBPyConnection, table: TableName, stream: str) -> None:
         batches = list(self._streams.batches(stream))  # mapped files, not memory

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _LOOKS_ESCAPED = re.compile(rb"\\(?=x[0-9a-f]{2})")
 _ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
+_NO_ENTRY = re.compile(r"/\.{0,2}/")
 _Identity = tuple[int, int]
 
 
@@ -36,14 +37,15 @@ def name_of_entry(entry: str) -> str:
 
 def path_of_name(root: Path, name: str) -> str | None:
     """Return the file's path, or None if no listing of the root gives such a name."""
-    parts = name.split("/")
-    if "\0" in name or any(part in {"", ".", ".."} for part in parts):
+    if "\0" in name or _NO_ENTRY.search(f"/{name}/"):
         return None
+    if name.isascii() and "\\" not in name:
+        return os.path.join(root, name)  # noqa: PTH118 - a Path for each of millions of files costs twice
     try:
         encoded = _ESCAPED.sub(lambda match: bytes.fromhex(match[1].decode()), name.encode())
     except UnicodeEncodeError:
         return None
-    return os.path.join(root, os.fsdecode(encoded))  # noqa: PTH118 - a Path for each of millions of files costs twice
+    return os.path.join(root, os.fsdecode(encoded))  # noqa: PTH118 - as above
 
 
 def walk(root: Path, *, prefix: str = "", start_after: str = "") -> Iterator[tuple[str, os.stat_result]]:
