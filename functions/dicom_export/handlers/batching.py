@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dicom_export.schema import Schema
 
 BATCH_ROWS = 1_000
-BATCH_HEADER_BYTES = 8 << 20
+BATCH_HEADER_BYTES = 12 << 20
 REQUEST_BYTES = 8_000_000
 
 Found = InstanceUids | Skipped | PermanentError
@@ -68,7 +68,7 @@ def batches_of(decode: Decode) -> DecodeBatches:
 
 
 def in_batches(decoded: Iterable[Decoded], kind: SchemaKind) -> Iterator[DecodedBatch]:
-    """Yield what was decoded in batches: of at most 1,000 rows, and no more headers than 8 MiB and the one that exceeds it."""
+    """Yield what was decoded in batches: of at most 1,000 rows, and no more headers than 12 MiB and the one that exceeds it."""
     found: list[Found] = []
     rows: list[Row] = []
     header_bytes = 0

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _CHUNK = 50
 _CHUNKS_AHEAD = 2
 _WORTH_A_PROCESS = 100
+# So many are decoded in the time that a process takes to begin.
+_WHILE_IT_BEGINS = 500
 # The columns of a batch take some 15 ms however few its rows are: of fewer than these that is more than another process would save.
 _SMALL_BATCH = 500
 
@@ -58,7 +60,7 @@ class ParallelDecoder:
             self._pool.shutdown(cancel_futures=True)
 
     def __call__(self, store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, /) -> Iterator[Decoded]:
-        if not self._is_worth_it(objects):
+        if not self._is_worth_it(objects) or (self._has_just_begun() and len(objects) <= _WHILE_IT_BEGINS):
             yield from decode_in_turn(store, objects, layout)
             return
         for _, decoded in self._in_processes(_decode_chunk, store, _cut(objects, ceil(len(objects) / _CHUNK)), layout):
@@ -79,6 +81,15 @@ class ParallelDecoder:
             yield batch
             if len(batch.found) < len(chunk):  # its headers are longer than those before
                 yield from self._batches(store, chunk[len(batch.found) :], layout)
+
+    def _has_just_begun(self) -> bool:
+        """Say whether there were no processes until now. They are on their way then: who asks has work for them."""
+        if self._pool is not None:
+            return False
+        pool = self._started()
+        for _ in range(self._processes):
+            pool.submit(_memory)
+        return True
 
     def _is_worth_it(self, objects: Sequence[StoredObject]) -> bool:
         return self._processes > 1 and len(objects) >= _WORTH_A_PROCESS
