@@ -84,13 +84,13 @@ def test_what_a_filter_leaves_out_is_in_no_batch(store: FolderStore) -> None:
 
 
 def test_long_headers_come_in_batches_of_fewer(tmp_path: Path) -> None:
-    for number in range(120):
+    for number in range(160):
         data = make_instance(SOPInstanceUID=f"1.2.{number}", TextValue="x" * (200_000 if number >= 20 else 20))
         (tmp_path / f"{number:03d}.dcm").write_bytes(data)
     store = FolderStore(tmp_path)
     with ParallelDecoder(2) as decode:
         batches = list(decode.batches(store, list(store.list()), LAYOUT, None))
-    assert seen(batches)[1] == [f"1.2.{number}" for number in range(120)]
+    assert seen(batches)[1] == [f"1.2.{number}" for number in range(160)]
     assert len(batches) > 2
     assert max(batch.header_bytes for batch in batches) < BATCH_HEADER_BYTES + 210_000
 

@@ -34,7 +34,6 @@ _ITEM = 0xE000FFFE
 _ITEM_DELIMITER = 0xE00DFFFE
 _SEQUENCE_DELIMITER = 0xE0DDFFFE
 _ITEM_HEADER = Struct("<LL").unpack_from
-_TAG = Struct("<HH").unpack_from
 _HEADER = 8
 
 
@@ -67,21 +66,20 @@ class DataSetScan:
         if kinds is self.kinds:
             self.pending = [part if isinstance(part, Run) else Rest(*part) for part in reversed(parts)]
 
-    def next_run(self, data: bytes, position: int, last: int, end: int) -> Run | None:
-        """Add and return the run that is at the position, behind the last tag and before the end; None if none is there."""
-        pending = self.pending
-        if not pending:
-            return None
+    def next_run(self, pending: list[Run | Rest], data: bytes, position: int, tag: int, end: int) -> Run | None:
+        """Add and return the pending run that is at the position, where the tag is, and ends before the end; None if none is there."""
         run = pending[-1]
-        if isinstance(run, Run) and data.startswith(run.content, position):
-            is_next = run.first > last and position + len(run.content) <= end
-            if is_next and (not run.owners or run.is_owned(self.kept)):
-                pending.pop()
-                self._add(run)
-                return run
-        group, element = _TAG(data, position)
-        tag = group << 16 | element
-        return self._part(pending, tag, data, position, end) if max(run.first, last + 1) <= tag else None
+        if (
+            run.first == tag
+            and isinstance(run, Run)
+            and data.startswith(run.content, position)
+            and position + len(run.content) <= end
+            and (not run.owners or run.is_owned(self.kept))
+        ):
+            pending.pop()
+            self._add(run)
+            return run
+        return self._part(pending, tag, data, position, end)
 
     def _part(self, pending: list[Run | Rest], tag: int, data: bytes, position: int, end: int) -> Run | None:
         """Add and return the run of the elements, the first with the tag, that are there of a run or of all that was."""
@@ -139,15 +137,18 @@ class Scanner:
         Raises Unusual, or Incomplete if more of the object has to be read; the scan can be taken up again then.
         """
         data, kinds, entries, pending = self.data, found.kinds, found.entries, found.pending
+        expected = pending[-1].first if pending else NO_TAG  # what comes before it is in no run
         head, position, last = kinds.head, found.position, found.last
         try:
             while position < end:
-                run = found.next_run(data, position, last, end) if pending else None
-                if run is not None:
-                    position, last = position + len(run.content), run.last
-                    continue
                 first, length = head(data, position)
                 kind, tag, is_plain = kinds[first]
+                if pending and last < tag >= expected:
+                    run = found.next_run(pending, data, position, tag, end)
+                    expected = pending[-1].first if pending else NO_TAG
+                    if run is not None:
+                        position, last = position + len(run.content), run.last
+                        continue
                 if not last < tag < stop_at:
                     if tag >= stop_at:
                         return kind

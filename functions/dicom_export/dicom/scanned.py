@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - named as the class that it is
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dicom_export.dicom.encoding import is_vr
 from dicom_export.dicom.header import UNDEFINED_LENGTH
@@ -53,8 +52,7 @@ _PADDING = b" \0"
 _SERIES_INSTANCE_UID = b"\x20\x00\x0e\x00"
 
 
-@dataclass(frozen=True, slots=True)
-class ScannedHeader:
+class ScannedHeader(NamedTuple):
     """All elements of an object but the pixels' value: of its file meta information, and of its data set.
 
     `kept` has the values of the data set that other elements depend on; `value_bytes` is as that of a `Header`; `length` has the bytes

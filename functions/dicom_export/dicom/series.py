@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dicom_export.dicom.ranges import FIRST_RANGE, LARGEST_RANGE
 from dicom_export.dicom.runs import Run
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from dicom_export.dicom.runs import Whole
 
 
-@dataclass(frozen=True, slots=True)
-class Repeated:
+class Repeated(NamedTuple):
     """What the instances of a series repeat of their file meta information, and of their data set in its encoding."""
 
     meta: Sequence[Run | Whole]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dicom_export.dicom.header import header_of
 from dicom_export.dicom.kinds import Unusual
@@ -27,8 +27,7 @@ Row = dict[str, Any]
 """Column to value: nested dicts and lists, None for a column that is present and NULL."""
 
 
-@dataclass(frozen=True, slots=True)
-class DecodedInstance:
+class DecodedInstance(NamedTuple):
     """An instance's complete row, which instance it is, and how large its values are in the file: a bound of the row's size."""
 
     row: Row
@@ -86,7 +85,7 @@ def decode_instance(
 def _listed(store: DicomStore, stored: StoredObject, memory: SeriesMemory | None) -> DecodedInstance | Skipped:
     """Return the object's row of an inventory. It is decoded in full: what cannot be exported is not missing in a table."""
     decoded = decode_instance(store, stored, _IN_FULL, memory)
-    return decoded if isinstance(decoded, Skipped) else replace(decoded, row=inventory_row(stored, decoded.uids))
+    return decoded if isinstance(decoded, Skipped) else decoded._replace(row=inventory_row(stored, decoded.uids))
 
 
 def explain_instance(store: DicomStore, stored: StoredObject, layout: RowLayout) -> Explanation | Skipped:

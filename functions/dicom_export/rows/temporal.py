@@ -54,7 +54,8 @@ def parse_date_time(text: str, offset: timezone = UTC) -> datetime | None:
     """Return the moment of a DT, in UTC; what it leaves out is the first. Its own offset wins over the given one."""
     if _is_usual(text):
         try:
-            return datetime.fromisoformat(f"{text[:8]}T{text[8:]}").replace(tzinfo=offset).astimezone(UTC)
+            moment = datetime.fromisoformat(f"{text[:8]}T{text[8:]}Z")
+            return moment if offset is UTC else moment.replace(tzinfo=offset).astimezone(UTC)
         except (ValueError, OverflowError):
             return None
     match = _DATE_TIME.fullmatch(text)
