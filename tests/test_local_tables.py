@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -213,6 +214,24 @@ def test_staging_tables_go_when_they_are_three_days_old(tmp_path: Path) -> None:
         assert tables.describe(old) is None
         assert tables.describe(new)
         assert tables.describe(TABLE)
+
+
+def test_rows_that_are_larger_than_the_memory_limit_foresees_are_committed_also_from_a_log(tmp_path: Path) -> None:
+    rows, limit = 2_100, 40_000_000
+    batch = pa.record_batch({"PatientID": [f"{number} {'x' * 30_000}" for number in range(rows)]})
+    files, copies = {"local": tmp_path / "x.duckdb"}, {"local": tmp_path / "copy.duckdb"}
+    with DuckDbTables(files, streams=tmp_path / "streams", memory_limit=limit) as tables:
+        tables.create_dataset("local", "main")
+        tables.prepare(TABLE, SCHEMA)
+        stream = tables.open_stream(TABLE)
+        tables.append(stream, 0, batch)
+        tables.finalize(stream)
+        tables.commit(TABLE, stream)
+        for ending in ("", ".wal"):  # as a killed process leaves them
+            shutil.copy(tmp_path / f"x.duckdb{ending}", tmp_path / f"copy.duckdb{ending}")
+    for left in (files, copies):
+        with DuckDbTables(left, streams=tmp_path / "streams", memory_limit=limit) as tables:
+            assert tables.describe(TABLE) == TableInfo(SCHEMA, rows)
 
 
 def test_what_a_table_took_is_asked_again_once_another_is_in_its_place(tmp_path: Path) -> None:

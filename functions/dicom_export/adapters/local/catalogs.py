@@ -36,6 +36,9 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "checkpoint_threshold": "256MB",
 }
 _ROW_GROUP_SIZE = 16_384
+# DuckDB holds the values of so many rows at once, and a third of that besides, when it commits or checkpoints a column.
+_ROWS_AT_ONCE = 2_048
+_MARGIN = 1.33
 _OF_THE_MACHINE = (
     duckdb.IOException,
     duckdb.OutOfMemoryException,
@@ -51,15 +54,16 @@ class Catalogs:
     """The DuckDB files of the projects, each attached when it is first used.
 
     A project's file is the one in `files`, else `PROJECT.duckdb` in the directory. `memory_limit` is DuckDB's for all of
-    them together; what does not fit goes to files in `spill`.
+    them together, in bytes; what does not fit goes to files in `spill`. Large rows raise it: see `make_room`.
     """
 
     def __init__(
-        self, files: Mapping[str, Path], directory: Path | None, *, spill: Path, memory_limit: str = "512MB"
+        self, files: Mapping[str, Path], directory: Path | None, *, spill: Path, memory_limit: int = 512_000_000
     ) -> None:
         self._files = files
         self._directory = directory
-        settings = {**_SETTINGS, "memory_limit": memory_limit, "temp_directory": str(spill)}
+        self._memory_limit = memory_limit
+        settings = {**_SETTINGS, "memory_limit": _kilobytes(memory_limit), "temp_directory": str(spill)}
         self._connection = duckdb.connect(":memory:", config=settings)
         self._connection.execute("SET GLOBAL TimeZone = 'UTC'")
         self._attached: set[str] = set()
@@ -89,6 +93,23 @@ class Catalogs:
                 raise
             cursor.commit()
 
+    def make_room(self, row_bytes: float) -> None:
+        """Raise the memory limit to what rows of this size take: without it DuckDB could never commit them."""
+        with self._lock:
+            self._raise_limit(_ROWS_AT_ONCE * row_bytes)
+
+    def _raise_limit(self, held: float) -> None:
+        needed = int(held * _MARGIN)
+        if needed > self._memory_limit:
+            self._connection.execute(f"SET GLOBAL memory_limit = '{_kilobytes(needed)}'")
+            self._memory_limit = needed
+
+    def _make_room_for_log(self, file: Path) -> None:
+        """Raise the memory limit to what the log takes that a killed process left: its rows are committed anew."""
+        log = file.with_name(f"{file.name}.wal")
+        if log.exists():
+            self._raise_limit(log.stat().st_size)
+
     def create(self, project: str) -> None:
         """Create the project's file if there is none."""
         file = self._file(project)
@@ -111,6 +132,7 @@ class Catalogs:
         with self._lock:
             if project in self._attached:
                 return
+            self._make_room_for_log(file)
             self._connection.execute(
                 f"ATTACH IF NOT EXISTS {path_literal(file)} AS {catalog(project)}"
                 f" (TYPE duckdb, ROW_GROUP_SIZE {_ROW_GROUP_SIZE})"
@@ -126,6 +148,10 @@ class Catalogs:
             yield
         except duckdb.Error as error:
             raise translated(error, file) from error
+
+
+def _kilobytes(number: int) -> str:
+    return f"{number // 1000} KB"
 
 
 def path_literal(file: Path) -> str:

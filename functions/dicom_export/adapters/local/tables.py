@@ -65,7 +65,7 @@ class DuckDbTables:
         *,
         streams: Path,
         directory: Path | None = None,
-        memory_limit: str = "512MB",
+        memory_limit: int = 512_000_000,
     ) -> None:
         with disk_errors(streams):
             streams.mkdir(parents=True, exist_ok=True)
@@ -126,12 +126,18 @@ class DuckDbTables:
         self.prepare(table, schema)
 
     def stream(self, table: TableName, batch: pa.RecordBatch) -> None:
+        self.make_room([batch])
         with self.transaction(table) as cursor:
             insert(cursor, table, [batch])
 
     def change(self, table: TableName, batch: pa.RecordBatch, versions: Sequence[Version]) -> None:
+        self.make_room([batch])
         with self.transaction(table) as cursor:
             apply_changes(cursor, table, batch, versions)
+
+    def make_room(self, batches: Sequence[pa.RecordBatch]) -> None:
+        """Have DuckDB take the memory that rows as large as these need, before they are inserted."""
+        self._catalogs.make_room(max((batch.nbytes / batch.num_rows for batch in batches if batch.num_rows), default=0))
 
     def open_stream(self, table: TableName) -> str:
         with self._catalogs.cursor(table.project, table.dataset) as cursor:
@@ -219,5 +225,6 @@ class DuckDbTables:
 
     def _insert(self, cursor: DuckDBPyConnection, table: TableName, stream: str) -> None:
         batches = list(self._streams.batches(stream))  # mapped files, not memory
+        self.make_room(batches)
         rows = insert(cursor, table, batches)
         bookkeeping.record_commit(cursor, catalog(table.project), stream, rows)

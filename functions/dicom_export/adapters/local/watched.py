@@ -106,7 +106,9 @@ class WatchedTable:
         schema: Schema = merge(self._schema, columns_of_all(rows, self._layout.kind))
         if rows:
             create_or_grow(cursor, self._table, schema)
-            insert(cursor, self._table, [record_batch(rows, schema)])
+            batch = record_batch(rows, schema)
+            self._tables.make_room([batch])
+            insert(cursor, self._table, [batch])
 
     def _remember(self, names: Sequence[str], files: Sequence[WatchedFile], cursor: DuckDBPyConnection) -> None:
         where = "dataset = ? AND table_name = ? AND store = ?"
