@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydicom.data.data_manager import DATA_ROOT
 
+from dicom_export.dicom.header import UIDS
+from dicom_export.dicom.ranges import RangeFile
+from dicom_export.dicom.scanned import scan_header
 from dicom_export.dicom.series import SeriesMemory
 from dicom_export.errors import InstanceError
 from dicom_export.row_layout import TABLE_SCHEMAS, RowLayout, SchemaKind
 from dicom_export.rows.instance import Skipped, decode_instance, explain_instance
-from dicom_files import MemoryStore, make_stored
+from dicom_files import EXPLICIT, PREAMBLE, MemoryStore, element, make_stored
 from synthetic import damaged, make_series
 
 if TYPE_CHECKING:
@@ -80,6 +83,20 @@ def test_synthetic_series_have_the_rows_that_pydicom_gives_them(part: int, kind:
         for data in make_series(Random(number), 4):
             rows += isinstance(assert_same(data, kind, memory)[0], str)
     assert rows
+
+
+@pytest.mark.parametrize("tag", UIDS)
+@pytest.mark.parametrize("value", [None, b"", b"\0\0", b"  "])
+@pytest.mark.parametrize("behind", [b"", element(0x00200013, "IS", b"1 "), element(0x7FE00010, "OW", bytes(8))])
+def test_what_lacks_a_uid_fails_as_it_does_by_pydicom_but_is_not_read_by_it(
+    tag: int, value: bytes | None, behind: bytes
+) -> None:
+    values = {**dict.fromkeys(UIDS, b"1.2\0"), tag: value}
+    uids = [element(uid, "UI", each) for uid, each in sorted(values.items()) if each is not None]
+    data = PREAMBLE + element(0x00020010, "UI", EXPLICIT.encode() + b"\0") + b"".join([*uids, behind])
+    error, *_ = assert_same(data, SchemaKind.FLATTENED, SeriesMemory())
+    with pytest.raises(error):
+        scan_header(RangeFile(MemoryStore({"a": data}), make_stored("a", data)))
 
 
 @pytest.mark.parametrize("kind", TABLE_SCHEMAS)

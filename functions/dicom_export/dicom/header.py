@@ -33,6 +33,9 @@ MAX_VALUE = 1024 * 1024
 
 UNDEFINED_LENGTH = 0xFFFFFFFF
 
+UIDS = (0x0020000D, 0x0020000E, 0x00080018)
+"""The tags of an instance's UIDs, in the order of `InstanceUids`."""
+
 Element = RawDataElement | DataElement
 """Raw as it is in the file; or, for a sequence of undefined length, with its items parsed."""
 
@@ -40,8 +43,6 @@ _SPECIFIC_CHARACTER_SET = 0x00080005
 _FILE_META_GROUP_LENGTH = 0x00020000
 _MEDIA_STORAGE_SOP_CLASS_UID = 0x00020002
 _TRANSFER_SYNTAX_UID = 0x00020010
-_UIDS = (0x0020000D, 0x0020000E, 0x00080018)
-
 _MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 
@@ -76,7 +77,7 @@ class Header:
     @property
     def uids(self) -> InstanceUids:
         """The UIDs of the instance, as far as they are there."""
-        return InstanceUids(*(_uid(self.elements, tag) for tag in _UIDS))
+        return InstanceUids(*(_uid(self.elements, tag) for tag in UIDS))
 
     @property
     def value_bytes(self) -> int:
@@ -101,7 +102,7 @@ def header_of(file: RangeFile) -> Header:
         file.seek(start_of_data_set(file))
         header = _read(file, header)
         if not header.is_directory:
-            _check_uids(header)
+            check_uids(header.uids, max(header.elements, default=0))
     except InstanceError as error:
         if error.uids is None:
             error.uids = header.uids
@@ -280,19 +281,22 @@ def _check_end(file: HeaderFile, end: int) -> None:
         raise TruncatedInstance(f"The object's last whole element ends at byte {end}, what follows is none")
 
 
-def _check_uids(header: Header) -> None:
-    last = max(header.elements, default=0)
-    for tag in _UIDS:
-        if _uid(header.elements, tag) is None:
+def check_uids(uids: InstanceUids, last: int) -> None:
+    """Raise an InstanceError for a header, whose last tag is given, if it lacks one of its UIDs: it may have been cut off."""
+    for tag, uid in zip(UIDS, uids, strict=True):
+        if uid is None:
             if last < tag:
                 raise TruncatedInstance(
-                    f"The object ends before a {display(tag)}: it is cut short, or no instance of a study"
+                    f"The object ends before a {display(tag)}: it is cut short, or no instance of a study", uids
                 )
-            raise InstanceError(f"The object is no instance of a study: it has no {display(tag)}")
+            raise InstanceError(f"The object is no instance of a study: it has no {display(tag)}", uids)
+
+
+def uid_of(value: bytes | None) -> str | None:
+    """Return the UID that a value is without its padding, if it is any."""
+    return value.decode("ascii", "replace").strip(" \0") or None if value else None
 
 
 def _uid(elements: dict[int, Element], tag: int) -> str | None:
     element = elements.get(tag)
-    if not isinstance(element, RawDataElement) or not element.value:
-        return None
-    return element.value.decode("ascii", "replace").strip(" \0") or None
+    return uid_of(element.value) if isinstance(element, RawDataElement) else None

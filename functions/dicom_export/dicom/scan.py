@@ -156,6 +156,9 @@ class Scanner:
                 stop = position + 8 + length
                 if is_plain and stop <= end and length <= MAX_VALUE:
                     entries.append((kind, data[position + 8 : stop], stop - position))
+                elif kind.is_kept and kind.header == _HEADER and stop <= end and length <= MAX_VALUE:
+                    value = found.kept[tag] = data[position + 8 : stop]
+                    entries.append((kind, value, stop - position))
                 elif kind.is_end:
                     return kind
                 else:

@@ -7,15 +7,12 @@ from struct import error as StructError  # noqa: N812 - named as the class that 
 from typing import TYPE_CHECKING, NamedTuple
 
 from dicom_export.dicom.encoding import is_vr
-from dicom_export.dicom.header import UNDEFINED_LENGTH
+from dicom_export.dicom.header import UIDS, UNDEFINED_LENGTH, check_uids, uid_of
 from dicom_export.dicom.kinds import (
     EXPLICIT,
     IMPLICIT,
     MEDIA_STORAGE_SOP_CLASS_UID,
     PIXELS,
-    SERIES_INSTANCE_UID,
-    SOP_INSTANCE_UID,
-    STUDY_INSTANCE_UID,
     TRANSFER_SYNTAX_UID,
     Incomplete,
     Kind,
@@ -42,7 +39,6 @@ _META = 132
 _FIRST_BEHIND_META = 0x00030000
 _FIRST_PIXELS, _LAST_PIXELS = min(PIXELS), max(PIXELS)
 _LONGEST_TAIL = 1024 * 1024
-_UIDS = (STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID)
 _TAG = Struct("<HH").unpack_from
 
 _MEDIA_STORAGE_DIRECTORY = b"1.2.840.10008.1.3.10"
@@ -68,7 +64,11 @@ class ScannedHeader(NamedTuple):
 
 
 def scan_header(file: RangeFile, memory: SeriesMemory | None = None) -> ScannedHeader:
-    """Scan an object's header. Raises Unusual if it has to be read by pydicom instead, and what reading the store raises."""
+    """Scan an object's header.
+
+    Raises Unusual if it has to be read by pydicom instead, InstanceError if it lacks one of its UIDs, as `read_header` does, and what
+    reading the store raises.
+    """
     return _HeaderScan(file, memory).scan()
 
 
@@ -108,7 +108,10 @@ class _HeaderScan:
         value_bytes, length = found.value_bytes, found.position
         if pixels:
             value_bytes += self._add_pixels(found, pixels)
-        return ScannedHeader(meta.entries, found.entries, found.kept, _uids(found.kept), value_bytes, length)
+        uids = InstanceUids(*[uid_of(found.kept.get(tag)) for tag in UIDS])
+        if None in uids:
+            check_uids(uids, pixels.tag if pixels else found.last)
+        return ScannedHeader(meta.entries, found.entries, found.kept, uids, value_bytes, length)
 
     def _remember(
         self, memory: SeriesMemory, series: bytes, known: Repeated | None, meta: DataSetScan, found: DataSetScan
@@ -197,10 +200,3 @@ def _series_of(data: bytes) -> bytes:
     """Return what looks like the Series Instance UID, by which what is known of a series is found; it need not be one."""
     start = data.find(_SERIES_INSTANCE_UID, _META)
     return data[start : start + _ELEMENT_HEADER + data[start + 6]] if 0 <= start < len(data) - 6 else b""
-
-
-def _uids(kept: dict[int, bytes]) -> InstanceUids:
-    uids = [kept.get(tag, b"").decode("ascii", "replace").strip(" \0") for tag in _UIDS]
-    if not all(uids):
-        raise Unusual
-    return InstanceUids(*uids)
