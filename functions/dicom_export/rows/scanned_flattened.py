@@ -18,13 +18,14 @@ from dicom_export.rows.context import Context, item_context, meta_context, top_c
 from dicom_export.rows.flattened import FILE_META_VERSION, Flattener
 from dicom_export.rows.notes import Notes, name_of
 from dicom_export.rows.one_element import NO_HEADER, data_set_of
-from dicom_export.rows.values import NUMBERS, SIZES, WORD_SIZES, number_texts
+from dicom_export.rows.values import NUMBERS, SIZES, WORD_SIZES, Misfit, column_value, null_of, number_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from dicom_export.dicom.runs import Element, Item, Run
     from dicom_export.dicom.scanned import ScannedHeader
+    from dicom_export.dictionary import Entry
     from dicom_export.rows.columns import Convert
 
     Put = Callable[[dict[str, Any], list[str], Kind, str, Any, Context], None]
@@ -61,13 +62,13 @@ def _fill(record: Record, dropped: list[str], entries: Sequence[Element], contex
         if convert is None:
             put(record, dropped, kind, name, value, context)
             continue
-        converted = known.get(value)
-        if converted is None:
-            converted = convert(value, context)
+        converted = known.get(value, UNCOMMON)
         if converted is UNCOMMON:
-            _put_uncommon(record, dropped, kind, name, value, context)
-        else:
-            record[name] = converted
+            converted = convert(value, context)
+            if converted is UNCOMMON:
+                put(record, dropped, kind, name, value, context)
+                continue
+        record[name] = converted
 
 
 def _made(run: Run, context: Context) -> _Made:
@@ -108,6 +109,19 @@ def _put_uncommon(record: Record, dropped: list[str], kind: Kind, _: str, value:
     flattener = Flattener(NO_HEADER, Notes(), context.offset)
     flattener.fill(record, data_set_of(kind, value, context))
     dropped += flattener.dropped
+
+
+def _put_text_of(entry: Entry) -> Put:
+    """Return what puts a text in the entry's column, or where `OtherElements` has what that cannot hold, as empty names."""
+
+    def put(record: Record, dropped: list[str], kind: Kind, name: str, value: Any, context: Context) -> None:  # noqa: ANN401
+        try:
+            record[name] = column_value(entry, kind.vr, value, context.encodings, context.offset, is_little_endian=True)
+        except Misfit:
+            record[name] = null_of(entry)
+            _put_other(record, dropped, kind, tag_name(kind.tag), value, context)
+
+    return put
 
 
 def _put_bulk(_: Record, dropped: list[str], _kind: Kind, name: str, _value: Any, context: Context) -> None:  # noqa: ANN401
@@ -151,8 +165,8 @@ def _place(kind: Kind) -> Place:
     if vr == "SQ":
         return _place_of_items(kind)
     column = column_of(kind)
-    if column:
-        return *column, _put_uncommon
+    if column and entry:
+        return *column, _put_text_of(entry) if vr in TEXT_VRS else _put_uncommon
     if vr not in WORD_SIZES and is_binary(vr) and vr != "US or SS":
         return name_of(tag), NONE_KNOWN, None, _put_bulk
     if entry is None and (vr in TEXT_VRS or vr in NUMBERS):
