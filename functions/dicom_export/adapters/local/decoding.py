@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -37,6 +38,9 @@ _WORTH_A_PROCESS = 100
 _WHILE_IT_BEGINS = 500
 # The columns of a batch take some 15 ms however few its rows are: of fewer than these that is more than another process would save.
 _SMALL_BATCH = 500
+
+# Some hundreds of rows: they hold no cycles, and after 700 objects, as by default, each of them would be looked through again and again.
+_OBJECTS_WITHOUT_CYCLES = 200_000
 
 T = TypeVar("T")
 
@@ -122,7 +126,7 @@ class ParallelDecoder:
             if self._pool is None:
                 # Forked children would inherit the locks that this process' threads hold.
                 context = multiprocessing.get_context("spawn")
-                self._pool = ProcessPoolExecutor(self._processes, mp_context=context, initializer=_follow_parent)
+                self._pool = ProcessPoolExecutor(self._processes, mp_context=context, initializer=_begin)
             return self._pool
 
     def _give_up(self, pool: ProcessPoolExecutor) -> None:
@@ -159,8 +163,9 @@ def _memory() -> SeriesMemory:
     return SeriesMemory()
 
 
-def _follow_parent() -> None:
-    """Leave Ctrl-C to the parent, and end with it even when it is killed."""
+def _begin() -> None:
+    """Leave Ctrl-C to the parent, end with it even when it is killed, and rarely look for cycles."""
+    gc.set_threshold(_OBJECTS_WITHOUT_CYCLES)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 
