@@ -14,13 +14,12 @@ import pytest
 from pydicom.data.data_manager import DATA_ROOT
 
 from dicom_export.dicom.header import UIDS
-from dicom_export.dicom.ranges import RangeFile
-from dicom_export.dicom.scanned import scan_header
 from dicom_export.dicom.series import SeriesMemory
 from dicom_export.errors import InstanceError
 from dicom_export.row_layout import TABLE_SCHEMAS, RowLayout, SchemaKind
+from dicom_export.rows import instance
 from dicom_export.rows.instance import Skipped, decode_instance, explain_instance
-from dicom_files import EXPLICIT, PREAMBLE, MemoryStore, element, make_stored
+from dicom_files import EXPLICIT, PREAMBLE, MemoryStore, element, make_stored, sequence
 from synthetic import damaged, make_series
 
 if TYPE_CHECKING:
@@ -89,14 +88,25 @@ def test_synthetic_series_have_the_rows_that_pydicom_gives_them(part: int, kind:
 @pytest.mark.parametrize("value", [None, b"", b"\0\0", b"  "])
 @pytest.mark.parametrize("behind", [b"", element(0x00200013, "IS", b"1 "), element(0x7FE00010, "OW", bytes(8))])
 def test_what_lacks_a_uid_fails_as_it_does_by_pydicom_but_is_not_read_by_it(
-    tag: int, value: bytes | None, behind: bytes
+    tag: int, value: bytes | None, behind: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     values = {**dict.fromkeys(UIDS, b"1.2\0"), tag: value}
     uids = [element(uid, "UI", each) for uid, each in sorted(values.items()) if each is not None]
     data = PREAMBLE + element(0x00020010, "UI", EXPLICIT.encode() + b"\0") + b"".join([*uids, behind])
     error, *_ = assert_same(data, SchemaKind.FLATTENED, SeriesMemory())
+    monkeypatch.delattr(instance, "header_of")
     with pytest.raises(error):
-        scan_header(RangeFile(MemoryStore({"a": data}), make_stored("a", data)))
+        decode_instance(MemoryStore({"a": data}), make_stored("a", data), RowLayout(SchemaKind.FLATTENED))
+
+
+def test_what_lacks_a_uid_and_has_a_character_set_that_pydicom_cannot_look_up_fails_of_that() -> None:
+    nested = sequence(0x00081140, element(0x00080005, "CS", b"x\0y "))
+    for unknown in (element(0x00080005, "CS", b"x\0y "), nested):
+        data = (
+            PREAMBLE + element(0x00020010, "UI", EXPLICIT.encode() + b"\0") + unknown + element(0x00200013, "IS", b"1 ")
+        )
+        for kind in TABLE_SCHEMAS:
+            assert "cannot be parsed" in assert_same(data, kind, SeriesMemory())[1]
 
 
 @pytest.mark.parametrize("kind", TABLE_SCHEMAS)

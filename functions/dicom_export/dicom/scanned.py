@@ -7,12 +7,13 @@ from struct import error as StructError  # noqa: N812 - named as the class that 
 from typing import TYPE_CHECKING, NamedTuple
 
 from dicom_export.dicom.encoding import is_vr
-from dicom_export.dicom.header import UIDS, UNDEFINED_LENGTH, check_uids, uid_of
+from dicom_export.dicom.header import UIDS, UNDEFINED_LENGTH, uid_of
 from dicom_export.dicom.kinds import (
     EXPLICIT,
     IMPLICIT,
     MEDIA_STORAGE_SOP_CLASS_UID,
     PIXELS,
+    RUN,
     TRANSFER_SYNTAX_UID,
     Incomplete,
     Kind,
@@ -51,8 +52,8 @@ _SERIES_INSTANCE_UID = b"\x20\x00\x0e\x00"
 class ScannedHeader(NamedTuple):
     """All elements of an object but the pixels' value: of its file meta information, and of its data set.
 
-    `kept` has the values of the data set that other elements depend on; `value_bytes` is as that of a `Header`; `length` has the bytes
-    of the object before the pixels.
+    `kept` has the values of the data set that other elements depend on; `uids` are those that are there; `value_bytes` is as that of a
+    `Header`; `length` has the bytes of the object before the pixels.
     """
 
     meta: Sequence[Element]
@@ -62,13 +63,17 @@ class ScannedHeader(NamedTuple):
     value_bytes: int
     length: int
 
+    @property
+    def last(self) -> int:
+        """The last tag, 0 without any element."""
+        if not self.elements:
+            return 0
+        kind, value, _ = self.elements[-1]
+        return int(value.last if kind is RUN else kind.tag)
+
 
 def scan_header(file: RangeFile, memory: SeriesMemory | None = None) -> ScannedHeader:
-    """Scan an object's header.
-
-    Raises Unusual if it has to be read by pydicom instead, InstanceError if it lacks one of its UIDs, as `read_header` does, and what
-    reading the store raises.
-    """
+    """Scan an object's header. Raises Unusual if it has to be read by pydicom instead, and what reading the store raises."""
     return _HeaderScan(file, memory).scan()
 
 
@@ -109,8 +114,6 @@ class _HeaderScan:
         if pixels:
             value_bytes += self._add_pixels(found, pixels)
         uids = InstanceUids(*[uid_of(found.kept.get(tag)) for tag in UIDS])
-        if None in uids:
-            check_uids(uids, pixels.tag if pixels else found.last)
         return ScannedHeader(meta.entries, found.entries, found.kept, uids, value_bytes, length)
 
     def _remember(

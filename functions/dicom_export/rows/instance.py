@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dicom_export.dicom.header import header_of
+from dicom_export.dicom.header import check_uids, header_of
 from dicom_export.dicom.kinds import Unusual
 from dicom_export.dicom.ranges import FIRST_RANGE, RangeFile
 from dicom_export.dicom.scanned import scan_header
@@ -78,6 +78,8 @@ def decode_instance(
         if explanation is None:
             return _DIRECTORY
         return DecodedInstance(explanation.row, explanation.uids, explanation.header_bytes)
+    if None in header.uids:  # only now: what is to be read by pydicom may fail in other ways before
+        check_uids(header.uids, header.last)
     row |= _administrative_columns(stored, layout)
     return DecodedInstance(row, header.uids, header.value_bytes)
 
