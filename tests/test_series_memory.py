@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 
@@ -41,6 +42,21 @@ def test_what_instances_repeat_is_taken_over_in_runs() -> None:
     assert RUN not in kinds[0]
     assert kinds[1].count(RUN) == kinds[2].count(RUN) == 1  # between SOP Instance UID and position
     assert len(kinds[2]) == 3
+
+
+def test_what_is_forgotten_leaves_nothing_to_the_collector_of_cycles() -> None:
+    """The processes of a local export hardly ever let it look."""
+    decoded(make_slice(0))
+    gc.collect()
+    gc.disable()
+    try:
+        memory = SeriesMemory()
+        for number in range(4):
+            decoded(make_slice(number, *[element(0x00080070, "LO", b"x ")] * (number < 3)), memory)
+        del memory
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 def test_the_next_long_header_of_a_folder_is_read_by_one_request() -> None:

@@ -24,12 +24,13 @@ The value is bytes, or a list of items; None for pixels, and for items of more t
 class Run:
     """Elements side by side, their bytes, and what became of them once they were converted.
 
+    Among elements `(RUN, run, len(run.content))` stands for it. It does not hold that itself: such cycles only the collector frees.
     `kept` has the values, by tag, that other elements depend on; `owners` the creators of private blocks that the
     elements depend on themselves and that are not among them. `made` is what a context made of the elements: set as a
     whole, and of the same context always the same.
     """
 
-    __slots__ = ("content", "elements", "entry", "first", "headers", "kept", "last", "made", "owners")
+    __slots__ = ("content", "elements", "first", "headers", "kept", "last", "made", "owners")
 
     def __init__(
         self, content: bytes, elements: Sequence[Element], kept: Mapping[int, bytes], owners: Mapping[int, bytes | None]
@@ -41,7 +42,6 @@ class Run:
         self.kept = kept
         self.owners = owners
         self.headers = sum([kind.header for kind, _, _ in elements])
-        self.entry: Element = (RUN, self, len(content))
         self.made: tuple[object, Any] | None = None
 
     def is_owned(self, kept: Mapping[int, bytes]) -> bool:

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING
 
 from dicom_export.dicom.encoding import is_vr
 from dicom_export.dicom.header import MAX_VALUE, UNDEFINED_LENGTH
-from dicom_export.dicom.kinds import EXPLICIT, IMPLICIT, Incomplete, Kind, Kinds, Unusual, private_kind, sequence_kind
+from dicom_export.dicom.kinds import (
+    EXPLICIT,
+    IMPLICIT,
+    RUN,
+    Incomplete,
+    Kind,
+    Kinds,
+    Unusual,
+    private_kind,
+    sequence_kind,
+)
 from dicom_export.dicom.runs import Rest, Run, elements_of, rest_of
 from dicom_export.dicom.short_sequences import LONGEST, ShortSequences
 
@@ -113,7 +123,7 @@ class DataSetScan:
         return [(data[self.start : self.position], elements_of(self.entries), self.kept.copy())]
 
     def _add(self, run: Run) -> None:
-        self.entries.append(run.entry)
+        self.entries.append((RUN, run, len(run.content)))
         self.repeated.append(run)
         self.longer_headers += run.headers - _HEADER
         if run.kept:

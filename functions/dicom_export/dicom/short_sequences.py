@@ -35,7 +35,7 @@ class ShortSequences:
         key = (id(kinds), depth, content)
         element = self._elements.get(key)
         if element is not None and element[0] is not RUN:  # most are met once, and never need to be a run
-            element = self._elements[key] = Run(content, [element], {}, {}).entry
+            element = self._elements[key] = RUN, Run(content, [element], {}, {}), len(content)
         return element
 
     def keep(self, kinds: Kinds, depth: int, content: bytes, element: Element) -> None:
