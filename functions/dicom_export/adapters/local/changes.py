@@ -10,7 +10,6 @@ from dicom_export.adapters.local import bookkeeping
 from dicom_export.adapters.local.catalogs import catalog
 from dicom_export.adapters.local.definitions import table_sql
 from dicom_export.adapters.local.duckdb_types import quoted
-from dicom_export.adapters.local.inserts import insert
 from dicom_export.ports import CHANGE_KEY, Version
 
 if TYPE_CHECKING:
@@ -21,10 +20,13 @@ if TYPE_CHECKING:
     from dicom_export.names import TableName
 
 
-def apply_changes(
+def make_way(
     cursor: DuckDBPyConnection, table: TableName, batch: pa.RecordBatch, versions: Sequence[Version]
-) -> None:
-    """Apply the rows that are later than what the table has of their instances. A transaction of the caller's."""
+) -> pa.RecordBatch:
+    """Delete what the table has of instances of which the batch has later versions, and record these.
+
+    Return the rows to insert in its place, in the same transaction of the caller's.
+    """
     newest = _newest(list(map(str, batch.column(CHANGE_KEY).to_pylist())), versions)
     known = bookkeeping.versions(cursor, catalog(table.project), table.dataset, table.table, list(newest))
     later = {key: at for key, at in newest.items() if key not in known or known[key] < versions[at]}
@@ -33,9 +35,9 @@ def apply_changes(
         f"DELETE FROM {table_sql(table)} WHERE list_contains(?::VARCHAR[], {quoted(CHANGE_KEY)})",  # noqa: S608 - quoted
         [list(later)],
     )
-    insert(cursor, table, [batch.take(pa.array(written, pa.int64()))])
     latest = {key: versions[at] for key, at in later.items()}
     bookkeeping.record_versions(cursor, catalog(table.project), table.dataset, table.table, latest)
+    return batch.take(pa.array(written, pa.int64()))
 
 
 def _newest(keys: Sequence[str], versions: Sequence[Version]) -> dict[str, int]:

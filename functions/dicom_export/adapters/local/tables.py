@@ -6,9 +6,9 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dicom_export.adapters.local import bookkeeping
+from dicom_export.adapters.local import bookkeeping, inserts
 from dicom_export.adapters.local.catalogs import Catalogs, catalog, check_dataset_name
-from dicom_export.adapters.local.changes import apply_changes
+from dicom_export.adapters.local.changes import make_way
 from dicom_export.adapters.local.conform import conform_batches
 from dicom_export.adapters.local.definitions import (
     arrow_schema_of,
@@ -25,7 +25,6 @@ from dicom_export.adapters.local.definitions import (
 from dicom_export.adapters.local.differences import counted, reported, write_report
 from dicom_export.adapters.local.duckdb_types import quoted
 from dicom_export.adapters.local.files import disk_errors
-from dicom_export.adapters.local.inserts import insert
 from dicom_export.adapters.local.streams import Streams, table_of
 from dicom_export.errors import FailedPrecondition, InvalidArgument
 from dicom_export.ports import TableInfo
@@ -126,18 +125,17 @@ class DuckDbTables:
         self.prepare(table, schema)
 
     def stream(self, table: TableName, batch: pa.RecordBatch) -> None:
-        self.make_room([batch])
         with self.transaction(table) as cursor:
-            insert(cursor, table, [batch])
+            self.insert(cursor, table, [batch])
 
     def change(self, table: TableName, batch: pa.RecordBatch, versions: Sequence[Version]) -> None:
-        self.make_room([batch])
         with self.transaction(table) as cursor:
-            apply_changes(cursor, table, batch, versions)
+            self.insert(cursor, table, [make_way(cursor, table, batch, versions)])
 
-    def make_room(self, batches: Sequence[pa.RecordBatch]) -> None:
-        """Have DuckDB take the memory that rows as large as these need, before they are inserted."""
+    def insert(self, cursor: DuckDBPyConnection, table: TableName, batches: Sequence[pa.RecordBatch]) -> int:
+        """Insert rows in a `transaction`, as `inserts.insert` does; DuckDB takes the memory that rows so large need."""
         self._catalogs.make_room(max((batch.nbytes / batch.num_rows for batch in batches if batch.num_rows), default=0))
+        return inserts.insert(cursor, table, batches)
 
     def open_stream(self, table: TableName) -> str:
         with self._catalogs.cursor(table.project, table.dataset) as cursor:
@@ -225,6 +223,5 @@ class DuckDbTables:
 
     def _insert(self, cursor: DuckDBPyConnection, table: TableName, stream: str) -> None:
         batches = list(self._streams.batches(stream))  # mapped files, not memory
-        self.make_room(batches)
-        rows = insert(cursor, table, batches)
+        rows = self.insert(cursor, table, batches)
         bookkeeping.record_commit(cursor, catalog(table.project), stream, rows)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from dicom_export.adapters.local import bookkeeping
 from dicom_export.adapters.local.catalogs import catalog
 from dicom_export.adapters.local.definitions import create_or_grow, table_sql
-from dicom_export.adapters.local.inserts import insert
 from dicom_export.names import InstanceUids
 from dicom_export.ports import CHANGE_KEY
 from dicom_export.rows.arrow import record_batch
@@ -106,9 +105,7 @@ class WatchedTable:
         schema: Schema = merge(self._schema, columns_of_all(rows, self._layout.kind))
         if rows:
             create_or_grow(cursor, self._table, schema)
-            batch = record_batch(rows, schema)
-            self._tables.make_room([batch])
-            insert(cursor, self._table, [batch])
+            self._tables.insert(cursor, self._table, [record_batch(rows, schema)])
 
     def _remember(self, names: Sequence[str], files: Sequence[WatchedFile], cursor: DuckDBPyConnection) -> None:
         where = "dataset = ? AND table_name = ? AND store = ?"
