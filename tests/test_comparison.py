@@ -63,6 +63,11 @@ def assert_same(data: bytes, kind: SchemaKind, memory: SeriesMemory) -> Any:
     return expected
 
 
+def make_part_10(*elements: bytes) -> bytes:
+    """Return a file of these elements only: no UIDs of its own."""
+    return PREAMBLE + element(0x00020010, "UI", EXPLICIT.encode() + b"\0") + b"".join(elements)
+
+
 @pytest.mark.parametrize("kind", TABLE_SCHEMAS)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_real_files_have_the_rows_that_pydicom_gives_them(part: int, kind: SchemaKind) -> None:
@@ -92,7 +97,7 @@ def test_what_lacks_a_uid_fails_as_it_does_by_pydicom_but_is_not_read_by_it(
 ) -> None:
     values = {**dict.fromkeys(UIDS, b"1.2\0"), tag: value}
     uids = [element(uid, "UI", each) for uid, each in sorted(values.items()) if each is not None]
-    data = PREAMBLE + element(0x00020010, "UI", EXPLICIT.encode() + b"\0") + b"".join([*uids, behind])
+    data = make_part_10(*uids, behind)
     memory = SeriesMemory()
     for _ in range(3):
         error, *_ = assert_same(data, SchemaKind.FLATTENED, memory)
@@ -104,9 +109,7 @@ def test_what_lacks_a_uid_fails_as_it_does_by_pydicom_but_is_not_read_by_it(
 def test_what_lacks_a_uid_and_has_a_character_set_that_pydicom_cannot_look_up_fails_of_that() -> None:
     character_set = element(0x00080005, "CS", b"x\0y ")
     for unknown in (character_set, sequence(0x00081140, character_set)):
-        data = (
-            PREAMBLE + element(0x00020010, "UI", EXPLICIT.encode() + b"\0") + unknown + element(0x00200013, "IS", b"1 ")
-        )
+        data = make_part_10(unknown, element(0x00200013, "IS", b"1 "))
         for kind in TABLE_SCHEMAS:
             assert "cannot be parsed" in assert_same(data, kind, SeriesMemory())[1]
 

@@ -13,16 +13,14 @@ from typing import TYPE_CHECKING
 
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, STANDARD_VR
 
+from dicom_export.dicom.header import UIDS
 from dicom_export.dictionary import is_private, private_vr, standard_vr
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 SPECIFIC_CHARACTER_SET = 0x00080005
-SOP_INSTANCE_UID = 0x00080018
 TIMEZONE_OFFSET_FROM_UTC = 0x00080201
-STUDY_INSTANCE_UID = 0x0020000D
-SERIES_INSTANCE_UID = 0x0020000E
 PIXEL_REPRESENTATION = 0x00280103
 MEDIA_STORAGE_SOP_CLASS_UID = 0x00020002
 TRANSFER_SYNTAX_UID = 0x00020010
@@ -31,13 +29,11 @@ PIXELS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 _KEPT = frozenset(
     {
         SPECIFIC_CHARACTER_SET,
-        SOP_INSTANCE_UID,
         TIMEZONE_OFFSET_FROM_UTC,
-        STUDY_INSTANCE_UID,
-        SERIES_INSTANCE_UID,
         PIXEL_REPRESENTATION,
         MEDIA_STORAGE_SOP_CLASS_UID,
         TRANSFER_SYNTAX_UID,
+        *UIDS,
     }
 )
 _DELIMITERS = 0xFFFE

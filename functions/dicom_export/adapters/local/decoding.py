@@ -64,7 +64,7 @@ class ParallelDecoder:
             self._pool.shutdown(cancel_futures=True)
 
     def __call__(self, store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, /) -> Iterator[Decoded]:
-        if not self._is_worth_it(objects) or (self._has_just_begun() and len(objects) <= _WHILE_IT_BEGINS):
+        if not self._is_worth_it(objects) or (len(objects) <= _WHILE_IT_BEGINS and self._start_early()):
             yield from decode_in_turn(store, objects, layout)
             return
         for _, decoded in self._in_processes(_decode_chunk, store, _cut(objects, ceil(len(objects) / _CHUNK)), layout):
@@ -86,8 +86,8 @@ class ParallelDecoder:
             if len(batch.found) < len(chunk):  # its headers are longer than those before
                 yield from self._batches(store, chunk[len(batch.found) :], layout)
 
-    def _has_just_begun(self) -> bool:
-        """Say whether there were no processes until now. They are on their way then: who asks has work for them."""
+    def _start_early(self) -> bool:
+        """Start the processes, for the work that follows, and return True; False if they were started before."""
         if self._pool is not None:
             return False
         pool = self._started()
