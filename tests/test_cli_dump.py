@@ -57,7 +57,7 @@ def test_a_directory_says_why_it_is_no_row() -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"<html>", "Not DICOM"), (b"", "empty"), (make_instance(PatientID="P1")[:-3], "ends inside")],
+    [(bytes(400), "Not DICOM"), (b"", "empty"), (make_instance(PatientID="P1")[:-3], "Cut short")],
 )
 def test_what_is_no_instance_is_told(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "a").write_bytes(content)

@@ -71,6 +71,29 @@ def _instance(path: Path, kind: SchemaKind) -> DecodedInstance | None:
     return None
 
 
+def _readable(model: dict[str, Any]) -> dict[str, Any]:
+    """Return the model with DS and IS that are not numbers as LO: the standard has them in JSON, pydicom does not read them."""
+    return {tag: _readable_element(dict(element)) for tag, element in model.items()}
+
+
+def _readable_element(element: dict[str, Any]) -> dict[str, Any]:
+    values = element.get("Value", [])
+    if element["vr"] == "SQ":
+        element["Value"] = [_readable(item) for item in values]
+    elif element["vr"] in {"DS", "IS"} and not all(map(_is_number, values)):
+        element["vr"] = "LO"
+        element["Value"] = [None if value is None else str(value) for value in values]
+    return element
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value or 0)
+    except ValueError:
+        return False
+    return not isinstance(value, str) or value.isascii()
+
+
 def _comparable(value: Any) -> Any:
     """Return the value with NaN equal to itself."""
     if isinstance(value, dict):
@@ -102,7 +125,7 @@ def test_metadata_of_a_real_file_reads_back_as_pydicom_reads_the_file(path: Path
     json.loads(metadata, parse_constant=_refuse)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        dropped = assert_same(Dataset.from_json(metadata), read(path))
+        dropped = assert_same(Dataset.from_json(_readable(json.loads(metadata))), read(path))
     assert decoded.row["DroppedTags"] == dropped
 
 
@@ -130,7 +153,7 @@ def test_real_file_that_is_no_instance_fails_for_the_right_reason(path: Path) ->
         _decode(path, SchemaKind.FLATTENED)
     assert type(caught.value) is expected
     if expected is InstanceError:
-        assert "no StudyInstanceUID (0020,000D)" in str(caught.value)
+        assert str(caught.value) == "Missing StudyInstanceUID (0020,000D)"
     if line["SOPInstanceUID"]:
         assert caught.value.uids
         assert caught.value.uids.instance == line["SOPInstanceUID"]
@@ -144,12 +167,15 @@ def test_header_of_a_large_file_is_read_without_its_pixels() -> None:
     assert sum(length for _, _, length in store.reads) <= FIRST_RANGE < len(data)
 
 
-_NOT_DICOM = {"no_meta.dcm", "filter_multiple_rule_innerop_true.dicom"}  # the first starts one byte before its data
+_TEXT = "filter_multiple_rule_innerop_true.dicom"
+_NOT_DICOM = {"no_meta.dcm", _TEXT}  # the first starts one byte before its data
 _ENDS_EARLY = {"rtplan_truncated.dcm", "empty_charset_LEI.dcm", "no_meta_group_length.dcm"}
 
 
 def _outcome(path: Path, line: dict[str, Any]) -> type:
     if "DICOMDIR" in path.name:
+        return Skipped
+    if path.name == _TEXT:
         return Skipped
     if path.name in _NOT_DICOM:
         return NotDicom

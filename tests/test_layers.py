@@ -25,7 +25,7 @@ OWNERS = {
     "flask": ("main",),
     "functions_framework": ("main", "dicom_export.serving"),
     "werkzeug": ("dicom_export.serving", "dicom_export.logs"),
-    "pydicom": ("dicom_export.dicom", "dicom_export.rows", "dicom_export.dictionary"),
+    "pydicom": ("dicom_export.dicom", "dicom_export.decoding", "dicom_export.rows", "dicom_export.dictionary"),
     "dicom_export.settings": ("dicom_export.bootstrap", "dicom_export.cli"),
     "dicom_export.bootstrap": ("main", "dicom_export.cli", "dicom_export.serving"),
     "dicom_export.handlers": ("main", "dicom_export.api", "dicom_export.cli", "dicom_export.bootstrap", "dicom_export.adapters.local.decoding"),

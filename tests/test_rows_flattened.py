@@ -167,7 +167,6 @@ def test_empty_name_is_told_whatever_its_vr(data: bytes) -> None:
         (0x0008002A, "DT", b"20260102240000", "AcquisitionDateTime", None, ["20260102240000"], "VR DT"),
         (0x0008002A, "DT", b"20260102030460", "AcquisitionDateTime", None, ["20260102030460"], "VR DT"),
         (0x0008002A, "DT", b"00000102030405", "AcquisitionDateTime", None, ["00000102030405"], "VR DT"),
-        (0x00200010, "SH", b"1\\2 ", "StudyID", None, ["1", "2"], "2 values where the dictionary allows 1"),
         (0x00280010, "US", b"\1\0\2\0", "Rows", None, ["1", "2"], "2 values"),
         (0x00280010, "US", b"\1\0\2", "Rows", None, ["010002"], "3 bytes"),
         (0x00280010, "LO", b"512 ", "Rows", None, ["512"], "VR LO where the dictionary says US"),

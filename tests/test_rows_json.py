@@ -15,10 +15,11 @@ from dicom_export.schema import columns_of
 from dicom_files import BIG_ENDIAN, EXPLICIT, UIDS, decode_bytes, element, make_file, make_instance, sequence
 
 
-def metadata_of(*elements: bytes) -> dict[str, Any]:
+def metadata_of(*elements: bytes, is_readable: bool = True) -> dict[str, Any]:
     metadata = decode_bytes(make_file(*elements), SchemaKind.JSON).row["Metadata"]
     assert isinstance(metadata, str)
-    Dataset.from_json(metadata)
+    if is_readable:
+        Dataset.from_json(metadata)
     return json.loads(metadata, parse_constant=pytest.fail)  # type: ignore[no-any-return]
 
 
@@ -52,8 +53,21 @@ def test_value_is_written_as_the_model_says(tag: int, vr: str, value: bytes, exp
 @pytest.mark.parametrize(
     ("tag", "vr", "value", "expected"),
     [
-        (0x00180050, "DS", b"P1: ", {"vr": "LO", "Value": ["P1:"]}),
-        (0x00280008, "IS", b"1.5 ", {"vr": "LO", "Value": ["1.5"]}),
+        (0x00180050, "DS", b"P1: ", ["P1:"]),
+        (0x00180050, "DS", b"NaN ", ["NaN"]),
+        (0x00280008, "IS", b"1.5 ", ["1.5"]),
+    ],
+)
+def test_decimal_text_that_is_not_a_number_is_text_under_its_own_vr(
+    tag: int, vr: str, value: bytes, expected: list[Any]
+) -> None:
+    metadata = metadata_of(element(tag, vr, value), is_readable=False)  # pydicom refuses the text
+    assert metadata[f"{tag:08X}"] == {"vr": vr, "Value": expected}
+
+
+@pytest.mark.parametrize(
+    ("tag", "vr", "value", "expected"),
+    [
         (0x00280010, "US", b"\1\2\3", {"vr": "OB", "InlineBinary": "AQID"}),
         (0x00280010, "US", b"", {"vr": "US"}),
         (0x00660016, "OF", b"\1\2\3", {"vr": "OB", "InlineBinary": "AQID"}),

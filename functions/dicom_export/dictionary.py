@@ -18,6 +18,13 @@ _CHOICES = {
 
 _Line = tuple[str, str, str, str, str]
 
+LUT_DESCRIPTORS = frozenset(
+    tag
+    for tag, (vr, vm, _, _, keyword) in DicomDictionary.items()
+    if vr == "US or SS" and vm == "3" and keyword.endswith("Descriptor")
+)
+"""The tags of LUT Descriptor and of its siblings for palettes (PS3.3 §C.11.1.1, §C.7.6.3.1.5)."""
+
 # Curves and overlays: (5000,eeee) to (50FE,eeee) and (6000,eeee) to (60FE,eeee), PS3.5 §7.6.
 _REPEATING = {0x50: "50xx", 0x60: "60xx"}
 

@@ -50,7 +50,8 @@ class Outcome:
     """What becomes of a task's objects.
 
     `skipped` are the positions in the task of objects that are no instances, or none that the filter names; `matched`
-    are the positions in the filter that the task's instances are of.
+    are the positions in the filter that the task's instances are of; `passed_over` are the names of objects that are positively
+    something else than DICOM, each with what it is.
     """
 
     counters: Counters = field(default_factory=Counters)
@@ -58,6 +59,7 @@ class Outcome:
     studies: tuple[str, ...] = ()
     skipped: tuple[int, ...] = ()
     matched: tuple[int, ...] = ()
+    passed_over: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +315,12 @@ class Journal:
             for number, failure in enumerate(_outcome_from_json(data).failures[skipped:], skipped):
                 yield f"{where}#{number}", failure
 
+    def passed_over(self, name: OperationName) -> Iterator[tuple[str, str]]:
+        """Yield the names of the objects that are positively something else than DICOM, each with what it is."""
+        entries = self._store.list(paths.results_prefix(name))
+        for _, data in self._read_all(entry.path for entry in entries if entry.metadata.get("skipped")):
+            yield from _outcome_from_json(data).passed_over
+
     def take(self, table: TableName, name: OperationName) -> OperationName:
         """Have the operation take the table for itself, and return who has it then: until that operation is done."""
         path, ours = paths.exclusive_path(table), _encode({"operation": str(name)})
@@ -431,6 +439,7 @@ def _outcome_to_json(outcome: Outcome) -> dict[str, Any]:
         "studies": outcome.studies,
         "skipped": outcome.skipped,
         "matched": outcome.matched,
+        "passedOver": outcome.passed_over,
     }
 
 
@@ -441,6 +450,7 @@ def _outcome_from_json(data: dict[str, Any]) -> Outcome:
         tuple(data["studies"]),
         tuple(data["skipped"]),
         tuple(data["matched"]),
+        tuple((name, kind) for name, kind in data.get("passedOver", ())),  # results of earlier versions have none
     )
 
 

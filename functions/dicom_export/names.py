@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 from dicom_export.errors import InvalidArgument
+from dicom_export.uids import shown
 
 MAX_TABLE_URI_LENGTH = 2000
 
@@ -103,7 +104,12 @@ class InstanceUids(NamedTuple):
 
     def __str__(self) -> str:
         parts = (("studies", self.study), ("series", self.series), ("instances", self.instance))
-        return "".join(f"/{kind}/{uid}" for kind, uid in parts if uid)
+        return "".join(f"/{kind}/{shown(uid)}" for kind, uid in parts if uid)
+
+    @property
+    def shown(self) -> "InstanceUids":
+        """The UIDs as logs, errors and state may show them."""
+        return InstanceUids(*(uid and shown(uid) for uid in self))
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -101,4 +101,4 @@ def logs_url(operation: Operation) -> str:
 
 def timestamp(moment: datetime) -> str:
     """Return the moment as JSON has a google.protobuf.Timestamp: `2026-01-02T03:04:05.678901Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -28,7 +28,7 @@ class StreamJournal:
 
     def note_instance(self, message: InstanceChanged, uids: InstanceUids) -> bool:
         """Note which instance the object is. Return False if its deletion came first: then nobody ever says that it is deleted."""
-        return self._note(message, uids) != _UNKNOWN
+        return self._note(message, uids.shown) != _UNKNOWN
 
     def deleted_instance(self, message: InstanceChanged) -> InstanceUids | None:
         """Return which instance the object was, as far as it was noted."""

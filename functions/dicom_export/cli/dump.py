@@ -39,7 +39,7 @@ def dump(file: Path, schema: str) -> None:
         raise NotFound(f"{str(file)!r} is not a regular file")
     explanation = explain_instance(store, stored, RowLayout(SchemaKind(schema)))
     if isinstance(explanation, Skipped):
-        click.echo(json.dumps({"skipped": explanation.reason}))
+        click.echo(json.dumps({"skipped": explanation.kind}))
         return
     row = json.dumps(json_value(explanation.row), indent=2, ensure_ascii=False)
     notes = ",\n".join(json.dumps(_note(note)) for note in explanation.notes)

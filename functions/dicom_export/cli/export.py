@@ -132,6 +132,6 @@ def _report(operation: Operation, settings: LocalSettings, file: Path, output: s
     if output == "json":
         click.echo(json.dumps(operation_to_json(operation), indent=2))
         return
-    failures = local_operations(settings.data).failures(operation.name)
-    for line in summary(operation, failures, file):
+    operations = local_operations(settings.data)
+    for line in summary(operation, operations.failures(operation.name), operations.passed_over(operation.name), file):
         click.echo(line)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dicom_export.cli.console import printable
 from dicom_export.cli.summary import failure_line
 from dicom_export.cli.whose import of_whom
 from dicom_export.operations import Counters
@@ -80,6 +81,16 @@ def failures(whose: Whose, operation: str | None, output: str) -> None:
     """List every object that failed, with its reason; as JSON, one object a line."""
     for failure in whose.operations.failures(whose.name(operation)):
         click.echo(json.dumps(failure.to_json()) if output == "json" else failure_line(failure))
+
+
+@operations.command("passed-over")
+@_operation_argument()
+@of_whom
+@_format_option()
+def passed_over(whose: Whose, operation: str | None, output: str) -> None:
+    """List every object that is not DICOM, with what it is instead; as JSON, one object per line."""
+    for name, kind in whose.operations.passed_over(whose.name(operation)):
+        click.echo(json.dumps({"object": name, "kind": kind}) if output == "json" else printable(f"{name}: {kind}"))
 
 
 def _show(operation: Operation, output: str) -> None:

@@ -16,13 +16,18 @@ if TYPE_CHECKING:
 
     from dicom_export.operations import Failure, Operation
 
-_REASONS_SHOWN = 20
+_GROUPS_SHOWN = 20
 _NAMES_SHOWN = 3
 _NUMBERS = re.compile(r"\d+")
 
 
-def summary(operation: Operation, failures: Iterable[Failure], file: Path) -> Iterator[str]:
-    """Yield the lines. Failures are listed by reason, with the names of some objects for each."""
+def summary(
+    operation: Operation, failures: Iterable[Failure], passed_over: Iterable[tuple[str, str]], file: Path
+) -> Iterator[str]:
+    """Yield the lines.
+
+    Failures are listed by reason, and files that are not DICOM by what they are, with the names of some for each.
+    """
     counters = operation.counters or Counters()
     seconds = ((operation.end_time or datetime.now(UTC)) - operation.create_time).total_seconds()
     yield (
@@ -32,8 +37,8 @@ def summary(operation: Operation, failures: Iterable[Failure], file: Path) -> It
         f" in {seconds:,.1f} s, {counters.success / max(seconds, 0.001):,.0f} instances/s"
     )
     if counters.skipped:
-        why = "a DICOMDIR, or not named by the filter" if operation.request.filter_uri else "a DICOMDIR is no instance"
-        yield f"{counters.skipped:,} files passed over: {why}"
+        yield f"{counters.skipped:,} {'file' if counters.skipped == 1 else 'files'} passed over:"
+        yield from _kinds(passed_over, counters.skipped)
     if operation.error and not _is_told_by_failures(operation, counters):
         yield f"{operation.error.code.name}: {printable(operation.error.message)}"
     if counters.failure:
@@ -51,18 +56,49 @@ def _is_told_by_failures(operation: Operation, counters: Counters) -> bool:
     return counters.failure > 0 and not (operation.plan_error or counters.cancelled or counters.abandoned)
 
 
+def _kinds(passed_over: Iterable[tuple[str, str]], skipped: int) -> Iterator[str]:
+    groups = _Groups()
+    for name, kind in passed_over:
+        groups.add(kind, name, kind)
+    yield from groups.lines("kinds")
+    if skipped > groups.count:
+        yield f"{skipped - groups.count:>7,} × not named by the filter"
+
+
 def _reasons(failures: Iterable[Failure]) -> Iterator[str]:
     """Yield the most frequent reasons. Those that differ in a number only, such as an offset, are one."""
-    times: Counter[str] = Counter()
-    examples: dict[str, list[Failure]] = {}
+    groups = _Groups()
     for failure in failures:
-        reason = _NUMBERS.sub("0", failure.message)
-        times[reason] += 1
-        if times[reason] <= _NAMES_SHOWN:
-            examples.setdefault(reason, []).append(failure)
-    for reason, count in times.most_common(_REASONS_SHOWN):
-        yield f"{count:>7,} × {printable(examples[reason][0].message)}"
-        names = [printable(failure.object) for failure in examples[reason]]
-        yield f"{'':10}{', '.join(names)}{', …' if count > len(names) else ''}"
-    if len(times) > _REASONS_SHOWN:
-        yield f"{'':8}… and {len(times) - _REASONS_SHOWN:,} more reasons"
+        groups.add(_NUMBERS.sub("0", failure.message), failure.object, failure.message)
+    yield from groups.lines("reasons")
+
+
+class _Groups:
+    """Objects by what they have in common: how many there are, the text of the first, and the names of some."""
+
+    def __init__(self) -> None:
+        self._times: Counter[str] = Counter()
+        self._texts: dict[str, str] = {}
+        self._names: dict[str, list[str]] = {}
+
+    @property
+    def count(self) -> int:
+        """How many objects there are."""
+        return self._times.total()
+
+    def add(self, group: str, name: str, text: str) -> None:
+        """Add an object."""
+        self._times[group] += 1
+        self._texts.setdefault(group, printable(text))
+        names = self._names.setdefault(group, [])
+        if len(names) < _NAMES_SHOWN:
+            names.append(printable(name))
+
+    def lines(self, what: str) -> Iterator[str]:
+        """Yield two lines for each of the largest groups."""
+        for group, count in self._times.most_common(_GROUPS_SHOWN):
+            names = self._names[group]
+            yield f"{count:>7,} × {self._texts[group]}"
+            yield f"{'':10}{', '.join(names)}{', …' if count > len(names) else ''}"
+        if len(self._times) > _GROUPS_SHOWN:
+            yield f"{'':8}… and {len(self._times) - _GROUPS_SHOWN:,} more {what}"

@@ -8,21 +8,30 @@ from __future__ import annotations
 
 import re
 from codecs import getincrementaldecoder
+from encodings.aliases import aliases
 from typing import TYPE_CHECKING
 
 from pydicom.charset import (
     CODES_TO_ENCODINGS,
-    convert_encodings,
+    STAND_ALONE_ENCODINGS,
     default_encoding,
     handled_encodings,
     python_encoding,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 _LATIN_9 = "iso8859_15"
-_TERM_OF_LATIN_9 = re.compile(r"ISO.(2022.IR.|IR )203")  # with the misspellings that pydicom understands of the others
+# The misspellings that pydicom understands as well.
+_MISSPELLED = ((re.compile(r"ISO[^_]IR"), "ISO_IR"), (re.compile(r"ISO.2022.IR."), "ISO 2022 IR "))
+_TERMS = python_encoding | {"ISO_IR 203": _LATIN_9, "ISO 2022 IR 203": _LATIN_9}
+_NOT_OF_TEXT = frozenset(
+    {"base64_codec", "bz2_codec", "hex_codec", "quopri_codec", "rot_13", "uu_codec", "zlib_codec", "mbcs"}
+)
+_PYTHON_CODECS = frozenset(
+    name for alias, codec in aliases.items() if codec not in _NOT_OF_TEXT for name in (alias, codec)
+)
 
 _CODECS = CODES_TO_ENCODINGS | {b"\x1b-b": _LATIN_9}
 _STANDARD_CODECS = frozenset(python_encoding.values()) | {_LATIN_9}
@@ -33,9 +42,29 @@ _ESCAPE_SEQUENCE = re.compile(rb"\x1b(?:\$[()].|..)", re.DOTALL)
 _TO_GB_2312 = "\x1b$)A"
 
 
-def encodings_named(terms: Iterable[str]) -> list[str]:
-    """Return the names of Python's codecs for the values of a Specific Character Set."""
-    return convert_encodings([_LATIN_9 if _TERM_OF_LATIN_9.fullmatch(term) else term for term in terms])
+def encodings_named(terms: Sequence[str]) -> list[str]:
+    """Return the names of Python's codecs for the values of a Specific Character Set: the first one's, then each other once.
+
+    A term that names none stands for the default repertoire. Beside a character set without code extensions no other counts.
+    """
+    if terms and terms[0] in STAND_ALONE_ENCODINGS:
+        return [_encoding_named(terms[0])]
+    first, *others = [_encoding_named(term) for term in terms if term not in STAND_ALONE_ENCODINGS] or [
+        default_encoding
+    ]
+    return [first, *dict.fromkeys(others)]
+
+
+def _encoding_named(term: str) -> str:
+    if term in _TERMS:
+        return _TERMS[term]
+    for misspelled, right in _MISSPELLED:
+        start = misspelled.match(term)
+        if start:
+            return _TERMS.get(right + term[start.end() :], default_encoding)
+    # Some writers have the name of a codec, `UTF-8`.
+    is_codec = term.lower().replace("-", "_").replace(" ", "_") in _PYTHON_CODECS
+    return term if is_codec else default_encoding
 
 
 def decoded(value: bytes, encodings: Sequence[str], delimiters: frozenset[str]) -> str:
@@ -52,7 +81,7 @@ def decoded(value: bytes, encodings: Sequence[str], delimiters: frozenset[str]) 
 
 
 def _switching(value: bytes, encodings: Sequence[str], delimiters: frozenset[str]) -> str:
-    text = "".join(_fragment(fragment, encodings, delimiters) for fragment in _FRAGMENT.findall(value))
+    text = "".join([_fragment(fragment, encodings, delimiters) for fragment in _FRAGMENT.findall(value)])
     # Of the codecs that pydicom leaves the escape sequence to, that of GB 2312 does not take it out.
     return text.replace(_TO_GB_2312, "")
 
@@ -74,6 +103,8 @@ def _fragment(fragment: bytes, encodings: Sequence[str], delimiters: frozenset[s
 
 def _end_of_switch(fragment: bytes, encoding: str, delimiters: frozenset[str]) -> int:
     """Return where the first delimiter is. A byte of a longer character can look like one and is none."""
+    if not any(delimiter in fragment for delimiter in map(str.encode, delimiters)):
+        return len(fragment)
     decoder = getincrementaldecoder(encoding)("replace")
     for position in range(len(fragment)):
         if not delimiters.isdisjoint(decoder.decode(fragment[position : position + 1])):

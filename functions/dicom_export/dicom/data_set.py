@@ -2,59 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from io import BytesIO
-from struct import Struct
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from pydicom.charset import default_encoding
-from pydicom.dataelem import RawDataElement
-from pydicom.filereader import data_element_generator
 
-from dicom_export.dicom.encoding import is_vr
-from dicom_export.dicom.header import MAX_VALUE, UNDEFINED_LENGTH, Element, Header, encodings_of, is_too_deep
-from dicom_export.dicom.ranges import MAX_ELEMENTS
+from dicom_export.decoding.reference.parser import MAX_VALUE, Parser
+from dicom_export.dicom.encoding import Encoding
+from dicom_export.dicom.header import Header, encodings_of
+from dicom_export.dicom.ranges import BytesFile
 from dicom_export.dicom.text import split
 from dicom_export.dictionary import display, is_private, private_vr, standard_vr
-from dicom_export.errors import LimitExceeded
+from dicom_export.errors import InstanceError, LimitExceeded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-MAX_DEPTH = 100
+    from dicom_export.decoding.budget import Budget
+    from dicom_export.decoding.reference.parser import DataElement, Elements
 
 _PIXEL_REPRESENTATION = 0x00280103
-_LONGEST_UN = 0xFFFF
-_ELEMENT_HEADER = 8
-_ITEM = (0xFFFE, 0xE000)
-_SEQUENCE_DELIMITER = (0xFFFE, 0xE0DD)
-_ITEM_HEADERS = {
-    is_little_endian: Struct(f"{'<' if is_little_endian else '>'}HHL") for is_little_endian in (True, False)
-}
+_LONGEST_OWNER = 128  # twice the characters that a LO may have
+_NUMBERS = frozenset({"AT", "FD", "FL", "SL", "SS", "SV", "UL", "US", "US or SS", "UV"})
+# Padding is spaces only: 48 images of a mosaic are the bytes `0` and NUL.
+_DECIMAL = rb" *[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)? *"
+_DECIMAL_TEXT = re.compile(_DECIMAL + rb"(?:\\" + _DECIMAL + rb")*")
 
 
 class MalformedSequence(Exception):
     """A sequence's value is all there, but is not items."""
 
 
-class Budget:
-    """How many elements an instance may still have."""
-
-    def __init__(self, elements: int = MAX_ELEMENTS) -> None:
-        self._left = elements
-
-    def spend(self, elements: int) -> None:
-        """Raise LimitExceeded once there are more elements than allowed."""
-        self._left -= elements
-        if self._left < 0:
-            raise LimitExceeded(f"The header has more than {MAX_ELEMENTS:,} elements")
-
-
 @dataclass(frozen=True, slots=True)
 class DataSet:
     """The elements of one level by tag, and what they inherit from the levels above. `depth` is 0 at the top."""
 
-    elements: dict[int, Element]
+    elements: Elements
     encodings: list[str]
     budget: Budget
     is_signed: bool = False
@@ -63,11 +45,11 @@ class DataSet:
     def vr_of(self, tag: int) -> str:
         """Return the VR as the file says it, else as the dictionaries do: UN if neither knows, never a choice of two.
 
-        As pydicom: UN with a standard tag has the dictionary's VR (PS3.5 §6.2.2), unless too long for what UN is used for.
-        Not as pydicom: a private element that the file says is UN remains so, but for the creator of a block.
+        UN with a standard tag has the dictionary's VR (PS3.5 §6.2.2). A private element that the file says is UN remains so, but for the
+        creator of a block. What is decimal text is no number, whatever the private dictionary says.
         """
         element = self.elements[tag]
-        vr = element.VR
+        vr = element.vr
         if vr is None or vr == "UN":
             vr = self._known_vr(tag, element) or "UN"
         if vr == "US or SS":
@@ -75,68 +57,73 @@ class DataSet:
         return vr
 
     def items_of(self, tag: int) -> list[DataSet]:
-        """Return the items of a sequence.
+        """Return the items of a sequence whose value was read.
 
         Raises MalformedSequence if its value does not parse, LimitExceeded if it is nested too deeply.
         """
-        if self.depth >= MAX_DEPTH:
-            raise LimitExceeded(f"Sequences are nested more than {MAX_DEPTH} deep in {display(tag)}")
-        element = self.elements[tag]
-        if isinstance(element, RawDataElement):
-            items = self._parsed(tag, element)
-        else:
-            items = [{int(nested.tag): nested for nested in item.values()} for item in element.value]
+        self.budget.check_depth(self.depth, display(tag))
+        value = self.elements[tag].value
+        items = self._parsed(self.elements[tag], value) if isinstance(value, bytes) else value or []
         return [self._item(elements) for elements in items]
 
-    def _known_vr(self, tag: int, element: Element) -> str | None:
-        if is_private(tag):
-            if _is_creator(tag):
-                return "LO"
-            return self._private_vr(tag) if element.VR is None else None
-        if element.VR is not None and len(cast("bytes | None", element.value) or b"") >= _LONGEST_UN:
+    def _known_vr(self, tag: int, element: DataElement) -> str | None:
+        if not is_private(tag):
+            return standard_vr(tag)
+        if _is_creator(tag):
+            return "LO"
+        if element.vr is not None:
             return None
-        return standard_vr(tag)
+        vr = self._private_vr(tag)
+        return "DS" if vr in _NUMBERS and is_decimal_text(element.value) else vr
 
     def _private_vr(self, tag: int) -> str | None:
         block = tag >> 8 & 0xFF
         creator = self.elements.get(tag & 0xFFFF0000 | block) if block else None
-        if not isinstance(creator, RawDataElement) or not creator.value:
+        if creator is None or not isinstance(creator.value, bytes) or not creator.value:
             return None
-        return private_vr(tag, split("LO", creator.value, self.encodings)[0])
+        owner = owner_in(creator.value)
+        return private_vr(tag, split("LO", owner, self.encodings)[0]) if owner else None
 
-    def _parsed(self, tag: int, element: RawDataElement) -> list[dict[int, Element]]:
+    def _parsed(self, element: DataElement, value: bytes) -> list[Elements]:
+        encoding = Encoding(element.is_implicit, element.is_little_endian)
+        parser = Parser(BytesFile(value), encoding, self.budget)
         try:
-            return list(_items(element.value or b"", element))
-        except MalformedSequence:
+            return parser.items(0, len(value), self.depth, is_delimited=False)
+        except LimitExceeded:
             raise
-        except Exception as error:  # as in the header: damaged bytes make a parser raise anything
-            if is_too_deep(error):
-                raise LimitExceeded(f"Sequences are nested too deeply in {display(tag)}") from None
+        except InstanceError as error:
             raise MalformedSequence from error
 
-    def _item(self, elements: dict[int, Element]) -> DataSet:
-        self.budget.spend(len(elements))
+    def _item(self, elements: Elements) -> DataSet:
         encodings = encodings_of(elements, self.encodings)
-        return DataSet(elements, encodings, self.budget, _is_signed(elements, self.is_signed), self.depth + 1)
+        return DataSet(elements, encodings, self.budget, _is_signed(elements, inherited=self.is_signed), self.depth + 1)
 
 
 def top_level(header: Header) -> DataSet:
     """Return the data set of an instance, without its file meta information."""
-    budget = Budget()
-    budget.spend(len(header.elements))
-    return DataSet(header.elements, header.encodings, budget, _is_signed(header.elements, inherited=False))
+    is_signed = _is_signed(header.elements, inherited=False)
+    return DataSet(header.elements, header.encodings, header.budget, is_signed)
 
 
 def meta_level(header: Header) -> DataSet:
     """Return the file meta information, whose text is in the default repertoire."""
-    return DataSet(header.meta, [default_encoding], Budget())
+    return DataSet(header.meta, [default_encoding], header.budget)
 
 
-def is_too_large(element: Element, header: Header) -> bool:
-    """Say whether the encoded value of a top-level element is larger than 1 MiB."""
-    if isinstance(element, RawDataElement) and element.length != UNDEFINED_LENGTH:
-        return element.length > MAX_VALUE
-    return header.sizes.get(int(element.tag), 0) > MAX_VALUE
+def is_too_large(element: DataElement) -> bool:
+    """Say whether the encoded value of an element is larger than 1 MiB."""
+    return element.length > MAX_VALUE
+
+
+def is_decimal_text(value: object) -> bool:
+    """Say whether a value is decimal numbers in text, as those of VR DS are."""
+    return isinstance(value, bytes) and _DECIMAL_TEXT.fullmatch(value) is not None
+
+
+def owner_in(creator: bytes | None) -> bytes | None:
+    """Return the first value of the element that names a private block's owner; None for one too long to be in a dictionary."""
+    owner = (creator or b"")[: _LONGEST_OWNER + 1].partition(b"\\")[0]
+    return owner if len(owner) <= _LONGEST_OWNER else None
 
 
 def _is_creator(tag: int) -> bool:
@@ -144,42 +131,8 @@ def _is_creator(tag: int) -> bool:
     return 0x10 <= tag & 0xFFFF <= 0xFF  # noqa: PLR2004 - the range itself
 
 
-def _is_signed(elements: dict[int, Element], inherited: bool) -> bool:  # noqa: FBT001 - a claim, handed on
+def _is_signed(elements: Elements, *, inherited: bool) -> bool:
     element = elements.get(_PIXEL_REPRESENTATION)
-    if not isinstance(element, RawDataElement) or not element.value:
+    if element is None or not isinstance(element.value, bytes) or not element.value:
         return inherited
     return any(element.value[:2])
-
-
-def _items(value: bytes, sequence: RawDataElement) -> Iterator[dict[int, Element]]:
-    """Yield the elements of each item in a sequence's value (PS3.5 §7.5).
-
-    A sequence of explicit VR may have items of implicit VR: those of VR UN do, by PS3.5 §6.2.2, and others as well.
-    """
-    header = _ITEM_HEADERS[sequence.is_little_endian]
-    file = BytesIO(value)
-    while file.tell() < len(value):
-        group, number, length = header.unpack(file.read(header.size))
-        if (group, number) == _SEQUENCE_DELIMITER:
-            return
-        if (group, number) != _ITEM:
-            raise MalformedSequence
-        start = file.tell()
-        is_implicit = sequence.is_implicit_VR or not is_vr(value[start + 4 : start + 6])
-        item = file if length == UNDEFINED_LENGTH else BytesIO(file.read(length))
-        yield _elements_of(item, is_implicit, sequence.is_little_endian)
-        if item is not file and file.tell() != start + length:
-            raise MalformedSequence
-
-
-def _elements_of(item: BytesIO, is_implicit: bool, is_little_endian: bool) -> dict[int, Element]:  # noqa: FBT001 - as pydicom has them
-    elements: dict[int, Element] = {}
-    end = item.tell()
-    for element in data_element_generator(item, is_implicit, is_little_endian):
-        if isinstance(element, RawDataElement) and element.length not in (len(element.value or b""), UNDEFINED_LENGTH):
-            raise MalformedSequence
-        elements[int(element.tag)] = element
-        end = item.tell()
-    if 0 < item.tell() - end < _ELEMENT_HEADER:  # neither the item's end nor its delimiter
-        raise MalformedSequence
-    return elements

@@ -1,74 +1,73 @@
 """The header of a stored object: every data element but the pixels.
 
-pydicom does the parsing. It is lenient where an export must not be: it takes a value or a sequence that is cut short
-for a whole one. So each value's length is compared with what was read, and where the parse ended with the object's size.
+An export must not take half a header for a whole one: the parse has to end at Pixel Data or exactly at the object's end.
 """
 
 from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING
 
 from pydicom.charset import default_encoding
-from pydicom.dataelem import DataElement, RawDataElement
-from pydicom.filereader import data_element_generator
-from pydicom.tag import BaseTag
 
+from dicom_export.decoding.budget import Budget
+from dicom_export.decoding.reference.parser import (
+    MAX_VALUE,
+    UNDEFINED_LENGTH,
+    DataElement,
+    Elements,
+    Head,
+    Parser,
+    is_outside_data_sets,
+)
+from dicom_export.dicom.after_pixels import ELEMENT_HEADER, follows_pixels
 from dicom_export.dicom.character_sets import encodings_named
 from dicom_export.dicom.encoding import Encoding, encoding_of, found_encoding
-from dicom_export.dicom.ranges import MAX_ELEMENTS, HeaderFile, InflatedFile, RangeFile
+from dicom_export.dicom.ranges import InflatedFile
 from dicom_export.dicom.recognition import start_of_data_set
 from dicom_export.dicom.text import split
 from dicom_export.dictionary import display
-from dicom_export.errors import DicomExportError, InstanceError, LimitExceeded, TruncatedInstance
+from dicom_export.errors import InstanceError, TruncatedInstance
 from dicom_export.names import InstanceUids
+from dicom_export.uids import uid_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from dicom_export.dicom.ranges import HeaderFile, RangeFile
 
-    from dicom_export.ports import DicomStore, StoredObject
-
-MAX_VALUE = 1024 * 1024
-
-UNDEFINED_LENGTH = 0xFFFFFFFF
+__all__ = ["MAX_VALUE", "UIDS", "UNDEFINED_LENGTH", "Header", "check_uids", "encodings_of", "header_of"]
 
 UIDS = (0x0020000D, 0x0020000E, 0x00080018)
 """The tags of an instance's UIDs, in the order of `InstanceUids`."""
 
-Element = RawDataElement | DataElement
-"""Raw as it is in the file; or, for a sequence of undefined length, with its items parsed."""
+DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
+"""The transfer syntaxes that deflate the data set (PS3.5 §A.5, §A.7, §A.11)."""
 
 _SPECIFIC_CHARACTER_SET = 0x00080005
+_FILE_META_GROUP = 0x0002
 _FILE_META_GROUP_LENGTH = 0x00020000
 _MEDIA_STORAGE_SOP_CLASS_UID = 0x00020002
 _TRANSFER_SYNTAX_UID = 0x00020010
 
 _MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
-_DEFLATED = "1.2.840.10008.1.2.1.99"
 
 _PIXELS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
-_PIXEL_DATA = 0x7FE00010
+_DELIMITERS = frozenset({0xFFFEE00D, 0xFFFEE0DD})
 _LONGEST_PADDING = 64 * 1024
-_ELEMENT_HEADER = 8
 _GROUP_LENGTH = struct.Struct("<L")
-
-# How pydicom says that there is nothing more to read: of items, of a value of undefined length, of a header's length.
-_ENDED = (OSError, EOFError, struct.error)
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
     """All elements of an object by tag: `meta` those of group 0002, `elements` those of the data set.
 
-    `sizes` has the encoded bytes of values of undefined length. A value of more than 1 MiB, and pixels, were not read:
-    the raw element's value is None. `is_directory` says that it is a DICOMDIR, whose data set was not read.
+    `is_directory` says that it is a DICOMDIR, whose data set was not read. `budget` is what the object may still take.
     """
 
-    meta: dict[int, Element] = field(default_factory=dict)
-    elements: dict[int, Element] = field(default_factory=dict)
-    sizes: dict[int, int] = field(default_factory=dict)
+    meta: Elements = field(default_factory=dict)
+    elements: Elements = field(default_factory=dict)
     is_directory: bool = False
+    budget: Budget = field(default_factory=Budget)
 
     @property
     def encodings(self) -> list[str]:
@@ -82,23 +81,17 @@ class Header:
 
     @property
     def value_bytes(self) -> int:
-        """The encoded bytes of all values that were read."""
-        raw = (element for element in self.elements.values() if isinstance(element, RawDataElement))
-        return sum(self.sizes.values()) + sum(len(element.value) for element in raw if element.value)
+        """The encoded bytes of all values that were read, and of all sequences of undefined length."""
+        return sum(each.length for each in self.elements.values() if each.value is not None or each.vr == "SQ")
 
 
-def read_header(store: DicomStore, stored: StoredObject) -> Header:
-    """Read an object's header.
+def header_of(file: RangeFile, budget: Budget | None = None) -> Header:
+    """Read the header of an opened object.
 
-    Raises NotDicom, TruncatedInstance, LimitExceeded, or InstanceError for what cannot be parsed or is no instance
-    because it lacks one of its three UIDs, all with the UIDs as far as they were read.
+    Raises NotDicom, TruncatedInstance, LimitExceeded, or InstanceError for what cannot be parsed or lacks one of its three UIDs, all
+    with the UIDs as far as they were read.
     """
-    return header_of(RangeFile(store, stored))
-
-
-def header_of(file: RangeFile) -> Header:
-    """Read the header of an opened object, as `read_header` does."""
-    header = Header()
+    header = Header(budget=budget or Budget())
     try:
         file.seek(start_of_data_set(file))
         header = _read(file, header)
@@ -111,43 +104,75 @@ def header_of(file: RangeFile) -> Header:
     return header
 
 
-def encodings_of(elements: dict[int, Element], inherited: list[str] | None = None) -> list[str]:
+def encodings_of(elements: Elements, inherited: list[str] | None = None) -> list[str]:
     """Return the Python names of the Specific Character Set among the elements, else the inherited ones (PS3.5 §7.5.3)."""
     element = elements.get(_SPECIFIC_CHARACTER_SET)
     if element is None:
         return inherited or [default_encoding]
-    return encodings_named(split("CS", cast("bytes | None", element.value) or b""))
+    return encodings_named(split("CS", element.value)) if isinstance(element.value, bytes) else [default_encoding]
 
 
 def _read(file: RangeFile, header: Header) -> Header:
     _read_meta(file, header)
     if _uid(header.meta, _MEDIA_STORAGE_SOP_CLASS_UID) == _MEDIA_STORAGE_DIRECTORY:
         return Header(header.meta, is_directory=True)
-    start = file.tell()
     syntax = _uid(header.meta, _TRANSFER_SYNTAX_UID)
-    if syntax == _DEFLATED:
+    if syntax in DEFLATED:
         _check_meta_is_whole(file, header)
-        inflated = InflatedFile(file)
-        encoding = found_encoding(inflated, Encoding(is_implicit=False, is_little_endian=True))
-        if not _read_data_set(inflated, header, encoding, 0) and not inflated.is_whole:
-            raise TruncatedInstance(f"The object ends at byte {file.size}, before its deflated data set does")
+        inflated = InflatedFile(file, header.budget.limits.inflated_bytes)
+        stated = Encoding(is_implicit=False, is_little_endian=True)
+        if not _DataSetReader(inflated, header, stated, 0).read() and not inflated.is_whole:
+            raise TruncatedInstance(
+                f"Cut short: the object ends at byte {file.size}, before its deflated data set does"
+            )
         return header
-    encoding = found_encoding(file, encoding_of(file, syntax))
-    _read_data_set_and_tail(file, header, encoding, start)
+    start = _skip_strays(file, header, file.tell())
+    file.seek(start)
+    reader = _DataSetReader(file, header, encoding_of(file, syntax), start)
+    reader.read_tail(reader.read(), file.size)
     return header
 
 
 def _read_meta(file: RangeFile, header: Header) -> None:
-    """Read group 0002, explicit VR little endian by PS3.10 §7.1; leave the file at the first element behind it."""
-    start = file.tell()
-    if file.rest(start, 2) != b"\x02\x00":
+    """Read group 0002, explicit VR little endian by PS3.10 §7.1; leave the file at the first element after it.
+
+    It ends where its group length says, or where its tags stop ascending; a group length that is too small to hold the Transfer
+    Syntax UID, or that ends inside an element, is of no interest: many files state a wrong one.
+    """
+    position = _skip_strays(file, header, file.tell(), groups=(0x0000,))
+    file.seek(position)
+    if file.rest(position, 2) != b"\x02\x00":
         return
     encoding = found_encoding(file, Encoding(is_implicit=False, is_little_endian=True))
-    end = start
-    for element in _elements(file, encoding, lambda tag, _vr, _length: tag >> 16 != 2):  # noqa: PLR2004 - the group itself
-        end = _complete(file, element)
-        header.meta[int(element.tag)] = element
-    file.seek(end)
+    parser = Parser(file, encoding, header.budget)
+    last, stated_end = 0, None
+    while position != stated_end or _TRANSFER_SYNTAX_UID not in header.meta:
+        head = parser.head(position, None, last)
+        if head is None or head.tag >> 16 != _FILE_META_GROUP or head.tag <= last:
+            break
+        element = parser.element(head, None, last)
+        position, last = file.tell(), head.tag
+        header.meta[head.tag] = element
+        if head.tag == _FILE_META_GROUP_LENGTH:
+            length = _group_length(element)
+            stated_end = None if length is None else position + length
+    file.seek(position)
+
+
+def _skip_strays(
+    file: HeaderFile, header: Header, position: int, groups: tuple[int, ...] = (0x0000, _FILE_META_GROUP)
+) -> int:
+    """Return where the elements end that belong into no data set: commands, or file meta information once more."""
+    parser = Parser(file, Encoding(is_implicit=False, is_little_endian=True), header.budget)
+    while (stray := parser.stray_head(position)) and stray.tag >> 16 in groups and any(file.rest(position, 8)):
+        parser.element(stray, None, 0)
+        position = file.tell()
+    return position
+
+
+def _group_length(element: DataElement) -> int | None:
+    value = element.value
+    return _GROUP_LENGTH.unpack(value)[0] if isinstance(value, bytes) and len(value) == _GROUP_LENGTH.size else None
 
 
 def _check_meta_is_whole(file: RangeFile, header: Header) -> None:
@@ -155,131 +180,95 @@ def _check_meta_is_whole(file: RangeFile, header: Header) -> None:
 
     Elsewhere its stated length is of no interest: many files state a wrong one.
     """
-    length = header.meta.get(_FILE_META_GROUP_LENGTH)
-    if not isinstance(length, RawDataElement) or len(length.value or b"") != _GROUP_LENGTH.size:
-        return
-    if length.value_tell + _GROUP_LENGTH.size + _GROUP_LENGTH.unpack(length.value or b"")[0] > file.size:
-        raise TruncatedInstance(f"The object ends at byte {file.size}, inside its file meta information")
+    element = header.meta.get(_FILE_META_GROUP_LENGTH)
+    length = _group_length(element) if element else None
+    if length is not None and file.size - length < _start_of_meta_after_length(file):
+        raise TruncatedInstance(f"Cut short: the object ends at byte {file.size}, inside its file meta information")
 
 
-def _read_data_set_and_tail(file: RangeFile, header: Header, encoding: Encoding, start: int) -> None:
-    """Read the elements before the pixels, and those behind when these are native and end before the object does."""
-    pixels = _read_data_set(file, header, encoding, start)
-    while pixels is not None and pixels.length != UNDEFINED_LENGTH:
-        end = pixels.value_tell + pixels.length
-        if end >= file.size or not _has_tail(file, encoding, end):
-            return
-        file.seek(end)
-        pixels = _read_data_set(file, header, encoding, end)
+def _start_of_meta_after_length(file: RangeFile) -> int:
+    return start_of_data_set(file) + ELEMENT_HEADER + _GROUP_LENGTH.size
 
 
-def _has_tail(file: RangeFile, encoding: Encoding, end: int) -> bool:
-    """Say whether elements follow the pixels: not mere padding, and nothing that would stand before them."""
-    tail = file.rest(end, _ELEMENT_HEADER)
-    if not any(tail):
-        return False
-    if len(tail) < _ELEMENT_HEADER:
-        raise TruncatedInstance(f"The object ends at byte {file.size}, inside an element behind its pixel data")
-    group, element = struct.unpack_from(f"{encoding.order}HH", tail)
-    return bool(group << 16 | element > _PIXEL_DATA) or group << 16 | element in _PIXELS
+class _DataSetReader:
+    """Reads the top-level elements of a data set into a header."""
 
+    def __init__(self, file: HeaderFile, header: Header, stated: Encoding, start: int) -> None:
+        file.seek(start)
+        self._file = file
+        self._header = header
+        self._parser = Parser(file, found_encoding(file, stated), header.budget)
+        self._position = start
+        self._last = 0
 
-def _read_data_set(file: HeaderFile, header: Header, encoding: Encoding, start: int) -> RawDataElement | None:
-    """Read top-level elements up to the pixels, and return these, unread; or up to the end, and return None."""
-    pixels: list[RawDataElement] = []
-
-    def stops(tag: int, vr: str | None, length: int) -> bool:
-        if tag in _PIXELS:
-            pixels.append(
-                RawDataElement(
-                    BaseTag(tag), vr, length, None, file.tell(), encoding.is_implicit, encoding.is_little_endian
+    def read(self) -> Head | None:
+        """Read up to the pixels, and return their head; or up to the end, and return None."""
+        while head := self._next():
+            if head.tag in _PIXELS:
+                encoding = self._parser.encoding
+                self._header.elements[head.tag] = DataElement(
+                    head.tag, head.vr, None, head.length, encoding.is_implicit, encoding.is_little_endian
                 )
-            )
-        return tag in _PIXELS or tag == 0
-
-    end = start
-    nested = 0
-    for element in _elements(file, encoding, stops):
-        end = _complete(file, element)
-        nested += _count(element)
-        if nested > MAX_ELEMENTS:
-            raise LimitExceeded(f"The header has more than {MAX_ELEMENTS:,} elements")
-        tag = int(element.tag)  # pydicom's own tags compare slowly
-        header.elements[tag] = element
-        if not isinstance(element, RawDataElement) or element.length == UNDEFINED_LENGTH:
-            header.sizes[tag] = end - _value_start(element)
-    if not pixels:
-        _check_end(file, end)
+                return head
+            self._add(head)
         return None
-    header.elements[int(pixels[0].tag)] = pixels[0]
-    return pixels[0]
 
+    def read_tail(self, pixels: Head | None, size: int) -> None:
+        """Read the elements after native pixels; what is not an element is surplus pixels or padding, and ends them."""
+        while pixels and pixels.length != UNDEFINED_LENGTH:
+            self._position = pixels.start + pixels.length
+            self._last = max(_PIXELS)
+            pixels = self._read_after_pixels(size)
 
-def _elements(
-    file: HeaderFile, encoding: Encoding, stops: Callable[[BaseTag, str | None, int], bool]
-) -> Iterator[Element]:
-    """Yield the elements that pydicom finds; whatever it raises becomes an error of ours."""
-    generator = data_element_generator(
-        cast("BinaryIO", file), encoding.is_implicit, encoding.is_little_endian, stops, MAX_VALUE
-    )
-    here = file.tell()
-    try:
-        for element in generator:
-            yield element
-            here = file.tell()
-    except DicomExportError:
-        raise
-    except Exception as error:  # what a parser raises on damaged bytes has no end, and none of it may stop a worker
-        if file.error is not None:
-            raise file.error from error
-        if is_too_deep(error):
-            raise LimitExceeded(f"Sequences are nested too deeply in the element at byte {here}") from None
-        if isinstance(error, _ENDED):
-            raise TruncatedInstance(f"The object ends inside the element at byte {here}") from error
-        raise InstanceError(f"The element at byte {here} cannot be parsed: {type(error).__name__}") from error
+    def _read_after_pixels(self, size: int) -> Head | None:
+        encoding = self._parser.encoding
+        while self._position < size:
+            data = self._file.rest(self._position, ELEMENT_HEADER + 4)
+            if not follows_pixels(data, encoding, size - self._position, self._last):
+                return None
+            head = self._parser.head(self._position, None, self._last)
+            if head is None:
+                return None
+            if head.tag in _PIXELS:
+                return head
+            self._add(head)
+        return None
 
+    def _add(self, head: Head) -> None:
+        element = self._parser.element(head, None, self._last)
+        self._header.elements[head.tag] = element
+        self._position, self._last = self._file.tell(), head.tag
 
-def is_too_deep(error: BaseException | None) -> bool:
-    """Say whether it all began with a RecursionError, which pydicom makes others of, by where it happens to strike."""
-    while error is not None:
-        if isinstance(error, RecursionError):
+    def _next(self) -> Head | None:
+        """Return the head of the next element that belongs into the data set, None at the end."""
+        while True:
+            head = self._parser.head(self._position, None, self._last)
+            if head is None:
+                return None
+            if head.tag in _DELIMITERS:
+                # Some writers end the data set as if it were an item (fo-dicom#1958).
+                self._position = head.start
+            elif not is_outside_data_sets(head.tag):
+                return head
+            elif self._is_padding():
+                return None
+            else:
+                self._skip_stray()
+
+    def _is_padding(self) -> bool:
+        """Say whether zeros follow and nothing else; pass over those that something follows."""
+        rest = self._file.rest(self._position, _LONGEST_PADDING)
+        zeros = len(rest) - len(rest.lstrip(b"\0"))
+        if zeros == len(rest):
             return True
-        error = error.__context__
-    return False
+        self._position += zeros - zeros % ELEMENT_HEADER
+        return False
 
-
-def _count(element: Element) -> int:
-    """Return how many elements are in the items of an element that are parsed already."""
-    if isinstance(element, RawDataElement):
-        return 0
-    return sum(len(item) + sum(map(_count, item.values())) for item in element.value)
-
-
-def _value_start(element: Element) -> int:
-    if isinstance(element, RawDataElement):
-        return element.value_tell
-    return element.file_tell or 0
-
-
-def _complete(file: HeaderFile, element: Element) -> int:
-    """Return where the element ends. Raises TruncatedInstance unless all of its value is in the file."""
-    end = file.tell()
-    is_short = (
-        isinstance(element, RawDataElement)
-        and element.value is not None
-        and len(element.value) != element.length
-        and element.length != UNDEFINED_LENGTH
-    )
-    if is_short or not file.reaches(end):
-        raise TruncatedInstance(f"The object ends inside the value of {display(element.tag)}")
-    return end
-
-
-def _check_end(file: HeaderFile, end: int) -> None:
-    """Raise TruncatedInstance unless nothing but zeros, enough for an element of their own, follows the last element."""
-    rest = file.rest(end, _LONGEST_PADDING)
-    if rest and (any(rest) or len(rest) < _ELEMENT_HEADER):
-        raise TruncatedInstance(f"The object's last whole element ends at byte {end}, what follows is none")
+    def _skip_stray(self) -> None:
+        stray = self._parser.stray_head(self._position)
+        if stray:
+            self._parser.element(stray, None, 0)
+            self._position = self._file.tell()
 
 
 def check_uids(uids: InstanceUids, last: int) -> None:
@@ -288,16 +277,12 @@ def check_uids(uids: InstanceUids, last: int) -> None:
         if uid is None:
             if last < tag:
                 raise TruncatedInstance(
-                    f"The object ends before a {display(tag)}: it is cut short, or no instance of a study", uids
+                    f"Missing {display(tag)}: the header ends before it, so that the object is cut short, or is not an instance",
+                    uids,
                 )
-            raise InstanceError(f"The object is no instance of a study: it has no {display(tag)}", uids)
+            raise InstanceError(f"Missing {display(tag)}", uids)
 
 
-def uid_of(value: bytes | None) -> str | None:
-    """Return the UID that a value is without its padding, if it is any."""
-    return value.decode("ascii", "replace").strip(" \0") or None if value else None
-
-
-def _uid(elements: dict[int, Element], tag: int) -> str | None:
+def _uid(elements: Elements, tag: int) -> str | None:
     element = elements.get(tag)
-    return uid_of(element.value) if isinstance(element, RawDataElement) else None
+    return uid_of(element.value) if element and isinstance(element.value, bytes) else None

@@ -37,6 +37,7 @@ _KEPT = frozenset(
     }
 )
 _DELIMITERS = 0xFFFE
+_GROUPS_OF_NO_DATA_SET = frozenset({0x0000, 0x0002})
 _LAST_CREATOR = 0xFF
 _FIRST_CREATOR = 0x10
 _MOST_KINDS = 1 << 15
@@ -114,6 +115,12 @@ def private_kind(kind: Kind, owner: bytes | None) -> Kind:
 
 
 @lru_cache(maxsize=_MOST_KINDS)
+def decimal_kind(kind: Kind) -> Kind:
+    """Return the kind of a private element whose value is decimal text, whatever the private dictionary says."""
+    return replace(kind, vr="DS")
+
+
+@lru_cache(maxsize=_MOST_KINDS)
 def sequence_kind(kind: Kind) -> Kind:
     """Return the kind of an element without a VR of its own that turns out to be a sequence (PS3.5 §6.2.2)."""
     return replace(kind, vr="SQ", is_sequence=True, creator=0)
@@ -122,7 +129,7 @@ def sequence_kind(kind: Kind) -> Kind:
 def _private_vr(tag: int, owner: bytes) -> str | None:
     if not owner.isascii() or b"\x1b" in owner:
         raise Unusual
-    return private_vr(tag, owner.decode().split("\\")[0].rstrip("\0 "))
+    return private_vr(tag, owner.decode().rstrip("\0 "))
 
 
 def _explicit(first: bytes) -> Kind:
@@ -190,5 +197,13 @@ def _is_creator(tag: int) -> bool:
     return is_private(tag) and _FIRST_CREATOR <= tag & 0xFFFF <= _LAST_CREATOR
 
 
-EXPLICIT = Kinds(Struct("<6sH"), _explicit)
-IMPLICIT = Kinds(Struct("<4sL"), _implicit)
+def _in_data_set(make: Callable[[bytes], Kind]) -> Callable[[bytes], Kind]:
+    """Have commands, and file meta information, end a data set: they do not belong into one (PS3.5 §7.1)."""
+    return lambda first: _end(_tag(first)) if _tag(first) >> 16 in _GROUPS_OF_NO_DATA_SET else make(first)
+
+
+META = Kinds(Struct("<6sH"), _explicit)
+"""The kinds of file meta information."""
+
+EXPLICIT = Kinds(Struct("<6sH"), _in_data_set(_explicit))
+IMPLICIT = Kinds(Struct("<4sL"), _in_data_set(_implicit))

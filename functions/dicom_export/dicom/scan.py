@@ -10,8 +10,9 @@ from struct import Struct
 from struct import error as StructError  # noqa: N812 - named as the class that it is
 from typing import TYPE_CHECKING
 
+from dicom_export.decoding.reference.parser import MAX_VALUE, UNDEFINED_LENGTH
+from dicom_export.dicom.data_set import is_decimal_text, owner_in
 from dicom_export.dicom.encoding import is_vr
-from dicom_export.dicom.header import MAX_VALUE, UNDEFINED_LENGTH
 from dicom_export.dicom.kinds import (
     EXPLICIT,
     IMPLICIT,
@@ -20,6 +21,7 @@ from dicom_export.dicom.kinds import (
     Kind,
     Kinds,
     Unusual,
+    decimal_kind,
     private_kind,
     sequence_kind,
 )
@@ -36,10 +38,11 @@ MAX_DEPTH = 10
 
 NO_TAG = 1 << 32
 
+_NUMBERS = frozenset({"AT", "FD", "FL", "SL", "SS", "SV", "UL", "US", "US or SS", "UV"})
+
 SHORT_SEQUENCES = ShortSequences()
 
 _FEW_ITEMS = 4  # to look for what so few repeat costs more than it saves
-_LONGEST_UN = 0xFFFF
 _ITEM = 0xE000FFFE
 _ITEM_DELIMITER = 0xE00DFFFE
 _SEQUENCE_DELIMITER = 0xE0DDFFFE
@@ -195,8 +198,8 @@ class Scanner:
             return stop
         stop = start + length
         if kind.creator:
-            kind = private_kind(kind, found.kept.get(kind.creator))
-        if length > MAX_VALUE or (kind.is_un and kind.header != _HEADER and kind.vr != "UN" and length >= _LONGEST_UN):
+            kind = private_kind(kind, owner_in(found.kept.get(kind.creator)))
+        if length > MAX_VALUE:
             raise Unusual
         if stop > end:
             raise self._cut(end)
@@ -208,6 +211,8 @@ class Scanner:
             value, _ = self._items(found, start, stop, depth, is_delimited=False)
         else:
             value = self.data[start:stop]
+            if kind.creator and kind.vr in _NUMBERS and is_decimal_text(value):
+                kind = decimal_kind(kind)
             if kind.is_kept:
                 found.kept[kind.tag] = value
         found.entries.append((kind, value, stop - start + kind.header))

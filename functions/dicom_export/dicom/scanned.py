@@ -6,12 +6,16 @@ from struct import Struct
 from struct import error as StructError  # noqa: N812 - named as the class that it is
 from typing import TYPE_CHECKING, NamedTuple
 
-from dicom_export.dicom.encoding import is_vr
-from dicom_export.dicom.header import UIDS, UNDEFINED_LENGTH, uid_of
+from dicom_export.decoding.budget import DEFAULT_LIMITS
+from dicom_export.decoding.reference.parser import UNDEFINED_LENGTH
+from dicom_export.dicom.after_pixels import follows_pixels
+from dicom_export.dicom.encoding import Encoding, is_vr
+from dicom_export.dicom.header import DEFLATED, UIDS
 from dicom_export.dicom.kinds import (
     EXPLICIT,
     IMPLICIT,
     MEDIA_STORAGE_SOP_CLASS_UID,
+    META,
     PIXELS,
     RUN,
     TRANSFER_SYNTAX_UID,
@@ -19,20 +23,23 @@ from dicom_export.dicom.kinds import (
     Kind,
     Unusual,
 )
-from dicom_export.dicom.ranges import FIRST_RANGE, MAX_ELEMENTS
+from dicom_export.dicom.ranges import FIRST_RANGE
 from dicom_export.dicom.scan import NO_TAG, DataSetScan, Scanner
 from dicom_export.dicom.series import Repeated
 from dicom_export.names import InstanceUids
+from dicom_export.uids import uid_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dicom_export.dicom.kinds import Kinds
     from dicom_export.dicom.ranges import RangeFile
     from dicom_export.dicom.runs import Element
     from dicom_export.dicom.series import SeriesMemory
 
 _ELEMENT_HEADER = 8
-MAX_SCANNED = MAX_ELEMENTS * _ELEMENT_HEADER
+_LONG_HEADER = 12
+MAX_SCANNED = DEFAULT_LIMITS.elements * _ELEMENT_HEADER
 """A header that is shorter cannot have more elements than allowed, so that nothing has to be counted."""
 
 _PREFIX = slice(128, 132)
@@ -41,10 +48,13 @@ _FIRST_BEHIND_META = 0x00030000
 _FIRST_PIXELS, _LAST_PIXELS = min(PIXELS), max(PIXELS)
 _LONGEST_TAIL = 1024 * 1024
 _TAG = Struct("<HH").unpack_from
+_LENGTH = Struct("<L").unpack_from
+_LENGTH_SIZE = 4
+_FILE_META_GROUP = 0x0002
+_GROUP_LENGTH = b"\x02\0\0\0UL\x04\0"
 
 _MEDIA_STORAGE_DIRECTORY = b"1.2.840.10008.1.3.10"
-_DEFLATED = b"1.2.840.10008.1.2.1.99"
-_BIG_ENDIAN = b"1.2.840.10008.1.2.2"
+_NOT_SCANNED = frozenset(map(str.encode, DEFLATED)) | {b"1.2.840.10008.1.2.2"}
 _PADDING = b" \0"
 _SERIES_INSTANCE_UID = b"\x20\x00\x0e\x00"
 
@@ -92,11 +102,13 @@ class _HeaderScan:
         memory = self._memory
         series = _series_of(data) if memory else b""
         known = memory.recall(series) if memory else None
-        meta = DataSetScan(_META, EXPLICIT)
+        meta = DataSetScan(_META, META)
         if known:
-            meta.expect(EXPLICIT, known.meta)
+            meta.expect(META, known.meta)
         first = self._up_to(meta, _FIRST_BEHIND_META)
         if first is None or first.tag < _FIRST_BEHIND_META or not _is_scanned(meta.kept):
+            raise Unusual
+        if not self._ends_where_it_says(meta.position):
             raise Unusual
         vr = self._scanner.data[meta.position + 4 : meta.position + 6]
         kinds = EXPLICIT if is_vr(vr) else IMPLICIT
@@ -115,6 +127,16 @@ class _HeaderScan:
             value_bytes += self._add_pixels(found, pixels)
         uids = InstanceUids(*[uid_of(found.kept.get(tag)) for tag in UIDS])
         return ScannedHeader(meta.entries, found.entries, found.kept, uids, value_bytes, length)
+
+    def _ends_where_it_says(self, end: int) -> bool:
+        """Say whether file meta information begins with its group length, if any, and does not end after what that says."""
+        data = self._scanner.data
+        group, element = _TAG(data, _META)
+        if (group, element) != (_FILE_META_GROUP, 0):
+            return bool(group == _FILE_META_GROUP)
+        start = _META + len(_GROUP_LENGTH)
+        length: int = _LENGTH(data, start)[0]
+        return data.startswith(_GROUP_LENGTH, _META) and length + start + _LENGTH_SIZE >= end
 
     def _remember(
         self, memory: SeriesMemory, series: bytes, known: Repeated | None, meta: DataSetScan, found: DataSetScan
@@ -159,21 +181,16 @@ class _HeaderScan:
             raise Unusual from None
         found.entries.append((pixels, None, pixels.header))
         end = found.position + pixels.header + length
-        if length != UNDEFINED_LENGTH and end < self._file.size and self._has_tail(end):
+        if length != UNDEFINED_LENGTH and end < self._file.size and self._has_tail(found.kinds, end):
             return self._add_tail(found, end)
         return 0
 
-    def _has_tail(self, end: int) -> bool:
-        """Say whether elements follow the pixels: not mere padding, and nothing that would stand before them."""
+    def _has_tail(self, kinds: Kinds, end: int) -> bool:
+        """Say whether elements follow the pixels."""
         data = self._scanner.data
-        is_read = end + _ELEMENT_HEADER <= len(data)
-        tail = data[end : end + _ELEMENT_HEADER] if is_read else self._file.rest(end, _ELEMENT_HEADER)
-        if not any(tail):
-            return False
-        if len(tail) < _ELEMENT_HEADER:
-            raise Unusual
-        group, element = _TAG(tail)
-        return bool(group << 16 | element > _LAST_PIXELS) or group << 16 | element in PIXELS
+        is_read = end + _LONG_HEADER <= len(data)
+        tail = data[end : end + _LONG_HEADER] if is_read else self._file.rest(end, _LONG_HEADER)
+        return follows_pixels(tail, _encoding(kinds), self._file.size - end, _LAST_PIXELS)
 
     def _add_tail(self, found: DataSetScan, start: int) -> int:
         if self._file.size - start > _LONGEST_TAIL:
@@ -187,16 +204,32 @@ class _HeaderScan:
             raise Unusual from None
         if stopped:
             raise Unusual
+        if not _are_elements(data, tail):
+            raise Unusual
         found.entries += tail.entries
         found.kept.update(tail.kept)
         return tail.value_bytes
+
+
+def _are_elements(data: bytes, tail: DataSetScan) -> bool:
+    """Say whether all that was scanned after the pixels counts as elements there."""
+    encoding, position, last = _encoding(tail.kinds), 0, _LAST_PIXELS
+    for kind, _, size in tail.entries:
+        if not follows_pixels(data[position : position + _LONG_HEADER], encoding, len(data) - position, last):
+            return False
+        position, last = position + size, kind.tag
+    return True
+
+
+def _encoding(kinds: Kinds) -> Encoding:
+    return Encoding(kinds is IMPLICIT, is_little_endian=True)
 
 
 def _is_scanned(meta: dict[int, bytes]) -> bool:
     """Say whether the file meta information announces a data set that a scan is for."""
     syntax = meta.get(TRANSFER_SYNTAX_UID, b"").strip(_PADDING)
     is_directory = meta.get(MEDIA_STORAGE_SOP_CLASS_UID, b"").strip(_PADDING) == _MEDIA_STORAGE_DIRECTORY
-    return bool(syntax) and syntax not in {_DEFLATED, _BIG_ENDIAN} and not is_directory
+    return bool(syntax) and syntax not in _NOT_SCANNED and not is_directory
 
 
 def _series_of(data: bytes) -> bytes:

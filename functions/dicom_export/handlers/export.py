@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from dicom_export.errors import FailedPrecondition, Internal, NotFound, PermanentError, Unavailable
-from dicom_export.handlers.matching import FilterLookup, Selection, uids_of
+from dicom_export.handlers.matching import UNNAMED, FilterLookup, Selection, uids_of
 from dicom_export.handlers.writing import StreamWriter
 from dicom_export.journal import Claim, DeadLetter, Outcome
 from dicom_export.logs import instance_failure, instances_done
@@ -22,6 +22,7 @@ from dicom_export.names import InstanceUids
 from dicom_export.operations import Counters, Failure, Status
 from dicom_export.rows.instance import Skipped
 from dicom_export.stores import declared
+from dicom_export.uids import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -163,6 +164,7 @@ class _Tally:
         self._instances: Counter[InstanceUids] = Counter()
         self._failures: list[Failure] = []
         self._skipped: list[int] = []
+        self._passed_over: list[tuple[str, str]] = []
         self.objects = 0
 
     def add(self, objects: Sequence[StoredObject], found: Sequence[Found]) -> None:
@@ -172,6 +174,8 @@ class _Tally:
                 self._instances[each] += 1
             elif isinstance(each, Skipped):
                 self._skipped.append(self.objects)
+                if each != UNNAMED:
+                    self._passed_over.append((stored.name, each.kind))
             else:
                 self._fail(stored, "READ", each, uids_of(each))
             self.objects += 1
@@ -184,7 +188,7 @@ class _Tally:
     def outcome(self, matched: Iterable[int]) -> Outcome:
         """Return the counters, the failures, the studies and the filter's paths that matched; log the instances that the store holds more than once."""
         success = self._instances.total()
-        studies = tuple(sorted({uids.study for uids, count in self._instances.items() if count and uids.study}))
+        studies = tuple(sorted({key_of(uids.study) for uids, count in self._instances.items() if count and uids.study}))
         for uids, count in self._instances.items():
             if count > 1:
                 log.warning(
@@ -199,10 +203,11 @@ class _Tally:
             skipped=len(self._skipped),
             studies=len(studies),
         )
-        return Outcome(counters, tuple(self._failures), studies, tuple(self._skipped), tuple(sorted(matched)))
+        skipped, passed_over = tuple(self._skipped), tuple(self._passed_over)
+        return Outcome(counters, tuple(self._failures), studies, skipped, tuple(sorted(matched)), passed_over)
 
     def _fail(self, stored: StoredObject, stage: str, error: PermanentError, uids: InstanceUids) -> None:
-        self._failures.append(Failure(stored.name, stored.generation, stage, error.code, error.message, uids))
+        self._failures.append(Failure(stored.name, stored.generation, stage, error.code, error.message, uids.shown))
 
 
 def abandoned(message: ExportStudy, reason: Status) -> Claim:

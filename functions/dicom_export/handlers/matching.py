@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dicom_export.journal import Journal
     from dicom_export.names import OperationName
 
-_UNNAMED = Skipped("The filter does not name it")
+UNNAMED = Skipped("not named by the filter")
 
 
 class FilterLookup:
@@ -56,13 +56,13 @@ class Selection:
         if isinstance(decoded, Skipped):
             return decoded
         if isinstance(decoded, NotDicom):
-            return _UNNAMED
+            return UNNAMED
         uids = uids_of(decoded)
         if uids.study is None:
             return decoded
         position = self._lookup.position_of(uids)
         if position is None:
-            return _UNNAMED
+            return UNNAMED
         self.matched.add(position)
         return decoded
 

@@ -64,6 +64,11 @@ class OperationsService:
         self.journal.load(name)
         return self.journal.failures_behind(start_after, name)
 
+    def passed_over(self, name: OperationName) -> Iterator[tuple[str, str]]:
+        """Yield the objects that are positively something else than DICOM, each with what it is. Raises NotFound."""
+        self.journal.load(name)
+        return self.journal.passed_over(name)
+
     def dead_letters(self, parent: DatasetName, name: OperationName | None = None) -> Iterator[DeadLetter]:
         """Yield the messages that ran out of attempts, of a dataset's operations or of one of them."""
         return self.journal.dead_letters(parent, name)

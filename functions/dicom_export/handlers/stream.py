@@ -20,6 +20,7 @@ from dicom_export.ports import Version
 from dicom_export.row_layout import RowLayout, SchemaKind
 from dicom_export.rows.deletion import deletion_row
 from dicom_export.rows.instance import DecodedInstance, Skipped
+from dicom_export.uids import MALFORMED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -164,6 +165,10 @@ def _deleted_uids(
     Raises NotFound if nobody knows.
     """
     noted = journal.deleted_instance(message) or named_uids(message.stored.name)
+    if noted and MALFORMED in noted:
+        raise NotFound(
+            f"{message.stored.name!r} was deleted, and its row stays: one of its UIDs is malformed, and is therefore not kept in the state"
+        )
     if noted:
         return noted
     try:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydicom.dataelem import RawDataElement
-
 from dicom_export.dicom.data_set import is_too_large
 from dicom_export.dicom.text import TEXT_VRS
 from dicom_export.rows.values import NUMBERS, SIZES, WORD_SIZES
 
 if TYPE_CHECKING:
-    from dicom_export.dicom.header import Element, Header
+    from dicom_export.decoding.reference.parser import DataElement
 
 MAX_NUMBERS = 512
 MAX_BINARY = 2 * 1024
@@ -24,15 +22,11 @@ def is_binary(vr: str) -> bool:
     return vr != "SQ" and vr not in TEXT_VRS and vr not in NUMBERS
 
 
-def is_left_out(element: Element, vr: str, header: Header) -> bool:
+def is_left_out(element: DataElement, vr: str) -> bool:
     """Say whether a top-level element is bulk data by its VR and size, in a column or not."""
-    if is_too_large(element, header):
-        return True
-    if vr not in _COUNTED or not isinstance(element, RawDataElement) or not element.value:
-        return False
-    return len(element.value) > MAX_NUMBERS * SIZES[vr]
+    return is_too_large(element) or (vr in _COUNTED and element.length > MAX_NUMBERS * SIZES[vr])
 
 
-def is_bulk(element: Element, vr: str) -> bool:
+def is_bulk(element: DataElement, vr: str) -> bool:
     """Say whether an element that has no column counts as bulk data: all but a few floats, doubles or longs."""
-    return vr not in WORD_SIZES or not isinstance(element, RawDataElement) or element.length > MAX_BINARY
+    return vr not in WORD_SIZES or element.length > MAX_BINARY

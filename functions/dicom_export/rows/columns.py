@@ -9,14 +9,16 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dicom_export.dicom.text import split
-from dicom_export.dictionary import entry_of, is_private
+from dicom_export.dicom.kinds import Unusual
+from dicom_export.dicom.text import split, text_of
+from dicom_export.dictionary import LUT_DESCRIPTORS, entry_of, is_private
 from dicom_export.rows.bulk import MAX_NUMBERS
 from dicom_export.rows.known_values import KnownValues
 from dicom_export.rows.person_name import Name, is_well_formed, person_name
 from dicom_export.rows.temporal import parse_date, parse_date_time, parse_time
 from dicom_export.rows.values import NUMBERS, SIZES, Misfit, column_value
 from dicom_export.schema import NAME_PARTS, TYPE_OF_VR
+from dicom_export.uids import PADDING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,9 +42,19 @@ class Column(NamedTuple):
 
 
 _ESCAPE = b"\x1b"
-_PADDED_AT_BOTH_ENDS = frozenset({"AE", "AS", "DS", "IS", "UI"})
+_PADDED_AT_BOTH_ENDS = frozenset({"AE", "AS", "DS", "IS"})
 _CHOICE = "US or SS"
+# A name takes much more memory in a row than in a file: of more than these, the budget of the complete way keeps count.
+_MANY_NAMES = 4
+_LONG_TEXT = 4096
+_MANY_SWITCHES = 1000
 _NO_PARTS: list[str | None] = [None] * len(NAME_PARTS)
+
+
+def check_switches(value: bytes) -> None:
+    """Raise Unusual for a text that switches its character set so often that only the complete way, with its budget, may read it."""
+    if len(value) > _LONG_TEXT and value.count(_ESCAPE) > _MANY_SWITCHES:
+        raise Unusual
 
 
 def column_of(kind: Kind) -> Column | None:
@@ -62,6 +74,8 @@ def _conversion(entry: Entry, vr: str) -> Convert:
     if vr == _CHOICE:
         signed, unsigned = _conversion(entry, "SS"), _conversion(entry, "US")
         return lambda value, context: (signed if context.is_signed else unsigned)(value, context)
+    if entry.tag in LUT_DESCRIPTORS:
+        return _any(entry, vr)
     common = (_COMMON_LISTS if entry.is_repeated else _COMMON).get(vr)
     return common or _any(entry, vr)
 
@@ -81,8 +95,7 @@ def _any(entry: Entry, vr: str) -> Convert:
 
 
 def _code(value: bytes, _context: Context) -> Any:  # noqa: ANN401
-    text = value.decode("latin-1").strip(" \0")
-    return UNCOMMON if "\\" in text else text or None
+    return value.decode("latin-1").strip(" \0") or None
 
 
 def _codes(value: bytes, _context: Context) -> Any:  # noqa: ANN401
@@ -90,9 +103,17 @@ def _codes(value: bytes, _context: Context) -> Any:  # noqa: ANN401
     return [part.strip(" \0") for part in text.split("\\")] if text else []
 
 
+def _uid(value: bytes, _context: Context) -> Any:  # noqa: ANN401
+    return value.decode("latin-1").strip(PADDING) or None
+
+
+def _uids(value: bytes, _context: Context) -> Any:  # noqa: ANN401
+    texts = split("UI", value)
+    return [] if texts == [""] else texts
+
+
 def _padded_code(value: bytes, _context: Context) -> Any:  # noqa: ANN401
-    text = value.decode("latin-1").rstrip(" \0")
-    return UNCOMMON if "\\" in text else text or None
+    return value.decode("latin-1").rstrip(" \0") or None
 
 
 def _padded_codes(value: bytes, _context: Context) -> Any:  # noqa: ANN401
@@ -103,27 +124,18 @@ def _padded_codes(value: bytes, _context: Context) -> Any:  # noqa: ANN401
 def _text(vr: str) -> Convert:
     def convert(value: bytes, context: Context) -> Any:  # noqa: ANN401
         if not value.isascii() or _ESCAPE in value:
-            texts = split(vr, value, context.encodings)
-            return UNCOMMON if len(texts) > 1 else texts[0] or None
-        text = value.decode("ascii").rstrip(" \0")
-        return UNCOMMON if "\\" in text else text or None
+            check_switches(value)
+            return text_of(vr, value, context.encodings) or None
+        return value.decode("ascii").rstrip(" \0") or None
 
     return convert
 
 
 def _texts(vr: str) -> Convert:
     def convert(value: bytes, context: Context) -> Any:  # noqa: ANN401
+        check_switches(value)
         texts = split(vr, value, context.encodings)
         return [] if texts == [""] else texts
-
-    return convert
-
-
-def _long_text(vr: str) -> Convert:
-    def convert(value: bytes, context: Context) -> Any:  # noqa: ANN401
-        if not value.isascii() or _ESCAPE in value:
-            return split(vr, value, context.encodings)[0] or None
-        return value.decode("ascii").rstrip(" \0") or None
 
     return convert
 
@@ -137,7 +149,10 @@ def _names(value: bytes, context: Context) -> Any:  # noqa: ANN401
     if value.isascii() and _ESCAPE not in value:
         texts = value.decode("ascii").rstrip(" \0").split("\\")
     else:
+        check_switches(value)
         texts = split("PN", value, context.encodings)
+    if len(texts) > _MANY_NAMES:
+        raise Unusual
     names = [_one_group(text) if "=" not in text else _groups(text) for text in texts]
     return names if all(names) else UNCOMMON
 
@@ -191,8 +206,8 @@ def _date_time(value: bytes, context: Context) -> Any:  # noqa: ANN401
 
 _COMMON: dict[str, Convert] = {
     **dict.fromkeys(_PADDED_AT_BOTH_ENDS, _code),
-    **{vr: _text(vr) for vr in ("LO", "SH", "UC")},
-    **{vr: _long_text(vr) for vr in ("LT", "ST", "UT")},
+    **{vr: _text(vr) for vr in ("LO", "LT", "SH", "ST", "UC", "UT")},
+    "UI": _uid,
     **{vr: _number(vr) for vr in NUMBERS if vr != "AT"},
     "CS": _padded_code,
     "PN": _name,
@@ -203,11 +218,12 @@ _COMMON: dict[str, Convert] = {
 _COMMON_LISTS: dict[str, Convert] = {
     **dict.fromkeys(_PADDED_AT_BOTH_ENDS, _codes),
     **{vr: _texts(vr) for vr in ("LO", "SH", "UC")},
+    "UI": _uids,
     "CS": _padded_codes,
     "PN": _names,
 }
 
 # UIDs are rarely met again, numbers take no longer than a look, and a DT depends on the instance's time zone.
-_REMEMBERED = (_PADDED_AT_BOTH_ENDS - {"UI"}) | {"CS", "DA", "LO", "PN", "SH", "TM"}
+_REMEMBERED = _PADDED_AT_BOTH_ENDS | {"CS", "DA", "LO", "PN", "SH", "TM"}
 _KNOWN = {vr: KnownValues(convert, UNCOMMON) for vr, convert in _COMMON.items() if vr in _REMEMBERED}
 _KNOWN_LISTS = {vr: KnownValues(convert, UNCOMMON) for vr, convert in _COMMON_LISTS.items() if vr in _REMEMBERED}

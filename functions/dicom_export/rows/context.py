@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from pydicom.charset import default_encoding, python_encoding
+from pydicom.charset import default_encoding
 
 from dicom_export.dicom.character_sets import encodings_named
 from dicom_export.dicom.kinds import (
     PIXEL_REPRESENTATION,
     SPECIFIC_CHARACTER_SET,
     TIMEZONE_OFFSET_FROM_UTC,
-    Unusual,
 )
 from dicom_export.dicom.text import split
 from dicom_export.rows.flattened import offset_in
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
     from datetime import timezone
 
     from dicom_export.row_layout import SchemaKind
+
+
+_LONGEST_REMEMBERED = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +39,7 @@ class Context:
 
 
 def top_context(kind: SchemaKind, kept: Mapping[int, bytes]) -> Context:
-    """Return the context of a data set of which these values were kept. Raises Unusual for an unknown character set."""
+    """Return the context of a data set of which these values were kept."""
     character_set = kept.get(SPECIFIC_CHARACTER_SET)
     encodings = (default_encoding,) if character_set is None else _encodings(character_set)
     offset = offset_in(kept.get(TIMEZONE_OFFSET_FROM_UTC))
@@ -69,9 +71,12 @@ def _below(parent: Context) -> Context:
 _context = lru_cache(maxsize=1024)(Context)
 
 
-@lru_cache(maxsize=1024)
 def _encodings(character_set: bytes) -> tuple[str, ...]:
-    terms = split("CS", character_set)
-    if not all(term in python_encoding for term in terms):
-        raise Unusual
-    return tuple(encodings_named(terms))
+    if len(character_set) > _LONGEST_REMEMBERED:
+        return tuple(encodings_named(split("CS", character_set)))
+    return _known_encodings(character_set)
+
+
+@lru_cache(maxsize=1024)
+def _known_encodings(character_set: bytes) -> tuple[str, ...]:
+    return tuple(encodings_named(split("CS", character_set)))

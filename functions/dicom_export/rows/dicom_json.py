@@ -7,20 +7,19 @@ import re
 from base64 import b64encode
 from decimal import Decimal
 from math import isfinite, isnan
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from dicom_export.dicom.data_set import DataSet, MalformedSequence, top_level
 from dicom_export.dicom.text import TEXT_VRS, split
 from dicom_export.dictionary import is_group_length
 from dicom_export.rows.bulk import is_binary, is_bulk, is_left_out
 from dicom_export.rows.notes import Fate, Notes, name_of
-from dicom_export.rows.values import NUMBERS, Misfit, little_endian, numbers
+from dicom_export.rows.values import NUMBERS, Misfit, bytes_of, little_endian, numbers_of, value_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pydicom.dataelem import RawDataElement
-
+    from dicom_export.decoding.reference.parser import DataElement
     from dicom_export.dicom.header import Header
     from dicom_export.names import InstanceUids
 
@@ -30,7 +29,6 @@ _GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 # https://www.rfc-editor.org/rfc/rfc8259#section-6
 _JSON_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
-_DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _LONGEST_NUMBER = 32
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
@@ -41,7 +39,7 @@ def dicom_json(header: Header, notes: Notes) -> dict[str, Any]:
     The file meta information is not in the model, nor are group lengths. Raises LimitExceeded if there are too many
     elements, or sequences too deep.
     """
-    writer = Writer(header, notes)
+    writer = Writer(notes)
     return columns(header.uids, dumped(writer.write(top_level(header))), writer.dropped)
 
 
@@ -65,9 +63,8 @@ def dumped(value: Any) -> str:  # noqa: ANN401 - anything that is JSON
 class Writer:
     """Writes data sets; holds what is one for the whole instance."""
 
-    def __init__(self, header: Header, notes: Notes) -> None:
+    def __init__(self, notes: Notes) -> None:
         self.dropped: list[str] = []
-        self._header = header
         self._notes = notes
 
     def write(self, data_set: DataSet) -> dict[str, JsonElement]:
@@ -83,7 +80,7 @@ class Writer:
         """Return the element's member of the model, or None if it is left out."""
         element = data_set.elements[tag]
         vr = data_set.vr_of(tag)
-        if not data_set.depth and is_left_out(element, vr, self._header):
+        if element.value is None or (not data_set.depth and is_left_out(element, vr)):
             return self._drop(data_set, tag, "larger than a row takes")
         if is_binary(vr) and is_bulk(element, vr):
             return self._drop(data_set, tag, f"bulk data of VR {vr}")
@@ -93,16 +90,18 @@ class Writer:
             return self._drop(data_set, tag, "its value is not a sequence of items")
         except Misfit as misfit:
             self._notes.add(tag, Fate.OTHER_VR, str(misfit))
-            return _as_other_vr(vr, cast("RawDataElement", element), data_set.encodings)
+            return _as_other_vr(vr, element, data_set.encodings)
 
     def _member(self, data_set: DataSet, tag: int, vr: str) -> JsonElement:
         """Return the element's member of the model. Raises MalformedSequence, and Misfit for what a reader would refuse."""
         if vr == "SQ":
             return _with_values(vr, self._items(data_set, tag))
-        element = cast("RawDataElement", data_set.elements[tag])
+        element = data_set.elements[tag]
         if is_binary(vr):
             return _with_bytes(vr, little_endian(vr, element))
-        values = values_of(vr, element.value, data_set.encodings, is_little_endian=element.is_little_endian)
+        data_set.budget.spend_values(value_count(vr, element))
+        encodings, is_little_endian = data_set.encodings, element.is_little_endian
+        values = values_of(tag, vr, bytes_of(element), encodings, is_little_endian=is_little_endian)
         return _with_values(vr, values)
 
     def _items(self, data_set: DataSet, tag: int) -> list[dict[str, JsonElement]]:
@@ -115,14 +114,14 @@ class Writer:
 
     def _drop(self, data_set: DataSet, tag: int, reason: str) -> JsonElement | None:
         element = data_set.elements[tag]
-        is_top = not data_set.depth and is_bulk(element, data_set.vr_of(tag))
+        is_top = not data_set.depth and (element.value is None or is_bulk(element, data_set.vr_of(tag)))
         if is_top:
             self.dropped.append(name_of(tag))
         self._notes.add(tag, Fate.DROPPED_TAGS if is_top else Fate.NOT_EXTRACTED, reason)
         return None
 
 
-def values_of(vr: str, value: bytes | None, encodings: Sequence[str], *, is_little_endian: bool) -> list[Any]:
+def values_of(tag: int, vr: str, value: bytes, encodings: Sequence[str], *, is_little_endian: bool) -> list[Any]:
     """Return the values as the model has them (PS3.18 §F.2.3); none if the element is empty.
 
     Raises Misfit for what a reader of the model would refuse.
@@ -130,7 +129,7 @@ def values_of(vr: str, value: bytes | None, encodings: Sequence[str], *, is_litt
     if not value:
         return []
     if vr in NUMBERS:
-        return [_number(vr, number) for number in numbers(vr, value, is_little_endian=is_little_endian)]
+        return [_number(vr, number) for number in numbers_of(tag, vr, value, is_little_endian=is_little_endian)]
     texts = split(vr, value, encodings)
     if texts == [""]:
         return []
@@ -149,12 +148,12 @@ def _with_bytes(vr: str, value: bytes) -> JsonElement:
     return {"vr": vr, "InlineBinary": b64encode(value).decode()} if value else {"vr": vr}
 
 
-def _as_other_vr(vr: str, element: RawDataElement, encodings: Sequence[str]) -> JsonElement:
+def _as_other_vr(vr: str, element: DataElement, encodings: Sequence[str]) -> JsonElement:
     """Return a value that a reader of the model would refuse: text as LO, bytes of numbers and of words as OB.
 
     Not as UN: pydicom puts the dictionary's VR in the place of that, and then refuses the value.
     """
-    value = element.value or b""
+    value = bytes_of(element)
     if vr in TEXT_VRS:
         return _with_values("LO", [text or None for text in split(vr, value, encodings)])
     return _with_bytes("OB", value)
@@ -172,10 +171,8 @@ def _number_text(vr: str, text: str) -> float | str | None:
     """Return a DS or IS as a number if JSON can write it and reads back the same, else its text (PS3.18 §F.2.3.1)."""
     if not text:
         return None
-    if len(text) > _LONGEST_NUMBER or not (_INTEGER if vr == "IS" else _DECIMAL).fullmatch(text):
-        raise Misfit(f"not a number of VR {vr}")
-    match = _JSON_NUMBER.fullmatch(text)
-    if not match:
+    match = _JSON_NUMBER.fullmatch(text) if len(text) <= _LONGEST_NUMBER else None
+    if not match or (vr == "IS" and not _INTEGER.fullmatch(text)):
         return text
     if not match[2] and not match[3]:
         return _if_same(text, int(text))

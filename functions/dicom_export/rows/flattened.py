@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from datetime import UTC, timezone
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, cast
-
-from pydicom.dataelem import RawDataElement
+from typing import TYPE_CHECKING, Any
 
 from dicom_export.dicom.data_set import DataSet, MalformedSequence, meta_level, top_level
+from dicom_export.dicom.header import UIDS
 from dicom_export.dicom.text import split
 from dicom_export.dictionary import Entry, entry_of, is_group_length, is_private, keyword_of, tag_name
 from dicom_export.rows.bulk import is_binary, is_bulk, is_left_out
 from dicom_export.rows.notes import Fate, Notes, name_of
 from dicom_export.rows.temporal import parse_offset
-from dicom_export.rows.values import NO_NAME, Misfit, column_value, data_texts, is_blank, null_of
+from dicom_export.rows.values import NO_NAME, Misfit, bytes_of, column_value, data_texts, is_blank, null_of, value_count
 from dicom_export.schema import TYPE_OF_VR
 
 if TYPE_CHECKING:
-    from dicom_export.dicom.header import Element, Header
+    from dicom_export.dicom.header import Header
+    from dicom_export.names import InstanceUids
 
 MAX_RECORDS = 15
 """How deep BigQuery nests records: https://cloud.google.com/bigquery/docs/nested-repeated#limitations"""
@@ -28,6 +28,7 @@ _RECORDS = {"PN": 2, "SQ": 1}
 
 FILE_META_VERSION = 0x00020001
 _TIMEZONE_OFFSET_FROM_UTC = 0x00080201
+_LONGEST_OFFSET = 64
 
 
 def flatten(header: Header, notes: Notes) -> dict[str, Any]:
@@ -35,10 +36,10 @@ def flatten(header: Header, notes: Notes) -> dict[str, Any]:
 
     Raises LimitExceeded if there are too many elements, or sequences too deep.
     """
-    flattener = Flattener(header, notes, _offset_of(header))
+    flattener = Flattener(notes, _offset_of(header))
     row: dict[str, Any] = {}
     flattener.fill(row, meta_level(header))
-    flattener.fill(row, top_level(header))
+    flattener.fill(row, top_level(header), header.uids)
     row["OtherElements"] = row.pop("OtherElements", [])
     row["DroppedTags"] = [{"TagName": name, "TagReference": ""} for name in flattener.dropped]
     return row
@@ -47,22 +48,27 @@ def flatten(header: Header, notes: Notes) -> dict[str, Any]:
 class Flattener:
     """Fills records from data sets; holds what is one for the whole instance."""
 
-    def __init__(self, header: Header, notes: Notes, offset: timezone) -> None:
+    def __init__(self, notes: Notes, offset: timezone) -> None:
         self.dropped: list[str] = []
-        self._header = header
         self._notes = notes
         self._offset = offset
 
-    def fill(self, record: dict[str, Any], data_set: DataSet) -> None:
-        """Add the columns that the data set's elements make, `OtherElements` among them; what is left out to `dropped`."""
+    def fill(self, record: dict[str, Any], data_set: DataSet, uids: InstanceUids | None = None) -> None:
+        """Add the columns that the data set's elements make, `OtherElements` among them; what is left out to `dropped`.
+
+        `uids` are those of the instance, where this is its own data set: they are in their columns, whatever their VR.
+        """
         elements = data_set.elements
+        known = dict(zip(UIDS, uids, strict=True)) if uids else {}
         for tag in sorted(elements):
             if is_group_length(tag) or tag == FILE_META_VERSION:
                 continue
             element = elements[tag]
             vr = data_set.vr_of(tag)
             entry = None if is_private(tag) else entry_of(tag)
-            if not data_set.depth and is_left_out(element, vr, self._header):
+            if entry and tag in known:
+                record[entry.keyword] = known[tag]
+            elif element.value is None or (not data_set.depth and is_left_out(element, vr)):
                 self._drop(data_set, tag, "larger than a row takes")
             elif entry is None:
                 self._put_unknown(record, data_set, tag, vr)
@@ -122,12 +128,13 @@ class Flattener:
         if not _has_column(entry, data_set.depth):
             self._put_other(record, data_set, tag, vr, f"its column would be {_TOO_DEEP}")
             return
-        element = cast("RawDataElement", data_set.elements[tag])
+        element = data_set.elements[tag]
+        data_set.budget.spend_values(value_count(vr, element))
         try:
             value = column_value(
                 entry,
                 vr,
-                element.value,
+                bytes_of(element),
                 data_set.encodings,
                 self._offset,
                 is_little_endian=element.is_little_endian,
@@ -158,7 +165,8 @@ class Flattener:
                 _put(record, entry, tag, null_of(entry))
 
     def _put_other(self, record: dict[str, Any], data_set: DataSet, tag: int, vr: str, reason: str) -> None:
-        texts = data_texts(vr, cast("RawDataElement", data_set.elements[tag]), data_set.encodings)
+        data_set.budget.spend_values(value_count(vr, data_set.elements[tag]))
+        texts = data_texts(vr, data_set.elements[tag], data_set.encodings)
         if texts is None:
             self._drop(data_set, tag, f"{reason}, of VR {vr}")
         elif data_set.depth + 1 > MAX_RECORDS:
@@ -168,9 +176,8 @@ class Flattener:
             self._notes.add(tag, Fate.OTHER_ELEMENTS, reason)
 
     def _drop(self, data_set: DataSet, tag: int, reason: str) -> None:
-        element: Element = data_set.elements[tag]
-        vr = data_set.vr_of(tag)
-        is_top = not data_set.depth and is_bulk(element, vr)
+        element = data_set.elements[tag]
+        is_top = not data_set.depth and (element.value is None or is_bulk(element, data_set.vr_of(tag)))
         if is_top:
             self.dropped.append(name_of(tag))
         self._notes.add(tag, Fate.DROPPED_TAGS if is_top else Fate.NOT_EXTRACTED, reason)
@@ -197,12 +204,14 @@ def _why_without_column(tag: int) -> str:
 def _offset_of(header: Header) -> timezone:
     """Return the instance's Timezone Offset From UTC (PS3.3 §C.12.1.1.8), UTC without one that can be read."""
     element = header.elements.get(_TIMEZONE_OFFSET_FROM_UTC)
-    if not isinstance(element, RawDataElement):
-        return UTC
-    return offset_in(element.value)
+    return offset_in(bytes_of(element)) if element else UTC
+
+
+def offset_in(value: bytes | None) -> timezone:
+    """Return the time zone that a Timezone Offset From UTC says, UTC if it says none."""
+    return _known_offset(value[:_LONGEST_OFFSET]) if value else UTC
 
 
 @lru_cache(maxsize=1024)
-def offset_in(value: bytes | None) -> timezone:
-    """Return the time zone that a Timezone Offset From UTC says, UTC if it says none."""
-    return (parse_offset(split("SH", value)[0].strip()) if value else None) or UTC
+def _known_offset(value: bytes) -> timezone:
+    return parse_offset(split("SH", value)[0].strip()) or UTC

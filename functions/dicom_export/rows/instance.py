@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from dicom_export.decoding.budget import Budget
 from dicom_export.dicom.header import check_uids, header_of
 from dicom_export.dicom.kinds import Unusual
 from dicom_export.dicom.ranges import FIRST_RANGE, RangeFile
+from dicom_export.dicom.recognition import OtherFormat
 from dicom_export.dicom.scanned import scan_header
-from dicom_export.errors import InstanceError, LimitExceeded
+from dicom_export.errors import InstanceError
 from dicom_export.row_layout import RowLayout, SchemaKind
 from dicom_export.rows.dicom_json import dicom_json
 from dicom_export.rows.flattened import flatten
@@ -37,9 +39,9 @@ class DecodedInstance(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """An object that is meant to be no instance, and is counted nowhere."""
+    """An object that is not an instance, or that the filter does not name: `kind` says what it is instead."""
 
-    reason: str
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Explanation:
     notes: tuple[Note, ...]
 
 
-_DIRECTORY = Skipped("A DICOMDIR lists instances and is none")
+_DIRECTORY = Skipped("a DICOMDIR")
 _IN_FULL = RowLayout(SchemaKind.FLATTENED)
 _ROWS = {SchemaKind.FLATTENED: flatten_scanned, SchemaKind.JSON: json_of_scanned}
 
@@ -73,10 +75,10 @@ def decode_instance(
         if memory:
             memory.note_length(stored.name, header.length)
         row = _ROWS[layout.kind](header)
-    except Unusual:
+    except (Unusual, InstanceError):  # whatever is wrong, the complete way says what
         explanation = _explain(file, stored, layout, Notes())
-        if explanation is None:
-            return _DIRECTORY
+        if isinstance(explanation, Skipped):
+            return explanation
         return DecodedInstance(explanation.row, explanation.uids, explanation.header_bytes)
     if None in header.uids:  # only now: what is to be read by pydicom may fail in other ways before
         check_uids(header.uids, header.last)
@@ -95,20 +97,22 @@ def explain_instance(store: DicomStore, stored: StoredObject, layout: RowLayout)
 
     The header is read by pydicom alone: this is what the fast way is compared with.
     """
-    return _explain(RangeFile(store, stored), stored, layout, Notes(are_kept=True)) or _DIRECTORY
+    return _explain(RangeFile(store, stored), stored, layout, Notes(are_kept=True))
 
 
-def _explain(file: RangeFile, stored: StoredObject, layout: RowLayout, notes: Notes) -> Explanation | None:
-    header = header_of(file)
-    if header.is_directory:
-        return None
-    try:
-        row = flatten(header, notes) if layout.kind is SchemaKind.FLATTENED else dicom_json(header, notes)
-    except InstanceError as error:
-        error.uids = header.uids
-        raise
-    except RecursionError:
-        raise LimitExceeded("Sequences are nested too deeply", header.uids) from None
+def _explain(file: RangeFile, stored: StoredObject, layout: RowLayout, notes: Notes) -> Explanation | Skipped:
+    with Budget() as budget:
+        try:
+            header = header_of(file, budget)
+        except OtherFormat as other:
+            return Skipped(other.kind)
+        if header.is_directory:
+            return _DIRECTORY
+        try:
+            row = flatten(header, notes) if layout.kind is SchemaKind.FLATTENED else dicom_json(header, notes)
+        except InstanceError as error:
+            error.uids = header.uids
+            raise
     row |= _administrative_columns(stored, layout)
     return Explanation(row, header.uids, header.value_bytes, tuple(notes.notes))
 

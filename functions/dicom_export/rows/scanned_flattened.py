@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dicom_export.dicom.kinds import RUN, Kind, Unusual
+from dicom_export.dicom.header import UIDS
+from dicom_export.dicom.kinds import PIXELS, RUN, Kind, Unusual
 from dicom_export.dicom.text import TEXT_VRS, split
 from dicom_export.dictionary import entry_named, entry_of, is_group_length, is_private, tag_name
 from dicom_export.row_layout import SchemaKind
 from dicom_export.rows.bulk import MAX_NUMBERS, is_binary
-from dicom_export.rows.columns import NONE_KNOWN, UNCOMMON, column_of
+from dicom_export.rows.columns import NONE_KNOWN, UNCOMMON, check_switches, column_of
 from dicom_export.rows.context import Context, item_context, meta_context, top_context
 from dicom_export.rows.flattened import FILE_META_VERSION, Flattener
 from dicom_export.rows.notes import Notes, name_of
-from dicom_export.rows.one_element import NO_HEADER, data_set_of
+from dicom_export.rows.one_element import data_set_of
 from dicom_export.rows.values import NUMBERS, SIZES, WORD_SIZES, Misfit, column_value, null_of, number_texts
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 
+_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+"""The columns of an instance's UIDs, in the order of `InstanceUids`."""
+
 
 def flatten_scanned(header: ScannedHeader) -> Record:
     """Return the element columns of an instance's row. Raises Unusual for a header that has to be read by pydicom."""
@@ -42,6 +46,9 @@ def flatten_scanned(header: ScannedHeader) -> Record:
     dropped: list[str] = []
     _fill(row, dropped, header.meta, meta_context(context))
     _fill(row, dropped, header.elements, context)
+    for name, uid in zip(_UIDS, header.uids, strict=True):
+        if name in row:
+            row[name] = uid
     row["OtherElements"] = row.pop("OtherElements", [])
     row["DroppedTags"] = [{"TagName": name, "TagReference": ""} for name in dropped]
     return row
@@ -104,9 +111,9 @@ def _put_nothing(*_: object) -> None:
 
 def _put_uncommon(record: Record, dropped: list[str], kind: Kind, _: str, value: Any, context: Context) -> None:  # noqa: ANN401
     """Put an element as `Flattener` does."""
-    if not isinstance(value, bytes):
+    if not isinstance(value, bytes) or (kind.tag in UIDS and not context.depth):
         raise Unusual
-    flattener = Flattener(NO_HEADER, Notes(), context.offset)
+    flattener = Flattener(Notes(), context.offset)
     flattener.fill(record, data_set_of(kind, value, context))
     dropped += flattener.dropped
 
@@ -148,6 +155,7 @@ def _item(item: Item, context: Context) -> Record:
 def _put_other(record: Record, dropped: list[str], kind: Kind, name: str, value: Any, context: Context) -> None:  # noqa: ANN401
     vr = kind.vr
     if vr in TEXT_VRS:
+        check_switches(value)
         texts = split(vr, value, context.encodings)
     elif len(value) <= MAX_NUMBERS * SIZES[vr]:
         texts = number_texts(vr, value, is_little_endian=True)
@@ -167,7 +175,7 @@ def _place(kind: Kind) -> Place:
     column = column_of(kind)
     if column and entry:
         return *column, _put_text_of(entry) if vr in TEXT_VRS else _put_uncommon
-    if vr not in WORD_SIZES and is_binary(vr) and vr != "US or SS":
+    if tag in PIXELS or (vr not in WORD_SIZES and is_binary(vr) and vr != "US or SS"):
         return name_of(tag), NONE_KNOWN, None, _put_bulk
     if entry is None and (vr in TEXT_VRS or vr in NUMBERS):
         return tag_name(tag), NONE_KNOWN, None, _put_other

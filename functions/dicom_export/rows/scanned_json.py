@@ -13,10 +13,11 @@ from dicom_export.dicom.text import TEXT_VRS, split
 from dicom_export.dictionary import is_group_length
 from dicom_export.row_layout import SchemaKind
 from dicom_export.rows.bulk import MAX_NUMBERS, is_binary
+from dicom_export.rows.columns import check_switches
 from dicom_export.rows.context import Context, item_context, top_context
 from dicom_export.rows.dicom_json import Writer, columns, dumped, values_of
 from dicom_export.rows.notes import Notes, name_of
-from dicom_export.rows.one_element import NO_HEADER, data_set_of
+from dicom_export.rows.one_element import data_set_of
 from dicom_export.rows.values import NUMBERS, SIZES, WORD_SIZES, Misfit
 
 if TYPE_CHECKING:
@@ -65,9 +66,11 @@ def _made(run: Run, context: Context) -> tuple[str, list[str]]:
 
 def _add(pieces: list[str], dropped: list[str], kind: Kind, value: Any, context: Context) -> None:  # noqa: ANN401
     vr = kind.vr
+    if vr in TEXT_VRS and value:
+        check_switches(value)
     if vr in _PLAIN_TEXT:
         pieces.append(_text(kind, split(vr, value, context.encodings) if value else []))
-    elif (value is None and vr == "SQ") or (vr not in WORD_SIZES and vr != "US or SS" and is_binary(vr)):
+    elif value is None or (vr not in WORD_SIZES and vr != "US or SS" and is_binary(vr)):
         if not context.depth:
             dropped.append(name_of(kind.tag))
     elif vr == "SQ":
@@ -83,7 +86,7 @@ def _add(pieces: list[str], dropped: list[str], kind: Kind, value: Any, context:
 
 def _add_values(pieces: list[str], dropped: list[str], kind: Kind, value: bytes, context: Context) -> None:
     try:
-        values = values_of(kind.vr, value, context.encodings, is_little_endian=True)
+        values = values_of(kind.tag, kind.vr, value, context.encodings, is_little_endian=True)
     except Misfit:
         _add_uncommon(pieces, dropped, kind, value, context)
         return
@@ -107,7 +110,7 @@ def _add_uncommon(pieces: list[str], dropped: list[str], kind: Kind, value: obje
     """Add an element as `Writer` does."""
     if not isinstance(value, bytes):
         raise Unusual
-    writer = Writer(NO_HEADER, Notes())
+    writer = Writer(Notes())
     members = writer.write(data_set_of(kind, value, context))
     if members:
         pieces.append(dumped(members)[1:-1])

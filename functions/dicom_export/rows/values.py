@@ -5,9 +5,8 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, NoReturn
 
-from pydicom.dataelem import RawDataElement
-
-from dicom_export.dicom.text import TEXT_VRS, split
+from dicom_export.dicom.text import TEXT_VRS, split, text_of
+from dicom_export.dictionary import LUT_DESCRIPTORS
 from dicom_export.rows.person_name import is_well_formed, person_name
 from dicom_export.rows.temporal import parse_date, parse_date_time, parse_time
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import timezone
 
-    from dicom_export.dicom.header import Element
+    from dicom_export.decoding.reference.parser import DataElement
     from dicom_export.dictionary import Entry
 
 ColumnValue = object
@@ -38,6 +37,9 @@ _SINGLE_NUMBERS = {
 }
 
 
+_VALUES_OF_A_NAME = 10
+_VALUES_OF_A_SWITCH = 20
+
 NO_NAME = "a person's name without any text"
 
 
@@ -55,9 +57,11 @@ def column_value(
     if not value:
         return _empty(entry)
     if vr in _STRINGS:
-        return _strings(entry, split(vr, value, encodings))
+        return (
+            _strings(entry, split(vr, value, encodings)) if entry.is_repeated else text_of(vr, value, encodings) or None
+        )
     if vr in NUMBERS:
-        return _one_or_all(entry, numbers(vr, value, is_little_endian=is_little_endian))
+        return _one_or_all(entry, numbers_of(entry.tag, vr, value, is_little_endian=is_little_endian))
     texts = split(vr, value, encodings)
     if vr == "PN":
         return _names(entry, texts)
@@ -81,9 +85,20 @@ def numbers(vr: str, value: bytes, *, is_little_endian: bool) -> Sequence[int | 
     return Struct(f"{order}{count}{NUMBERS[vr]}").unpack(value)
 
 
-def little_endian(vr: str, element: RawDataElement) -> bytes:
+def numbers_of(tag: int, vr: str, value: bytes, *, is_little_endian: bool) -> Sequence[int | float]:
+    """Return the numbers in an element's value, as `numbers` does.
+
+    The first and the third of a lookup table's descriptor are unsigned, whatever VR the second one needs (PS3.3 §C.11.1.1).
+    """
+    found = numbers(vr, value, is_little_endian=is_little_endian)
+    if vr != "SS" or tag not in LUT_DESCRIPTORS:
+        return found
+    return [number & 0xFFFF if position in {0, 2} else number for position, number in enumerate(map(int, found))]
+
+
+def little_endian(vr: str, element: DataElement) -> bytes:
     """Return a string of words, each in little endian. Raises Misfit if its length is not a multiple of theirs."""
-    value = element.value or b""
+    value = bytes_of(element)
     size = WORD_SIZES[vr]
     if len(value) % size:
         raise Misfit(f"{len(value)} bytes are no whole number of words of VR {vr}")
@@ -92,9 +107,26 @@ def little_endian(vr: str, element: RawDataElement) -> bytes:
     return b"".join(value[start : start + size][::-1] for start in range(0, len(value), size))
 
 
-def is_blank(vr: str, element: Element, encodings: Sequence[str]) -> bool:
+def bytes_of(element: DataElement) -> bytes:
+    """Return the bytes of an element that is not a sequence."""
+    return element.value if isinstance(element.value, bytes) else b""
+
+
+def value_count(vr: str, element: DataElement) -> int:
+    """Return how many values an element has, for its budget.
+
+    A person's name takes as much memory as ten others, and a switch of the character set as much time as twenty.
+    """
+    value = bytes_of(element)
+    if vr in NUMBERS:
+        return len(value) // SIZES[vr]
+    texts = (value.count(b"\\") + 1) * (_VALUES_OF_A_NAME if vr == "PN" else 1)
+    return texts + _VALUES_OF_A_SWITCH * value.count(b"\x1b")
+
+
+def is_blank(vr: str, element: DataElement, encodings: Sequence[str]) -> bool:
     """Say whether an element has neither bytes nor items, or nothing but padding."""
-    if isinstance(element, RawDataElement) and element.value and vr in TEXT_VRS:
+    if isinstance(element.value, bytes) and element.value and vr in TEXT_VRS:
         return split(vr, element.value, encodings) == [""]
     return not element.value
 
@@ -104,16 +136,16 @@ def null_of(entry: Entry) -> ColumnValue:
     return [] if entry.is_repeated or entry.vr == "SQ" else None
 
 
-def data_texts(vr: str, element: RawDataElement, encodings: Sequence[str]) -> list[str] | None:
+def data_texts(vr: str, element: DataElement, encodings: Sequence[str]) -> list[str] | None:
     """Return an element's values as `OtherElements` tells them: text as it is, numbers decimal; None for a binary VR.
 
     Numbers that are cut show as the hexadecimal digits of their bytes; an element that is empty as one empty text.
     """
     if vr in TEXT_VRS:
-        return split(vr, element.value or b"", encodings)
+        return split(vr, bytes_of(element), encodings)
     if vr not in NUMBERS:
         return None
-    return number_texts(vr, element.value or b"", is_little_endian=element.is_little_endian)
+    return number_texts(vr, bytes_of(element), is_little_endian=element.is_little_endian)
 
 
 def number_texts(vr: str, value: bytes, *, is_little_endian: bool) -> list[str]:
@@ -133,11 +165,7 @@ def _empty(entry: Entry) -> ColumnValue:
 
 
 def _strings(entry: Entry, texts: list[str]) -> ColumnValue:
-    if len(texts) > 1:
-        return _one_or_all(entry, texts)
-    if not texts[0]:
-        return _empty(entry)
-    return texts if entry.is_repeated else texts[0]
+    return null_of(entry) if texts == [""] else texts
 
 
 def _one_or_all(entry: Entry, values: Sequence[object]) -> ColumnValue:

@@ -1,0 +1,112 @@
+"""How much one object may take, whatever its bytes say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from threading import Lock
+from time import thread_time
+from typing import TYPE_CHECKING, Self
+
+from dicom_export.errors import LimitExceeded
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_ELEMENTS_PER_LOOK_AT_THE_CLOCK = 1024
+_LARGE_BYTES = 1024 * 1024
+_LARGE_COUNT = 50_000
+
+_one_large_header = Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the header of one object may take.
+
+    `elements` counts items too. `values` counts each value of an element that has several, and a person's name as ten. `header_bytes` is
+    the sum of all values that are held. `inflated_bytes` is what may be inflated of a deflated object before its pixels. `depth` is how
+    deep sequences are nested. `seconds` is processor time: waiting for the store does not count.
+    """
+
+    elements: int = 500_000
+    values: int = 2_000_000
+    header_bytes: int = 16 * 1024 * 1024
+    inflated_bytes: int = 64 * 1024 * 1024
+    depth: int = 100
+    seconds: float = 30.0
+
+
+DEFAULT_LIMITS = Limits()
+
+
+class Budget:
+    """What is left of an object's limits. Each method raises LimitExceeded, naming the limit, once nothing is left.
+
+    Used as a context, it sees to it that of all objects that a process decodes at the same time only one is large.
+    """
+
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        self.limits = limits
+        self.bytes_left = limits.header_bytes
+        self._elements_left = limits.elements
+        self._values_left = limits.values
+        self._deadline = thread_time() + limits.seconds
+        self._until_look = _ELEMENTS_PER_LOOK_AT_THE_CLOCK
+        self._is_shared = False
+        self._holds_the_turn = False
+
+    def __enter__(self) -> Self:
+        self._is_shared = True
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._holds_the_turn:
+            self._holds_the_turn = False
+            _one_large_header.release()
+
+    def spend_elements(self, count: int) -> None:
+        """Count elements or items."""
+        self._elements_left -= count
+        if self._elements_left < 0:
+            raise LimitExceeded(f"The header has more than {self.limits.elements:,} elements")
+        self._until_look -= count
+        if self._until_look < 0:
+            self._until_look = _ELEMENTS_PER_LOOK_AT_THE_CLOCK
+            self.check_time()
+            self._wait_if_large()
+
+    def spend_bytes(self, count: int) -> None:
+        """Count the bytes of a value that is held."""
+        self.bytes_left -= count
+        if self.bytes_left < 0:
+            raise LimitExceeded(f"The values of the header have more than {self.limits.header_bytes:,} bytes")
+        if count > _ELEMENTS_PER_LOOK_AT_THE_CLOCK:
+            self._wait_if_large()
+
+    def spend_values(self, count: int) -> None:
+        """Count the values of an element."""
+        self._values_left -= count
+        if self._values_left < 0:
+            raise LimitExceeded(f"The elements of the header have more than {self.limits.values:,} values")
+
+    def check_depth(self, depth: int, where: str) -> None:
+        """Check how deep a sequence is nested; `where` is its tag."""
+        if depth >= self.limits.depth:
+            raise LimitExceeded(f"Sequences are nested more than {self.limits.depth} deep in {where}")
+
+    def check_time(self) -> None:
+        """Check how much processor time the object has taken so far."""
+        if thread_time() > self._deadline:
+            raise LimitExceeded(f"Decoding takes more than {self.limits.seconds:g} s of processor time")
+
+    def _wait_if_large(self) -> None:
+        """Wait until no other large object is being decoded, if this one has just become large."""
+        is_large = (
+            self.limits.header_bytes - self.bytes_left > _LARGE_BYTES
+            or self.limits.elements - self._elements_left > _LARGE_COUNT
+        )
+        if is_large and self._is_shared and not self._holds_the_turn:
+            _one_large_header.acquire()
+            self._holds_the_turn = True

@@ -1,0 +1,365 @@
+"""Data elements as a file has them, one after another, in any encoding, also where writers do not keep to PS3.5 §7.1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from struct import Struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, STANDARD_VR
+
+from dicom_export.dicom.encoding import Encoding, is_vr
+from dicom_export.dictionary import display, is_private, standard_vr
+from dicom_export.errors import InstanceError, TruncatedInstance
+
+if TYPE_CHECKING:
+    from dicom_export.decoding.budget import Budget
+    from dicom_export.dicom.ranges import HeaderFile
+
+MAX_VALUE = 1024 * 1024
+"""Bytes of the longest value that is read: a row leaves out what is longer."""
+
+UNDEFINED_LENGTH = 0xFFFFFFFF
+
+EVERYWHERE = 1 << 64
+"""A position after every end."""
+
+_HEADER = 8
+_LONG_HEADER = 12
+_ITEM = 0xFFFEE000
+_ITEM_DELIMITER = 0xFFFEE00D
+_SEQUENCE_DELIMITER = 0xFFFEE0DD
+_CREATORS = range(0x10, 0x100)
+_DELIMITERS = frozenset({_ITEM_DELIMITER, _SEQUENCE_DELIMITER})
+_NO_DATA_SET_GROUPS = frozenset({0x0000, 0x0002})
+_AFTER_OTHER_ELEMENTS = (0x0020000D, 0x0020000E, 0x00280010, 0x7FE00010)
+
+_SHORT_VRS = frozenset(str(vr) for vr in STANDARD_VR) - frozenset(str(vr) for vr in EXPLICIT_VR_LENGTH_32)
+_LONG_VRS = frozenset(str(vr) for vr in EXPLICIT_VR_LENGTH_32)
+_ONCE_WRITTEN_SHORT = frozenset({"SV", "UV"})
+_STRUCTS = {order: (Struct(f"{order}HH"), Struct(f"{order}H"), Struct(f"{order}L")) for order in "<>"}
+
+
+@dataclass(frozen=True, slots=True)
+class DataElement:
+    """One element.
+
+    `vr` is the one that the file states, None where it states none. `value` is the bytes, or the items of a sequence of undefined
+    length; None for what was not read: pixels, and what has more than 1 MiB. `length` counts the bytes of the encoded value.
+    """
+
+    tag: int
+    vr: str | None
+    value: bytes | list[Elements] | None
+    length: int
+    is_implicit: bool = False
+    is_little_endian: bool = True
+
+
+Elements = dict[int, DataElement]
+"""The elements of one data set, at the top or an item, by tag."""
+
+
+class Head(NamedTuple):
+    """What comes before an element's value: where it begins, where the value does, and how long the value is said to be."""
+
+    tag: int
+    vr: str | None
+    position: int
+    start: int
+    length: int
+
+
+def is_outside_data_sets(tag: int) -> bool:
+    """Say whether elements of this group belong into no data set: commands, and file meta information (PS3.5 §7.1)."""
+    return tag >> 16 in _NO_DATA_SET_GROUPS
+
+
+class Parser:
+    """Reads elements of one encoding from a file. `end` is where the data set must end, None if only the file's end limits it."""
+
+    def __init__(self, file: HeaderFile, encoding: Encoding, budget: Budget) -> None:
+        self.encoding = encoding
+        self._file = file
+        self._budget = budget
+        self._tag, self._short, self._long = _STRUCTS[encoding.order]
+
+    def head(self, position: int, end: int | None, last: int) -> Head | None:
+        """Return the head of the element at the position, None if the data set ends there.
+
+        `last` is the tag before. Raises TruncatedInstance if the file ends first, InstanceError if this cannot be an element.
+        """
+        data = self._file.rest(position, _LONG_HEADER)
+        left = len(data) if end is None else min(len(data), end - position)
+        if left < _HEADER:
+            if not left or (self.encoding.is_little_endian and not any(data[:left])):
+                return None  # padding; in big endian, zeros may be what is left of an element
+            raise self._fragment(data[:left], position, last, is_limited=end is not None)
+        group, number = self._tag.unpack_from(data)
+        return self._head(group << 16 | number, data[:left], position, end)
+
+    def stray_head(self, position: int) -> Head | None:
+        """Return the head of an element that belongs into no data set, each of which may be encoded in a way of its own."""
+        data = self._file.rest(position, _LONG_HEADER)
+        if len(data) < _HEADER:
+            return None
+        group, number = self._tag.unpack_from(data)
+        tag = group << 16 | number
+        if not is_outside_data_sets(tag):
+            return None
+        encoding = Encoding(not is_vr(data[4:6]), self.encoding.is_little_endian)
+        return Parser(self._file, encoding, self._budget).head(position, None, tag)
+
+    def element(
+        self, head: Head, end: int | None, last: int, depth: int = 0, hold_end: int = EVERYWHERE
+    ) -> DataElement:
+        """Read the element's value, unless it ends after `hold_end`. The file is then at its end."""
+        self._budget.spend_elements(1)
+        if head.length == UNDEFINED_LENGTH:
+            return self._undefined(head, end, depth, hold_end)
+        stop = head.start + head.length
+        if end is not None and stop > end:
+            raise self._overrun(head, end, last)
+        value = None
+        if head.length <= MAX_VALUE and stop <= hold_end:
+            self._budget.spend_bytes(head.length)
+            value = self._file.rest(head.start, head.length)
+            is_there = len(value) == head.length
+        else:
+            is_there = self._file.skips_to(stop)
+        if not is_there:
+            raise self._overrun(head, end, last)
+        self._file.seek(stop)
+        return self._data_element(head, value, head.length)
+
+    def items(
+        self, position: int, end: int | None, depth: int, *, is_delimited: bool, hold_end: int = EVERYWHERE
+    ) -> list[Elements]:
+        """Read the items of a sequence (PS3.5 §7.5), those that end before `hold_end`; the file is then at the sequence's end."""
+        found: list[Elements] = []
+        while is_delimited or end is None or position < end:
+            data = self._file.rest(position, _HEADER)
+            if len(data) < _HEADER or (end is not None and position + _HEADER > end):
+                raise self._cut_or_malformed(position, end, "a sequence goes on")
+            group, number = self._tag.unpack_from(data)
+            tag, length = group << 16 | number, self._long.unpack_from(data, 4)[0]
+            position += _HEADER
+            if tag == _SEQUENCE_DELIMITER:
+                break
+            if tag != _ITEM:
+                raise malformed(position - _HEADER, f"{display(tag)} where an item of a sequence is expected")
+            self._budget.spend_elements(1)
+            item, position = self._item(position, length, end, depth, hold_end)
+            if position <= hold_end:
+                found.append(item)
+        self._file.seek(position)
+        return found
+
+    def _head(self, tag: int, data: bytes, position: int, end: int | None) -> Head:
+        implicit = Head(tag, None, position, position + _HEADER, self._long.unpack_from(data, 4)[0])
+        if self.encoding.is_implicit or tag in _DELIMITERS or tag == _ITEM:
+            return implicit
+        stated = data[4:6]
+        short = Head(tag, None, position, position + _HEADER, self._short.unpack_from(data, 6)[0])
+        if not is_vr(stated):
+            # An element without VR (pydicom#1067); or one whose VR is not letters, with the short length that most VRs have.
+            is_short = self._is_printable(stated) and not self._fits(implicit, end) and self._fits(short, end)
+            return short if is_short else implicit
+        vr = stated.decode()
+        short = short._replace(vr=vr)
+        if vr in _SHORT_VRS:
+            return short
+        if len(data) < _LONG_HEADER:
+            raise self._cut_or_malformed(position, end, f"the header of {display(tag)} goes on")
+        long = Head(tag, vr, position, position + _LONG_HEADER, self._long.unpack_from(data, _HEADER)[0])
+        if vr in _LONG_VRS - _ONCE_WRITTEN_SHORT:
+            return long
+        # Other VRs have a long length too (PS3.5 §7.1.2); but writers that do not know them wrote a short one.
+        is_long = not any(data[6:8]) and (self._fits(long, end) or long.length == UNDEFINED_LENGTH)
+        return long if is_long or not self._fits(short, end) else short
+
+    @staticmethod
+    def _is_printable(vr: bytes) -> bool:
+        return all(b" "[0] <= byte < b"A"[0] for byte in vr)
+
+    def _fits(self, head: Head, end: int | None) -> bool:
+        stop = head.start + head.length
+        return stop <= end if end is not None else self._file.reaches(stop)
+
+    def _data_element(self, head: Head, value: bytes | list[Elements] | None, length: int) -> DataElement:
+        encoding = self.encoding
+        return DataElement(head.tag, head.vr, value, length, encoding.is_implicit, encoding.is_little_endian)
+
+    def _undefined(self, head: Head, end: int | None, depth: int, hold_end: int) -> DataElement:
+        if not self._is_sequence(head):
+            self._skip_fragments(head, end)
+            return self._data_element(head, None, self._file.tell() - head.start)
+        self._budget.check_depth(depth, display(head.tag))
+        hold_end = min(hold_end, head.start + MAX_VALUE)
+        bytes_left = self._budget.bytes_left
+        items = self.items(head.start, end, depth, is_delimited=True, hold_end=hold_end)
+        stop = self._file.tell()
+        if stop > hold_end:
+            self._budget.bytes_left = bytes_left
+        return self._data_element(head._replace(vr="SQ"), items if stop <= hold_end else None, stop - head.start)
+
+    def _is_sequence(self, head: Head) -> bool:
+        """Say whether a value of undefined length is items: also that of VR UN (PS3.5 §6.2.2), and what begins with one."""
+        if head.vr in {"SQ", "UN"}:
+            return True
+        if head.vr is not None:
+            return False
+        if standard_vr(head.tag) == "SQ":
+            return True
+        first = self._file.rest(head.start, _HEADER)
+        return len(first) == _HEADER and self._tag.unpack_from(first) == (_ITEM >> 16, _ITEM & 0xFFFF)
+
+    def _skip_fragments(self, head: Head, end: int | None) -> None:
+        """Pass over a value that is encapsulated (PS3.5 §A.4), or that a delimiter ends."""
+        position = head.start
+        while True:
+            data = self._file.rest(position, _HEADER)
+            if len(data) < _HEADER or (end is not None and position + _HEADER > end):
+                raise self._cut_or_malformed(position, end, f"the value of {display(head.tag)} goes on")
+            group, number = self._tag.unpack_from(data)
+            tag, length = group << 16 | number, self._long.unpack_from(data, 4)[0]
+            position += _HEADER
+            if tag == _SEQUENCE_DELIMITER:
+                break
+            if tag != _ITEM:
+                position = self._delimiter_after(head)
+                break
+            position += length
+            self._budget.spend_elements(1)
+        self._file.seek(position)
+
+    def _delimiter_after(self, head: Head) -> int:
+        """Return where the delimiter ends that ends a value without fragments."""
+        delimiter = self._tag.pack(_SEQUENCE_DELIMITER >> 16, _SEQUENCE_DELIMITER & 0xFFFF) + bytes(4)
+        found = self._file.rest(head.start, MAX_VALUE).find(delimiter) if self._file.can_look_back else -1
+        if found < 0:
+            raise malformed(head.position, f"the value of {display(head.tag)} has no end")
+        return head.start + found + _HEADER
+
+    def _item(self, position: int, length: int, end: int | None, depth: int, hold_end: int) -> tuple[Elements, int]:
+        """Read the elements of an item, and return them with where the item ends."""
+        if length == UNDEFINED_LENGTH:
+            return self._nested(position, end).data_set(position, end, depth + 1, hold_end, is_delimited=True)
+        stop = position + length
+        if end is not None and stop > end:
+            raise malformed(position - _HEADER, f"an item of {length} bytes, which ends after its sequence")
+        is_cut = not self._file.reaches(stop)
+        elements, _ = self._nested(position, stop).data_set(
+            position, None if is_cut else stop, depth + 1, hold_end, is_delimited=False
+        )
+        if is_cut:
+            raise TruncatedInstance("Cut short: the object ends inside an item of a sequence")
+        return elements, stop
+
+    def _nested(self, position: int, end: int | None) -> Parser:
+        """Return the parser of an item.
+
+        In a data set of explicit VR an item may have implicit VR: those of VR UN do, by PS3.5 §6.2.2, and others as well. Items of
+        explicit VR in a data set of implicit VR are against the standard, and old ones of Philips are such (fo-dicom#565).
+        """
+        first = self._file.rest(position, _HEADER)
+        if len(first) < _HEADER:
+            return self
+        stated = first[4:6]
+        is_implicit = not is_vr(stated)
+        if self.encoding.is_implicit and not is_implicit:
+            head = Head(0, None, position, position + _HEADER, self._long.unpack_from(first, 4)[0])
+            is_implicit = self._fits(head, end) or stated.decode() not in STANDARD_VR
+        if is_implicit == self.encoding.is_implicit:
+            return self
+        return Parser(self._file, Encoding(is_implicit, self.encoding.is_little_endian), self._budget)
+
+    def data_set(
+        self, position: int, end: int | None, depth: int, hold_end: int = EVERYWHERE, *, is_delimited: bool
+    ) -> tuple[Elements, int]:
+        """Read the elements of an item up to its end or its delimiter; return them with where they end."""
+        elements: Elements = {}
+        last = 0
+        while is_delimited or end is None or position < end:
+            head = self.head(position, end, last)
+            if head is None:
+                if is_delimited or end is None:
+                    raise self._cut_or_malformed(position, end, "an item of a sequence goes on")
+                break
+            if head.tag in _DELIMITERS:
+                position = self._after_delimiter(head, is_delimited=is_delimited)
+                if is_delimited:
+                    break
+                continue
+            element = self.element(head, end, last, depth, hold_end)
+            position, last = self._file.tell(), head.tag
+            if position <= hold_end and not is_outside_data_sets(head.tag):
+                elements[head.tag] = element
+        return elements, position
+
+    def _after_delimiter(self, head: Head, *, is_delimited: bool) -> int:
+        """Return where to go on after a delimiter.
+
+        Where the delimiter of the sequence ends its last item too (fo-dicom#763), that of the sequence is still to be read; unless
+        another one follows, or another item: then it stood for the item's (fo-dicom#1157).
+        """
+        if head.tag == _ITEM_DELIMITER or not is_delimited:
+            return head.start
+        data = self._file.rest(head.position, 2 * _HEADER)
+        if len(data) == 2 * _HEADER:
+            group, number = self._tag.unpack_from(data, _HEADER)
+            if group << 16 | number in {_SEQUENCE_DELIMITER, _ITEM}:
+                return head.start
+        return head.position
+
+    def _fragment(self, data: bytes, position: int, last: int, *, is_limited: bool) -> InstanceError:
+        """Return the error for fewer bytes than an element has at least."""
+        if not is_limited and (len(data) < self._tag.size or self._may_follow(data, last)):
+            return TruncatedInstance(f"Cut short: the object ends inside the element at byte {position}")
+        return malformed(position, f"{len(data)} bytes, which are not an element")
+
+    def _may_follow(self, data: bytes, last: int) -> bool:
+        group, number = self._tag.unpack_from(data)
+        tag = group << 16 | number
+        is_item = tag == _ITEM or tag in _DELIMITERS
+        return is_item or (tag > last and (is_private(tag) or standard_vr(tag) is not None))
+
+    def _overrun(self, head: Head, end: int | None, last: int) -> InstanceError:
+        """Return the error for a value that goes on after the end of what it is in: damaged, unless it is the file that ends."""
+        if end is None and self._is_plausible(head, last) and not self._has_elements_after(head):
+            return TruncatedInstance(f"Cut short: the object ends inside the value of {display(head.tag)}")
+        return malformed(head.position, f"{head.length:,} bytes as the length of {display(head.tag)}")
+
+    def _is_plausible(self, head: Head, last: int) -> bool:
+        """Say whether the head looks as that of a real element does, as opposed to that of bytes which are none."""
+        if head.tag <= last or (head.vr is None) != self.encoding.is_implicit:
+            return False
+        if is_private(head.tag):
+            follows_its_creator = head.tag >> 16 == last >> 16 or head.tag & 0xFFFF in _CREATORS
+            return head.vr in STANDARD_VR if head.vr else follows_its_creator
+        known = standard_vr(head.tag)
+        return known is not None and (head.vr in {None, "UN"} or head.vr in known.split(" or "))
+
+    def _has_elements_after(self, head: Head) -> bool:
+        """Say whether a header of an element that files have after this one is in the bytes that its value would cover."""
+        if not self._file.can_look_back:
+            return False
+        rest = self._file.rest(head.start, MAX_VALUE)
+        return any(
+            tag > head.tag and self._tag.pack(tag >> 16, tag & 0xFFFF) + self._vr_of(tag) in rest
+            for tag in _AFTER_OTHER_ELEMENTS
+        )
+
+    def _vr_of(self, tag: int) -> bytes:
+        vr = standard_vr(tag) or ""
+        return b"" if self.encoding.is_implicit else b"O" if vr == "OB or OW" else vr.encode()
+
+    def _cut_or_malformed(self, position: int, end: int | None, what: str) -> InstanceError:
+        if end is None:
+            return TruncatedInstance(f"Cut short: the object ends at byte {position}, where {what}")
+        return malformed(position, f"the value of the sequence ends where {what}")
+
+
+def malformed(position: int, what: str) -> InstanceError:
+    """Return the error for bytes that are not what they have to be."""
+    return InstanceError(f"Malformed at byte {position}: {what}")

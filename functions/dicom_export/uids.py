@@ -1,0 +1,36 @@
+"""What a UID is: the one reading of it that rows, counters, filters, `verify`, `watch` and log entries share."""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+
+MALFORMED = "[malformed UID]"
+"""Stands for a UID that is not made of digits and dots, wherever people other than the table's readers may see it.
+
+An element with a wrong length can make a UID swallow the text of its neighbours, the patient's name among them.
+"""
+
+# A no-break space in Latin-1, and the first byte of one in UTF-8.
+PADDING = " \0\xa0\xc2"
+_WELL_FORMED = re.compile(r"[0-9.]+", re.ASCII)
+
+
+def uid_of(value: bytes | None) -> str | None:
+    """Return the UID in an element's value: the first of several, without padding. None if nothing else is there."""
+    return value.partition(b"\\")[0].decode("latin-1").strip(PADDING) or None if value else None
+
+
+def is_well_formed(uid: str) -> bool:
+    """Say whether the UID is made of digits and dots (PS3.5 §9.1)."""
+    return _WELL_FORMED.fullmatch(uid) is not None
+
+
+def key_of(uid: str) -> str:
+    """Return what stands for the UID where equal UIDs have to be found again without showing one that is malformed."""
+    return uid if is_well_formed(uid) else f"~{sha256(uid.encode()).hexdigest()}"
+
+
+def shown(uid: str) -> str:
+    """Return the UID as logs, errors and state may show it."""
+    return uid if is_well_formed(uid) else MALFORMED
