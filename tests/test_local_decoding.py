@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
+from dicom_export.adapters.local import decoding
 from dicom_export.adapters.local.decoding import ParallelDecoder
 from dicom_export.adapters.local.store import FolderStore
-from dicom_export.errors import InstanceError, Unavailable
+from dicom_export.errors import InstanceError, LimitExceeded, Unavailable
 from dicom_export.handlers.batching import BATCH_HEADER_BYTES
 from dicom_export.handlers.decoding import Decoded, decode_in_turn
 from dicom_export.row_layout import RowLayout, SchemaKind
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dicom_export.handlers.batching import DecodedBatch, Found
+    from dicom_export.ports import StoredObject
 
 LAYOUT = RowLayout(SchemaKind.FLATTENED)
 
@@ -95,7 +98,7 @@ def test_long_headers_come_in_batches_of_fewer(tmp_path: Path) -> None:
     assert max(batch.header_bytes for batch in batches) < BATCH_HEADER_BYTES + 210_000
 
 
-def test_a_killed_process_is_a_reason_to_deliver_again_and_the_next_delivery_has_a_new_one(store: FolderStore) -> None:
+def test_killed_processes_cost_no_object_its_row(store: FolderStore) -> None:
     objects = list(store.list())
     with ParallelDecoder(2) as decode:
         decoded = iter(decode(store, objects, LAYOUT))
@@ -103,6 +106,33 @@ def test_a_killed_process_is_a_reason_to_deliver_again_and_the_next_delivery_has
         assert decode._pool
         for process in list(decode._pool._processes):
             os.kill(process, signal.SIGKILL)
-        with pytest.raises(Unavailable, match="killed"):
-            list(decode(store, objects, LAYOUT))
-        assert len(list(decode(store, objects, LAYOUT))) == len(objects)
+        assert comparable(decode(store, objects, LAYOUT)) == comparable(in_turn(store))
+
+
+class Deadly(FolderStore):
+    """A store of which some objects kill the process that reads them."""
+
+    def read(self, stored: StoredObject, start: int, length: int) -> bytes:
+        if stored.name in {"007.dcm", "144.dcm"}:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().read(stored, start, length)
+
+
+def test_an_object_that_kills_processes_costs_only_itself(store: FolderStore) -> None:
+    objects, deadly = list(store.list()), Deadly(store.root)
+    expected = [*in_turn(store)]
+    with ParallelDecoder(2) as decode:
+        decode._start_early()
+        found = list(decode(deadly, objects, LAYOUT))
+    killed = {7, 144}
+    for number, (one, other) in enumerate(zip(comparable(found), comparable(expected), strict=True)):
+        assert (one == other) is (number not in killed)
+    assert [number for number, each in enumerate(found) if isinstance(each, LimitExceeded)] == sorted(killed)
+
+
+def test_processes_that_die_before_they_have_work_blame_no_object(
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "_begin", partial(os._exit, 1))
+    with ParallelDecoder(2) as decode, pytest.raises(Unavailable, match="before it began"):
+        list(decode.batches(store, list(store.list()), LAYOUT, None))

@@ -8,21 +8,20 @@ import os
 import signal
 import threading
 from collections import deque
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import cache
 from math import ceil
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from dicom_export.adapters.local.isolation import Isolation
 from dicom_export.dicom.series import SeriesMemory
-from dicom_export.errors import Unavailable
 from dicom_export.handlers.batching import BATCH_HEADER_BYTES, BATCH_ROWS, batches_of, in_batches
 from dicom_export.handlers.decoding import decode_in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from concurrent.futures import Future
     from types import TracebackType
 
     from dicom_export.handlers.batching import DecodedBatch, Select
@@ -53,6 +52,7 @@ class ParallelDecoder:
         self._pool: ProcessPoolExecutor | None = None
         self._batch_rows = BATCH_ROWS
         self._starting = threading.Lock()
+        self._isolation = Isolation(_begin)
 
     def __enter__(self) -> Self:
         return self
@@ -62,6 +62,7 @@ class ParallelDecoder:
     ) -> None:
         if self._pool:
             self._pool.shutdown(cancel_futures=True)
+        self._isolation.close()
 
     def __call__(self, store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, /) -> Iterator[Decoded]:
         if not self._is_worth_it(objects) or (len(objects) <= _WHILE_IT_BEGINS and self._start_early()):
@@ -105,28 +106,50 @@ class ParallelDecoder:
         chunks: Iterable[Sequence[StoredObject]],
         layout: RowLayout,
     ) -> Iterator[tuple[Sequence[StoredObject], T]]:
-        """Yield each chunk and what became of it, in order."""
-        pool = self._started()
+        """Yield each chunk and what became of it, in order.
+
+        A process that is killed costs no other object its row: what it worked on, or was to work on, is decoded again apart.
+        """
+        remaining = iter(chunks)
         waiting: deque[tuple[Sequence[StoredObject], Future[T]]] = deque()
-        try:
-            for chunk in chunks:
-                waiting.append((chunk, pool.submit(decode, store, chunk, layout)))
-                if len(waiting) > self._processes * _CHUNKS_AHEAD:
-                    done, future = waiting.popleft()
-                    yield done, future.result()
-            while waiting:
-                done, future = waiting.popleft()
-                yield done, future.result()
-        except BrokenProcessPool as error:
-            self._give_up(pool)
-            raise Unavailable("A process that decodes was killed, perhaps for want of memory") from error
+        while True:
+            pool = self._started()
+            try:
+                yield from self._done(pool, decode, store, remaining, layout, waiting)
+            except BrokenProcessPool:
+                self._give_up(pool)
+                suspects = [chunk for chunk, _ in waiting]
+                waiting.clear()
+                for chunk in suspects:
+                    yield from self._isolation.decode(decode, store, chunk, layout)
+            else:
+                return
+
+    def _done(
+        self,
+        pool: ProcessPoolExecutor,
+        decode: Callable[[DicomStore, Sequence[StoredObject], RowLayout], T],
+        store: DicomStore,
+        chunks: Iterator[Sequence[StoredObject]],
+        layout: RowLayout,
+        waiting: deque[tuple[Sequence[StoredObject], Future[T]]],
+    ) -> Iterator[tuple[Sequence[StoredObject], T]]:
+        """Yield what the pool made of the chunks; those without a result are `waiting`. Raises BrokenProcessPool."""
+        for chunk in chunks:
+            waiting.append((chunk, _submitted(pool, decode, store, chunk, layout)))
+            if len(waiting) > self._processes * _CHUNKS_AHEAD:
+                result = waiting[0][0], waiting[0][1].result()
+                waiting.popleft()
+                yield result
+        while waiting:
+            result = waiting[0][0], waiting[0][1].result()
+            waiting.popleft()
+            yield result
 
     def _started(self) -> ProcessPoolExecutor:
         with self._starting:
             if self._pool is None:
-                # Forked children would inherit the locks that this process' threads hold.
-                context = multiprocessing.get_context("spawn")
-                self._pool = ProcessPoolExecutor(self._processes, mp_context=context, initializer=_begin)
+                self._pool = _pool_of(self._processes)
             return self._pool
 
     def _give_up(self, pool: ProcessPoolExecutor) -> None:
@@ -134,6 +157,28 @@ class ParallelDecoder:
         with self._starting:
             if self._pool is pool:
                 self._pool = None
+
+
+def _submitted(
+    pool: ProcessPoolExecutor,
+    decode: Callable[[DicomStore, Sequence[StoredObject], RowLayout], T],
+    store: DicomStore,
+    chunk: Sequence[StoredObject],
+    layout: RowLayout,
+) -> Future[T]:
+    """Return the future of the chunk, also if the pool is broken: then the future raises that."""
+    try:
+        return pool.submit(decode, store, chunk, layout)
+    except BrokenProcessPool as error:
+        future: Future[T] = Future()
+        future.set_exception(error)
+        return future
+
+
+def _pool_of(processes: int) -> ProcessPoolExecutor:
+    # Forked children would inherit the locks that this process' threads hold.
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(processes, mp_context=context, initializer=_begin)
 
 
 def _decode_chunk(store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout) -> list[Decoded]:
