@@ -125,6 +125,9 @@ INVENTORY: Schema = (
 )
 """The columns of a table with a row for each instance of a store."""
 
+FIXED_COLUMNS = frozenset(field.name for field in (*_FLATTENED_END, *_JSON))
+"""The names of the columns that do not follow from an instance's elements."""
+
 _FIXED = {SchemaKind.FLATTENED: _FLATTENED_END, SchemaKind.JSON: _JSON, SchemaKind.INVENTORY: INVENTORY}
 
 
@@ -176,6 +179,11 @@ def covers(existing: Schema, wanted: Schema) -> bool:
         if field.fields and not covers(known.fields, field.fields):
             return False
     return True
+
+
+def count_fields(schema: Schema) -> int:
+    """Return how many columns these are, with the fields of records: all that BigQuery counts."""
+    return sum(1 + count_fields(field.fields) for field in schema)
 
 
 def to_json(schema: Schema) -> list[dict[str, Any]]:

@@ -1,0 +1,177 @@
+"""The budget of a table's columns: which of those that rows need it gets, and what becomes of values without one.
+
+BigQuery takes 10,000 columns at most, fields of records included: https://cloud.google.com/bigquery/quotas#all_tables
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from typing import TYPE_CHECKING, Any
+
+from dicom_export.dictionary import entry_named, keyword_of, tag_name
+from dicom_export.schema import FIXED_COLUMNS, NAME_GROUPS, NAME_PARTS, Field, count_fields, merge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from dicom_export.rows.instance import Row
+    from dicom_export.schema import Schema
+
+_OTHER_ELEMENTS = "OtherElements"
+_DROPPED_TAGS = "DroppedTags"
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnLimits:
+    """How many columns a table may have, fields of records included, and how many of them one instance may add."""
+
+    table: int = 9_000
+    instance: int = 1_000
+
+    def room_in(self, existing: Schema) -> int:
+        """Return how many columns one more instance may add."""
+        return max(0, min(self.instance, self.table - count_fields(existing)))
+
+
+DEFAULT_COLUMN_LIMITS = ColumnLimits()
+
+
+def admitted(existing: Schema, wanted: Schema, room: int) -> Schema:
+    """Return the existing columns and as many of those that are wanted as there is room for, the first ones first.
+
+    The columns that every row has are always among them.
+    """
+    given = tuple(field for field in wanted if field.name in FIXED_COLUMNS)
+    known = {field.name for field in existing}
+    missing = tuple(field for field in given if field.name not in known)
+    columns, _ = _admit((*existing, *missing), wanted, room)
+    return columns
+
+
+def _admit(existing: Schema, wanted: Schema, room: int) -> tuple[Schema, int]:
+    known = {field.name: field for field in existing}
+    for field in wanted:
+        before = known.get(field.name)
+        if before is None:
+            part, room = _part_of(field, room)
+            if part:
+                known[field.name] = part
+        elif before != field and before.fields:
+            fields, room = _admit(before.fields, field.fields, room)
+            known[field.name] = before._replace(fields=fields)
+    return tuple(known.values()), room
+
+
+def _part_of(field: Field, room: int) -> tuple[Field | None, int]:
+    """Return the field as far as there is room for it, None if there is none, and the room that is left."""
+    size = count_fields((field,))
+    if size <= room:
+        return field, room - size
+    if not _is_sequence(field) or room < 2:  # noqa: PLR2004 - itself, and one field at least
+        return None, room
+    fields, left = _admit((), field.fields, room - 1)
+    return (field._replace(fields=fields), left) if fields else (None, room)
+
+
+def _is_sequence(field: Field) -> bool:
+    if not field.fields:
+        return False
+    entry = entry_named(field.name)
+    return entry is None or (entry.vr == "SQ" and not entry.is_repeating_group)
+
+
+def fitted(row: Mapping[str, Any], columns: Schema) -> Row:
+    """Return the flattened row with what has no column moved.
+
+    A standard element goes to `OtherElements` of its record, as text. A sequence is not text: it is listed in `DroppedTags` of the row,
+    and so is what is in a record without `OtherElements`.
+    """
+    dropped: deque[str] = deque()
+    fitted = _fitted(row, columns, dropped)
+    if dropped:
+        listed = [{"TagName": name, "TagReference": ""} for name in dropped]
+        fitted[_DROPPED_TAGS] = [*(fitted.get(_DROPPED_TAGS) or []), *listed]
+    return fitted
+
+
+def _fitted(record: Mapping[str, Any], columns: Schema, dropped: deque[str]) -> Row:
+    known = {field.name: field for field in columns}
+    kept: Row = {}
+    others: list[dict[str, Any]] = []
+    for name, value in record.items():
+        field = known.get(name)
+        if field is None:
+            _move(name, value, others, dropped)
+        elif value and name not in FIXED_COLUMNS and _is_sequence(field):
+            kept[name] = [_fitted(item, field.fields, dropped) for item in value]
+        else:
+            kept[name] = value
+    if others and _OTHER_ELEMENTS not in known:
+        dropped += [str(keyword_of(int(each["Tag"].removeprefix("Tag_"), 16)) or each["Tag"]) for each in others]
+    elif others:
+        kept[_OTHER_ELEMENTS] = [*(kept.pop(_OTHER_ELEMENTS, None) or []), *others]
+    return kept
+
+
+def _move(name: str, value: Any, others: list[dict[str, Any]], dropped: deque[str]) -> None:  # noqa: ANN401 - any column's value
+    if value is None or value == []:
+        return
+    if name == _OTHER_ELEMENTS:
+        others += value
+        return
+    entry = entry_named(name)
+    if entry is None or entry.vr == "SQ":
+        dropped.append(name)
+    elif entry.is_repeating_group:
+        base = entry.tag & 0x0000FFFF
+        others += [{"Tag": f"Tag_{each['Id']}{base:04X}", "Data": _texts(each["Value"])} for each in value]
+    else:
+        others.append({"Tag": tag_name(entry.tag), "Data": _texts(value)})
+
+
+def _texts(value: Any) -> list[str]:  # noqa: ANN401 - any column's value
+    values = value if isinstance(value, list) else [value]
+    return ["" if each is None else _text(each) for each in values]
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - any column's value
+    match value:
+        case datetime():
+            return value.strftime("%Y%m%d%H%M%S.%f+0000").rjust(len("YYYYMMDDHHMMSS.FFFFFF+0000"), "0")
+        case date():
+            return value.isoformat().replace("-", "")
+        case time():
+            return value.isoformat().replace(":", "")
+        case dict():
+            return _name(value)
+    return str(value)
+
+
+def _name(value: Mapping[str, Any]) -> str:
+    groups = ["^".join(_parts(value.get(group))).rstrip("^") for group in NAME_GROUPS]
+    return "=".join(groups).rstrip("=")
+
+
+def _parts(group: Mapping[str, str | None] | None) -> Iterable[str]:
+    return ((group or {}).get(part) or "" for part in NAME_PARTS)
+
+
+class ColumnBudget:
+    """The columns that a table has or gets, while instances that need more of them come."""
+
+    def __init__(self, existing: Schema, limits: ColumnLimits = DEFAULT_COLUMN_LIMITS) -> None:
+        self.columns = existing
+        self._limits = limits
+
+    def admit(self, wanted: Schema) -> bool:
+        """Add the columns of one instance, as far as there is room. Return whether all of them are there."""
+        if (
+            count_fields(wanted) <= self._limits.instance
+            and count_fields(merge(self.columns, wanted)) <= self._limits.table
+        ):
+            self.columns = merge(self.columns, wanted)
+            return True
+        self.columns = admitted(self.columns, wanted, self._limits.room_in(self.columns))
+        return merge(self.columns, wanted) == self.columns
