@@ -69,7 +69,7 @@ def make_archive(folder: Path) -> Archive:
         (folder / name).mkdir()
     for name in INSTANCES:
         shutil.copy(str(get_testdata_file(name)), folder / "store")
-    (folder / "broken" / "notes.txt").write_text("no DICOM")
+    (folder / "broken" / "notes.txt").write_text("\0no DICOM")
     (folder / "filters" / "ct.txt").write_text(f"/studies/{CT_STUDY}\r\n")
     return Archive(folder)
 

@@ -28,7 +28,7 @@ def test_a_folder_becomes_a_table_with_a_row_for_each_instance(folder: Path, fil
 
 
 def test_failed_instances_are_listed_with_their_reasons_and_the_others_exported(folder: Path, file: Path) -> None:
-    (folder / "page.html").write_text("<html>")
+    (folder / "page.html").write_text("\0<html>")
     (folder / "cut.dcm").write_bytes(make_instance(PatientID="P2")[:-3])
     (folder / "empty.dcm").touch()
     result = run("export", folder, "--to", file)
@@ -44,14 +44,14 @@ def test_failed_instances_are_listed_with_their_reasons_and_the_others_exported(
 
 def test_many_failures_of_one_reason_are_one_line(folder: Path, file: Path) -> None:
     for number in range(30):
-        (folder / f"{number}.txt").write_text("not DICOM, whatever its number")
+        (folder / f"{number}.txt").write_text("\0not DICOM, whatever its number")
     result = run("export", folder, "--to", file)
     assert "30 × Not DICOM" in result.stdout
     assert result.stdout.count(".txt") == 3
 
 
 def test_json_output_is_the_operation_and_nothing_else(folder: Path, file: Path) -> None:
-    (folder / "page.html").write_text("<html>")
+    (folder / "page.html").write_text("\0<html>")
     result = run("export", folder, "--to", file, "--format", "json")
     assert result.exit_code == 1
     operation = json.loads(result.stdout)
@@ -223,3 +223,42 @@ def test_a_file_that_another_process_has_open_is_refused(folder: Path, file: Pat
     assert stderr.startswith("Error: ")
     assert str(file) in stderr
     assert "Traceback" not in stderr
+
+
+def test_files_that_are_something_else_are_passed_over_and_listed_with_their_kind(folder: Path, file: Path) -> None:
+    contents = {
+        "a.txt": b"words",
+        "b.json": b'{"a": 1}',
+        "c.xml": b"<?xml version='1.0'?><a/>",
+        "d.csv": b"a,b\n1,2\n",
+        "e.zip": b"PK\x03\x04" + bytes(30),
+        "f.gz": b"\x1f\x8b\x08" + bytes(30),
+        "g.pdf": b"%PDF-1.7\n",
+        "h.png": b"\x89PNG\r\n\x1a\n" + bytes(20),
+        "i.jpg": b"\xff\xd8\xff\xe0" + bytes(20),
+        ".DS_Store": b"\0\0\0\x01Bud1" + bytes(20),
+        "Thumbs.db": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(20),
+        "._scan.dcm": bytes(20),
+        "utf16.txt": "words".encode("utf-16"),
+        "latin1.txt": "Müllers Notiz zu den Bildern".encode("latin-1"),
+    }
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    result = run("export", folder, "--to", file)
+    assert (result.exit_code, "failed" in result.stdout) == (0, False)
+    assert f"{len(contents)} files passed over:" in result.stdout
+    listed = [
+        json.loads(line)
+        for line in run("operations", "passed-over", "--from", file, "--format", "json").stdout.splitlines()
+    ]
+    kinds = {each["object"]: each["kind"] for each in listed}
+    assert set(kinds) == set(contents)
+    assert (kinds["d.csv"], kinds["b.json"], kinds["utf16.txt"]) == ("CSV", "JSON", "text")
+    assert "e.zip: a ZIP archive" in run("operations", "passed-over", "--from", file).stdout
+
+
+@pytest.mark.parametrize("content", [bytes(600), b"\x00\x01words", bytes(range(256)) * 4, b"\xff" * 500])
+def test_content_of_no_known_kind_is_a_failure_and_not_passed_over(folder: Path, file: Path, content: bytes) -> None:
+    (folder / "unknown").write_bytes(content)
+    result = run("export", folder, "--to", file)
+    assert (result.exit_code, "1 failed" in result.stdout, "passed over" in result.stdout) == (1, True, False)

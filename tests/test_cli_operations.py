@@ -16,7 +16,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a file into which one export failed in part, and a later one was whole."""
     folder = make_folder(tmp_path_factory.mktemp("stores") / "store")
     file = tmp_path_factory.mktemp("out") / "out.duckdb"
-    (folder / "page.html").write_text("<html>")
+    (folder / "page.html").write_text("\0<html>")
     assert run("export", folder, "--to", file).exit_code == 1
     (folder / "page.html").unlink()
     assert run("export", folder, "--to", file, "--write-disposition", "write-truncate").exit_code == 0

@@ -132,7 +132,7 @@ def test_an_instance_that_no_filter_can_name_is_missing_and_its_series_is_not_ex
 
 
 def test_what_cannot_be_exported_is_counted_apart(folder: Path, file: Path) -> None:
-    (folder / "page.html").write_text("<html>")
+    (folder / "page.html").write_text("\0<html>")
     (folder / "notes.txt").write_text("ignored")
     report = verified(folder, file, "--ignore", "*.txt")
     assert (report["failed"], report["missing"]) == (1, 0)

@@ -175,7 +175,7 @@ def test_a_file_in_the_making_is_no_failure(folder: Path, file: Path) -> None:
 
 
 def test_what_is_no_instance_is_said_once(folder: Path, file: Path) -> None:
-    (folder / "notes.txt").write_text("no DICOM")
+    (folder / "notes.txt").write_text("\0no DICOM")
     (folder / "list.csv").write_text("no DICOM either")
     first = run("watch", folder, "--to", file, "--once", "--ignore", "*.csv")
     assert first.exit_code == 1

@@ -120,7 +120,7 @@ def quiet(
     folder = tmp_path_factory.mktemp("quiet")
     with Cloud(folder, "quiet", emulators, max_attempts=5, settings=settings) as cloud:
         cloud.put(make_archive_objects(12, 5))
-        cloud.put([(BROKEN, b"no DICOM")])
+        cloud.put([(BROKEN, b"\0no DICOM")])
         yield cloud
 
 

@@ -39,7 +39,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
             instance = make_instance(StudyInstanceUID=study, SeriesInstanceUID="1.3", SOPInstanceUID=uid)
             (folder / f"{uid}.dcm").write_bytes(instance)
     (root / "1.2.2/1.3/1.2.2.0-copy.dcm").write_bytes((root / "1.2.2/1.3/1.2.2.0.dcm").read_bytes())
-    (root / "1.2.3/1.3/1.2.3.9.dcm").write_bytes(b"no DICOM at all")
+    (root / "1.2.3/1.3/1.2.3.9.dcm").write_bytes(b"\0no DICOM at all")
     return root
 
 

@@ -244,7 +244,7 @@ def test_an_overwrite_that_fails_leaves_the_old_rows(world: World, store: Path, 
     export(world)
     if fate == "nothing readable":
         for path in (store / "folder").iterdir():
-            path.write_bytes(b"no DICOM at all")
+            path.write_bytes(b"\0no DICOM at all")
     operation = world.export(WriteDisposition.WRITE_TRUNCATE)
     world.deliver()
     if fate == "cancelled":
@@ -395,7 +395,7 @@ def test_a_stream_that_lost_rows_is_written_again(world: World) -> None:
 
 def test_a_claimed_stream_that_is_gone_is_reported_with_every_instance(world: World, store: Path) -> None:
     (store / "folder/0-DICOMDIR").write_bytes(make_instance(SOPClassUID=DICOMDIR))
-    (store / "folder/bad.dcm").write_bytes(b"no DICOM at all")
+    (store / "folder/bad.dcm").write_bytes(b"\0no DICOM at all")
     operation = world.export()
     world.deliver()
     world.faults.log.clear()

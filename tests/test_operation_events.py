@@ -31,7 +31,7 @@ def store(tmp_path: Path) -> Path:
     root.mkdir(parents=True)
     for number in range(3):
         (root / f"{number}.dcm").write_bytes(make_instance(SOPInstanceUID=f"1.2.3.{number}", PatientName=PATIENT))
-    (root / "3.dcm").write_bytes(b"no DICOM")
+    (root / "3.dcm").write_bytes(b"\0no DICOM")
     return root.parent
 
 

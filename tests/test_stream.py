@@ -188,7 +188,7 @@ def test_a_generation_that_is_gone_is_acknowledged_with_a_line_in_the_log(
     assert line.levelname == "INFO"
 
 
-@pytest.mark.parametrize("content", [b"no DICOM at all", INSTANCE[:-3]])
+@pytest.mark.parametrize("content", [b"\0no DICOM at all", INSTANCE[:-3]])
 def test_what_is_not_dicom_is_one_log_entry_for_each_table_and_never_tried_again(
     world: World, bucket: Bucket, content: bytes, entries: Callable[[], list[dict[str, Any]]]
 ) -> None:

@@ -57,7 +57,7 @@ def test_every_upload_and_deletion_has_its_row_whoever_is_killed_and_whatever_co
     killer.start()
     objects = dict(make_archive_objects(STUDIES, INSTANCES))
     try:
-        streaming.put([("notes.txt", b"no DICOM"), *objects.items()])
+        streaming.put([("notes.txt", b"\0no DICOM"), *objects.items()])
         streaming.tell_again(random.Random(3).sample(sorted(objects), REPEATED))
         for table in STREAMS:
             streaming.wait_for_rows(table, TOTAL, "CREATE")

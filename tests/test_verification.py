@@ -49,7 +49,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(folder, 5)
     (folder / "1.dcm").write_bytes(make_instance(SOPInstanceUID="1.2.3.1", PatientID="changed"))
     (folder / "0.dcm").unlink()
-    (folder / "page.html").write_text("no DICOM at all")
+    (folder / "page.html").write_text("\0no DICOM at all")
     return root
 
 

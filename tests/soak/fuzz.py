@@ -1,0 +1,153 @@
+"""Both decoders against each other, on inputs that a mutation makes: no crash, no difference, no hang, bounded memory.
+
+    python -m soak.fuzz [--inputs N] [--seed N] [--guided]
+
+Without `--guided` the inputs are mutations of synthetic, real and hand-made headers; with it, libFuzzer (atheris) looks for new paths.
+Prints one line of figures, and each input that is wrong as a file in the working directory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import resource
+import sys
+import time
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING
+
+from agreement import outcome
+from dicom_export.dicom.series import SeriesMemory
+from dicom_export.row_layout import RowLayout, SchemaKind
+from dicom_export.rows.instance import decode_instance, explain_instance
+from dicom_files import MemoryStore, make_stored
+from soak.headers import seeds
+from synthetic import damaged
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+HANG_SECONDS = 2.0
+MOST_MEGABYTES = 300
+_SMALL = 6_000
+_KINDS = (SchemaKind.FLATTENED, SchemaKind.JSON)
+
+
+class Fuzzed:
+    """What came of the inputs so far."""
+
+    def __init__(self) -> None:
+        self.inputs = 0
+        self.rows = 0
+        self.wrong = 0
+        self.slowest = 0.0
+        self._memory = SeriesMemory()
+        self._began = time.monotonic()
+
+    def take(self, data: bytes) -> None:
+        """Decode an input both ways, in one schema, and note what is wrong with it."""
+        self.inputs += 1
+        began = time.process_time()
+        layout = RowLayout(_KINDS[self.inputs % 2])
+        store, stored = MemoryStore({"a": data}), make_stored("a", data)
+        try:
+            fast = outcome(lambda: decode_instance(store, stored, layout, self._memory))
+            complete = outcome(lambda: explain_instance(store, stored, layout))
+        except Exception as error:  # noqa: BLE001 - whatever a decoder lets escape is a defect that is reported
+            self._report(data, f"{type(error).__name__} escapes")
+            return
+        self.rows += isinstance(fast, tuple) and isinstance(fast[0], str)
+        seconds = time.process_time() - began
+        self.slowest = max(self.slowest, seconds)
+        if fast != complete:
+            self._report(data, "the decoders differ")
+        elif seconds > HANG_SECONDS:
+            self._report(data, f"{seconds:.1f} s")
+
+    def line(self) -> str:
+        """Return the figures."""
+        minutes = (time.monotonic() - self._began) / 60
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        return (
+            f"{self.inputs:,} inputs, {self.rows:,} of them rows, {self.wrong} wrong, slowest {self.slowest:.2f} s,"
+            f" peak {peak} MiB, {minutes:.1f} min"
+        )
+
+    @property
+    def is_right(self) -> bool:
+        """Whether nothing was wrong, nothing took too long, and memory was bounded."""
+        return not self.wrong and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < MOST_MEGABYTES * 1024
+
+    def _report(self, data: bytes, what: str) -> None:
+        self.wrong += 1
+        path = Path(f"fuzz-{hashlib.sha256(data).hexdigest()[:12]}.dcm")
+        path.write_bytes(data)
+        sys.stdout.write(f"{path}: {what}\n")
+
+
+def mutated(random: Random, corpus: Sequence[bytes]) -> bytes:
+    """Return a header that is damaged, or spliced from two."""
+    data = random.choice(corpus)
+    if random.random() < 0.2:
+        other = random.choice(corpus)
+        cut = random.randrange(132, max(133, min(len(data), len(other))))
+        data = data[:cut] + other[cut:]
+    for _ in range(random.choice([1, 1, 2, 4])):
+        data = damaged(random, data)
+    return data
+
+
+def fuzz(inputs: int, seed: int) -> Fuzzed:
+    """Decode so many mutations of small headers."""
+    random, corpus, fuzzed = Random(seed), [each for each in seeds() if len(each) < _SMALL], Fuzzed()
+    for each in corpus:
+        fuzzed.take(each)
+    while fuzzed.inputs < inputs:
+        fuzzed.take(mutated(random, corpus))
+        if not fuzzed.inputs % 100_000:
+            sys.stderr.write(f"{fuzzed.line()}\n")
+    return fuzzed
+
+
+def guided(inputs: int, seed: int) -> None:
+    """Have libFuzzer look for inputs that take new paths; ends the process."""
+    import tempfile  # noqa: PLC0415 - only the guided run needs these
+
+    import atheris  # noqa: PLC0415
+
+    fuzzed = Fuzzed()
+    with tempfile.TemporaryDirectory() as folder:
+        for number, data in enumerate(seeds()):
+            if len(data) < _SMALL:
+                Path(folder, str(number)).write_bytes(data)
+
+        def take(data: bytes) -> None:
+            fuzzed.take(data)
+            if fuzzed.inputs >= inputs:
+                sys.stdout.write(f"guided: {fuzzed.line()}\n")
+                sys.stdout.flush()
+                sys.exit(not fuzzed.is_right)
+
+        atheris.instrument_all()
+        atheris.Setup([sys.argv[0], folder, f"-seed={seed}", f"-max_len={_SMALL}", "-rss_limit_mb=0"], take)
+        atheris.Fuzz()
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--inputs", type=int, default=5_000_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--guided", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.guided:
+        guided(arguments.inputs, arguments.seed)
+        return
+    fuzzed = fuzz(arguments.inputs, arguments.seed)
+    sys.stdout.write(f"mutations: {fuzzed.line()}\n")
+    sys.exit(not fuzzed.is_right)
+
+
+if __name__ == "__main__":
+    main()
