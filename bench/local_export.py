@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -22,11 +23,13 @@ ARCHIVE = STUDIES * SERIES * INSTANCES
 """Files that are made; a larger folder has each of them several times, by hard links, in studies with other names."""
 
 SAMPLE = 300
+MIXED = Path(__file__).resolve().parents[2] / "shared" / "corpus"
 HEAD = ("instances", "seconds", "instances/s", "pydicom's recipe, instances/s", "ratio", "peak memory, MiB")
 NOTE = f"""\
 `dicom-export export FOLDER --to FILE.duckdb` as a process, its start included, on all cores; CT and MR with 512 bytes of pixels. {ARCHIVE:,} files are made, and a
 larger folder is hard links to them, copy behind copy, so that all are warm and a series comes again long after it was forgotten. Pydicom's recipe is
-run file by file in one process on {SAMPLE} of the same files, right before. Memory is the proportional set size of all processes together, looked at twice a second."""
+run file by file in one process on {SAMPLE} of the same files, right before. Memory is the proportional set size of all processes together, looked at twice a second. The last row, where the folder `shared` is beside the checkout, is
+its corpus of real files of many kinds: nearly each brings columns that the table does not have yet."""
 
 
 def print_local_export(sizes: Sequence[int]) -> None:
@@ -57,6 +60,19 @@ def _rows(sizes: Sequence[int]) -> Iterator[tuple[str, ...]]:
                 f"{rate / peer:.1f} ×",
                 f"{peak / 2**20:,.0f}",
             )
+        if MIXED.is_dir():
+            yield _mixed(Path(root) / "mixed.duckdb")
+
+
+def _mixed(file: Path) -> tuple[str, ...]:
+    """Return the row of the corpus, of which some files are broken on purpose."""
+    output, seconds, peak = _run(MIXED, file)
+    found = re.match(r"([\d,]+) of ([\d,]+) instances", output)
+    if not found:
+        raise SystemExit(f"The corpus was not exported:\n{output}")
+    instances = int(found[1].replace(",", ""))
+    what = f"{instances:,} of many kinds"
+    return what, f"{seconds:,.1f}", f"{instances / seconds:,.0f}", "—", "—", f"{peak / 2**20:,.0f}"
 
 
 def _make_archive(root: Path) -> list[tuple[str, Path]]:
@@ -89,15 +105,22 @@ def _recipe_rate(archive: Sequence[tuple[str, Path]]) -> float:
 
 def _export(folder: Path, file: Path, size: int) -> tuple[float, int]:
     """Return the seconds that an export takes, and its peak memory in bytes. Raises SystemExit if not all came to be rows."""
-    program = Path(sys.executable).with_name("dicom-export")
-    begin = time.perf_counter()
-    with subprocess.Popen([program, "export", folder, "--to", file], stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own program
-        peak = PeakMemory(process.pid)
-        output = process.communicate()[0]
-    seconds = time.perf_counter() - begin
+    output, seconds, peak = _run(folder, file)
     if f"{size:,} of {size:,} instances" not in output and f"{size} of {size} instances" not in output:
         raise SystemExit(f"Not all of {size} instances were exported:\n{output}")
-    return seconds, peak.bytes()
+    return seconds, peak
+
+
+def _run(folder: Path, file: Path) -> tuple[str, float, int]:
+    """Return what an export prints, the seconds that it takes, and its peak memory in bytes."""
+    program = Path(sys.executable).with_name("dicom-export")
+    begin = time.perf_counter()
+    with subprocess.Popen(  # noqa: S603 - our own program
+        [program, "export", folder, "--to", file], stdout=subprocess.PIPE, text=True
+    ) as process:
+        peak = PeakMemory(process.pid)
+        output = process.communicate()[0]
+    return output, time.perf_counter() - begin, peak.bytes()
 
 
 class PeakMemory:

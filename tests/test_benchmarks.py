@@ -25,6 +25,7 @@ def run(root: Path, script: str, *arguments: str) -> str:
 
 
 @pytest.mark.requires_shared("tools/make_store.py")
+@pytest.mark.requires_shared("corpus")
 def test_one_run_measures_everything_and_writes_it_between_the_markers(root: Path, tmp_path: Path) -> None:
     page = tmp_path / "benchmarks.md"
     page.write_text((root / "docs" / "benchmarks.md").read_text())
@@ -37,6 +38,7 @@ def test_one_run_measures_everything_and_writes_it_between_the_markers(root: Pat
         "enhanced MR",
         "rtplan.dcm",
         "pydicom's test files",
+        "of many kinds",
     ):
         assert workload in printed
     again = page.read_text()

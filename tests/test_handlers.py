@@ -519,7 +519,10 @@ def test_a_worker_that_comes_to_its_table_after_the_end_of_an_overwrite_does_not
     world.deliver()
     letter = next(letter for letter in world.mailbox.waiting if letter[0] == ExportStudy.topic)
 
-    def decode_slowly(store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout) -> Iterator[Decoded]:
+    def decode_slowly(
+        store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, *, following: int = 0
+    ) -> Iterator[Decoded]:
+        assert not following
         world.drain()
         return decode_in_turn(store, objects, layout)
 

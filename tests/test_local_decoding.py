@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dicom_export.ports import StoredObject
 
 LAYOUT = RowLayout(SchemaKind.FLATTENED)
+MANY = 10_000
 
 
 @pytest.fixture
@@ -50,7 +51,9 @@ def comparable(decoded: Iterable[object]) -> list[object]:
 def test_processes_give_what_one_gives_in_the_same_order(store: FolderStore) -> None:
     objects = list(store.list())
     with ParallelDecoder(2) as decode:
-        assert comparable(decode(store, objects, LAYOUT)) == comparable(in_turn(store))
+        first = comparable(decode(store, objects, LAYOUT, following=MANY))  # while the processes begin
+        assert decode._pool
+        assert first == comparable(decode(store, objects, LAYOUT)) == comparable(in_turn(store))
 
 
 def seen(batches: Iterable[DecodedBatch]) -> tuple[list[object], list[str]]:
@@ -69,6 +72,7 @@ def seen(batches: Iterable[DecodedBatch]) -> tuple[list[object], list[str]]:
 def test_batches_of_processes_hold_what_those_of_one_hold_in_the_same_order(store: FolderStore) -> None:
     objects = list(store.list())
     with ParallelDecoder(2) as decode:
+        list(decode(store, objects, LAYOUT, following=MANY))
         found, instances = seen(decode.batches(store, objects, LAYOUT, None))
     assert found == comparable(each.uids if isinstance(each, DecodedInstance) else each for each in in_turn(store))
     assert instances == [f"1.2.{number}" for number in range(150) if number % 10]
@@ -92,6 +96,7 @@ def test_long_headers_come_in_batches_of_fewer(tmp_path: Path) -> None:
         (tmp_path / f"{number:03d}.dcm").write_bytes(data)
     store = FolderStore(tmp_path)
     with ParallelDecoder(2) as decode:
+        list(decode(store, list(store.list()), LAYOUT, following=MANY))
         batches = list(decode.batches(store, list(store.list()), LAYOUT, None))
     assert seen(batches)[1] == [f"1.2.{number}" for number in range(160)]
     assert len(batches) > 2
@@ -101,6 +106,7 @@ def test_long_headers_come_in_batches_of_fewer(tmp_path: Path) -> None:
 def test_killed_processes_cost_no_object_its_row(store: FolderStore) -> None:
     objects = list(store.list())
     with ParallelDecoder(2) as decode:
+        list(decode(store, objects, LAYOUT, following=MANY))
         decoded = iter(decode(store, objects, LAYOUT))
         next(decoded)
         assert decode._pool
@@ -122,7 +128,7 @@ def test_an_object_that_kills_processes_costs_only_itself(store: FolderStore) ->
     objects, deadly = list(store.list()), Deadly(store.root)
     expected = [*in_turn(store)]
     with ParallelDecoder(2) as decode:
-        decode._start_early()
+        decode._started()
         found = list(decode(deadly, objects, LAYOUT))
     killed = {7, 144}
     for number, (one, other) in enumerate(zip(comparable(found), comparable(expected), strict=True)):
@@ -135,4 +141,13 @@ def test_processes_that_die_before_they_have_work_blame_no_object(
 ) -> None:
     monkeypatch.setattr(decoding, "_begin", partial(os._exit, 1))
     with ParallelDecoder(2) as decode, pytest.raises(Unavailable, match="before it began"):
+        decode._started()
         list(decode.batches(store, list(store.list()), LAYOUT, None))
+
+
+def test_no_process_is_started_for_a_folder_that_is_decoded_before_it_would_have_begun(store: FolderStore) -> None:
+    objects = list(store.list())
+    with ParallelDecoder(2) as decode:
+        assert comparable(decode(store, objects, LAYOUT, following=len(objects))) == comparable(in_turn(store))
+        assert seen(decode.batches(store, objects, LAYOUT, None))[1] == [f"1.2.{n}" for n in range(150) if n % 10]
+        assert decode._pool is None

@@ -58,7 +58,10 @@ class Folder:
     def read(self, stored: StoredObject, start: int, length: int) -> bytes:
         raise AssertionError((stored, start, length))
 
-    def decode(self, _: DicomStore, objects: Sequence[StoredObject], layout: RowLayout) -> Iterator[Decoded]:
+    def decode(
+        self, _: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, *, following: int = 0
+    ) -> Iterator[Decoded]:
+        assert not following
         for stored in objects:
             instance = self.files[stored.name][0]
             if instance == BROKEN:

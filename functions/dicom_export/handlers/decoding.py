@@ -22,12 +22,22 @@ Decoded = DecodedInstance | Skipped | PermanentError
 class Decode(Protocol):
     """Decodes many objects, in turn or side by side."""
 
-    def __call__(self, store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, /) -> Iterable[Decoded]:
-        """Yield what each object holds, in their order. Raises TransientError."""
+    def __call__(
+        self, store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, /, *, following: int = 0
+    ) -> Iterable[Decoded]:
+        """Yield what each object holds, in their order. Raises TransientError.
+
+        `following` is how many more objects will be decoded soon: whether it pays to start what decodes them.
+        """
 
 
 def decode_in_turn(
-    store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, memory: SeriesMemory | None = None
+    store: DicomStore,
+    objects: Sequence[StoredObject],
+    layout: RowLayout,
+    memory: SeriesMemory | None = None,
+    *,
+    following: int = 0,  # noqa: ARG001 - there is nothing to start
 ) -> Iterator[Decoded]:
     """Yield what each object holds, in order: an instance, a reason to skip it, or the error that it fails with."""
     memory = memory or SeriesMemory()
@@ -53,7 +63,15 @@ class DecodeAhead:
     def __init__(self, readers: int) -> None:
         self._readers = readers
 
-    def __call__(self, store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, /) -> Iterator[Decoded]:
+    def __call__(
+        self,
+        store: DicomStore,
+        objects: Sequence[StoredObject],
+        layout: RowLayout,
+        /,
+        *,
+        following: int = 0,  # noqa: ARG002 - threads start in no time
+    ) -> Iterator[Decoded]:
         """Yield what each object holds, in order, and hold no more than twice as many as there are readers."""
         memory = SeriesMemory()
         with ThreadPoolExecutor(self._readers) as pool:

@@ -108,7 +108,7 @@ def _plan_page(
         objects = sample(tasks, limits.sample)
         if number == 0:
             _check_table_again(operation, journal, tables)
-        columns = _columns(operation, store.objects, objects, decode)
+        columns = _columns(operation, store.objects, objects, decode, planned=sum(map(len, tasks)))
         # Who was faster may have come to the end of an overwrite meanwhile: its staging table must not be made again.
         if not journal.has_plan_page(operation.name, number):
             prepare_target(operation, columns, tables)
@@ -134,12 +134,14 @@ def _cursor(operation: Operation, number: int, journal: Journal) -> Cursor | Non
     return previous.next if previous else None
 
 
-def _columns(operation: Operation, store: DicomStore, objects: Sequence[StoredObject], decode: Decode) -> Schema:
-    """Return the columns of a sample, so that the workers hardly ever need one that the table has not."""
+def _columns(
+    operation: Operation, store: DicomStore, objects: Sequence[StoredObject], decode: Decode, *, planned: int
+) -> Schema:
+    """Return the columns of a sample of what was planned, so that the workers hardly ever need one that the table has not."""
     layout = operation.request.row_layout
     common = common_columns(layout.kind, has_source_store=layout.source_store is not None)
     if layout.kind is SchemaKind.INVENTORY:
         return common
-    decoded = decode(store, objects, layout)
+    decoded = decode(store, objects, layout, following=planned)
     rows = [instance.row for instance in decoded if isinstance(instance, DecodedInstance)]
     return merge(columns_of_all(rows, layout.kind), common)

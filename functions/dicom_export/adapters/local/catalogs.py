@@ -36,6 +36,8 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "checkpoint_threshold": "256MB",
 }
 _ROW_GROUP_SIZE = 16_384
+# DuckDB's own choice is its newest version, which no older client reads. A file keeps the version that it was created with.
+_STORAGE_VERSION = "v1.2.0"
 # DuckDB holds the values of so many rows at once, and a third of that besides, when it commits or checkpoints a column.
 _ROWS_AT_ONCE = 2_048
 _MARGIN = 1.33
@@ -133,9 +135,11 @@ class Catalogs:
             if project in self._attached:
                 return
             self._make_room_for_log(file)
+            is_new = not file.exists() or not file.stat().st_size
+            version = f", STORAGE_VERSION '{_STORAGE_VERSION}'" if is_new else ""
             self._connection.execute(
                 f"ATTACH IF NOT EXISTS {path_literal(file)} AS {catalog(project)}"
-                f" (TYPE duckdb, ROW_GROUP_SIZE {_ROW_GROUP_SIZE})"
+                f" (TYPE duckdb, ROW_GROUP_SIZE {_ROW_GROUP_SIZE}{version})"
             )
             with self._connection.cursor() as cursor:
                 bookkeeping.create(cursor, catalog(project))

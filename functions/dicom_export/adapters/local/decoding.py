@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _CHUNK = 50
 _CHUNKS_AHEAD = 2
 _WORTH_A_PROCESS = 100
+# Fewer are decoded before processes have begun, which takes each half a second of CPU time.
+_WORTH_A_START = 1_000
 # So many are decoded in the time that a process takes to begin.
 _WHILE_IT_BEGINS = 500
 # The columns of a batch take some 15 ms however few its rows are: of fewer than these that is more than another process would save.
@@ -45,7 +47,7 @@ T = TypeVar("T")
 
 
 class ParallelDecoder:
-    """Decodes the objects of large messages in processes, which are started with the first of them."""
+    """Decodes the objects of large messages in processes, which are started once there is enough to decode."""
 
     def __init__(self, processes: int) -> None:
         self._processes = processes
@@ -64,8 +66,10 @@ class ParallelDecoder:
             self._pool.shutdown(cancel_futures=True)
         self._isolation.close()
 
-    def __call__(self, store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, /) -> Iterator[Decoded]:
-        if not self._is_worth_it(objects) or (len(objects) <= _WHILE_IT_BEGINS and self._start_early()):
+    def __call__(
+        self, store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, /, *, following: int = 0
+    ) -> Iterator[Decoded]:
+        if not self._is_worth_it(objects, following) or (len(objects) <= _WHILE_IT_BEGINS and self._start_early()):
             yield from decode_in_turn(store, objects, layout)
             return
         for _, decoded in self._in_processes(_decode_chunk, store, _cut(objects, ceil(len(objects) / _CHUNK)), layout):
@@ -96,8 +100,9 @@ class ParallelDecoder:
             pool.submit(_memory)
         return True
 
-    def _is_worth_it(self, objects: Sequence[StoredObject]) -> bool:
-        return self._processes > 1 and len(objects) >= _WORTH_A_PROCESS
+    def _is_worth_it(self, objects: Sequence[StoredObject], following: int = 0) -> bool:
+        is_large = self._processes > 1 and len(objects) >= _WORTH_A_PROCESS
+        return is_large and (self._pool is not None or len(objects) + following >= _WORTH_A_START)
 
     def _in_processes(
         self,

@@ -9,11 +9,10 @@ from duckdb import CatalogException
 from dicom_export.adapters.local import bookkeeping
 from dicom_export.adapters.local.catalogs import catalog, dataset_not_found
 from dicom_export.adapters.local.duckdb_types import (
-    additions,
     column_definition,
+    growth,
     quoted,
     schema_of,
-    type_and_default,
     with_required,
     without_required,
 )
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
+    from dicom_export.adapters.local.duckdb_types import Columns
     from dicom_export.names import TableName
 
 
@@ -57,10 +57,14 @@ def described(cursor: DuckDBPyConnection, table: TableName) -> Schema | None:
     """Return the table's columns, or None if there is no such table. Raises NotFound without its dataset."""
     if not exists(cursor, table):
         return None
-    relation = cursor.sql(f"FROM {table_sql(table)} LIMIT 0")
-    derived = schema_of(list(zip(relation.columns, relation.types, strict=True)))
+    derived = schema_of(_columns(cursor, table))
     recorded = bookkeeping.recorded_schema(cursor, catalog(table.project), table.dataset, table.table)
     return with_required(derived, recorded)
+
+
+def _columns(cursor: DuckDBPyConnection, table: TableName) -> Columns:
+    relation = cursor.sql(f"FROM {table_sql(table)} LIMIT 0")
+    return list(zip(relation.columns, relation.types, strict=True))
 
 
 def existing(cursor: DuckDBPyConnection, table: TableName) -> Schema:
@@ -76,20 +80,29 @@ def table_not_found(table: TableName) -> NotFound:
     return NotFound(f"Table {table} was not found")
 
 
-def create_or_grow(cursor: DuckDBPyConnection, table: TableName, schema: Schema) -> None:
-    """Create the table, or add what it lacks. Raises FailedPrecondition if a column exists with another type or mode."""
+def create_or_grow(
+    cursor: DuckDBPyConnection, table: TableName, schema: Schema, *, is_disposable: bool = False
+) -> bool:
+    """Create the table, or add what it lacks, and return whether it was created.
+
+    A table that `is_disposable` gives way to one that has all columns, if it has no rows yet: many columns more take a tenth of the
+    time. Raises FailedPrecondition if a column exists with another type or mode.
+    """
     known = described(cursor, table)
-    if known is None:
-        merged = ordered(schema)
+    wanted = without_required(schema, known or ())
+    merged = ordered(wanted) if known is None else merge(known, wanted)
+    if merged == known:
+        return False
+    is_replaced = is_disposable and known is not None and not row_count(cursor, table)
+    if is_replaced:
+        cursor.execute(f"DROP TABLE {table_sql(table)}")
+    if known is None or is_replaced:
         cursor.execute(f"CREATE TABLE {table_sql(table)} ({', '.join(map(column_definition, merged))})")
     else:
-        wanted = without_required(schema, known)
-        merged = merge(known, wanted)
-        if merged == known:
-            return
-        for path, field in additions(known, wanted):
-            cursor.execute(f"ALTER TABLE {table_sql(table)} ADD COLUMN {path} {type_and_default(field)}")
+        for change in growth(_columns(cursor, table), wanted):
+            cursor.execute(f"ALTER TABLE {table_sql(table)} {change}")
     bookkeeping.record_schema(cursor, catalog(table.project), table.dataset, table.table, merged)
+    return known is None
 
 
 def row_count(cursor: DuckDBPyConnection, table: TableName) -> int:

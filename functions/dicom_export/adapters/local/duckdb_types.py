@@ -6,14 +6,18 @@ it cannot say, and `with_required` puts back what was recorded beside the table.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from dicom_export.errors import FailedPrecondition
 from dicom_export.schema import Field, FieldType, Mode, Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from duckdb.sqltypes import DuckDBPyType
+
+    Columns = Sequence[tuple[str, DuckDBPyType]]
+    """Names and types of a table's columns, or of a record's fields."""
 
 _TO_DUCKDB = {
     FieldType.STRING: "VARCHAR",
@@ -45,18 +49,17 @@ def column_type(field: Field) -> str:
     return _single_type(field) + ("[]" if field.mode is Mode.REPEATED else "")
 
 
-def type_and_default(field: Field) -> str:
-    """Return the type, and for a REPEATED field an empty list as its default: as in BigQuery, no list is ever NULL."""
-    type_ = column_type(field)
-    return f"{type_} DEFAULT []::{type_}" if field.mode is Mode.REPEATED else type_
-
-
 def column_definition(field: Field) -> str:
-    """Return name, type and default of a column of a new table."""
-    return f"{quoted(field.name)} {type_and_default(field)}"
+    """Return name, type and default of a column. A REPEATED one is empty by default: as in BigQuery, no list is ever NULL.
+
+    The default is a literal on purpose. DuckDB binds the defaults of all columns at each ALTER TABLE, and rewrites every row for
+    a new column whose default is an expression. In a table of 500 columns each new one took 30 ms with `[]::STRUCT(…)[]`, and
+    takes 2 ms with this.
+    """
+    return f"{quoted(field.name)} {column_type(field)}" + (" DEFAULT '[]'" if field.mode is Mode.REPEATED else "")
 
 
-def schema_of(columns: list[tuple[str, DuckDBPyType]]) -> Schema:
+def schema_of(columns: Columns) -> Schema:
     """Return the columns as BigQuery knows them, without those of a type that it cannot say (BLOB, MAP, a list of lists)."""
     return tuple(field for name, type_ in columns if (field := _field(name, type_)))
 
@@ -75,9 +78,20 @@ def without_required(wanted: Schema, existing: Schema) -> Schema:
     return tuple(_without_required(field, known[field.name]) if field.name in known else field for field in wanted)
 
 
-def additions(existing: Schema, wanted: Schema) -> Iterator[tuple[str, Field]]:
-    """Yield what `wanted` has besides, each with the path that ALTER TABLE … ADD COLUMN takes."""
-    yield from _additions(existing, wanted, "")
+def growth(existing: Columns, wanted: Schema) -> Iterator[str]:
+    """Yield what follows ALTER TABLE for each column that `wanted` has besides, or has more nested fields of.
+
+    However many fields a column gains, they are added by one statement: DuckDB copies the column and the whole definition each time.
+    Raises FailedPrecondition if what is wanted exists with a type that no column of ours has.
+    """
+    known = dict(existing)
+    for field in wanted:
+        if field.name not in known:
+            yield f"ADD COLUMN {column_definition(field)}"
+        elif grown := _grown(known[field.name], field, field.name):
+            column = quoted(field.name)
+            remapped = f"remap_struct({column}, NULL::{grown.type}, {grown.mapping}, {grown.defaults})"
+            yield f"ALTER COLUMN {column} SET DATA TYPE {grown.type} USING {remapped}"
 
 
 def _single_type(field: Field) -> str:
@@ -89,15 +103,14 @@ def _single_type(field: Field) -> str:
 def _field(name: str, type_: DuckDBPyType) -> Field | None:
     if type_.id != "list":
         return _single_field(name, type_)
-    element: Any = type_.children[0][1]
+    element = _children(type_)[0][1]
     single = None if element.id == "list" else _single_field(name, element)
     return single._replace(mode=Mode.REPEATED) if single else None
 
 
 def _single_field(name: str, type_: DuckDBPyType) -> Field | None:
     if type_.id == "struct":
-        children: Any = type_.children
-        fields = schema_of(children)
+        fields = schema_of(_children(type_))
         return Field(name, FieldType.RECORD, fields=fields) if fields else None
     if str(type_) == "JSON":
         return Field(name, FieldType.JSON)
@@ -117,12 +130,52 @@ def _without_required(field: Field, existing: Field) -> Field:
     return field._replace(mode=mode, fields=without_required(field.fields, existing.fields))
 
 
-def _additions(existing: Schema, wanted: Schema, above: str) -> Iterator[tuple[str, Field]]:
-    known = {field.name: field for field in existing}
-    for field in wanted:
-        path = above + quoted(field.name)
-        if field.name not in known:
-            yield path, field
-        elif field.fields:
-            inner = f"{path}.element." if field.mode is Mode.REPEATED else f"{path}."
-            yield from _additions(known[field.name].fields, field.fields, inner)
+class _Grown(NamedTuple):
+    """What a record, or a list of records, becomes, as `remap_struct` takes it: the type, where fields are from, what new ones hold."""
+
+    type: str
+    mapping: str
+    defaults: str
+
+
+def _grown(type_: DuckDBPyType, wanted: Field, path: str) -> _Grown | None:
+    """Return the type with the fields that it lacks, or None if it lacks none.
+
+    A function of DuckDB's core does it: one of an extension, as `struct_update` is, cannot be replayed from the log that a killed
+    process leaves, if the file is what a client opens first.
+    """
+    if _field(path, type_) is None:
+        raise FailedPrecondition(f"Column {path} has the DuckDB type {type_}; expected {column_type(wanted)}")
+    if type_.id == "list":
+        item = _grown(_children(type_)[0][1], wanted, path)
+        return item and _Grown(
+            f"{item.type}[]", f"{{'list': ROW('list', {item.mapping})}}", f"{{'list': {item.defaults}}}"
+        )
+    if type_.id != "struct":
+        return None
+    fields = {field.name: field for field in wanted.fields}
+    types, mapping, defaults = [], [], []
+    for name, child in _children(type_):
+        grown = _grown(child, fields.pop(name), f"{path}.{name}") if name in fields else None
+        types.append(f"{quoted(name)} {grown.type if grown else child}")
+        source = _literal(name)
+        mapping.append(f"{source}: {f'ROW({source}, {grown.mapping})' if grown else source}")
+        if grown:
+            defaults.append(f"{source}: {grown.defaults}")
+    for name, field in fields.items():
+        types.append(f"{quoted(name)} {column_type(field)}")
+        missing = "'[]'" if field.mode is Mode.REPEATED else "NULL"
+        defaults.append(f"{_literal(name)}: {missing}::{column_type(field)}")
+    if not defaults:
+        return None
+    return _Grown(f"STRUCT({', '.join(types)})", f"{{{', '.join(mapping)}}}", f"{{{', '.join(defaults)}}}")
+
+
+def _children(type_: DuckDBPyType) -> list[tuple[str, DuckDBPyType]]:
+    children: Any = type_.children
+    return list(children)
+
+
+def _literal(text: str) -> str:
+    doubled = text.replace("'", "''")
+    return f"'{doubled}'"

@@ -73,6 +73,8 @@ class DuckDbTables:
         self._streams.remove_expired()
         self._writing = threading.Lock()
         self._accepted: dict[TableName, set[pa.Schema]] = {}
+        # Nobody but us has defined these: no index, constraint or comment of somebody else is lost with them.
+        self._created: set[TableName] = set()
 
     def create_dataset(self, project: str, dataset: str) -> None:
         """Create the dataset, and its project's file, if it is not there."""
@@ -112,13 +114,13 @@ class DuckDbTables:
 
     def prepare(self, table: TableName, schema: Schema) -> None:
         with self.transaction(table) as cursor:
-            create_or_grow(cursor, table, schema)
+            self._create_or_grow(cursor, table, schema)
 
     def prepare_staging(self, table: TableName, schema: Schema, like: TableName) -> None:  # noqa: ARG002 - DuckDB partitions nothing
         with self.transaction(table) as cursor:
             if described(cursor, table) is None:
                 bookkeeping.record_staging(cursor, catalog(table.project), table.dataset, table.table)
-            create_or_grow(cursor, table, schema)
+            self._create_or_grow(cursor, table, schema)
 
     def prepare_changes(self, table: TableName, schema: Schema) -> None:
         """As the port says. DuckDB needs no key: `change` knows the versions of each instance."""
@@ -204,6 +206,10 @@ class DuckDbTables:
         with self._catalogs.cursor(report.project, report.dataset) as cursor:
             return counted(cursor, report)
 
+    def _create_or_grow(self, cursor: DuckDBPyConnection, table: TableName, schema: Schema) -> None:
+        if create_or_grow(cursor, table, schema, is_disposable=table in self._created):
+            self._created.add(table)
+
     def _check(self, table: TableName, batch: pa.RecordBatch) -> None:
         """Raise InvalidArgument if the table cannot take the batch: such a stream must never be claimed for a commit."""
         accepted = self._accepted.setdefault(table, set())
@@ -217,9 +223,10 @@ class DuckDbTables:
         accepted.add(batch.schema)
 
     def _forget(self, *tables: TableName) -> None:
-        """Forget what tables took that are not what they were. A table only ever gains columns otherwise."""
+        """Forget what is known of tables that are not what they were. A table only ever gains columns otherwise."""
         for table in tables:
             self._accepted.pop(table, None)
+            self._created.discard(table)
 
     def _insert(self, cursor: DuckDBPyConnection, table: TableName, stream: str) -> None:
         batches = list(self._streams.batches(stream))  # mapped files, not memory
