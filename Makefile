@@ -36,7 +36,7 @@ run: .venv/.local ## Export DICOM files to run/dicom.duckdb and query it; STORE=
 	@printf '\nThe newest studies, queries/newest-studies.sql:\n\n'
 	$(BIN)/dicom-export query - --from run/dicom.duckdb < queries/newest-studies.sql
 
-test: lint .venv-bigquery/.installed .venv-checkov/.installed ## Check the code's style and types, and run all tests
+test: lint .venv-bigquery/.installed .venv-checkov/.installed .venv-duckdb-lts/.installed ## Check the code's style and types, and run all tests
 	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 infra-test: .venv/.dev .venv-checkov/.installed ## Check the Terraform of infra/ and of its examples: fmt, validate, plan, test, checkov
@@ -60,9 +60,10 @@ lock: .venv/.dev ## Lock the newest versions that pyproject.toml allows
 	$(LOCK) --upgrade --extra local --group dev -c requirements-local.txt -o requirements-dev.txt
 	$(COMPILE) --upgrade --group pyproject.toml:bigquery-emulator $(NOT_EMULATED:%=--no-emit-package %) -o requirements-bigquery-emulator.txt
 	$(COMPILE) --upgrade --group pyproject.toml:checkov -o requirements-checkov.txt
+	$(COMPILE) --upgrade --group pyproject.toml:duckdb-lts -o requirements-duckdb-lts.txt
 
 clean: ## Delete the environments, what `make run` made, and all caches
-	rm -rf .venv .venv-bigquery .venv-checkov infra/.build run build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis functions/*.egg-info
+	rm -rf .venv .venv-bigquery .venv-checkov .venv-duckdb-lts infra/.build run build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis functions/*.egg-info
 	find functions tests -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/bin/python:
@@ -86,6 +87,11 @@ bench/dicom_parser/node_modules/.package-lock.json: bench/dicom_parser/package-l
 .venv-bigquery/.installed: requirements-bigquery-emulator.txt | .venv/.dev
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-bigquery
 	$(BIN)/uv pip install --quiet --python .venv-bigquery --no-deps --require-hashes -r requirements-bigquery-emulator.txt
+	@touch $@
+
+.venv-duckdb-lts/.installed: requirements-duckdb-lts.txt | .venv/.dev
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-duckdb-lts
+	$(BIN)/uv pip install --quiet --python .venv-duckdb-lts --no-deps --require-hashes -r requirements-duckdb-lts.txt
 	@touch $@
 
 .venv-checkov/.installed: requirements-checkov.txt | .venv/.dev

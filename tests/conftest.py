@@ -139,6 +139,15 @@ def _fake_gcs_server() -> Path:
 
 
 @pytest.fixture(scope="session")
+def duckdb_lts(root: Path) -> Path:
+    """Return the Python of an environment with the oldest DuckDB that still gets updates."""
+    marker = ".venv-duckdb-lts/.installed"
+    if not (root / marker).exists():
+        _missing(f"DuckDB with long-term support is not there; `make {marker}`")
+    return root / ".venv-duckdb-lts/bin/python"
+
+
+@pytest.fixture(scope="session")
 def bigquery_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[bigquery.BigQuery]:
     """Run the BigQuery emulator; every client of this process and of those that it starts talks to its REST API."""
     python = bigquery.python() or _missing(f"The BigQuery emulator is not there; `make {bigquery.MARKER}`")

@@ -135,8 +135,7 @@ class Catalogs:
             if project in self._attached:
                 return
             self._make_room_for_log(file)
-            is_new = not file.exists() or not file.stat().st_size
-            version = f", STORAGE_VERSION '{_STORAGE_VERSION}'" if is_new else ""
+            version = "" if file.exists() else f", STORAGE_VERSION '{_STORAGE_VERSION}'"
             self._connection.execute(
                 f"ATTACH IF NOT EXISTS {path_literal(file)} AS {catalog(project)}"
                 f" (TYPE duckdb, ROW_GROUP_SIZE {_ROW_GROUP_SIZE}{version})"
