@@ -110,10 +110,10 @@ def test_a_filter_exports_what_it_names_and_warns_of_what_it_does_not_find(
 
 
 def test_a_malformed_filter_line_ends_the_export_and_is_named(folder: Path, file: Path, tmp_path: Path) -> None:
-    (tmp_path / "filter.txt").write_text("/studies/1.2.3\n/study/1.2.3\n")
+    (tmp_path / "filter.txt").write_text("/studies/1.2.3\n/studies/1.2.3/1.2.3.4\n")
     result = run("export", folder, "--to", file, "--filter", tmp_path / "filter.txt")
     assert result.exit_code == 1
-    assert "INVALID_ARGUMENT: Line 2 of the filter is malformed: '/study/1.2.3'" in result.stdout
+    assert "INVALID_ARGUMENT: Line 2 of the filter is malformed: '/studies/1.2.3/1.2.3.4'" in result.stdout
 
 
 def test_ignored_names_are_counted_nowhere(folder: Path, file: Path) -> None:

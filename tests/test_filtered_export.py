@@ -115,11 +115,11 @@ def test_a_path_that_matches_nothing_is_a_warning_and_counted_nowhere(
 
 
 def test_a_malformed_line_ends_the_operation_with_its_number_and_text(world: World, tmp_path: Path) -> None:
-    operation = export(world, tmp_path, "/studies/1.2.1\n/series/1.2.1.0\n")
+    operation = export(world, tmp_path, "/studies/1.2.1\n/studies/1.2.1/1.2.1.0\n")
     assert operation.error
     assert operation.error.code is Code.INVALID_ARGUMENT
     assert "Line 2 " in operation.error.message
-    assert "'/series/1.2.1.0'" in operation.error.message
+    assert "'/studies/1.2.1/1.2.1.0'" in operation.error.message
     assert counters_of(operation).found == 0
 
 

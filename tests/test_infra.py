@@ -127,7 +127,7 @@ def test_metrics_count_the_events_and_outcomes_of_the_log() -> None:
 # What a handler does with a port, as the code writes it, and the role's name in locals.tf that lets it.
 USES = {
     "jobs": re.compile(r"tables\.(?:replace|compare|differences|count_differences)\("),
-    "filters": re.compile(r"store_filter\(|_filter_generation\("),
+    "filters": re.compile(r"store_filter\(|[^_]filter_generation\("),
     "stores": re.compile(r"listing\(store|decode\(store|objects\.list\("),
     "datasets": re.compile(
         r"tables\.(?:describe|commit|prepare\w*|open_stream|replace|stream|change|compare|differences|count_differences)\("

@@ -14,6 +14,7 @@ DicomExportError
 │   ├── ConfigurationError     the installation's settings are missing or contradict each other
 │   └── InstanceError          one DICOM object that cannot become a row
 │       ├── NotDicom
+│       ├── MissingUid
 │       ├── TruncatedInstance
 │       ├── LimitExceeded
 │       └── InstanceGone       the generation that was planned is there no more
@@ -170,6 +171,10 @@ class InstanceError(PermanentError):
 
 class NotDicom(InstanceError):
     """The object's content is not DICOM."""
+
+
+class MissingUid(InstanceError):
+    """The header is whole and lacks the Study, Series or SOP Instance UID."""
 
 
 class TruncatedInstance(InstanceError):

@@ -1,85 +1,92 @@
-"""Filter files: which studies, series and instances an export is about.
+"""Filters: which studies, series and instances an export is about.
 
 Source: the API's reference of `filterConfig.resourcePathsGcsUri`: one
-`/studies/STUDY[/series/SERIES[/instances/INSTANCE]]` a line.
+`/studies/STUDY[/series/SERIES[/instances/INSTANCE]]` a line. `filter_files` reads the lines out of files.
 """
 
 from __future__ import annotations
 
+import csv
+import gzip
+import heapq
+import io
 import re
 import sys
 from bisect import bisect_right
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from dicom_export.errors import InvalidArgument
-from dicom_export.names import InstanceUids
+from dicom_export.uids import MALFORMED, PADDING, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from dicom_export.names import InstanceUids
+
 FilterPath = tuple[str, ...]
-"""A Study Instance UID, a Series Instance UID behind it, a SOP Instance UID behind both."""
+"""The key of a Study Instance UID, of a Series Instance UID after it, of a SOP Instance UID after both (see `uids.key_of`)."""
 
-# PS3.5 §9.1: digits and dots, at most 64 characters. Leading zeros are forbidden there and found in the wild.
-_UID = r"[0-9](?:[0-9.]{0,62}[0-9])?"
-_LINE = re.compile(rf"/?studies/({_UID})(?:/series/({_UID})(?:/instances/({_UID}))?)?/?")
-_WHOLE_UID = re.compile(_UID)
+_SEGMENT = r"([^/,]+)"
+_PREFIX = re.compile(r"/?(?:dicomWeb/)?studies/")
+_LINE, _COMMON_LINE = (
+    re.compile(rf"{_PREFIX.pattern}{segment}(?:/series/{segment}(?:/instances/{segment})?)?/?")
+    for segment in (_SEGMENT, r"([0-9.]+)")
+)
+_DIGEST = re.compile(r"~[0-9a-f]{64}")
+# The name of a column, or the expression that a database made a name of.
+_HEADER = re.compile(r"[^\W\d][\w -]{0,299}|(?:[^\W\d]|\().*\)")
+_EXPECTED = "/studies/STUDY_UID[/series/SERIES_UID[/instances/INSTANCE_UID]]"
 _LONGEST_LINE_SHOWN = 200
+_SORTED_AT_ONCE = 100_000
 
 
-def parse_line(number: int, line: str) -> FilterPath | None:
-    """Return the path of a line, or None for a blank one. Raises InvalidArgument naming the line's number and text."""
-    text = line.strip()
-    if not text:
-        return None
-    match = _LINE.fullmatch(text)
-    if not match:
-        raise InvalidArgument(
-            f"Line {number} of the filter is malformed: {text[:_LONGEST_LINE_SHOWN]!r}; it would be"
-            " /studies/STUDY_UID[/series/SERIES_UID[/instances/INSTANCE_UID]]"
-        )
-    # Millions of lines name few studies and series: one string for each, however many lines have it.
-    return tuple(sys.intern(uid) for uid in match.groups() if uid)
+def parse(texts: Iterable[str], name: str = "the filter") -> Iterator[FilterPath]:
+    """Yield the paths of a filter's lines, in their order; `name` is what errors call it.
 
-
-def lines(chunks: Iterable[bytes]) -> Iterator[str]:
-    r"""Yield the lines of a file that is read in chunks: UTF-8, `\n` or `\r\n`, with or without a byte order mark.
-
-    Raises InvalidArgument if it is not UTF-8.
+    Blank lines are left out, and so is a first one that is a CSV header. Raises InvalidArgument naming the first malformed line.
     """
-    rest = b""
-    for chunk in chunks:
-        *whole, rest = (rest + chunk).split(b"\n")
-        yield from map(_decoded, whole)
-    yield _decoded(rest)
+    is_first = True
+    for number, line in enumerate(texts, 1):
+        text = line.strip()
+        if not text:
+            continue
+        field = _unquoted(text)
+        path = None if field is None else _path(field)
+        if path:
+            yield path
+        elif not is_first or field is None or not _HEADER.fullmatch(field):
+            raise _malformed(number, name, field or text)
+        is_first = False
 
 
-def _decoded(line: bytes) -> str:
-    try:
-        return line.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidArgument("The filter is no text in UTF-8") from error
+def widest(paths: Iterable[FilterPath]) -> Iterator[FilterPath]:
+    """Yield the paths in order, each once, without those that a wider one contains.
 
-
-def parse(texts: Iterable[str]) -> list[FilterPath]:
-    """Return the paths of a filter file, sorted, without those that a wider one contains.
-
-    Raises InvalidArgument naming the first malformed line.
+    Millions of them take some 20 bytes each: they are sorted in runs, which wait compressed until they are merged.
     """
-    paths = {path for number, line in enumerate(texts, 1) if (path := parse_line(number, line))}
-    widest: list[FilterPath] = []
-    for path in sorted(paths):
-        if not widest or path[: len(widest[-1])] != widest[-1]:
-            widest.append(path)
-    return widest
+    unsorted = iter(paths)
+    runs = []
+    while run := sorted(set(islice(unsorted, _SORTED_AT_ONCE))):
+        runs.append(gzip.compress("\n".join(map("/".join, run)).encode(), compresslevel=1))
+    last: FilterPath | None = None
+    for path in heapq.merge(*map(_expanded, runs)):
+        if last is None or path[: len(last)] != last:
+            yield path
+            last = path
 
 
-def position_of(paths: Sequence[FilterPath], uids: InstanceUids) -> int | None:
-    """Return which of the sorted paths names the instance, or None.
+def path_of(uids: InstanceUids) -> FilterPath:
+    """Return the path that names an instance, or a series or a study if that is what the UIDs are of; empty without a study."""
+    return tuple(takewhile(bool, (_key_of(uid or "") for uid in uids)))
 
-    None of them contains another, so the path that names it, if there is one, is the last that does not sort behind it.
+
+def position_of(paths: Sequence[FilterPath], instance: FilterPath) -> int | None:
+    """Return which of the sorted paths names the instance of this path, or None.
+
+    None of them contains another, so the path that names it, if there is one, is the last that does not sort after it.
     """
-    instance = tuple(uid or "" for uid in (uids.study, uids.series, uids.instance))
     position = bisect_right(paths, instance) - 1
     if position < 0:
         return None
@@ -88,10 +95,67 @@ def position_of(paths: Sequence[FilterPath], uids: InstanceUids) -> int | None:
 
 
 def names_instance(uids: InstanceUids) -> bool:
-    """Say whether a line can name this instance and no other: it has all three UIDs, and they are such."""
-    return all(uid is not None and _WHOLE_UID.fullmatch(uid) for uid in (uids.study, uids.series, uids.instance))
+    """Say whether a line can name this instance and no other: it has all three UIDs."""
+    return len(path_of(uids)) == len(uids)
+
+
+def has_malformed(path: FilterPath) -> bool:
+    """Say whether a UID of the path is not made of digits and dots, so that only its digest is known."""
+    return any(key.startswith("~") for key in path)
+
+
+def line_of(path: FilterPath) -> str:
+    """Return the path as a line of a filter: where a UID is malformed, with its digest."""
+    return "".join(f"/{kind}/{key}" for kind, key in zip(("studies", "series", "instances"), path, strict=False))
 
 
 def display(path: FilterPath) -> str:
-    """Return the path as a line of a filter file has it."""
-    return str(InstanceUids(*path))
+    """Return the path as logs show it."""
+    return line_of(tuple(MALFORMED if key.startswith("~") else key for key in path))
+
+
+def _unquoted(text: str) -> str | None:
+    """Return the only field of a line of CSV, or None if the line has a quotation mark too many or too few, or more fields."""
+    if not text.startswith('"'):
+        return text
+    try:
+        fields = next(csv.reader([text], strict=True))
+    except csv.Error:
+        return None
+    return fields[0].strip() if len(fields) == 1 else None
+
+
+def _path(text: str) -> FilterPath | None:
+    if match := _COMMON_LINE.fullmatch(text):
+        # Many lines name few studies and series: one string for each, however many lines have it.
+        return tuple(sys.intern(uid) for uid in match.groups() if uid)
+    match = _LINE.fullmatch(text)
+    if not match:
+        return None
+    keys = tuple(_key(segment) for segment in match.groups() if segment)
+    return keys if all(keys) else None
+
+
+def _key(segment: str) -> str:
+    """Return the key of a UID that is written as in the path of a URL, or as a digest."""
+    if _DIGEST.fullmatch(segment):
+        return segment
+    return _key_of(unquote(segment))
+
+
+def _key_of(uid: str) -> str:
+    stripped = uid.strip(PADDING)
+    return key_of(stripped) if stripped else ""
+
+
+def _expanded(run: bytes) -> Iterator[FilterPath]:
+    with io.TextIOWrapper(gzip.GzipFile(fileobj=io.BytesIO(run)), encoding="utf-8") as lines:
+        for line in lines:
+            yield tuple(line.rstrip("\n").split("/"))
+
+
+def _malformed(number: int, name: str, text: str) -> InvalidArgument:
+    # A wrong file may hold patient data: only what begins as a path does is shown.
+    shown = f": {text[:_LONGEST_LINE_SHOWN]!r}" if _PREFIX.match(text) else ""
+    advice = "; a file has one column, and a comma in a UID is written %2C" if "," in text else ""
+    return InvalidArgument(f"Line {number} of {name} is malformed{shown}; expected {_EXPECTED}{advice}")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from dicom_export import operations as paths
 from dicom_export.errors import Code, Internal, InvalidArgument, NotFound
+from dicom_export.filters import has_malformed
 from dicom_export.messages import ExportStudy, PlanExport, object_from_json, object_to_json
 from dicom_export.names import OperationName
 from dicom_export.operations import Counters, Failure, Operation, Status
@@ -366,20 +367,27 @@ class Journal:
         self._store.create(paths.filter_index_path(name), _encode(asdict(index)))
 
     def create_filter(
-        self, name: OperationName, filter_paths: list[FilterPath], chunk_size: int = 10_000
+        self, name: OperationName, filter_paths: Iterable[FilterPath], chunk_size: int = 10_000
     ) -> FilterIndex:
         """Store the filter's sorted paths in chunks, the index last: there is a filter once there is an index."""
-        chunks = [filter_paths[start : start + chunk_size] for start in range(0, len(filter_paths), chunk_size)]
-        for number, chunk in enumerate(chunks):
-            self._store.create(paths.filter_path(name, number), _encode(chunk))
-        index = FilterIndex(tuple(chunk[0] for chunk in chunks), chunk_size)
+        remaining = iter(filter_paths)
+        firsts: list[FilterPath] = []
+        is_any_malformed = False
+        while chunk := list(islice(remaining, chunk_size)):
+            self._store.create(paths.filter_path(name, len(firsts)), _encode(chunk))
+            firsts.append(chunk[0])
+            is_any_malformed = is_any_malformed or any(map(has_malformed, chunk))
+        index = FilterIndex(tuple(firsts), chunk_size, is_any_malformed)
         self._store.create(paths.filter_index_path(name), _encode(asdict(index)))
         return index
 
     def filter_index(self, name: OperationName) -> FilterIndex | None:
         """Return the operation's filter as far as it is held in memory, or None before it was stored."""
         data = self._read(paths.filter_index_path(name))
-        return FilterIndex(tuple(map(tuple, data["firsts"])), data["chunk_size"]) if data else None
+        if data is None:
+            return None
+        # A filter that an earlier version stored names no malformed UID.
+        return FilterIndex(tuple(map(tuple, data["firsts"])), data["chunk_size"], data.get("has_malformed", False))
 
     def filter_chunk(self, name: OperationName, chunk: int) -> list[FilterPath]:
         """Return one chunk of the filter's sorted paths."""
@@ -405,10 +413,11 @@ class Journal:
 
 @dataclass(frozen=True, slots=True)
 class FilterIndex:
-    """The first path of each chunk of a filter, and how many paths a chunk has."""
+    """The first path of each chunk of a filter, how many paths a chunk has, and whether any names a malformed UID."""
 
     firsts: tuple[FilterPath, ...]
     chunk_size: int
+    has_malformed: bool = False
 
 
 def _holder(state: StateObject) -> OperationName:

@@ -14,6 +14,7 @@ from dicom_export.cli.ctrl_c import threads_without_ctrl_c
 from dicom_export.cli.exit_codes import FAILED
 from dicom_export.cli.ignored import Ignored
 from dicom_export.cli.options import (
+    FilterPath,
     file_option,
     folder_argument,
     ignore_option,
@@ -49,9 +50,10 @@ _DISPOSITIONS = ("write-empty", "write-truncate", "write-append")
 @click.option(
     "--filter",
     "filter_file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=FilterPath(dir_okay=False, exists=True, path_type=Path),
     metavar="FILE",
-    help="Export only what the file's lines name: /studies/UID[/series/UID[/instances/UID]].",
+    help="Export only what the file's lines name: /studies/UID[/series/UID[/instances/UID]]. A quoted pattern such as"
+    " 'filter-*.csv' stands for several files.",
 )
 @click.option(
     "--write-disposition",

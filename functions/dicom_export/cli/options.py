@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
+from glob import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dicom_export.row_layout import TABLE_SCHEMAS, SchemaKind
+
+if TYPE_CHECKING:
+    import os
+
+
+class FilterPath(click.Path):
+    """A file that exists, or a pattern with one `*` in the name that some file matches."""
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        path = Path(value)
+        before, star, after = path.name.partition("*")
+        if not star or path.exists():
+            return super().convert(value, param, ctx)
+        if "*" in after:
+            self.fail(f"Pattern {str(path)!r} has more than one *.", param, ctx)
+        if next(path.parent.glob(f"{escape(before)}*{escape(after)}"), None) is None:
+            self.fail(f"No file matches {str(path)!r}.", param, ctx)
+        return path
+
 
 folder_argument = click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 file_option = click.option(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dicom_export.cli.exit_codes import FAILED
 from dicom_export.cli.progress import ExportProgress
 from dicom_export.errors import Internal
+from dicom_export.handlers.filter_objects import filter_generation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,9 +80,8 @@ class Run:
 
     def _has_same_filter(self, operation: Operation) -> bool:
         uri = self._request.filter_uri
-        bucket = self._house.service.buckets(uri.bucket) if uri else None
-        stored = bucket.get(uri.object) if bucket and uri else None
-        return operation.filter_generation == (stored.generation if stored else None)
+        generation = filter_generation(uri, self._house.service.buckets) if uri else None
+        return operation.filter_generation == generation
 
     def _watch(self, operation: Operation, folder: Path) -> Operation:
         service = self._house.service

@@ -28,7 +28,7 @@ from dicom_export.dicom.ranges import InflatedFile
 from dicom_export.dicom.recognition import start_of_data_set
 from dicom_export.dicom.text import split
 from dicom_export.dictionary import display
-from dicom_export.errors import InstanceError, TruncatedInstance
+from dicom_export.errors import InstanceError, MissingUid, TruncatedInstance
 from dicom_export.names import InstanceUids
 from dicom_export.uids import uid_of
 
@@ -280,7 +280,7 @@ def check_uids(uids: InstanceUids, last: int) -> None:
                     f"Missing {display(tag)}: the header ends before it, so that the object is cut short, or is not an instance",
                     uids,
                 )
-            raise InstanceError(f"Missing {display(tag)}", uids)
+            raise MissingUid(f"Missing {display(tag)}", uids)
 
 
 def _uid(elements: Elements, tag: int) -> str | None:

@@ -17,6 +17,7 @@ from dicom_export.reconciliation import export_like
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dicom_export.filters import FilterPath
     from dicom_export.journal import Journal
     from dicom_export.names import OperationName, TableName
     from dicom_export.operations import Comparison, DifferenceCounts
@@ -65,7 +66,11 @@ def compare(
 
 def repair_lines(tables: Tables, report: TableName) -> Iterator[str]:
     """Yield the lines of a filter that names what an export makes right of a report."""
-    return (f"{each.uids}\n" for each in tables.differences(report) if each.is_repairable)
+    return (f"{filters.line_of(path)}\n" for path in _repairable(tables, report))
+
+
+def _repairable(tables: Tables, report: TableName) -> Iterator[FilterPath]:
+    return (filters.path_of(each.uids) for each in tables.differences(report) if each.is_repairable)
 
 
 def _begin_repair(verification: Operation, comparison: Comparison, journal: Journal, tables: Tables) -> None:
@@ -73,7 +78,7 @@ def _begin_repair(verification: Operation, comparison: Comparison, journal: Jour
     name = repair_name(verification.name)
     if journal.find(name):
         return
-    journal.create_filter(name, filters.parse(repair_lines(tables, verification.request.table)))
+    journal.create_filter(name, filters.widest(_repairable(tables, verification.request.table)))
     table = tables.describe(comparison.table)
     if table is None:
         raise NotFound(f"Table {comparison.table} was not found; an export creates it")

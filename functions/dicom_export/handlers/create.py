@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from dicom_export.errors import AlreadyExists, FailedPrecondition, NotFound
+from dicom_export.handlers.filter_objects import filter_generation
 from dicom_export.logs import Event, operation_event
 from dicom_export.operations import Counters, Operation, Status, WriteDisposition
 from dicom_export.stores import declared
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from dicom_export.errors import DicomExportError
     from dicom_export.journal import Journal
-    from dicom_export.names import GcsUri, OperationName, StoreName
+    from dicom_export.names import OperationName, StoreName
     from dicom_export.operations import ExportRequest
     from dicom_export.ports import DicomStore, TableInfo, Tables
     from dicom_export.stores import DeclaredStore
@@ -49,7 +50,7 @@ def create_export(
         api_version,
         datetime.now(UTC),
         request,
-        filter_generation=_filter_generation(request.filter_uri, buckets),
+        filter_generation=filter_generation(request.filter_uri, buckets) if request.filter_uri else None,
     )
     if request.write_disposition is WriteDisposition.WRITE_TRUNCATE:
         # Before anything is listed: what is streamed into the table from now on leaves a record.
@@ -127,15 +128,3 @@ def check_table(request: ExportRequest, table: TableInfo | None) -> None:
                 f"Table {request.table} has {table.row_count} rows; WRITE_EMPTY takes an empty or a new one,"
                 " WRITE_APPEND adds to it, WRITE_TRUNCATE replaces it"
             )
-
-
-def _filter_generation(uri: GcsUri | None, buckets: Callable[[str], DicomStore | None]) -> int | None:
-    if uri is None:
-        return None
-    bucket = buckets(uri.bucket)
-    if bucket is None:
-        raise NotFound(f"The bucket of the filter {uri} was not found")
-    stored = bucket.get(uri.object)
-    if stored is None:
-        raise NotFound(f"The filter {uri} was not found")
-    return stored.generation

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from dicom_export.errors import FailedPrecondition, Internal, NotFound, PermanentError, Unavailable
-from dicom_export.handlers.matching import UNNAMED, FilterLookup, Selection, uids_of
+from dicom_export.handlers.matching import UNNAMED, FilterLookup, Selection, uids_of, without_unnamable
 from dicom_export.handlers.writing import StreamWriter
 from dicom_export.journal import Claim, DeadLetter, Outcome
 from dicom_export.logs import instance_failure, instances_done
@@ -140,7 +140,7 @@ def _export(
     with writer:
         for batch in decode(store, message.objects, operation.request.row_layout, selection):
             objects = message.objects[tally.objects : tally.objects + len(batch.found)]
-            tally.add(objects, batch.found)
+            tally.add(objects, map(without_unnamable, batch.found) if operation.request.is_filtered else batch.found)
             writer.write(objects, batch)
         if tally.objects != len(message.objects):
             raise Internal(f"Of {len(message.objects)} objects {tally.objects} were decoded")
@@ -167,7 +167,7 @@ class _Tally:
         self._passed_over: list[tuple[str, str]] = []
         self.objects = 0
 
-    def add(self, objects: Sequence[StoredObject], found: Sequence[Found]) -> None:
+    def add(self, objects: Sequence[StoredObject], found: Iterable[Found]) -> None:
         """Count what was found in the next objects."""
         for stored, each in zip(objects, found, strict=True):
             if isinstance(each, InstanceUids):

@@ -8,7 +8,6 @@ from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
 from dicom_export import filters
-from dicom_export.errors import FailedPrecondition, NotFound
 from dicom_export.planning import Cursor, Layout, Listed, detect_layout, is_planned, named_instance, prefix_of
 
 if TYPE_CHECKING:
@@ -17,45 +16,24 @@ if TYPE_CHECKING:
     from dicom_export.filters import FilterPath
     from dicom_export.journal import FilterIndex, Journal
     from dicom_export.operations import Operation
-    from dicom_export.ports import DicomStore, StoredObject
+    from dicom_export.ports import StoredObject
     from dicom_export.stores import DeclaredStore
 
 log = logging.getLogger(__name__)
 
-_READ_BYTES = 1 << 20
 _LAYOUT_NAMES = 50_000
 _PASSED_OVER = 100
 
 
-def first_cursor(store: DeclaredStore) -> Cursor:
-    """Return where a plan begins, with the layout that the store's first names have: those not ignored of fifty thousand."""
+def first_cursor(store: DeclaredStore, index: FilterIndex | None = None) -> Cursor:
+    """Return where a plan begins, with the layout that the store's first names have: those not ignored of fifty thousand.
+
+    A filter that names a malformed UID has every header read: of such a UID only the digest is known, which no name can be found by.
+    """
+    if index and index.has_malformed:
+        return Cursor(Layout.FOLDERS)
     names = islice(store.objects.list(), _LAYOUT_NAMES)
     return Cursor(detect_layout(each.name for each in names if is_planned(each, store.ignore)))
-
-
-def store_filter(operation: Operation, buckets: Callable[[str], DicomStore | None], journal: Journal) -> FilterIndex:
-    """Read the operation's filter file into its state, unless its filter is there, and return its index.
-
-    Raises InvalidArgument for a malformed line, FailedPrecondition if the file was replaced since the request, NotFound
-    if it was deleted.
-    """
-    index = journal.filter_index(operation.name)
-    if index is None:
-        paths = filters.parse(filters.lines(_read_filter(operation, buckets)))
-        index = journal.create_filter(operation.name, paths)
-    return index
-
-
-def _read_filter(operation: Operation, buckets: Callable[[str], DicomStore | None]) -> Iterator[bytes]:
-    uri = operation.request.filter_uri
-    bucket = buckets(uri.bucket) if uri else None
-    stored = bucket.get(uri.object) if bucket and uri else None
-    if bucket is None or stored is None:
-        raise NotFound(f"The filter {uri} was there when the export was requested and is no more")
-    if stored.generation != operation.filter_generation:
-        raise FailedPrecondition(f"The filter {uri} was replaced after the export had been requested; request it again")
-    for start in range(0, stored.size, _READ_BYTES):
-        yield bucket.read(stored, start, _READ_BYTES)
 
 
 def listing(

@@ -6,14 +6,14 @@ from bisect import bisect_right
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from dicom_export.errors import InstanceError, Internal, NotDicom
-from dicom_export.filters import position_of
+from dicom_export.errors import InstanceError, Internal, MissingUid, NotDicom
+from dicom_export.filters import path_of, position_of
 from dicom_export.names import InstanceUids
 from dicom_export.rows.instance import DecodedInstance, Skipped
 
 if TYPE_CHECKING:
     from dicom_export.errors import PermanentError
-    from dicom_export.filters import FilterPath
+    from dicom_export.handlers.batching import Found
     from dicom_export.handlers.decoding import Decoded
     from dicom_export.journal import Journal
     from dicom_export.names import OperationName
@@ -33,11 +33,11 @@ class FilterLookup:
 
     def position_of(self, uids: InstanceUids) -> int | None:
         """Return the position of the path that names the instance among the filter's sorted paths, or None."""
-        instance: FilterPath = (uids.study or "", uids.series or "", uids.instance or "")
+        instance = path_of(uids)
         number = bisect_right(self._index.firsts, instance) - 1
         if number < 0:
             return None
-        position = position_of(self._chunk(number), uids)
+        position = position_of(self._chunk(number), instance)
         return None if position is None else number * self._index.chunk_size + position
 
 
@@ -65,6 +65,11 @@ class Selection:
             return UNNAMED
         self.matched.add(position)
         return decoded
+
+
+def without_unnamable(found: Found) -> Found:
+    """Return what was found, or that it is skipped because no line of a filter can name it: it is in no study."""
+    return _UNNAMED if isinstance(found, MissingUid) and uids_of(found).study is None else found
 
 
 def uids_of(decoded: DecodedInstance | PermanentError) -> InstanceUids:

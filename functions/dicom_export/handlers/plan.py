@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from dicom_export.errors import Code, PermanentError
 from dicom_export.handlers.create import check_table, hold_table
 from dicom_export.handlers.decoding import Decode, decode_in_turn
-from dicom_export.handlers.listing import first_cursor, listing, store_filter
+from dicom_export.handlers.filter_objects import store_filter
+from dicom_export.handlers.listing import first_cursor, listing
 from dicom_export.handlers.writing import prepare_target
 from dicom_export.journal import PlanPage
 from dicom_export.logs import Event, operation_event
@@ -102,7 +103,7 @@ def _plan_page(
     try:
         store = declared(stores, operation.request.store)
         index = store_filter(operation, buckets, journal) if operation.request.is_filtered else None
-        cursor = _cursor(operation, number, journal) or first_cursor(store)
+        cursor = _cursor(operation, number, journal) or first_cursor(store, index)
         found = listing(store, cursor, operation, index, journal)
         tasks, following = cut_page(found, cursor.layout, limits)
         objects = sample(tasks, limits.sample)
