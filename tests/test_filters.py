@@ -58,7 +58,7 @@ def test_each_way_to_begin_a_path_is_read(prefix: str, end: str) -> None:
 
 
 def test_blank_lines_are_left_out() -> None:
-    assert parse("\n\n/studies/1.2\r\n\r\n   \n/studies/1.3\r\n") == [("1.2",), ("1.3",)]
+    assert parse('\n\n/studies/1.2\r\n\r\n   \n""\n" "\n/studies/1.3\r\n') == [("1.2",), ("1.3",)]
 
 
 @pytest.mark.parametrize(
@@ -83,6 +83,7 @@ def test_a_csv_header_is_passed_over_and_fields_may_be_quoted(header: str) -> No
         "/studies/1.2/series/1.3/frames/1",
         "/studies/1.2 /studies/1.3",
         "/studies/1.2,17",
+        "studies/1.2/copy(1)",
         "/studies/%20%00",
         "studies//series/1.2",
         "/dicomWeb/studies/1.2/serie/1.3",

@@ -151,3 +151,13 @@ def test_no_process_is_started_for_a_folder_that_is_decoded_before_it_would_have
         assert comparable(decode(store, objects, LAYOUT, following=len(objects))) == comparable(in_turn(store))
         assert seen(decode.batches(store, objects, LAYOUT, None))[1] == [f"1.2.{n}" for n in range(150) if n % 10]
         assert decode._pool is None
+
+
+def test_processes_are_started_once_many_small_messages_were_decoded(store: FolderStore) -> None:
+    objects = list(store.list())
+    with ParallelDecoder(2) as decode:
+        for _ in range(6):
+            assert decode._pool is None
+            list(decode.batches(store, objects, LAYOUT, None))
+        assert len(list(decode(store, objects, LAYOUT))) == len(objects)
+        assert decode._pool

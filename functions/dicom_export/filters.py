@@ -36,7 +36,7 @@ _LINE, _COMMON_LINE = (
 )
 _DIGEST = re.compile(r"~[0-9a-f]{64}")
 # The name of a column, or the expression that a database made a name of.
-_HEADER = re.compile(r"[^\W\d][\w -]{0,299}|(?:[^\W\d]|\().*\)")
+_HEADER = re.compile(r"[^\W\d][\w -]{0,299}|(?:[^\W\d]\w*)?\(.*\)")
 _EXPECTED = "/studies/STUDY_UID[/series/SERIES_UID[/instances/INSTANCE_UID]]"
 _LONGEST_LINE_SHOWN = 200
 _SORTED_AT_ONCE = 100_000
@@ -50,9 +50,9 @@ def parse(texts: Iterable[str], name: str = "the filter") -> Iterator[FilterPath
     is_first = True
     for number, line in enumerate(texts, 1):
         text = line.strip()
-        if not text:
-            continue
         field = _unquoted(text)
+        if field == "":
+            continue
         path = None if field is None else _path(field)
         if path:
             yield path

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _CHUNK = 50
 _CHUNKS_AHEAD = 2
 _WORTH_A_PROCESS = 100
-# Fewer are decoded before processes have begun, which takes each half a second of CPU time.
+# Fewer than these in all are decoded before processes have begun, which takes each half a second of CPU time.
 _WORTH_A_START = 1_000
 # So many are decoded in the time that a process takes to begin.
 _WHILE_IT_BEGINS = 500
@@ -53,6 +53,7 @@ class ParallelDecoder:
         self._processes = processes
         self._pool: ProcessPoolExecutor | None = None
         self._batch_rows = BATCH_ROWS
+        self._seen = 0
         self._starting = threading.Lock()
         self._isolation = Isolation(_begin)
 
@@ -79,8 +80,10 @@ class ParallelDecoder:
         self, store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, select: Select | None, /
     ) -> Iterable[DecodedBatch]:
         """Yield batches as `DecodeBatches` does. The processes make them: columns take less to send than rows."""
-        if select or not self._is_worth_it(objects):
+        if select:
             return batches_of(self)(store, objects, layout, select)
+        if not self._is_worth_it(objects):
+            return batches_of(decode_in_turn)(store, objects, layout, None)
         return self._batches(store, objects, layout)
 
     def _batches(self, store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout) -> Iterator[DecodedBatch]:
@@ -101,8 +104,10 @@ class ParallelDecoder:
         return True
 
     def _is_worth_it(self, objects: Sequence[StoredObject], following: int = 0) -> bool:
-        is_large = self._processes > 1 and len(objects) >= _WORTH_A_PROCESS
-        return is_large and (self._pool is not None or len(objects) + following >= _WORTH_A_START)
+        if self._processes <= 1 or len(objects) < _WORTH_A_PROCESS:
+            return False
+        self._seen += len(objects)
+        return self._pool is not None or self._seen + following >= _WORTH_A_START
 
     def _in_processes(
         self,
