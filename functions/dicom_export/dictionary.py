@@ -8,6 +8,8 @@ from functools import cache, lru_cache
 from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 from pydicom.datadict import mask_match, private_dictionary_VR
 
+import dicom_export.dicom  # noqa: F401 - silences pydicom, which whoever needs only the dictionary imports, too
+
 # The VRs that an explicit file may state where the dictionary gives a choice (PS3.6 §6).
 _CHOICES = {
     "OB or OW": frozenset({"OB", "OW"}),
