@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dicom_export.errors import InvalidArgument, Unimplemented
 from dicom_export.names import GcsUri, TableName
 from dicom_export.operations import ExportRequest, WriteDisposition
+from dicom_export.reserved import check_table
 from dicom_export.row_layout import SchemaKind
 from dicom_export.transcoding import JsonMessage
 
@@ -74,7 +75,7 @@ def parse_table(destination: JsonMessage) -> TableName:
     uri = destination.text("tableUri")
     if not uri:
         raise InvalidArgument("bigqueryDestination.tableUri is required; it would be bq://PROJECT.DATASET.TABLE.")
-    return TableName.parse(uri)
+    return check_table(TableName.parse(uri))
 
 
 def _write_disposition(request: JsonMessage, destination: JsonMessage, package: str) -> WriteDisposition:

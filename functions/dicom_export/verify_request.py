@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dicom_export.errors import InvalidArgument
 from dicom_export.names import TableName
 from dicom_export.operations import Comparison, ExportRequest, WriteDisposition
+from dicom_export.reserved import check_table
 from dicom_export.row_layout import SchemaKind
 from dicom_export.transcoding import JsonMessage
 
@@ -41,4 +42,4 @@ def _table(verify: JsonMessage, name: str) -> TableName:
     uri = verify.text(name)
     if not uri:
         raise InvalidArgument(f"{VERIFY}.{name} is required; it would be bq://PROJECT.DATASET.TABLE.")
-    return TableName.parse(uri)
+    return check_table(TableName.parse(uri))

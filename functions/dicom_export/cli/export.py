@@ -31,8 +31,9 @@ from dicom_export.cli.places import (
     own_files,
     state_of,
     store_of,
+    table_of,
 )
-from dicom_export.names import GcsUri, TableName
+from dicom_export.names import GcsUri
 from dicom_export.operations import ExportRequest, WriteDisposition
 from dicom_export.row_layout import SchemaKind
 from dicom_export.settings import LocalSettings
@@ -91,7 +92,7 @@ def export(
     """
     request = ExportRequest(
         store_of(folder),
-        TableName.parse(f"bq://{PROJECT}.{DATASET}.{table}"),
+        table_of(table),
         WriteDisposition(write_disposition.upper().replace("-", "_")),
         SchemaKind(schema),
         include_source_store,

@@ -8,6 +8,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from dicom_export.errors import FailedPrecondition
+from dicom_export.names import TableName
+from dicom_export.reserved import check_table
 from dicom_export.settings import local_store
 
 if TYPE_CHECKING:
@@ -55,6 +57,11 @@ def existing_state(file: Path | None, data: Path | None) -> Path:
     if not (folder / "state").is_dir():
         raise FailedPrecondition(f"No export was started here: folder {str(folder / 'state')!r} is not there")
     return folder
+
+
+def table_of(name: str) -> TableName:
+    """Return the table of this name in the DuckDB file. Raises InvalidArgument if it cannot be one, or is reserved."""
+    return check_table(TableName.parse(f"bq://{PROJECT}.{DATASET}.{name}"))
 
 
 def store_of(folder: Path) -> StoreName:

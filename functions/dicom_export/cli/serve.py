@@ -13,6 +13,7 @@ from dicom_export import logs, settings
 from dicom_export.cli.ctrl_c import threads_without_ctrl_c
 from dicom_export.errors import FailedPrecondition, InvalidArgument
 from dicom_export.names import TableName
+from dicom_export.reserved import check_dataset_name
 from dicom_export.settings import LocalSettings, local_store
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def _dataset(text: str) -> tuple[str, str]:
         table = TableName.parse(f"bq://{text}.dicom")
     except InvalidArgument as error:
         raise InvalidArgument(f"{text!r} is not PROJECT.DATASET") from error
+    check_dataset_name(table.project, table.dataset)
     return table.project, table.dataset
 
 

@@ -10,8 +10,7 @@ import click
 
 from dicom_export.cli.exit_codes import FAILED
 from dicom_export.cli.options import folder_argument, ignore_option, table_option
-from dicom_export.cli.places import DATASET, PROJECT, check_file, own_files, state_of, store_of
-from dicom_export.names import TableName
+from dicom_export.cli.places import DATASET, PROJECT, check_file, own_files, state_of, store_of, table_of
 from dicom_export.settings import LocalSettings
 
 _REPAIRS = "repairs"
@@ -44,6 +43,7 @@ def verify(
     file. The exit code is 1 if there are any, after --repair if any are left.
     """
     check_file(file)
+    destination = table_of(table)
     store = store_of(folder)
     repairs = state_of(file) / _REPAIRS
     settings = LocalSettings(
@@ -58,7 +58,6 @@ def verify(
     # `--help` and a mistyped option are answered without loading DuckDB, pydicom and the rest.
     from dicom_export.cli.verifying import Verifying  # noqa: PLC0415 - as said above
 
-    destination = TableName.parse(f"bq://{PROJECT}.{DATASET}.{table}")
     verified = Verifying(settings, store, destination, _REPAIRS, file, ignore, limit).run(repair=repair)
     lines = [json.dumps(verified.to_json())] if output == "json" else verified.lines(file)
     for line in lines:

@@ -20,8 +20,7 @@ from dicom_export.cli.options import (
     source_store_option,
     table_option,
 )
-from dicom_export.cli.places import DATASET, PROJECT, check_file, own_files, state_of, store_of
-from dicom_export.names import TableName
+from dicom_export.cli.places import DATASET, PROJECT, check_file, own_files, state_of, store_of, table_of
 from dicom_export.operations import ExportRequest
 from dicom_export.row_layout import SchemaKind
 from dicom_export.settings import LocalSettings
@@ -58,7 +57,7 @@ def watch(
     check_file(file)
     request = ExportRequest(
         store_of(folder),
-        TableName.parse(f"bq://{PROJECT}.{DATASET}.{table}"),
+        table_of(table),
         schema=SchemaKind(schema),
         include_source_store=include_source_store,
     )

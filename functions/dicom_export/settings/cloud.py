@@ -13,6 +13,7 @@ from dicom_export.errors import ConfigurationError, InvalidArgument
 from dicom_export.messages import TOPICS
 from dicom_export.names import StoreName, TableName
 from dicom_export.planning import MAX_PAGE_OBJECTS, MAX_PAGE_TASKS, MAX_SPLIT, PlanLimits
+from dicom_export.reserved import check_table
 from dicom_export.stream_config import StreamConfig, parse_stream_configs
 
 if TYPE_CHECKING:
@@ -229,7 +230,7 @@ def _failures_table(text: str | None) -> TableName | None:
     if not text:
         return None
     try:
-        return TableName.parse(text)
+        return check_table(TableName.parse(text))
     except InvalidArgument as error:
         raise ConfigurationError(f"{_FAILURES_TABLE}: {error.message}") from error
 

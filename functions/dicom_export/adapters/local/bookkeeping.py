@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from dicom_export.adapters.local.duckdb_types import quoted
 from dicom_export.ports import Version
+from dicom_export.reserved import BOOKKEEPING_DATASET
 from dicom_export.schema import Schema, from_json, to_json
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
-SCHEMA = "dicom_export"
+SCHEMA = BOOKKEEPING_DATASET
 _OF_INSTANCES = "dataset = ? AND table_name = ? AND list_contains(?::VARCHAR[], instance)"
 STAGING_EXPIRATION_DAYS = 3
 _TABLES = {

@@ -17,7 +17,6 @@ from dicom_export.errors import (
     FailedPrecondition,
     Internal,
     InUse,
-    InvalidArgument,
     NotFound,
     PermissionDenied,
     Unavailable,
@@ -174,12 +173,6 @@ def catalog(project: str) -> str:
 def dataset_not_found(project: str, dataset: str) -> NotFound:
     """Return the error for a dataset that is not there."""
     return NotFound(f"Dataset {project}.{dataset} was not found; create it with --bq-dataset {project}.{dataset}")
-
-
-def check_dataset_name(dataset: str) -> None:
-    """Raise InvalidArgument if a dataset may not have this name."""
-    if dataset.lower() in {bookkeeping.SCHEMA, "information_schema", "pg_catalog"}:
-        raise InvalidArgument(f"A dataset cannot be named {dataset!r}: DuckDB or this program uses that name itself")
 
 
 def translated(error: duckdb.Error, file: Path) -> Exception:

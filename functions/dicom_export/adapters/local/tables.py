@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dicom_export.adapters.local import bookkeeping, inserts
-from dicom_export.adapters.local.catalogs import Catalogs, catalog, check_dataset_name
+from dicom_export.adapters.local.catalogs import Catalogs, catalog
 from dicom_export.adapters.local.changes import make_way
 from dicom_export.adapters.local.conform import conform_batches
 from dicom_export.adapters.local.definitions import (
@@ -28,6 +28,7 @@ from dicom_export.adapters.local.files import disk_errors
 from dicom_export.adapters.local.streams import Streams, table_of
 from dicom_export.errors import FailedPrecondition, InvalidArgument
 from dicom_export.ports import TableInfo
+from dicom_export.reserved import check_dataset_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from dicom_export.ports import Version
     from dicom_export.reconciliation import Difference
     from dicom_export.schema import Schema
-
 
 _MOST_ACCEPTED = 64
 
@@ -78,7 +78,7 @@ class DuckDbTables:
 
     def create_dataset(self, project: str, dataset: str) -> None:
         """Create the dataset, and its project's file, if it is not there."""
-        check_dataset_name(dataset)
+        check_dataset_name(project, dataset)
         self._catalogs.create(project)
         with self._writing, self._catalogs.cursor(project, dataset) as cursor:
             cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {catalog(project)}.{quoted(dataset)}")
