@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, TypeVar
 import flask
 import functions_framework
 
-from dicom_export import api, bootstrap, logs, push
+from dicom_export import bootstrap, logs, push
+from dicom_export.api.wsgi import respond
 from dicom_export.messages import ExportStudy, PlanExport, StudyExported
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import werkzeug
 
     from dicom_export.messages import InstanceChanged, Message
     from dicom_export.notifications import Notification
@@ -24,23 +27,9 @@ logs.configure()
 
 
 @functions_framework.http
-def export_api(request: flask.Request) -> flask.Response:
+def export_api(request: flask.Request) -> werkzeug.Response:
     """Answer a request to the Cloud Healthcare API."""
-    with logs.traced(request.headers.get("X-Cloud-Trace-Context", "")):
-        response = _respond(
-            api.HttpRequest(request.method, request.path, request.args, request.get_data(), request.host_url)
-        )
-    return flask.Response(
-        response.encode(), response.status, response.headers, content_type="application/json; charset=UTF-8"
-    )
-
-
-def _respond(request: api.HttpRequest) -> api.HttpResponse:
-    try:
-        service = bootstrap.service()
-    except Exception as error:  # noqa: BLE001 - an installation that cannot be opened is answered like any failure
-        return api.refuse(error)
-    return api.answer(request, service)
+    return respond(request, bootstrap.service)
 
 
 @functions_framework.http

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import timedelta
 from typing import Any
 
@@ -154,8 +155,16 @@ def test_a_page_token_continues_only_the_list_that_it_is_of() -> None:
         call(service, "GET", path, pageToken="nonsense"),
         call(service, "GET", path, pageToken="W10"),
         call(service, "GET", path, pageToken="é"),
+        call(service, "GET", path, pageToken=urlsafe_b64encode(b"[" * 100_000).decode()),
+        *(call(service, "GET", path, pageToken=forged(token, position)) for position in ("\ud800", "a\0", "x" * 9_999)),
     ):
         assert "pageToken" in error_of(response, 400, "INVALID_ARGUMENT")
+
+
+def forged(token: str, position: str) -> str:
+    """Return the token with another position."""
+    digest, _ = json.loads(urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+    return urlsafe_b64encode(json.dumps([digest, position]).encode()).decode()
 
 
 def test_a_malformed_filter_is_an_invalid_argument() -> None:

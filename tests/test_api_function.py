@@ -7,16 +7,17 @@ import os
 import socket
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dicom_export.errors import FailedPrecondition
 from dicom_export.serving import serve
 from dicom_export.settings import LOCAL_SETTINGS
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from raw_http import exchange
 
 CLIENT = """
 import functions_framework, json, sys
@@ -74,3 +75,40 @@ def test_a_taken_port_is_told_instead_of_ending_the_process() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(FailedPrecondition, match=f"Port {port} of 127.0.0.1"):
             serve(port)
+
+
+REQUESTS = (
+    b"GET?access_token=SECRET\r\n\r\n",
+    b"GET /v1?access_token=SECRET x HTTP/1.1\r\n\r\n",
+    b"GET /v1?access_token=SECRET HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"POST /v1?access_token=SECRET HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    b"POST /v1?access_token=SECRET HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n" + b"x" * 2_000_000,
+)
+
+
+def test_the_deployed_server_answers_what_is_malformed_and_logs_no_query(root: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [str(Path(sys.executable).with_name("functions-framework")), "--target=export_api", f"--port={port}"]
+    log = tmp_path / "log"
+    with (
+        log.open("w") as output,
+        subprocess.Popen([*command, f"--source={root}/functions/main.py"], stdout=output, stderr=output) as server,
+    ):
+        try:
+            wait_for(port)
+            for sent in REQUESTS:
+                assert b" 400 " in exchange(f"http://127.0.0.1:{port}/", sent).partition(b"\r\n")[0]
+        finally:
+            server.terminate()
+    assert "SECRET" not in log.read_text()
+    assert "Traceback" not in log.read_text()
+
+
+def wait_for(port: int) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.05)
+    raise RuntimeError("The server did not start")

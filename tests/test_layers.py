@@ -23,14 +23,14 @@ OWNERS = {
     "click": ("dicom_export.cli",),
     "rich": ("dicom_export.cli",),
     "flask": ("main",),
-    "functions_framework": ("main", "dicom_export.serving"),
-    "werkzeug": ("dicom_export.serving", "dicom_export.logs"),
+    "functions_framework": ("main",),
+    "werkzeug": ("main", "dicom_export.api.wsgi", "dicom_export.serving"),
     "pydicom": ("dicom_export.dicom", "dicom_export.decoding", "dicom_export.rows", "dicom_export.dictionary"),
     "dicom_export.settings": ("dicom_export.bootstrap", "dicom_export.cli"),
     "dicom_export.bootstrap": ("main", "dicom_export.cli", "dicom_export.serving"),
     "dicom_export.handlers": ("main", "dicom_export.api", "dicom_export.cli", "dicom_export.bootstrap", "dicom_export.adapters.local.decoding"),
     "dicom_export.adapters": ("dicom_export.bootstrap", "dicom_export.cli.dump", "dicom_export.cli.query"),
-    "dicom_export.api": ("main",),
+    "dicom_export.api": ("main", "dicom_export.serving"),
     "dicom_export.cli": (),
 }  # fmt: skip
 

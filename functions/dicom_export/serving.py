@@ -1,24 +1,39 @@
-"""The API on one machine: the deployed function, under the framework that runs it on Google Cloud."""
+"""The API on one machine."""
 
 from __future__ import annotations
 
 import logging
 import socket
-from pathlib import Path
+from contextlib import suppress
+from http import HTTPStatus
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from functions_framework import create_app
-from werkzeug.serving import WSGIRequestHandler, make_server, select_address_family
+from werkzeug import Request
+from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler, select_address_family
 
 from dicom_export import bootstrap
-from dicom_export.errors import FailedPrecondition
+from dicom_export.api import refuse
+from dicom_export.api.exchange import error_response
+from dicom_export.api.web_pages import check_host
+from dicom_export.api.wsgi import CONTENT_TYPE, HEADERS, encoded, respond
+from dicom_export.errors import Code, FailedPrecondition, PermissionDenied
 
 if TYPE_CHECKING:
+    from werkzeug import Response
     from werkzeug.serving import BaseWSGIServer
 
-_MAIN = Path(__file__).parents[1] / "main.py"
-
 _log = logging.getLogger(__name__)
+
+_SILENCE_SECONDS = 60
+_REST_SECONDS = 1
+_MAX_REST = 16 << 20
+_MAX_LOGGED_LENGTH = 1_000
+_MALFORMED = {
+    HTTPStatus.REQUEST_URI_TOO_LONG: "The request line is longer than this server reads.",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "The request's headers are longer, or more, than this server reads.",
+}
 
 
 def serve(port: int, host: str = "127.0.0.1") -> BaseWSGIServer:
@@ -35,17 +50,96 @@ def serve(port: int, host: str = "127.0.0.1") -> BaseWSGIServer:
             f"Port {port} of {host} cannot be used ({error.strerror}); name another one"
         ) from error
     with listener:
-        app = create_app(target="export_api", source=str(_MAIN))  # type: ignore[no-untyped-call]  # it has no types
         # Opened before the first request, so that interrupted exports go on at once and a mistake in the settings shows.
         bootstrap.service()
-        return make_server(
-            host, listener.getsockname()[1], app, threaded=True, request_handler=_Handler, fd=listener.fileno()
-        )
+        address, free_port = listener.getsockname()[:2]
+        app = _on_loopback if ip_address(address).is_loopback else _anywhere
+        return _Server(host, free_port, app, _Handler, fd=listener.fileno())
+
+
+@Request.application
+def _anywhere(request: Request) -> Response:
+    return respond(request, bootstrap.service)
+
+
+@Request.application
+def _on_loopback(request: Request) -> Response:
+    try:
+        check_host(request.headers.get("Host", ""))
+    except PermissionDenied as error:
+        return encoded(refuse(error))
+    return respond(request, bootstrap.service)
+
+
+class _Server(ThreadedWSGIServer):
+    """Logs what went wrong without the texts of foreign exceptions, which may quote a request."""
+
+    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - as werkzeug calls it
+        """Pass over werkzeug's own words: they have a traceback, and in it the exception's text."""
+
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - as socketserver calls it
+        _log.exception("A request could not be answered")
 
 
 class _Handler(WSGIRequestHandler):
-    """Logs requests without their query, which may hold a token."""
+    """Answers what is not HTTP in JSON, and logs requests without their query, which may hold a token."""
+
+    timeout = _SILENCE_SECONDS
+
+    def parse_request(self) -> bool:
+        if not self.raw_requestline.strip():
+            # http.server closes the connection without a word.
+            self.send_error(HTTPStatus.BAD_REQUEST)
+            return False
+        if not super().parse_request():
+            return False
+        if self.request_version == "HTTP/0.9" or not _is_url(self.path):
+            self.send_error(HTTPStatus.BAD_REQUEST)
+            return False
+        return True
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002 - as http.server calls
+        """Answer a request that could not even be read."""
+        status = HTTPStatus(code) if code in _MALFORMED else HTTPStatus.BAD_REQUEST
+        text = _MALFORMED.get(status, "The request is not one of HTTP/1.1: its first line or a header is malformed.")
+        body = error_response(Code.INVALID_ARGUMENT, text, status=status).encode()
+        # Of what was not understood http.server thinks that it is of a version whose answers have no headers.
+        self.request_version = self.protocol_version
+        self.close_connection = True
+        self.send_response(status)
+        sent = {**HEADERS, "Content-Type": CONTENT_TYPE, "Content-Length": str(len(body)), "Connection": "close"}
+        for name, value in sent.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+        self._read_the_rest()
+
+    def _read_the_rest(self) -> None:
+        """Read what the client still sends: the system resets a connection that has unread bytes, and the answer would be lost."""
+        left = _MAX_REST
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(_REST_SECONDS)
+            while left > 0 and (part := self.connection.recv(1 << 16)):
+                left -= len(part)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:  # noqa: ARG002 - as http.server calls
-        path, _, _ = self.path.partition("?")
-        _log.info("%s %s: %s", self.command, path, code)
+        _log.info("%s: %s", self._asked(), int(code))
+
+    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002, ARG002 - as werkzeug calls it
+        """Tell that a request was not read to its end, and not what was read of it."""
+        _log.info("A request was malformed, or came too slowly")
+
+    def _asked(self) -> str:
+        # A malformed line has neither method nor path.
+        target: str = getattr(self, "path", "")
+        is_known = target and _is_url(target)
+        return f"{self.command} {urlsplit(target).path[:_MAX_LOGGED_LENGTH]}" if is_known else "A malformed request"
+
+
+def _is_url(target: str) -> bool:
+    try:
+        urlsplit(target)
+    except ValueError:
+        return False
+    return True

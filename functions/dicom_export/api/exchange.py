@@ -14,13 +14,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A decoded request: `path` without its query and with its escapes resolved, `host_url` as the client sees it."""
+    """A decoded request.
+
+    `path` is without its query and with its escapes resolved, `body` without its encoding, `host_url` as the client sees it;
+    the names of `headers` are in lower case.
+    """
 
     method: str
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     host_url: str = "http://127.0.0.1:8080/"
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,13 @@ class HttpResponse:
         return json.dumps(self.body, indent=2 if self.is_indented else None).encode() + b"\n"
 
 
-def error_response(code: Code, message: str, *, headers: Mapping[str, str] | None = None) -> HttpResponse:
-    """Return an error in the shape of https://cloud.google.com/apis/design/errors#http_mapping."""
-    error = {"code": code.http_status, "message": message, "status": code.name, "details": []}
-    return HttpResponse(code.http_status, {"error": error}, headers or {})
+def error_response(
+    code: Code, message: str, *, headers: Mapping[str, str] | None = None, status: int | None = None
+) -> HttpResponse:
+    """Return an error in the shape of https://cloud.google.com/apis/design/errors#http_mapping.
+
+    `status` is that of HTTP if it says more than the code's.
+    """
+    http_status = status or code.http_status
+    error = {"code": http_status, "message": message, "status": code.name, "details": []}
+    return HttpResponse(http_status, {"error": error}, headers or {})

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 1000
 
+_LONGEST_POSITION = 2048
+
 Item = TypeVar("Item")
 
 
@@ -38,9 +40,9 @@ def start_position(parameters: Mapping[str, str], *bound_to: str) -> str:
         return ""
     try:
         digest, position = json.loads(urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise _invalid(token) from error
-    if digest != _digest(bound_to) or not isinstance(position, str):
+    if digest != _digest(bound_to) or not (isinstance(position, str) and _is_position(position)):
         raise _invalid(token)
     return position
 
@@ -53,6 +55,11 @@ def take_page(items: Iterable[tuple[str, Item]], size: int, *bound_to: str) -> t
         return entries, {}
     content = json.dumps([_digest(bound_to), page[size - 1][0]])
     return entries, {"nextPageToken": urlsafe_b64encode(content.encode()).decode().rstrip("=")}
+
+
+def _is_position(text: str) -> bool:
+    """Say whether a list could have given the text: the path of an object, which is Unicode without control characters."""
+    return len(text) <= _LONGEST_POSITION and text.isprintable()
 
 
 def _digest(bound_to: tuple[str, ...]) -> str:

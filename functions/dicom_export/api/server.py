@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_export.api import methods
 from dicom_export.api.exchange import HttpResponse, error_response
+from dicom_export.api.overriding import overridden
 from dicom_export.api.parameters import method_parameters, system_parameter
 from dicom_export.api.partial import parse_fields, select_fields
+from dicom_export.api.web_pages import check_content_type, check_origin
 from dicom_export.errors import Code, DicomExportError
 
 if TYPE_CHECKING:
@@ -59,7 +61,8 @@ _ROUTES = (
 def answer(request: HttpRequest, service: Exports) -> HttpResponse:
     """Return the response to the request. Raises nothing: what goes wrong is the response."""
     try:
-        return _answer(request, service)
+        check_origin(request.headers.get("origin", ""), request.headers.get("host", ""))
+        return _answer(overridden(request), service)
     except Exception as error:  # noqa: BLE001 - refuse() logs it, and the client must hear of it in JSON
         return refuse(error)
 
@@ -82,6 +85,8 @@ def _answer(request: HttpRequest, service: Exports) -> HttpResponse:
 
 
 def _call(route: _Route, parts: dict[str, str], request: HttpRequest, service: Exports) -> HttpResponse:
+    if request.body:
+        check_content_type(request.headers.get("content-type", ""))
     query = method_parameters(request.query, route.parameters)
     mask = parse_fields(system_parameter(request.query, "fields"))
     is_indented = system_parameter(request.query, "prettyPrint") not in ("false", "0")

@@ -1,0 +1,77 @@
+"""Between the API and a server that speaks WSGI: the deployed function's, and that of one machine."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from werkzeug import Response
+
+from dicom_export import logs
+from dicom_export.api.bodies import read_body
+from dicom_export.api.exchange import HttpRequest, HttpResponse
+from dicom_export.api.server import answer, refuse
+from dicom_export.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from werkzeug import Request
+
+    from dicom_export.api.exports import Exports
+
+_LENGTH = re.compile(r"[0-9]{0,19}")
+CONTENT_TYPE = "application/json; charset=UTF-8"
+HEADERS = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
+"""What keeps pages of other servers from reading an answer as something else than JSON."""
+
+
+def respond(request: Request, open_service: Callable[[], Exports]) -> Response:
+    """Return the response to the request. Raises nothing: what goes wrong is the response."""
+    with logs.traced(request.headers.get("X-Cloud-Trace-Context", "")):
+        response = _answered(request, open_service)
+    return encoded(response)
+
+
+def encoded(response: HttpResponse) -> Response:
+    """Return the response as WSGI takes it."""
+    return Response(response.encode(), response.status, {**HEADERS, **response.headers}, content_type=CONTENT_TYPE)
+
+
+def _answered(request: Request, open_service: Callable[[], Exports]) -> HttpResponse:
+    try:
+        decoded = _decoded(request)
+        service = open_service()
+    except Exception as error:  # noqa: BLE001 - an installation that cannot be opened is answered like any failure
+        return refuse(error)
+    return answer(decoded, service)
+
+
+def _body(request: Request) -> bytes:
+    length = request.headers.get("Content-Length", "0")
+    if not _LENGTH.fullmatch(length):
+        raise InvalidArgument("Content-Length is malformed: expected the number of bytes of the body.")
+    return read_body(partial(_read, request), request.headers.get("Content-Encoding", ""))
+
+
+def _read(request: Request, length: int) -> bytes:
+    """Return what comes next of the body. Raises OSError if the client sent no more, or what the server cannot read."""
+    try:
+        return request.stream.read(length)
+    except Exception as error:
+        # The framework reads to the end after the answer: once more, it would fail there.
+        request.stream = BytesIO()
+        raise OSError from error
+
+
+def _decoded(request: Request) -> HttpRequest:
+    return HttpRequest(
+        request.method,
+        request.path,
+        request.args,
+        _body(request),
+        request.host_url,
+        {name.lower(): value for name, value in request.headers.items()},
+    )
