@@ -262,3 +262,21 @@ def test_content_of_no_known_kind_is_a_failure_and_not_passed_over(folder: Path,
     (folder / "unknown").write_bytes(content)
     result = run("export", folder, "--to", file)
     assert (result.exit_code, "1 failed" in result.stdout, "passed over" in result.stdout) == (1, True, False)
+
+
+@pytest.mark.parametrize("letter", ["t", "é"])
+@pytest.mark.parametrize("disposition", ["write-empty", "write-truncate"])
+def test_a_table_may_have_the_longest_name_that_bigquery_takes(tmp_path: Path, letter: str, disposition: str) -> None:
+    name = letter * (1024 // len(letter.encode()))
+    result = run(
+        "export",
+        make_folder(tmp_path / "in"),
+        "--to",
+        tmp_path / "x.duckdb",
+        "--table",
+        name,
+        "--write-disposition",
+        disposition,
+    )
+    assert result.exit_code == 0, result.stderr
+    assert "2 of 2 instances" in result.stdout

@@ -222,6 +222,59 @@ def test_what_is_no_json_is_an_invalid_argument(body: bytes) -> None:
         parse_json(body)
 
 
+TRAPS = {
+    "backslashes": b'\\"' * 16_000,
+    "backslashes in a text": b"{'a': '" + b"\\'" * 16_000,
+    "quotes": b"'\"" * 16_000,
+    "lists": b"[" * 500_000,
+    "objects": b"{a:" * 300_000,
+    "closed lists": b"[" * 500_000 + b"]" * 500_000,
+    "comments": b"/*" * 500_000,
+    "slashes": b"//" * 500_000,
+    "commas": b"[" + b"," * 1_000_000,
+    "digits": b"[" + b"1" * 1_000_000 + b"]",
+    "an exponent": b"1e" + b"9" * 1_000_000,
+    "spaces": b" " * 1_000_000 + b"'",
+    "escapes": b'"' + b"\\u00" * 200_000,
+}
+
+
+@pytest.mark.parametrize("body", TRAPS.values(), ids=TRAPS)
+def test_a_trap_for_a_parser_is_refused_in_time_that_grows_with_its_length_only(body: bytes) -> None:
+    # The test's own timeout is the bound: what takes the square of the length takes hours for these.
+    with suppress(InvalidArgument):
+        parse_json(body)
+
+
+@pytest.mark.parametrize("depth", [32, 33, 900, 100_000])
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_nesting_is_bounded_however_the_body_is_written(depth: int, quote: str) -> None:
+    body = f"{'[' * (depth - 1)}{{{quote}a{quote}: 1}}{']' * (depth - 1)}".encode()
+    if depth == 32:
+        assert parse_json(body)
+        return
+    with pytest.raises(InvalidArgument, match="more than 32 levels deep"):
+        parse_json(body)
+
+
+@pytest.mark.parametrize("body", [b'{"a": "\\ud800"}', b'{"\\udc00": 1}', b'[{"a": ["\\ud800x"]}]'])
+def test_text_that_is_not_unicode_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidArgument, match="not Unicode"):
+        parse_json(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [
+        (b"{a: 1, b_c: 'x', $d: true}", {"a": 1, "b_c": "x", "$d": True}),
+        (b'{"a": [1, 2,], "b": {"c": 1,},}', {"a": [1, 2], "b": {"c": 1}}),
+        (b"\xef\xbb\xbf{'a': null,}", {"a": None}),
+    ],
+)
+def test_names_without_quotes_and_a_comma_at_the_end_are_taken(body: bytes, value: Any) -> None:
+    assert parse_json(body) == value
+
+
 FIELDS = st.sampled_from(["bigqueryDestination", "tableUri", "force", "writeDisposition", "filterConfig", "schemaJson"])
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just(URI),

@@ -56,6 +56,20 @@ def test_a_table_uri_has_at_most_2000_characters() -> None:
         TableName.parse("bq://p.d." + "t" * 2000)
 
 
+@pytest.mark.parametrize("kind", [StoreName, OperationName])
+def test_a_part_of_a_name_is_short_enough_for_the_name_of_a_folder(kind: type[StoreName | OperationName]) -> None:
+    collection = "dicomStores" if kind is StoreName else "operations"
+    assert kind.parse(f"{PARENT}/{collection}/{'é' * 127}")
+    with pytest.raises(InvalidArgument, match="256 bytes; expected at most 255"):
+        kind.parse(f"{PARENT}/{collection}/{'é' * 128}")
+
+
+def test_a_project_id_is_short_enough_for_the_name_of_a_file() -> None:
+    assert TableName.parse(f"bq://{'p' * 200}.d.t")
+    with pytest.raises(InvalidArgument, match="at most 200 characters"):
+        TableName.parse(f"bq://{'p' * 201}.d.t")
+
+
 def test_uids_are_shown_as_far_as_they_are_known() -> None:
     assert str(InstanceUids("1.2", "1.3", "1.4")) == "/studies/1.2/series/1.3/instances/1.4"
     assert str(InstanceUids("1.2")) == "/studies/1.2"

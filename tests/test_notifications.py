@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -92,6 +93,12 @@ def test_the_parts_of_an_upload_are_passed_over(name: str, event: str) -> None:
     assert changed(event, name=name, bucket="others") is None
 
 
+def resource_with(field: str, value: str) -> bytes:
+    """Return the data of a notification in which a field has this value, as JSON writes it."""
+    fields = {"size": '"1234"', "updated": '"2026-01-02T03:04:05.678Z"', "storageClass": '"STANDARD"', field: value}
+    return f"{{{', '.join(f'{json.dumps(name)}: {each}' for name, each in fields.items())}}}".encode()
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -101,6 +108,34 @@ def test_the_parts_of_an_upload_are_passed_over(name: str, event: str) -> None:
         notification_body(data=b""),
         notification_body(objectGeneration="newest"),
         notification_body(data=b"[" * 100_000),
+        notification_body(name="\ud800"),
+        notification_body(objectGeneration="-1"),
+        notification_body(objectGeneration="9" * 19),
+        notification_body(objectGeneration="9" * 5_000),
+        *(
+            notification_body(data=resource_with(field, value))
+            for field, values in (
+                (
+                    "size",
+                    (
+                        "1e999",
+                        "-1",
+                        '"-1"',
+                        "NaN",
+                        "1.5",
+                        "[]",
+                        "null",
+                        "1",
+                        '"٣"',
+                        f'"{1 << 60}"',
+                        '"' + "9" * 5_000 + '"',
+                    ),
+                ),
+                ("updated", ('"2026-01-02T03:04:05"', '"0001-01-01T00:00:00+14:00"', '"now"', "5", "{}")),
+                ("storageClass", ("[]", "{}")),
+            )
+            for value in values
+        ),
     ],
 )
 def test_what_is_no_notification_is_refused_and_not_quoted(body: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from base64 import b64encode
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -187,6 +188,54 @@ def test_a_failure_is_logged_with_message_and_subscription_and_delivered_again(
     assert answer(push_body(PLAN, message_id="7"), raising(error)) == status
     (record,) = caplog.records
     assert record.levelno == level
+    assert record.__dict__["payload"] == LABELLED
+    assert "Doe" not in record.getMessage()
+
+
+JSONS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+# Messages of each kind, and in the place of each field anything.
+KINDS = (*messages.TOPICS, "export-requests", "")
+SHAPES = st.dictionaries(
+    st.sampled_from(
+        ("operation", "page", "task", "objects", "appliesFilter", "store", "event", "object", "size", "updated")
+    ),
+    JSONS | st.just("written") | st.lists(st.lists(JSONS, min_size=5, max_size=5), max_size=2),
+)
+ATTRIBUTES = st.dictionaries(
+    st.sampled_from(
+        ("kind", "bucketId", "eventType", "objectId", "objectGeneration", "CloudPubSubDeadLetterSourceDeliveryCount")
+    ),
+    JSONS | st.sampled_from((*KINDS, "OBJECT_FINALIZE", "1", "1e999")),
+)
+DECODERS: list[Callable[[PushedMessage], Any]] = [
+    *(partial(push.message, topic) for topic in messages.TOPICS),
+    *(push.batch_request, push.change, push.dead_change, push.dead_letter, push.dead_request),
+]
+
+
+@given(st.one_of(st.binary(), SHAPES.map(lambda each: json.dumps(each).encode())), ATTRIBUTES, JSONS | st.text(), JSONS)
+def test_any_message_is_taken_or_dropped_and_never_an_unexpected_failure(
+    data: bytes, attributes: Any, message_id: Any, beside: Any
+) -> None:
+    envelope = {
+        "message": {"attributes": attributes, "data": b64encode(data).decode(), "messageId": message_id},
+        "subscription": "s",
+    }
+    for body in (json.dumps(envelope).encode(), json.dumps(beside).encode(), data):
+        for decode in DECODERS:
+            with suppress(InvalidArgument):
+                decode(push.parse(body))
+            assert push.answer(body, decode, lambda _: None) == 204
+
+
+def test_a_defect_in_decoding_is_logged_and_the_message_dropped(caplog: pytest.LogCaptureFixture) -> None:
+    assert push.answer(push_body(PLAN, message_id="7"), raising(OverflowError("Doe^John")), lambda _: None) == 204
+    (record,) = caplog.records
+    assert record.exc_info
     assert record.__dict__["payload"] == LABELLED
     assert "Doe" not in record.getMessage()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -119,6 +119,8 @@ _KINDS: dict[str, type[Message]] = {
 TOPICS = tuple(_KINDS)
 OPERATION_TOPICS = tuple(topic for topic in TOPICS if topic != InstanceChanged.topic)
 
+_INT64 = 1 << 63
+
 KIND_ATTRIBUTE = "kind"
 """The attribute of a message that says which topic it was sent to."""
 
@@ -160,11 +162,18 @@ def object_to_json(stored: StoredObject) -> list[Any]:
 
 
 def object_from_json(data: list[Any]) -> StoredObject:
-    """Return the object that `object_to_json` gave."""
+    """Return the object that `object_to_json` gave. Raises TypeError, ValueError or OverflowError for anything else."""
     name, generation, size, updated, storage_class = data
-    return StoredObject(
-        _name_from_json(name), int(generation), int(size), datetime.fromisoformat(updated), storage_class
-    )
+    moment = datetime.fromisoformat(updated)
+    if not (
+        _is_int64(generation) and _is_int64(size) and size >= 0 and moment.tzinfo and isinstance(storage_class, str)
+    ):
+        raise ValueError
+    return StoredObject(_name_from_json(name), generation, size, moment.astimezone(UTC), storage_class)
+
+
+def _is_int64(value: object) -> bool:
+    return type(value) is int and -_INT64 <= value < _INT64
 
 
 def _name_to_json(name: str) -> str | list[str]:

@@ -11,6 +11,10 @@ from dicom_export.errors import InvalidArgument
 from dicom_export.uids import shown
 
 MAX_TABLE_URI_LENGTH = 2000
+# Of a part of a resource name, in bytes of UTF-8: it becomes the name of a folder, and no file system takes a longer one.
+_MAX_PART_BYTES = 255
+# It becomes the name of a file with two suffixes.
+_MAX_PROJECT_LENGTH = 200
 
 # No dots alone and nothing that is no name's: these become parts of paths.
 _SEGMENT = r"(?!\.{1,2}(?:/|$))[\w.:@%+~-]{1,200}"
@@ -29,6 +33,19 @@ _TABLE_ID = re.compile(r"[\w\- ]+")
 _GCS_URI = re.compile(r"gs://(?P<bucket>[a-z0-9][a-z0-9._-]{1,221})/(?P<object>.+)", re.DOTALL)
 
 
+def _parts(pattern: re.Pattern[str], text: str, kind: str, right: str) -> dict[str, str]:
+    """Return the named parts of a resource name. Raises InvalidArgument."""
+    match = pattern.fullmatch(text)
+    if not match:
+        raise InvalidArgument(f"{text[:MAX_TABLE_URI_LENGTH]!r} is not {kind}; it would be {right}")
+    for name, part in match.groupdict().items():
+        if len(part.encode()) > _MAX_PART_BYTES:
+            raise InvalidArgument(
+                f"The {name} in {kind} has {len(part.encode())} bytes; expected at most {_MAX_PART_BYTES}"
+            )
+    return match.groupdict()
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class DatasetName:
     """`projects/P/locations/L/datasets/D`, a Healthcare dataset."""
@@ -40,10 +57,7 @@ class DatasetName:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Raise InvalidArgument if the text is not a dataset's name."""
-        match = _DATASET_NAME.fullmatch(text)
-        if not match:
-            raise InvalidArgument(f"{text!r} is not a dataset name; it would be projects/P/locations/L/datasets/D")
-        return cls(**match.groupdict())
+        return cls(**_parts(_DATASET_NAME, text, "a dataset name", "projects/P/locations/L/datasets/D"))
 
     def __str__(self) -> str:
         return f"projects/{self.project}/locations/{self.location}/datasets/{self.dataset}"
@@ -59,12 +73,8 @@ class StoreName:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Raise InvalidArgument if the text is not a DICOM store's name."""
-        match = _STORE_NAME.fullmatch(text)
-        if not match:
-            raise InvalidArgument(
-                f"{text!r} is not a DICOM store name; it would be projects/P/locations/L/datasets/D/dicomStores/S"
-            )
-        parts = match.groupdict()
+        right = "projects/P/locations/L/datasets/D/dicomStores/S"
+        parts = _parts(_STORE_NAME, text, "a DICOM store name", right)
         store = parts.pop("store")
         return cls(DatasetName(**parts), store)
 
@@ -82,12 +92,8 @@ class OperationName:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Raise InvalidArgument if the text is not an operation's name."""
-        match = _OPERATION_NAME.fullmatch(text)
-        if not match:
-            raise InvalidArgument(
-                f"{text!r} is not an operation name; it would be projects/P/locations/L/datasets/D/operations/O"
-            )
-        parts = match.groupdict()
+        right = "projects/P/locations/L/datasets/D/operations/O"
+        parts = _parts(_OPERATION_NAME, text, "an operation name", right)
         operation = parts.pop("operation")
         return cls(DatasetName(**parts), operation)
 
@@ -129,6 +135,10 @@ class TableName:
         match = _TABLE_URI.fullmatch(uri)
         if not match:
             raise InvalidArgument(f"{uri!r} is not a BigQuery table URI; {right}")
+        if len(match["project"]) > _MAX_PROJECT_LENGTH:
+            raise InvalidArgument(
+                f"A project id has at most {_MAX_PROJECT_LENGTH} characters, this one has {len(match['project'])}"
+            )
         table = match["table"]
         if not _TABLE_ID.fullmatch(table) or len(table.encode()) > 1024:  # noqa: PLR2004 - BigQuery's limit, cited above
             raise InvalidArgument(
@@ -152,7 +162,9 @@ class GcsUri:
         """Raise InvalidArgument if the text is not a Cloud Storage URI of an object."""
         match = _GCS_URI.fullmatch(uri)
         if not match:
-            raise InvalidArgument(f"{uri!r} is not a Cloud Storage URI; it would be gs://BUCKET/PATH")
+            raise InvalidArgument(
+                f"{uri[:MAX_TABLE_URI_LENGTH]!r} is not a Cloud Storage URI; it would be gs://BUCKET/PATH"
+            )
         return cls(**match.groupdict())
 
     def __str__(self) -> str:

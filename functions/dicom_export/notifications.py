@@ -6,8 +6,9 @@ Source: https://cloud.google.com/storage/docs/pubsub-notifications#format
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from dicom_export.errors import InvalidArgument
@@ -25,6 +26,10 @@ _EVENTS = {"OBJECT_FINALIZE": Event.WRITTEN, "OBJECT_DELETE": Event.DELETED, "OB
 # Where gcloud and gsutil put the parts of an upload, for moments.
 # https://cloud.google.com/storage/docs/parallel-composite-uploads
 _PARTS_OF_UPLOADS = "/tmp/parallel_composite_uploads/"  # noqa: S108 - no folder of ours
+_DIGITS = re.compile(r"[0-9]{1,19}")
+_MAX_INT64 = (1 << 63) - 1
+# Two hundred times what Cloud Storage takes: https://cloud.google.com/storage/quotas#objects
+_LARGEST_OBJECT = 1 << 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,7 @@ def parse_notification(attributes: Mapping[str, str], data: bytes) -> Notificati
             _stored(attributes, json.loads(data)),
             "overwrittenByGeneration" in attributes,
         )
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidArgument(
             f"A message of {len(data)} bytes is no notification of Cloud Storage with the payload JSON_API_V1"
             f" ({type(error).__name__})"
@@ -91,10 +96,28 @@ def _is_part_of_upload(name: str) -> bool:
 
 
 def _stored(attributes: Mapping[str, str], resource: dict[str, Any]) -> StoredObject:
+    name = attributes["objectId"]
+    # Half of a surrogate pair, which JSON can hold, is in no name of an object: it could not even be asked for.
+    name.encode()
     return StoredObject(
-        attributes["objectId"],
-        int(attributes["objectGeneration"]),
-        int(resource["size"]),
-        datetime.fromisoformat(resource["updated"]),
+        name,
+        _whole_number(attributes["objectGeneration"], _MAX_INT64),
+        _whole_number(resource["size"], _LARGEST_OBJECT),
+        _moment(resource["updated"]),
         storage_class(resource["storageClass"]),
     )
+
+
+def _whole_number(value: object, most: int) -> int:
+    """Return an int64 that is not negative, which JSON has as text. Raises ValueError."""
+    if not (isinstance(value, str) and _DIGITS.fullmatch(value) and int(value) <= most):
+        raise ValueError
+    return int(value)
+
+
+def _moment(value: str) -> datetime:
+    """Return a time of RFC 3339 in UTC. Raises ValueError, or OverflowError for one outside of the calendar."""
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        raise ValueError
+    return moment.astimezone(UTC)

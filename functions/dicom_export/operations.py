@@ -23,6 +23,7 @@ import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from dicom_export.errors import Code, Internal
@@ -350,6 +351,7 @@ def _outcome(operation: Operation, counters: Counters) -> Status | None:
     return None
 
 
+_LONGEST_IN_PATH = 240
 _END_OF_TIME = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp() * 1_000_000)
 
 
@@ -431,7 +433,15 @@ def dead_letter_path(name: OperationName, letter: str) -> str:
 
 def exclusive_path(table: TableName) -> str:
     """Return where the name of the export lies that has the table for itself."""
-    return f"exclusive/{table.project}/{table.dataset}/{table.table}.json"
+    return f"exclusive/{table_path(table)}.json"
+
+
+def table_path(table: TableName) -> str:
+    """Return the table as a part of a path: a long name as a digest, because no file system takes one of 1,024 bytes."""
+    return "/".join(
+        name if len(name.encode()) <= _LONGEST_IN_PATH else f"~{sha256(name.encode()).hexdigest()}"
+        for name in (table.project, table.dataset, table.table)
+    )
 
 
 def heal_path(name: OperationName, period: int) -> str:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from dicom_export.messages import InstanceChanged, decode, encode
 from dicom_export.names import OperationName
+from dicom_export.operations import table_path
 from dicom_export.stream_journal import object_digest
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _encoded(begun: dict[OperationName, datetime]) -> bytes:
 
 
 def _path(table: TableName) -> str:
-    return f"overwrites/{table.project}/{table.dataset}/{table.table}.json"
+    return f"overwrites/{table_path(table)}.json"
 
 
 def _records_prefix(name: OperationName) -> str:

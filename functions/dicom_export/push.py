@@ -162,6 +162,9 @@ def answer(body: bytes, decode: Callable[[PushedMessage], T], take: Callable[[T]
     except InvalidArgument as error:
         _log.error("A message was dropped: %s", error.message, extra=extra)
         return HTTPStatus.NO_CONTENT
+    except Exception:  # noqa: BLE001 - what is decoded is bytes alone, which are the same at every attempt
+        _log.exception("A message was dropped: it cannot be decoded", extra=extra)
+        return HTTPStatus.NO_CONTENT
     return _taken(lambda: take(decoded), extra)
 
 

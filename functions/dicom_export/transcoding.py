@@ -1,7 +1,8 @@
 """JSON as Google's API front end reads it into a protocol buffer message: what it accepts, and its words when it does not.
 
 A field goes by its JSON name (`tableUri`) or its own (`table_uri`), null is as if absent, a bool may be the text
-`true`, an enum may be its number, and text may stand in single quotes, as in the documentation's own curl commands.
+`true`, and an enum may be its number. Text may be in single quotes, as in the documentation's own curl commands, names without
+quotes, and a comma may follow the last value.
 Source: https://protobuf.dev/programming-guides/json/ and the answers of healthcare.googleapis.com.
 """
 
@@ -9,50 +10,78 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Self
+
+import pyjson5
 
 from dicom_export.errors import InvalidArgument
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 _BEFORE = "Invalid JSON payload received."
 _MAX_SHOWN_LENGTH = 200
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'', re.DOTALL)
+# The deepest request has three levels.
+_MAX_DEPTH = 32
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_PLACE = re.compile(r"near (\d+)")
 
 
 def parse_json(body: bytes) -> object:
-    """Return the value of a request's body; none at all is an empty message. Raises InvalidArgument."""
+    """Return the value of a request's body; none at all is an empty message. Takes time in proportion to its length.
+
+    Raises InvalidArgument, which quotes nothing of it.
+    """
     try:
         # Windows PowerShell's `Out-File -Encoding utf8` begins with a byte order mark.
         text = body.decode("utf-8-sig")
-        if not text.strip():
-            return {}
-        try:
-            return json.loads(text)
-        except json.JSONDecodeError:
-            return json.loads(_QUOTED.sub(_with_double_quotes, text))
     except UnicodeDecodeError as error:
         raise InvalidArgument(f"{_BEFORE} It is not UTF-8 at byte {error.start}.") from error
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno} column {error.colno}"
-        raise InvalidArgument(f"{_BEFORE} It is not JSON at {place}: {error.msg}.") from error
-    except (RecursionError, ValueError) as error:
-        raise InvalidArgument(f"{_BEFORE} It is nested too deeply, or has a number too long.") from error
+    if not text.strip():
+        return {}
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = _parse_tolerantly(text)
+    _check_plain(value)
+    return value
 
 
-def _with_double_quotes(quoted: re.Match[str]) -> str:
-    text = quoted[0]
-    if text.startswith('"'):
-        return text
-    inside = re.sub(
-        r'\\(.)|"', lambda found: '\\"' if found[0] == '"' else _escaped(found[1]), text[1:-1], flags=re.DOTALL
-    )
-    return f'"{inside}"'
+def _parse_tolerantly(text: str) -> object:
+    try:
+        return pyjson5.decode(text, maxdepth=_MAX_DEPTH)
+    except pyjson5.Json5NestingTooDeep as error:
+        raise _too_deep() from error
+    except pyjson5.Json5DecoderException as error:
+        place = _PLACE.search(str(error.args[0]))
+        raise InvalidArgument(f"{_BEFORE} It is not JSON{f' near character {place[1]}' if place else ''}.") from error
 
 
-def _escaped(character: str) -> str:
-    return character if character == "'" else f"\\{character}"
+def _check_plain(value: object) -> None:
+    """Raise InvalidArgument if lists and objects are nested too deeply, or a text is not Unicode."""
+    level = [value]
+    for _ in range(_MAX_DEPTH + 1):
+        if not all(map(_is_unicode, level)):
+            raise InvalidArgument(f"{_BEFORE} A text in it has one half of a surrogate pair, which is not Unicode.")
+        level = [inner for each in level for inner in _inside(each)]
+        if not level:
+            return
+    raise _too_deep()
+
+
+def _inside(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return chain(value, value.values())
+    return value if isinstance(value, list) else ()
+
+
+def _is_unicode(value: object) -> bool:
+    return not (isinstance(value, str) and _SURROGATE.search(value))
+
+
+def _too_deep() -> InvalidArgument:
+    return InvalidArgument(f"{_BEFORE} It is nested more than {_MAX_DEPTH} levels deep.")
 
 
 class JsonMessage:

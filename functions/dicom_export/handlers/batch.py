@@ -71,10 +71,13 @@ def _body(data: bytes, job: str) -> tuple[StoreName, object] | None:
     """Return the store that the request names, and the request; None, and a line in the log, if it names none."""
     try:
         fields = parse_json(data)
-        return StoreName.parse(str(fields.get("name", "")) if isinstance(fields, dict) else ""), fields
+        store = StoreName.parse(str(fields.get("name", "")) if isinstance(fields, dict) else "")
+        # Pub/Sub's ids are numbers; one that cannot be an operation's was forged.
+        OperationName.parse(str(OperationName(store.parent, job)))
     except InvalidArgument as error:
-        log.error("Batch job %s is not an export request: %s", job, error.message)  # noqa: TRY400 - its message says it all
+        log.error("Batch job %s is not an export request: %s", job[:200], error.message)  # noqa: TRY400 - its message says it all
         return None
+    return store, fields
 
 
 def _request(store: StoreName, fields: object) -> ExportRequest:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
-from dicom_export.errors import PermissionDenied, ResourceExhausted
+from dicom_export.errors import InvalidArgument, PermissionDenied, ResourceExhausted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 LEFTOVER_SECONDS = 3600
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 _NO_ACCESS = {errno.EACCES, errno.EPERM, errno.EROFS}
+NO_SUCH_NAME = {errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
+"""What is raised for a name that no file of this file system has."""
 _NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
@@ -39,6 +41,10 @@ def disk_errors(folder: Path) -> Iterator[None]:
             raise disk_full(folder) from error
         if error.errno in _NO_ACCESS:
             raise PermissionDenied(f"Folder {str(folder)!r} may not be written: {error.strerror}") from error
+        if error.errno == errno.ENAMETOOLONG:
+            raise InvalidArgument(
+                f"A name is too long for a file below {str(folder)!r}; choose a shorter one"
+            ) from error
         raise
 
 

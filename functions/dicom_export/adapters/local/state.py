@@ -6,7 +6,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dicom_export.adapters.local.files import create_file, disk_errors, exclusive, remove_leftovers, replace_file
+from dicom_export.adapters.local.files import (
+    NO_SUCH_NAME,
+    create_file,
+    disk_errors,
+    exclusive,
+    remove_leftovers,
+    replace_file,
+)
 from dicom_export.adapters.local.walk import path_of_name, walk
 from dicom_export.errors import InvalidArgument
 from dicom_export.ports import StateEntry, StateObject
@@ -33,10 +40,10 @@ class FolderState:
 
     def create(self, path: str, content: bytes, metadata: Mapping[str, str] | None = None) -> bool:
         file = self._file(path)
-        if file.exists():
-            return False
         header = _header(1, metadata or {})
         with disk_errors(self._root):
+            if file.exists():
+                return False
             return create_file(file, (header, content), temporary=self._temporary, lock=self._lock)
 
     def read(self, path: str) -> StateObject | None:
@@ -63,6 +70,10 @@ class FolderState:
             stored = self._file(path).read_bytes()
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
+        except OSError as error:
+            if error.errno in NO_SUCH_NAME:
+                return None
+            raise
         header, _, content = stored.partition(b"\n")
         return json.loads(header), content
 

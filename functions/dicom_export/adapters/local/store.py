@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dicom_export.adapters.local.files import NO_SUCH_NAME
 from dicom_export.adapters.local.walk import path_of_name, walk
 from dicom_export.errors import InstanceError, InstanceGone, PermissionDenied
 from dicom_export.ports import StoredObject
@@ -50,6 +51,10 @@ class FolderStore:
             return None
         except PermissionError as error:
             raise PermissionDenied(f"{name!r} may not be read") from error
+        except OSError as error:
+            if error.errno in NO_SUCH_NAME:
+                return None
+            raise
         return _stored_object(name, status) if stat.S_ISREG(status.st_mode) else None
 
     def read(self, stored: StoredObject, start: int, length: int) -> bytes:
