@@ -72,6 +72,11 @@ def test_the_json_schema_and_the_source_store_are_options(folder: Path, file: Pa
     [(store, patient)] = rows(file, "SELECT DISTINCT SourceDicomStore, Metadata->>'$.00100020.Value[0]' FROM t")
     assert store.startswith("projects/local/locations/local/datasets/local/dicomStores/store-")
     assert patient == "P1"
+    columns = [name for name, *_ in rows(file, "DESCRIBE t")]
+    assert columns == [
+        *("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SourceDicomStore", "Metadata"),
+        *("StructuredStorageSize", "DroppedTags", "StorageClass", "LastUpdated", "BlobStorageSize", "Type"),
+    ]
 
 
 def test_two_folders_of_one_name_are_two_stores(tmp_path: Path, file: Path) -> None:

@@ -14,6 +14,7 @@ from dicom_export.schema import (
     Mode,
     Schema,
     columns_of,
+    common_columns,
     covers,
     from_json,
     merge,
@@ -110,3 +111,24 @@ def test_sequence_without_any_element_has_no_column() -> None:
 def test_type_that_no_column_of_ours_has_is_named() -> None:
     with pytest.raises(FailedPrecondition, match="GEOGRAPHY"):
         from_json([{"name": "place", "type": "GEOGRAPHY"}])
+
+
+DOCUMENTED = [
+    *(
+        "StudyInstanceUID",
+        "SeriesInstanceUID",
+        "SOPInstanceUID",
+        "SourceDicomStore",
+        "Metadata",
+        "StructuredStorageSize",
+    ),
+    *("DroppedTags", "StorageClass", "LastUpdated", "BlobStorageSize", "Type"),
+]
+
+
+@given(st.permutations(common_columns(SchemaKind.JSON, has_source_store=True)), st.integers(0, 11))
+def test_columns_of_the_json_schema_are_in_the_documented_order(columns: list[Field], at: int) -> None:
+    beside = Field("MyColumn", FieldType.STRING)
+    assert [field.name for field in ordered((*columns[:at], beside, *columns[at:]))] == [*DOCUMENTED, "MyColumn"]
+    kept_latest = [field for field in columns if field.name != "Type"]
+    assert [field.name for field in ordered(tuple(kept_latest))] == DOCUMENTED[:-1]

@@ -100,12 +100,13 @@ _FLATTENED_END = (
 _FLATTENED_BY_NAME = {field.name: field for field in _FLATTENED_END}
 _END_ORDER = {field.name: position for position, field in enumerate(_FLATTENED_END)}
 
+_METADATA = Field("Metadata", FieldType.JSON)
 _JSON = (
     Field("StudyInstanceUID", FieldType.STRING),
     Field("SeriesInstanceUID", FieldType.STRING),
     Field("SOPInstanceUID", FieldType.STRING),
     _SOURCE_STORE,
-    Field("Metadata", FieldType.JSON),
+    _METADATA,
     Field("StructuredStorageSize", FieldType.INTEGER),
     Field("DroppedTags", FieldType.STRING, Mode.REPEATED),
     _STORAGE_CLASS,
@@ -113,6 +114,7 @@ _JSON = (
     _BLOB_SIZE,
     _TYPE,
 )
+_JSON_ORDER = {field.name: position for position, field in enumerate(_JSON)}
 
 INVENTORY: Schema = (
     Field("Object", FieldType.STRING),
@@ -162,7 +164,12 @@ def merge(first: Schema, second: Schema) -> Schema:
 
 
 def ordered(schema: Schema) -> Schema:
-    """Return the schema in canonical order at every depth: standard elements by tag, private sequences, the rest."""
+    """Return the schema in canonical order at every depth: standard elements by tag, private sequences, the rest.
+
+    The columns of the JSON schema are in the order in which the API documents them, then what a table has besides.
+    """
+    if _METADATA in schema:
+        return tuple(sorted(schema, key=lambda field: _JSON_ORDER.get(field.name, len(_JSON_ORDER))))
     fields = sorted(schema, key=lambda field: _rank(field.name))
     return tuple(field._replace(fields=ordered(field.fields)) if _has_free_fields(field) else field for field in fields)
 
