@@ -82,5 +82,8 @@ class InMemoryExports:
     def stream_configs(self, name: StoreName) -> list[StreamConfig]:
         return self.streams.get(self.get_store(name), [])
 
+    def datasets(self) -> list[DatasetName]:
+        return sorted({name.parent for name in self.stores})
+
     def list_stores(self, parent: DatasetName) -> list[StoreName]:
         return sorted(name for name in self.stores if name.parent == parent)

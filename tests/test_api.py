@@ -32,11 +32,21 @@ def get(service: InMemoryExports, path: str, **query: str) -> Any:
     return json.loads(response.encode())
 
 
+def details_of(error: Any) -> dict[str, Any]:
+    """Return the details of an error, whose only kind says of each field what is wrong with it: the message, in lines."""
+    if "details" not in error:
+        return {}
+    (detail,) = error["details"]
+    assert detail["@type"] == "type.googleapis.com/google.rpc.BadRequest"
+    assert "\n".join(violation["description"] for violation in detail["fieldViolations"]) == error["message"]
+    return {"details": [detail]}
+
+
 def error_of(response: HttpResponse, status: int, name: str) -> str:
     """Check the shape of an error, and return its message."""
     error = response.body["error"]
     assert response.status == status
-    assert error == {"code": status, "message": error["message"], "status": name, "details": []}
+    assert error == {"code": status, "message": error["message"], "status": name, **details_of(error)}
     return str(error["message"])
 
 
@@ -86,7 +96,13 @@ def test_a_store_says_where_its_new_instances_go() -> None:
     configs = [{"bigqueryDestination": {"tableUri": uri, "schemaFlattened": {}}}, {"bigqueryDestination": latest}]
     expected = {"name": str(STORE), "streamConfigs": configs}
     assert get(service, f"/v1beta1/{STORE}") == expected
-    assert get(service, f"/v1/{DATASET}/dicomStores") == {"dicomStores": [expected]}
+    assert get(service, f"/v1beta1/{DATASET}/dicomStores") == {"dicomStores": [expected]}
+
+
+def test_change_data_capture_is_not_in_v1() -> None:
+    service = InMemoryExports(streams={STORE: [StreamConfig(TABLE, SchemaKind.JSON, tracks_changes=True)]})
+    (config,) = get(service, f"/v1/{STORE}")["streamConfigs"]
+    assert list(config["bigqueryDestination"]) == ["tableUri", "schemaJson"]
 
 
 def test_stores_are_listed_in_pages() -> None:
@@ -144,10 +160,12 @@ def test_a_page_size_is_a_number_from_1_to_1000(size: str, collection: str) -> N
 
 
 def test_a_page_token_continues_only_the_list_that_it_is_of() -> None:
-    service = InMemoryExports(operations=[make_operation(number) for number in (2, 1)])
+    other = DatasetName("p", "us-central1", "other")
+    stores = [STORE, StoreName(other, "s")]
+    service = InMemoryExports(stores=stores, operations=[make_operation(number) for number in (2, 1)])
     path = f"/v1/{DATASET}/operations"
     token = get(service, path, pageSize="1")["nextPageToken"]
-    other_parent = f"/v1/{DatasetName('p', 'us-central1', 'other')}/operations"
+    other_parent = f"/v1/{other}/operations"
     for response in (
         call(service, "GET", path, pageToken=token, filter="done:false"),
         call(service, "GET", other_parent, pageToken=token),
@@ -202,14 +220,24 @@ def test_an_unknown_operation_is_not_found(verb: tuple[str, str]) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [
-        *("/", "/v1", "/v1/projects/p", f"/v2/{STORE}", f"/v1alpha2/{STORE}", f"/v1/{STORE}/", f"/{STORE}"),
-        *(f"/v1/{STORE}:import", f"/v1/{STORE}/dicomWeb/studies", f"/v1/{DATASET}", f"/v1/{DATASET}/fhirStores"),
-        f"/v1/{STORE}:export\n",
-    ],
+    ["/", "/v1", f"/v2/{STORE}", f"/v1alpha1/{STORE}", f"/{STORE}", "/robots.txt", "//v1/projects"],
 )
 def test_any_other_path_is_not_found_in_json(path: str) -> None:
     assert repr(path) in error_of(call(InMemoryExports(), "GET", path), 404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/v1/projects/p", f"/v1/{STORE}/", f"/v1/{STORE}:import", f"/v1/{STORE}/dicomWeb/studies"),
+        *(f"/v1/{DATASET}/fhirStores", f"/v1alpha2/{DATASET}/fhirStores", f"/v1/{STORE}:export\n", "/v1/"),
+    ],
+)
+def test_what_the_healthcare_api_has_and_this_server_has_not_is_said_so(path: str) -> None:
+    """Gcloud takes NOT_FOUND for a problem of the login, and UNIMPLEMENTED for one of the network."""
+    for method in ("GET", "POST", "DELETE"):
+        message = error_of(call(InMemoryExports(), method, path), 400, "FAILED_PRECONDITION")
+        assert f"{method} {path!r} is not served: this server exports DICOM metadata" in message
 
 
 @pytest.mark.parametrize(
@@ -221,9 +249,9 @@ def test_any_other_path_is_not_found_in_json(path: str) -> None:
         ("PATCH", f"/v1/{STORE}", "GET, HEAD, OPTIONS"),
     ],
 )
-def test_another_method_of_a_path_is_not_found_and_told_which_one_is(method: str, path: str, allowed: str) -> None:
+def test_another_method_of_a_path_is_refused_and_told_which_one_is(method: str, path: str, allowed: str) -> None:
     response = call(InMemoryExports(), method, path)
-    assert f"{method} {path!r}" in error_of(response, 404, "NOT_FOUND")
+    assert f"{method} {path!r} is not served" in error_of(response, 400, "FAILED_PRECONDITION")
     assert response.headers == {"Allow": allowed}
 
 

@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import socket
+import time
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,26 @@ def test_it_answers_as_the_healthcare_api_does(server: subprocess.Popen[str]) ->
     parent = "v1/projects/local/locations/local/datasets/local"
     stores = get(f"{endpoint_of(announced(server))}{parent}/dicomStores")
     assert stores == {"dicomStores": [{"name": "projects/local/locations/local/datasets/local/dicomStores/scans"}]}
+
+
+def test_what_is_ignored_is_not_exported(folder: Path, tmp_path: Path) -> None:
+    (folder / "notes.txt").write_text("no DICOM")
+    arguments = ("--store", f"scans={folder}", "--data", tmp_path / "data", "--port", 0, "--bq-dataset", "p.d")
+    process = start("serve", *arguments, "--ignore", "*.txt", "--ignore", "000001*")
+    try:
+        root = f"{endpoint_of(announced(process))}v1/"
+        store = "projects/local/locations/local/datasets/local/dicomStores/scans"
+        body = json.dumps({"bigqueryDestination": {"tableUri": "bq://p.d.dicom"}}).encode()
+        headers = {"Content-Type": "application/json"}
+        started = urllib.request.Request(f"{root}{store}:export", body, headers)  # noqa: S310 - as in `get`
+        with urllib.request.urlopen(started) as response:  # noqa: S310 - as in `get`
+            name = json.load(response)["name"]
+        while not (operation := get(f"{root}{name}")).get("done"):
+            time.sleep(0.05)
+    finally:
+        process.kill()
+        process.communicate()
+    assert operation["metadata"]["counter"] == {"success": "1", "secondarySuccess": "1"}
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])

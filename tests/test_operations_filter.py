@@ -26,6 +26,8 @@ def found(text: str) -> list[str]:
         ("  ", ["o1", "o2"]),
         ("done:true", ["o2"]),
         ("done:false", ["o1"]),
+        ("done=true", ["o2"]),
+        ('done = "false" AND name:o', ["o1"]),
         (" done : true ", ["o2"]),
         ("name:o1", ["o1"]),
         ('name:"operations/o2"', ["o2"]),
@@ -64,7 +66,7 @@ def test_zeros_at_the_end_of_a_time_say_nothing(fraction: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("done", "done:", "done:maybe", "done=true", "done:TRUE", "NOT done:true", "(done:true)", "-done:true"),
+        *("done", "done:", "done:maybe", "done:TRUE", "NOT done:true", "(done:true)", "-done:true"),
         *("name:", 'name:""', "name=o1", 'name:"o1', "name:a b"),
         *("metadata.createTime:2026-01-02T03:04:05Z", "metadata.createTime>2026-01-02", "metadata.createTime>now"),
         "metadata.createTime>2026-01-02T03:04:05.678901\u0661Z",

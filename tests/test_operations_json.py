@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from urllib.parse import unquote
 
+import pytest
+
 from dicom_export.errors import Code
-from dicom_export.operations import Counters, Status
+from dicom_export.operations import Counters, Operation, Status, outcome
 from dicom_export.operations_json import operation_to_json, timestamp
 from exports import CREATED, make_operation
 
@@ -32,7 +36,7 @@ def test_a_finished_operation_has_a_response_and_nothing_pending() -> None:
     counters = Counters(planned=5, success=5, studies=2)
     resource = operation_to_json(make_operation(end_time=ENDED, counters=counters))
     assert resource["done"] is True
-    assert resource["response"] == {"@type": f"{TYPES}.v1.dicom.ExportDicomDataResponse"}
+    assert resource["response"] == {"@type": "type.googleapis.com/google.protobuf.Empty"}
     assert "error" not in resource
     assert resource["metadata"]["endTime"] == "2026-01-02T03:05:05.678901Z"
     assert resource["metadata"]["counter"] == {"success": "5", "secondarySuccess": "2"}
@@ -59,13 +63,38 @@ def test_what_a_cancelled_operation_left_is_not_pending() -> None:
     assert resource["metadata"]["counter"] == {"success": "4"}
 
 
-def test_type_names_are_those_of_the_version_that_is_asked_for() -> None:
-    operation = make_operation(api_version="v1beta1", end_time=ENDED)
-    own, asked = operation_to_json(operation), operation_to_json(operation, "v1")
-    assert own["metadata"]["@type"] == f"{TYPES}.v1beta1.OperationMetadata"
-    assert own["response"]["@type"] == f"{TYPES}.v1beta1.dicom.ExportDicomDataResponse"
-    assert asked["metadata"]["@type"] == f"{TYPES}.v1.OperationMetadata"
-    assert "v1beta1" in asked["metadata"]["apiMethodName"]
+@pytest.mark.parametrize("read_by", ["v1", "v1beta1"])
+@pytest.mark.parametrize("started_by", ["v1", "v1beta1"])
+def test_type_names_are_those_of_the_version_that_started_the_operation(started_by: str, read_by: str) -> None:
+    metadata = operation_to_json(make_operation(api_version=started_by), read_by)["metadata"]
+    assert metadata["@type"] == f"{TYPES}.{started_by}.OperationMetadata"
+    assert f"healthcare.{started_by}.dicom" in metadata["apiMethodName"]
+
+
+def test_an_operation_whose_version_is_not_known_is_of_the_one_that_reads_it() -> None:
+    stored = json.loads(make_operation().encode())
+    del stored["apiVersion"]
+    operation = Operation.decode(json.dumps(stored).encode())
+    for version in ("v1", "v1beta1"):
+        assert operation_to_json(operation, version)["metadata"]["@type"] == f"{TYPES}.{version}.OperationMetadata"
+    assert Operation.decode(operation.encode()) == operation
+
+
+def test_a_partial_failure_says_how_to_see_the_failures_by_command_and_url() -> None:
+    counters = Counters(planned=5, success=4, failure=1, studies=2)
+    operation = make_operation(end_time=ENDED, counters=counters)
+    operation = replace(operation, error=outcome(operation, counters))
+    error = operation_to_json(operation, "v1beta1", "http://127.0.0.1:8080/v1beta1/")["error"]
+    assert f"dicom-export operations failures {NAME}" in error["message"]
+    url = f"http://127.0.0.1:8080/v1beta1/{NAME}/failures"
+    assert error["message"].endswith(f"GET {url}")
+    assert url in [link["url"] for link in error["details"][0]["links"]]
+
+
+def test_an_error_without_failures_names_no_list_of_them() -> None:
+    status = Status(Code.CANCELLED, "cancelled")
+    operation = make_operation(end_time=ENDED, counters=Counters(planned=1, cancelled=1), error=status)
+    assert operation_to_json(operation, "v1", "http://127.0.0.1:8080/v1/")["error"]["message"] == "cancelled"
 
 
 def test_the_logs_url_asks_for_the_label_that_log_entries_have() -> None:

@@ -7,19 +7,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from dicom_export.discovery_schemas import schemas
+
+VERSIONS = ("v1", "v1beta1")
+
 _SCOPES = {
     "https://www.googleapis.com/auth/cloud-healthcare": {"description": "Read, write and manage healthcare data"},
     "https://www.googleapis.com/auth/cloud-platform": {"description": "See and manage Google Cloud data"},
 }
-_DATASET = "projects/[^/]+/locations/[^/]+/datasets/[^/]+"
-_ID = "healthcare.projects.locations.datasets"
+_PROJECT = "projects/[^/]+"
+_LOCATION = f"{_PROJECT}/locations/[^/]+"
+_DATASET = f"{_LOCATION}/datasets/[^/]+"
 
 Json = dict[str, Any]
 
 
 def discovery_document(version: str, root_url: str) -> Json:
     """Return the document of API version `v1` or `v1beta1`, served at `root_url`, which ends with a slash."""
-    datasets = {"resources": {"dicomStores": _dicom_stores(version), "operations": _operations(version)}}
     return {
         "kind": "discovery#restDescription",
         "discoveryVersion": "v1",
@@ -36,42 +40,64 @@ def discovery_document(version: str, root_url: str) -> Json:
         "servicePath": "",
         "baseUrl": root_url,
         "basePath": "",
-        "batchPath": "batch",
         "fullyEncodeReservedExpansion": True,
         "auth": {"oauth2": {"scopes": _SCOPES}},
         "parameters": _system_parameters(),
-        "schemas": _schemas(version),
-        "resources": {"projects": {"resources": {"locations": {"resources": {"datasets": datasets}}}}},
+        "schemas": schemas(version),
+        "resources": {"projects": {"resources": {"locations": _locations(version)}}},
+    }
+
+
+def _locations(version: str) -> Json:
+    listed = {
+        "name": _path_parameter(_PROJECT, "The project."),
+        **_paging(),
+        **_filter("displayName=us-central1"),
+        **_EXTRA,
+    }
+    return {
+        "methods": {
+            "get": _method(version, "locations.get", "{+name}", _named(_LOCATION, "The location."), "Location"),
+            "list": _method(version, "locations.list", "{+name}/locations", listed, "ListLocationsResponse"),
+        },
+        "resources": {"datasets": _datasets(version)},
+    }
+
+
+def _datasets(version: str) -> Json:
+    listed = {"parent": _path_parameter(_LOCATION, "The location; - for all."), **_paging()}
+    return {
+        "methods": {
+            "get": _method(version, "locations.datasets.get", "{+name}", _named(_DATASET, "The dataset."), "Dataset"),
+            "list": _method(version, "locations.datasets.list", "{+parent}/datasets", listed, "ListDatasetsResponse"),
+        },
+        "resources": {"dicomStores": _dicom_stores(version), "operations": _operations(version)},
     }
 
 
 def _dicom_stores(version: str) -> Json:
-    one, parent = f"{_DATASET}/dicomStores/[^/]+", {"parent": _path_parameter(_DATASET, "The dataset.")}
-    name = {"name": _path_parameter(one, "The DICOM store.")}
+    at, name = "locations.datasets.dicomStores", _named(f"{_DATASET}/dicomStores/[^/]+", "The DICOM store.")
+    listed = {"parent": _path_parameter(_DATASET, "The dataset."), **_paging(), **_filter("labels.KEY=VALUE")}
     return {
         "methods": {
-            "export": _method(
-                version, "dicomStores.export", "{+name}:export", name, "Operation", "ExportDicomDataRequest"
-            ),
-            "get": _method(version, "dicomStores.get", "{+name}", name, "DicomStore"),
-            "list": _method(
-                version, "dicomStores.list", "{+parent}/dicomStores", parent | _paging(), "ListDicomStoresResponse"
-            ),
+            "export": _method(version, f"{at}.export", "{+name}:export", name, "Operation", "ExportDicomDataRequest"),
+            "get": _method(version, f"{at}.get", "{+name}", name, "DicomStore"),
+            "list": _method(version, f"{at}.list", "{+parent}/dicomStores", listed, "ListDicomStoresResponse"),
         }
     }
 
 
 def _operations(version: str) -> Json:
-    one = f"{_DATASET}/operations/[^/]+"
-    name = {"name": _path_parameter(one, "The operation.")}
+    at, one = "locations.datasets.operations", f"{_DATASET}/operations/[^/]+"
+    name = _named(one, "The operation.")
     failed = {"parent": _path_parameter(one, "The operation."), **_paging()}
-    failures = _method(version, "operations.failures.list", "{+parent}/failures", failed, "ListFailuresResponse")
-    listed = {"name": _path_parameter(_DATASET, "The dataset."), **_paging(), "filter": _filter_parameter()}
+    failures = _method(version, f"{at}.failures.list", "{+parent}/failures", failed, "ListFailuresResponse")
+    listed = {"name": _path_parameter(_DATASET, "The dataset."), **_paging(), **_filter(_OF_OPERATIONS), **_PARTIAL}
     return {
         "methods": {
-            "cancel": _method(version, "operations.cancel", "{+name}:cancel", name, "Empty", "CancelOperationRequest"),
-            "get": _method(version, "operations.get", "{+name}", name, "Operation"),
-            "list": _method(version, "operations.list", "{+name}/operations", listed, "ListOperationsResponse"),
+            "cancel": _method(version, f"{at}.cancel", "{+name}:cancel", name, "Empty", "CancelOperationRequest"),
+            "get": _method(version, f"{at}.get", "{+name}", name, "Operation"),
+            "list": _method(version, f"{at}.list", "{+name}/operations", listed, "ListOperationsResponse"),
         },
         "resources": {"failures": {"methods": {"list": failures}}},
     }
@@ -80,7 +106,7 @@ def _operations(version: str) -> Json:
 def _method(version: str, name: str, path: str, parameters: Json, response: str, request: str = "") -> Json:
     first = next(iter(parameters))
     return {
-        "id": f"{_ID}.{name}",
+        "id": f"healthcare.projects.{name}",
         "path": f"{version}/{path}",
         "flatPath": f"{version}/{path}".replace(f"{{+{first}}}", _flat(parameters[first]["pattern"])),
         "httpMethod": "POST" if request else "GET",
@@ -90,6 +116,10 @@ def _method(version: str, name: str, path: str, parameters: Json, response: str,
         **({"request": {"$ref": request}} if request else {}),
         "scopes": list(_SCOPES),
     }
+
+
+def _named(pattern: str, description: str) -> Json:
+    return {"name": _path_parameter(pattern, description)}
 
 
 def _flat(pattern: str) -> str:
@@ -124,13 +154,26 @@ def _paging() -> Json:
     }
 
 
-def _filter_parameter() -> Json:
-    return {
+def _filter(terms: str) -> Json:
+    return {"filter": {"type": "string", "location": "query", "description": f"{terms}, joined by AND."}}
+
+
+_OF_OPERATIONS = "done=true|false, name:TEXT, metadata.createTime or metadata.endTime with =, <, <=, > or >= and a time"
+_PARTIAL = {
+    "returnPartialSuccess": {
+        "type": "boolean",
+        "location": "query",
+        "description": "Without effect: all operations of a dataset are in one place.",
+    }
+}
+_EXTRA = {
+    "extraLocationTypes": {
         "type": "string",
         "location": "query",
-        "description": "done:true|false, name:TEXT, metadata.createTime or metadata.endTime with =, <, <=, > or >= and a"
-        " time, joined by AND.",
+        "repeated": True,
+        "description": "Without effect: a location has one type.",
     }
+}
 
 
 def _system_parameters() -> Json:
@@ -157,114 +200,3 @@ def _system_parameters() -> Json:
         "prettyPrint": {"type": "boolean", "location": "query", "default": "true", "description": "Indent the answer."},
         **plain,
     }
-
-
-def _schemas(version: str) -> Json:
-    prefix = f"GoogleCloudHealthcare{version.replace('v', 'V')}Dicom"
-    stream = f"{prefix}StreamConfig"
-    destination = {
-        "tableUri": _text("bq://PROJECT.DATASET.TABLE, up to 2000 characters."),
-        "writeDisposition": _text("What happens to a table that exists.") | {"enum": _WRITE_DISPOSITIONS},
-        "force": _flag("As WRITE_TRUNCATE. Ignored if writeDisposition is given."),
-        "includeSourceStore": _flag("Whether the table has a column with the name of the source store."),
-        "schemaFlattened": {"$ref": "SchemaFlattened"},
-        "schemaJson": {"$ref": "SchemaJSON"},
-        "changeDataCaptureConfig": {"$ref": "ChangeDataCaptureConfig"},
-    }
-    return {
-        "DicomStore": _object(
-            "DicomStore",
-            {
-                "name": _text("Resource name of the DICOM store."),
-                "streamConfigs": {"type": "array", "items": {"$ref": stream}, "description": "Where new instances go."},
-            },
-        ),
-        stream: _object(stream, {"bigqueryDestination": {"$ref": f"{prefix}BigQueryDestination"}}),
-        "ListDicomStoresResponse": _object("ListDicomStoresResponse", _page_of("dicomStores", "DicomStore")),
-        "ExportDicomDataRequest": _object(
-            "ExportDicomDataRequest",
-            {
-                "bigqueryDestination": {"$ref": f"{prefix}BigQueryDestination"},
-                "filterConfig": {"$ref": "DicomFilterConfig"},
-            },
-        ),
-        f"{prefix}BigQueryDestination": _object(f"{prefix}BigQueryDestination", destination),
-        "DicomFilterConfig": _object("DicomFilterConfig", {"resourcePathsGcsUri": _text("gs://BUCKET/PATH")}),
-        **{empty: _object(empty, {}) for empty in _EMPTY},
-        **_operation_schemas(),
-    }
-
-
-def _operation_schemas() -> Json:
-    counts = ("pending", "success", "failure", "secondarySuccess")
-    return {
-        "ListOperationsResponse": _object("ListOperationsResponse", _page_of("operations", "Operation")),
-        "ListFailuresResponse": _object("ListFailuresResponse", _page_of("failures", "Failure")),
-        "Failure": _object(
-            "Failure",
-            {
-                "object": _text("The object's name below the store."),
-                "generation": _text("The object's generation.") | {"format": "int64"},
-                "studyInstanceUid": _text("As far as it is known."),
-                "seriesInstanceUid": _text("As far as it is known."),
-                "sopInstanceUid": _text("As far as it is known."),
-                "stage": _text("READ, WRITE, COMMIT or DELIVERY."),
-                "error": {"$ref": "Status"},
-            },
-        ),
-        "Operation": _object(
-            "Operation",
-            {
-                "name": _text("Resource name of the operation."),
-                "metadata": _any("An OperationMetadata."),
-                "done": _flag("Whether the operation has ended."),
-                "error": {"$ref": "Status"},
-                "response": _any("An ExportDicomDataResponse."),
-            },
-        ),
-        "OperationMetadata": _object(
-            "OperationMetadata",
-            {
-                "apiMethodName": _text("The method that started the operation."),
-                "createTime": _text("When it was started.") | {"format": "google-datetime"},
-                "endTime": _text("When it ended.") | {"format": "google-datetime"},
-                "logsUrl": _text("Where its log entries are."),
-                "cancelRequested": _flag("Whether a client asked for its end."),
-                "counter": {"$ref": "ProgressCounter"},
-            },
-        ),
-        "ProgressCounter": _object("ProgressCounter", {name: _text(name) | {"format": "int64"} for name in counts}),
-        "Status": _object(
-            "Status",
-            {
-                "code": {"type": "integer", "format": "int32", "description": "A google.rpc.Code."},
-                "message": _text("What went wrong."),
-                "details": {"type": "array", "items": _any("A google.rpc.Help."), "description": "More about it."},
-            },
-        ),
-    }
-
-
-_EMPTY = ("SchemaFlattened", "SchemaJSON", "ChangeDataCaptureConfig", "CancelOperationRequest", "Empty")
-_WRITE_DISPOSITIONS = ["WRITE_DISPOSITION_UNSPECIFIED", "WRITE_EMPTY", "WRITE_TRUNCATE", "WRITE_APPEND"]
-
-
-def _object(name: str, properties: Json) -> Json:
-    return {"id": name, "type": "object", "properties": properties}
-
-
-def _page_of(name: str, kind: str) -> Json:
-    token = _text("What continues the list; there is no more if it is absent.")
-    return {name: {"type": "array", "items": {"$ref": kind}}, "nextPageToken": token}
-
-
-def _text(description: str) -> Json:
-    return {"type": "string", "description": description}
-
-
-def _flag(description: str) -> Json:
-    return {"type": "boolean", "description": description}
-
-
-def _any(description: str) -> Json:
-    return {"type": "object", "additionalProperties": {"type": "any"}, "description": description}

@@ -30,9 +30,11 @@ data: UIDs, object names, tags, VRs, lengths and offsets only.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dicom_export.names import InstanceUids
 
 
@@ -91,10 +93,21 @@ class PermanentError(DicomExportError):
     """No retry helps."""
 
 
+class FieldViolation(NamedTuple):
+    """What is wrong with one field of a request. `field` is its path, as in `bigquery_destination.table_uri`, if it has one."""
+
+    field: str
+    description: str
+
+
 class InvalidArgument(PermanentError):
-    """The request, a message or a value is malformed."""
+    """The request, a message or a value is malformed. `violations` are all of its fields that are."""
 
     code = Code.INVALID_ARGUMENT
+
+    def __init__(self, message: str, violations: Sequence[FieldViolation] = ()) -> None:
+        super().__init__(message)
+        self.violations = tuple(violations)
 
 
 class FailedPrecondition(PermanentError):

@@ -294,7 +294,7 @@ class Operation:
         data = json.loads(content)
         return cls(
             OperationName.parse(data["name"]),
-            data["apiVersion"],
+            data.get("apiVersion") or "",
             datetime.fromisoformat(data["createTime"]),
             ExportRequest.from_json(data["request"]) if data["request"] else None,
             data["filterGeneration"],
@@ -345,8 +345,8 @@ def _outcome(operation: Operation, counters: Counters) -> Status | None:
     if counters.failure:
         return Status(
             Code.INTERNAL if counters.abandoned else Code.INVALID_ARGUMENT,
-            f"{counters.failure} of {counters.found} instances failed; the failure report and the logs of operation"
-            f" {operation.name.operation} name each with its reason.",
+            f"{counters.failure} of {counters.found} instances failed. To list each with its reason: dicom-export operations"
+            f" failures {operation.name}, with --from FILE.duckdb or, for what serve exported, --data DIR.",
         )
     return None
 

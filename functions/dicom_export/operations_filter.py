@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from dicom_export.errors import InvalidArgument
+from dicom_export.list_filter import Term, malformed, parse_terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,12 +20,6 @@ if TYPE_CHECKING:
     # To the microsecond, and the decimals beyond it without trailing zeros: in the order of time, and exact.
     Moment = tuple[datetime, str]
 
-_TERM = re.compile(
-    r"""(?P<field>[A-Za-z][A-Za-z.]*) \s* (?P<compare><=|>=|[:=<>]) \s*
-        (?: "(?P<double>[^"]*)" | '(?P<single>[^']*)' | (?P<bare>[^\s"']+) )""",
-    re.VERBOSE,
-)
-_AND = re.compile(r"\s+AND\s+")
 # RFC 3339 §5.6
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,6}(?P<beyond>\d*))?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _COMPARISONS: dict[str, Callable[[Moment, Moment], bool]] = {
@@ -35,34 +30,21 @@ _COMPARISONS: dict[str, Callable[[Moment, Moment], bool]] = {
     ">=": operator.ge,
 }
 _RIGHT = (
-    "it would be done:true, done:false, name:TEXT, or metadata.createTime or metadata.endTime with =, <, <=, > or >= and"
+    "it would be done:true, done=false, name:TEXT, or metadata.createTime or metadata.endTime with =, <, <=, > or >= and"
     ' a time as "2026-01-02T03:04:05Z", joined by AND'
 )
 
 
 def parse_operations_filter(text: str) -> Condition:
     """Return what an operation has to fulfil. Raises InvalidArgument for what is not in the grammar."""
-    conditions = _conditions(text.strip()) if text.strip() else []
+    conditions = [_condition(text, term) for term in parse_terms(text, _RIGHT)]
     return lambda operation: all(condition(operation) for condition in conditions)
 
 
-def _conditions(text: str) -> list[Condition]:
-    conditions, position = [], 0
-    while term := _TERM.match(text, position):
-        conditions.append(_condition(text, term))
-        if term.end() == len(text):
-            return conditions
-        joint = _AND.match(text, term.end())
-        if not joint:
-            raise _invalid(text, term.end())
-        position = joint.end()
-    raise _invalid(text, position)
-
-
-def _condition(text: str, term: re.Match[str]) -> Condition:
-    value = next(group for group in (term["double"], term["single"], term["bare"]) if group is not None)
-    match term["field"], term["compare"]:
-        case "done", ":" if value in ("true", "false"):
+def _condition(text: str, term: Term) -> Condition:
+    value = term.value
+    match term.field, term.compare:
+        case "done", ":" | "=" if value in ("true", "false"):
             return lambda operation: operation.is_done is (value == "true")
         case "name", ":" if value:
             return lambda operation: value in str(operation.name)
@@ -70,7 +52,7 @@ def _condition(text: str, term: re.Match[str]) -> Condition:
             return _compared(lambda operation: operation.create_time, compare, _time(value))
         case "metadata.endTime", compare if compare in _COMPARISONS:
             return _compared(lambda operation: operation.end_time, compare, _time(value))
-    raise _invalid(text, term.start())
+    raise malformed(text, term.position, _RIGHT)
 
 
 def _compared(moment: Callable[[Operation], datetime | None], compare: str, bound: Moment) -> Condition:
@@ -85,8 +67,4 @@ def _time(value: str) -> Moment:
     if match := _TIME.fullmatch(value):
         with suppress(ValueError):
             return datetime.fromisoformat(value.upper()), (match["beyond"] or "").rstrip("0")
-    raise InvalidArgument(f"{value!r} in the filter is not a time in RFC 3339; it would be 2026-01-02T03:04:05Z.")
-
-
-def _invalid(text: str, position: int) -> InvalidArgument:
-    return InvalidArgument(f"The filter {text!r} is malformed at character {position + 1}; {_RIGHT}.")
+    raise InvalidArgument(f"{value[:100]!r} in the filter is not a time in RFC 3339; it would be 2026-01-02T03:04:05Z.")

@@ -17,24 +17,28 @@ if TYPE_CHECKING:
 
     from dicom_export.operations import Counters, DifferenceCounts, Failure, Operation, Status
 
+_EMPTY = "type.googleapis.com/google.protobuf.Empty"
 _TYPE_PREFIX = "type.googleapis.com/google.cloud.healthcare"
 
 
-def operation_to_json(operation: Operation, api_version: str | None = None) -> dict[str, Any]:
-    """Return the resource, with the type names of the API version that it is asked for by, or was created by."""
-    version = api_version or operation.api_version
+def operation_to_json(operation: Operation, read_by: str = "v1", root: str = "") -> dict[str, Any]:
+    """Return the resource, with the type names of the API version that started the operation.
+
+    If that is not known it is the version that reads it. `root` is where the API is served, with version and slash, if it is.
+    """
+    version = operation.api_version or read_by
     resource = {"name": str(operation.name), "metadata": _metadata(operation, version)}
     if not operation.is_done:
         return resource
     if operation.error:
-        return resource | {"done": True, "error": _error(operation, operation.error)}
-    return resource | {"done": True, "response": {"@type": f"{_TYPE_PREFIX}.{version}.dicom.ExportDicomDataResponse"}}
+        return resource | {"done": True, "error": _error(operation, operation.error, root)}
+    return resource | {"done": True, "response": {"@type": _EMPTY}}
 
 
 def _metadata(operation: Operation, version: str) -> dict[str, Any]:
     metadata = {
         "@type": f"{_TYPE_PREFIX}.{version}.OperationMetadata",
-        "apiMethodName": _method(operation),
+        "apiMethodName": _method(operation, version),
         "createTime": timestamp(operation.create_time),
     }
     if operation.end_time:
@@ -48,10 +52,10 @@ def _metadata(operation: Operation, version: str) -> dict[str, Any]:
     }
 
 
-def _method(operation: Operation) -> str:
+def _method(operation: Operation, version: str) -> str:
     if operation.requested and operation.requested.comparison:
         return "dicom_export.Verify"
-    return f"google.cloud.healthcare.{operation.api_version}.dicom.DicomService.ExportDicomData_bq"
+    return f"google.cloud.healthcare.{version}.dicom.DicomService.ExportDicomData_bq"
 
 
 def _counter(counters: Counters, *, is_done: bool) -> dict[str, str]:
@@ -69,10 +73,15 @@ def _differences(differences: DifferenceCounts) -> dict[str, str]:
     return {name: str(count) for name, count in asdict(differences).items()}
 
 
-def _error(operation: Operation, status: Status) -> dict[str, Any]:
-    link = {"description": "The operation's log entries", "url": logs_url(operation)}
-    help_links = {"@type": "type.googleapis.com/google.rpc.Help", "links": [link]}
-    return {"code": int(status.code), "message": status.message, "details": [help_links]}
+def _error(operation: Operation, status: Status, root: str) -> dict[str, Any]:
+    links = [{"description": "The operation's log entries", "url": logs_url(operation)}]
+    message = status.message
+    if root and operation.counters and operation.counters.failure:
+        url = f"{root}{quote(str(operation.name), safe='/')}/failures"
+        links.append({"description": "The failed instances, each with its reason", "url": url})
+        message += f" Or: GET {url}"
+    help_links = {"@type": "type.googleapis.com/google.rpc.Help", "links": links}
+    return {"code": int(status.code), "message": message, "details": [help_links]}
 
 
 def failure_to_json(failure: Failure) -> dict[str, Any]:

@@ -31,15 +31,15 @@ class StreamConfig:
     include_source_store: bool = False
     tracks_changes: bool = False
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the StreamConfig of the API."""
+    def to_json(self, api_version: str = "v1beta1") -> dict[str, Any]:
+        """Return the StreamConfig of a version of the API: v1 has no change data capture."""
         destination: dict[str, Any] = {
             "tableUri": str(self.table),
             "schemaJson" if self.schema is SchemaKind.JSON else "schemaFlattened": {},
         }
         if self.include_source_store:
             destination["includeSourceStore"] = True
-        if self.tracks_changes:
+        if self.tracks_changes and api_version == "v1beta1":
             destination["changeDataCaptureConfig"] = {}
         return {"bigqueryDestination": destination}
 
@@ -62,12 +62,11 @@ def _stream_config(value: object) -> StreamConfig:
     config = JsonMessage.root(value, ("bigqueryDestination",))
     destination = config.message("bigqueryDestination", _DESTINATION, f"{_PACKAGE}.BigQueryDestination")
     if destination is None:
+        config.check()
         raise InvalidArgument(
             'A stream config has no bigqueryDestination; it would be {"tableUri": "bq://PROJECT.DATASET.TABLE"}'
         )
+    table = parse_table(destination)
     schema, captures_changes = parse_schema(destination, _PACKAGE)
-    if captures_changes and schema is not SchemaKind.JSON:
-        raise InvalidArgument('changeDataCaptureConfig needs "schemaJson": {}')
-    return StreamConfig(
-        parse_table(destination), schema, bool(destination.boolean("includeSourceStore")), captures_changes
-    )
+    include_source_store = bool(destination.boolean("includeSourceStore"))
+    return StreamConfig(config.right(table), schema, include_source_store, captures_changes)

@@ -23,23 +23,23 @@ _FIELDS = ("tableUri", "reportTableUri", "repair")
 
 def parse_verify_request(store: StoreName, body: object) -> ExportRequest:
     """Return the request that the JSON value `body` is, for this store. Raises InvalidArgument."""
-    verify = JsonMessage.root(body, ("name", VERIFY)).message(VERIFY, _FIELDS, "dicom_export.Verify")
+    request = JsonMessage.root(body, ("name", VERIFY))
+    verify = request.message(VERIFY, _FIELDS, "dicom_export.Verify")
     if verify is None:
+        request.check()
         raise InvalidArgument(f'"{VERIFY}" is empty; it would be {{"tableUri": "bq://PROJECT.DATASET.TABLE", …}}.')
-    compared, report = (_table(verify, name) for name in _FIELDS[:2])
-    if compared == report:
-        raise InvalidArgument(f"The report would take the place of {compared}; give it a table of its own.")
+    compared, report = (verify.required(name, _table, "bq://PROJECT.DATASET.TABLE") for name in _FIELDS[:2])
+    if compared and compared == report:
+        verify.refuse(_FIELDS[1], f"The report would take the place of {compared}; give it a table of its own.")
+    repair = bool(verify.boolean("repair"))
     return ExportRequest(
         store,
-        report,
+        verify.right(report),
         WriteDisposition.WRITE_TRUNCATE,
         SchemaKind.INVENTORY,
-        comparison=Comparison(compared, repair=bool(verify.boolean("repair"))),
+        comparison=Comparison(verify.right(compared), repair=repair),
     )
 
 
-def _table(verify: JsonMessage, name: str) -> TableName:
-    uri = verify.text(name)
-    if not uri:
-        raise InvalidArgument(f"{VERIFY}.{name} is required; it would be bq://PROJECT.DATASET.TABLE.")
+def _table(uri: str) -> TableName:
     return check_table(TableName.parse(uri))

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from dicom_export.errors import Code
+    from dicom_export.errors import Code, FieldViolation
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,23 @@ class HttpResponse:
 
 
 def error_response(
-    code: Code, message: str, *, headers: Mapping[str, str] | None = None, status: int | None = None
+    code: Code,
+    message: str,
+    *,
+    violations: Sequence[FieldViolation] = (),
+    headers: Mapping[str, str] | None = None,
+    status: int | None = None,
 ) -> HttpResponse:
     """Return an error in the shape of https://cloud.google.com/apis/design/errors#http_mapping.
 
-    `status` is that of HTTP if it says more than the code's.
+    `violations` are its details. `status` is that of HTTP if it says more than the code's.
     """
     http_status = status or code.http_status
-    error = {"code": http_status, "message": message, "status": code.name, "details": []}
-    return HttpResponse(http_status, {"error": error}, headers or {})
+    error = {"code": http_status, "message": message, "status": code.name}
+    details = {"details": [_bad_request(violations)]} if violations else {}
+    return HttpResponse(http_status, {"error": error | details}, headers or {})
+
+
+def _bad_request(violations: Sequence[FieldViolation]) -> dict[str, Any]:
+    found = [{name: text for name, text in each._asdict().items() if text} for each in violations]
+    return {"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": found}

@@ -25,7 +25,7 @@ class Exports(Protocol):
         """Yield the operations, the newest first, each with a position that a later call starts after."""
 
     def cancel_operation(self, name: OperationName) -> Operation:
-        """Ask for the operation's end. Without effect on one that has ended. Raises NotFound."""
+        """Ask for the operation's end, and return it as it is then. Without effect on one that has ended. Raises NotFound."""
 
     def failures_behind(self, name: OperationName, *, start_after: str = "") -> Iterator[tuple[str, Failure]]:
         """Yield the operation's failed instances, each with a position that a later call starts after. Raises NotFound."""
@@ -35,6 +35,9 @@ class Exports(Protocol):
 
     def stream_configs(self, name: StoreName) -> Sequence[StreamConfig]:
         """Return where rows of the store's new objects go. Raises NotFound."""
+
+    def datasets(self) -> Sequence[DatasetName]:
+        """Return the names of the datasets that a store is in, in order."""
 
     def list_stores(self, parent: DatasetName) -> Sequence[StoreName]:
         """Return the names of the dataset's stores, in order."""

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dicom_export.api.paging import page_size, start_position, take_page
-from dicom_export.discovery import discovery_document
-from dicom_export.errors import InvalidArgument
+from dicom_export.api.parameters import check_boolean
+from dicom_export.discovery import VERSIONS, discovery_document
+from dicom_export.errors import FailedPrecondition, InvalidArgument, NotFound
 from dicom_export.export_request import parse_export_request
 from dicom_export.names import DatasetName, OperationName, StoreName
 from dicom_export.operations_filter import parse_operations_filter
 from dicom_export.operations_json import failure_to_json, operation_to_json
-from dicom_export.transcoding import JsonMessage, parse_json
+from dicom_export.resource_filter import fulfils_without_labels, parse_location_filter
+from dicom_export.tolerant_json import parse_json
+from dicom_export.transcoding import JsonMessage
+from dicom_export.violations import Violations
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from dicom_export.api.exports import Exports
+    from dicom_export.operations import Operation
 
     Json = dict[str, Any]
+    T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,50 +47,136 @@ def export_store(call: Call, service: Exports) -> Json:
 
 def get_store(call: Call, service: Exports) -> Json:
     """dicomStores.get."""
-    return _store_json(service.get_store(StoreName.parse(call.name)), service)
+    return _store_json(service.get_store(StoreName.parse(call.name)), call, service)
 
 
 def list_stores(call: Call, service: Exports) -> Json:
     """dicomStores.list."""
-    size, start_after = page_size(call.query), start_position(call.query, call.name)
-    stores = [store for store in service.list_stores(DatasetName.parse(call.name)) if str(store) > start_after]
-    page, more = take_page(((str(store), _store_json(store, service)) for store in stores), size, call.name)
-    return {"dicomStores": page, **more}
+    parent = _dataset(call, service)
+    violations = Violations()
+    are_wanted = violations.of("filter", lambda: fulfils_without_labels(call.query.get("filter", "")))
+    size, start_after = _page(call, violations)
+    wanted = service.list_stores(parent) if are_wanted else []
+    found = ((str(store), _store_json(store, call, service)) for store in wanted if str(store) > start_after)
+    return _paged("dicomStores", found, size, call)
 
 
-def _store_json(store: StoreName, service: Exports) -> Json:
-    streams = [config.to_json() for config in service.stream_configs(store)]
+def _store_json(store: StoreName, call: Call, service: Exports) -> Json:
+    streams = [config.to_json(call.version) for config in service.stream_configs(store)]
     return {"name": str(store), **({"streamConfigs": streams} if streams else {})}
 
 
 def get_operation(call: Call, service: Exports) -> Json:
     """operations.get."""
-    return operation_to_json(service.get_operation(OperationName.parse(call.name)), call.version)
+    return _operation_json(service.get_operation(OperationName.parse(call.name)), call)
 
 
 def list_operations(call: Call, service: Exports) -> Json:
     """operations.list."""
-    text = call.query.get("filter", "")
-    is_wanted = parse_operations_filter(text)
-    size, start_after = page_size(call.query), start_position(call.query, call.name, text)
-    found = service.list_operations(DatasetName.parse(call.name), start_after=start_after)
-    page, more = take_page(((at, each) for at, each in found if is_wanted(each)), size, call.name, text)
-    return {"operations": [operation_to_json(operation, call.version) for operation in page], **more}
+    parent = _dataset(call, service)
+    violations = Violations()
+    is_wanted = violations.of("filter", lambda: parse_operations_filter(call.query.get("filter", "")))
+    # All operations of a dataset are in one place: there are none that could not be reached.
+    check_boolean(call.query, "returnPartialSuccess", violations)
+    size, start_after = _page(call, violations)
+    found = service.list_operations(parent, start_after=start_after)
+    wanted = ((at, _operation_json(each, call)) for at, each in found if is_wanted and is_wanted(each))
+    return _paged("operations", wanted, size, call)
+
+
+def _operation_json(operation: Operation, call: Call) -> Json:
+    return operation_to_json(operation, call.version, f"{call.host_url}{call.version}/")
 
 
 def cancel_operation(call: Call, service: Exports) -> Json:
     """operations.cancel."""
-    JsonMessage.root(parse_json(call.body), ())
-    service.cancel_operation(OperationName.parse(call.name))
+    JsonMessage.root(parse_json(call.body), ()).check()
+    operation = service.cancel_operation(OperationName.parse(call.name))
+    if operation.is_done:
+        raise FailedPrecondition("operation has already completed")
     return {}
 
 
 def list_failures(call: Call, service: Exports) -> Json:
     """Return a page of what failed in an operation, as far as that is; the managed service tells it in the logs only."""
-    size, start_after = page_size(call.query), start_position(call.query, call.name)
-    found = service.failures_behind(OperationName.parse(call.name), start_after=start_after)
-    page, more = take_page(found, size, call.name)
-    return {"failures": [failure_to_json(failure) for failure in page], **more}
+    name = OperationName.parse(call.name)
+    size, start_after = _page(call, Violations())
+    found = service.failures_behind(name, start_after=start_after)
+    return _paged("failures", ((at, failure_to_json(failure)) for at, failure in found), size, call)
+
+
+def get_dataset(call: Call, service: Exports) -> Json:
+    """datasets.get."""
+    return {"name": str(_dataset(call, service))}
+
+
+def list_datasets(call: Call, service: Exports) -> Json:
+    """datasets.list: those that a declared store is in. The location `-` stands for all."""
+    _, project, _, location = call.name.split("/")
+    found = [each for each in service.datasets() if each.project == project and location in ("-", each.location)]
+    _require(found, call.name)
+    size, start_after = _page(call, Violations())
+    names = [str(each) for each in found]
+    return _paged("datasets", ((name, {"name": name}) for name in names if name > start_after), size, call)
+
+
+def get_location(call: Call, service: Exports) -> Json:
+    """locations.get."""
+    names = _locations(call.name.rpartition("/locations/")[0], service)
+    _require([name for name in names if name == call.name], call.name)
+    return _location_json(call.name)
+
+
+def list_locations(call: Call, service: Exports) -> Json:
+    """locations.list: those that a declared store is in."""
+    names = _require(_locations(call.name, service), call.name)
+    violations = Violations()
+    is_wanted = violations.of("filter", lambda: parse_location_filter(call.query.get("filter", "")))
+    size, start_after = _page(call, violations)
+    found = [_location_json(name) for name in names if name > start_after]
+    return _paged("locations", ((each["name"], each) for each in found if is_wanted and is_wanted(each)), size, call)
+
+
+def _locations(project: str, service: Exports) -> list[str]:
+    names = {f"projects/{each.project}/locations/{each.location}" for each in service.datasets()}
+    return sorted(name for name in names if name.startswith(f"{project}/"))
+
+
+def _location_json(name: str) -> Json:
+    location = name.rpartition("/")[2]
+    return {"name": name, "locationId": location, "displayName": location}
+
+
+def _dataset(call: Call, service: Exports) -> DatasetName:
+    """Return the dataset in the path. Raises NotFound if no declared store is in it."""
+    parent = DatasetName.parse(call.name)
+    _require([each for each in service.datasets() if each == parent], call.name)
+    return parent
+
+
+def _require(found: list[T], name: str) -> list[T]:
+    if not found:
+        raise NotFound(f"{name} was not found: no DICOM store that is declared here is in it.")
+    return found
+
+
+def _page(call: Call, violations: Violations) -> tuple[int, str]:
+    """Return the size of a page and where it begins. Raises InvalidArgument with these violations and those of both."""
+    bound_to = _bound_to(call)
+    size = violations.of("page_size", lambda: page_size(call.query))
+    start_after = violations.of("page_token", lambda: start_position(call.query, *bound_to))
+    violations.check()
+    return size or 0, start_after or ""
+
+
+def _paged(kind: str, found: Iterable[tuple[str, Json]], size: int, call: Call) -> Json:
+    page, more = take_page(found, size, *_bound_to(call))
+    return {kind: page, **more}
+
+
+def _bound_to(call: Call) -> tuple[str, ...]:
+    """Return what a page token continues: the list, and what of it."""
+    return call.name, call.query.get("filter", "")
 
 
 def get_health(_call: Call, _service: Exports) -> Json:
@@ -95,6 +187,6 @@ def get_health(_call: Call, _service: Exports) -> Json:
 def get_discovery(call: Call, _service: Exports) -> Json:
     """Return the discovery document of the version that is asked for."""
     version = call.query.get("version", "v1")
-    if version not in ("v1", "v1beta1"):
-        raise InvalidArgument(f"version is {version!r}; it would be v1 or v1beta1.")
+    if version not in VERSIONS:
+        raise InvalidArgument(f"version is {version[:100]!r}; it would be {' or '.join(VERSIONS)}.")
     return discovery_document(version, call.host_url)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dicom_export.errors import InvalidArgument
+from dicom_export.transcoding import own_name
+from dicom_export.violations import Violations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,22 +17,44 @@ _SYSTEM = frozenset(
         *("uploadType", "upload_protocol", "userIp", "userProject", "xgafv"),
     )
 )
+_BOOLEANS = ("true", "false", "1", "0", "")
+_MAX_SHOWN_LENGTH = 200
 
 
 def method_parameters(query: Mapping[str, str], accepted: tuple[str, ...]) -> dict[str, str]:
-    """Return the parameters that the method takes. Raises InvalidArgument for what neither it nor the system does."""
-    own = {name: value for name, value in query.items() if name in accepted}
-    for name, value in query.items():
-        system = name.removeprefix("$.").removeprefix("$")
-        if name not in own and system not in _SYSTEM:
-            raise InvalidArgument(
-                f'Invalid JSON payload received. Unknown name "{name}": Cannot bind query parameter.'
-                f" Field '{name}' could not be found in request message."
+    """Return the parameters that the method takes, each by its JSON name.
+
+    Raises InvalidArgument for all that neither it nor the system takes.
+    """
+    names = {spelling: name for name in accepted for spelling in (name, own_name(name))}
+    violations = Violations()
+    own: dict[str, str] = {}
+    for given, value in query.items():
+        system = given.removeprefix("$.").removeprefix("$")
+        shown = given[:_MAX_SHOWN_LENGTH]
+        if given in names:
+            own[names[given]] = value
+        elif system not in _SYSTEM:
+            violations.add(
+                "",
+                f'Invalid JSON payload received. Unknown name "{shown}": Cannot bind query parameter.'
+                f" Field '{shown}' could not be found in request message.",
             )
         # `json;enum-encoding=int` is what Google's generated clients send.
-        if system == "alt" and value.partition(";")[0] != "json":
-            raise InvalidArgument(f"alt={value} is not served; it would be json.")
+        elif system == "alt" and value.partition(";")[0] != "json":
+            violations.add("alt", f"alt={value[:_MAX_SHOWN_LENGTH]} is not served; it would be json.")
+    violations.check()
     return own
+
+
+def check_boolean(parameters: Mapping[str, str], name: str, violations: Violations) -> None:
+    """Note it if a parameter is there and is not a bool."""
+    value = parameters.get(name, "")
+    if value.lower() not in _BOOLEANS:
+        shown = value[:_MAX_SHOWN_LENGTH]
+        violations.add(
+            own_name(name), f"Invalid value at '{own_name(name)}' (TYPE_BOOL), {shown!r}; it would be true or false."
+        )
 
 
 def system_parameter(query: Mapping[str, str], name: str) -> str:

@@ -1,4 +1,6 @@
-"""Partial responses: the system parameter `fields`, as in `operations(name,metadata/counter),nextPageToken`.
+"""Partial responses: the system parameter `fields`.
+
+It is a selector, as in `operations(name,metadata/counter),nextPageToken`, or a field mask, as in `name,metadata.counter`.
 
 Source: https://cloud.google.com/apis/docs/system-parameters and the discovery documents' "Selector specifying which
 fields to include in a partial response".
@@ -9,16 +11,20 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from dicom_export.errors import InvalidArgument
+from dicom_export.errors import FieldViolation, InvalidArgument
+from dicom_export.violations import Violations
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     Mask = dict[str, Any]
 
 # Enough for every field of every answer; it bounds the nesting too.
 _MAX_TOKENS = 200
-_TOKEN = re.compile(r"[\w@$.*-]+|[(),/]")
+# What a discovery document has no schema for: an operation of another API could have another one.
+_ANY = {"metadata": "OperationMetadata", "response": "Empty"}
+_UNDERSCORE = re.compile(r"_([a-z])")
+_TOKEN = re.compile(r"[\w@$*-]+|[(),/.]")
 
 
 def parse_fields(fields: str) -> Mask:
@@ -40,6 +46,35 @@ def parse_fields(fields: str) -> Mask:
     return mask
 
 
+def check_fields(mask: Mask, response: str, schemas: Mapping[str, Any]) -> None:
+    """Raise InvalidArgument for each field that a selector names and a response of this schema cannot have."""
+    violations = Violations()
+    for path in _unknown(mask, schemas[response], schemas, ""):
+        violations.add(path, f"Error expanding 'fields' parameter. Cannot find matching fields for path '{path}'.")
+    violations.check()
+
+
+def _unknown(mask: Mask, schema: Mapping[str, Any], schemas: Mapping[str, Any], above: str) -> Iterator[str]:
+    """Yield the paths in the mask that the schema does not have."""
+    while "$ref" in schema or "items" in schema:
+        schema = schemas[schema["$ref"]] if "$ref" in schema else schema["items"]
+    if "additionalProperties" in schema:
+        return
+    properties = {"@type": {}, **schema.get("properties", {})}
+    for name, below in mask.items():
+        if name == "*":
+            inside = [list(_unknown(below, each, schemas, f"{above}*.")) for each in properties.values()]
+            # One that has what is named below is enough.
+            yield from min(inside, key=len)
+        elif name not in properties:
+            yield f"{above}{name}"
+        else:
+            content = (
+                schemas[_ANY[name]] if "additionalProperties" in properties[name] and name in _ANY else properties[name]
+            )
+            yield from _unknown(below, content, schemas, f"{above}{name}.")
+
+
 def select_fields(body: Mapping[str, Any], mask: Mask) -> Mapping[str, Any]:
     """Return what the mask names of an answer. What it names and the answer lacks is not there in the result."""
     return dict(_selected(body, mask))
@@ -55,16 +90,21 @@ def _union(tokens: list[str]) -> Mask:
 
 
 def _path(tokens: list[str]) -> Mask:
-    name = tokens.pop(0)
-    if name in "(),/":
+    name = _json_name(tokens.pop(0))
+    if name in "(),/.":
         raise IndexError
     below: Mask = {}
-    if tokens and tokens[0] in "/(":
+    if tokens and tokens[0] in "/.(":
         is_group = tokens.pop(0) == "("
         below = _union(tokens) if is_group else _path(tokens)
         if is_group and tokens.pop(0) != ")":
             raise IndexError
     return {name: below}
+
+
+def _json_name(name: str) -> str:
+    """Return a field's name in JSON: a selector may have its own, with underscores."""
+    return _UNDERSCORE.sub(lambda found: found[1].upper(), name)
 
 
 def _merged(one: Mask, other: Mask) -> Mask:
@@ -91,6 +131,5 @@ def _mask_of(name: str, mask: Mask) -> Mask | None:
 
 
 def _invalid(fields: str) -> InvalidArgument:
-    return InvalidArgument(
-        f"fields is {fields[:_MAX_TOKENS]!r}; it would be like name,metadata/counter(success,failure)."
-    )
+    message = f"fields is {fields[:_MAX_TOKENS]!r}; it would be like name,metadata/counter(success,failure)."
+    return InvalidArgument(message, (FieldViolation("fields", message),))

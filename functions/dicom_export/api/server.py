@@ -11,9 +11,10 @@ from dicom_export.api import methods
 from dicom_export.api.exchange import HttpResponse, error_response
 from dicom_export.api.overriding import overridden
 from dicom_export.api.parameters import method_parameters, system_parameter
-from dicom_export.api.partial import parse_fields, select_fields
+from dicom_export.api.partial import check_fields, parse_fields, select_fields
 from dicom_export.api.web_pages import check_content_type, check_origin
-from dicom_export.errors import Code, DicomExportError
+from dicom_export.discovery_schemas import schemas
+from dicom_export.errors import Code, DicomExportError, InvalidArgument
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,36 +26,64 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_VERSION = r"/(?P<version>v1|v1beta1)/"
+_MAX_SHOWN_LENGTH = 500
+
+_VERSION = r"/(?P<version>v1|v1beta1|v1alpha2)/"
+_ALIASES = {"v1alpha2": "v1beta1"}
+"""Versions that are another one by a second name: `gcloud alpha` calls them."""
+
+_PROJECT = r"projects/[^/:]+(?::[^/:]+)?"
+_LOCATION = rf"{_PROJECT}/locations/[^/:]+"
 _DATASET = r"projects/[^/]+/locations/[^/]+/datasets/[^/]+"
 _STORE = rf"{_DATASET}/dicomStores/[^/:]+"
 _OPERATION = rf"{_DATASET}/operations/[^/:]+"
+_PAGE = ("pageSize", "pageToken")
 
 
 @dataclass(frozen=True, slots=True)
 class _Route:
+    """A method: its verb and path, the schema of its response in the discovery document, its query parameters."""
+
     verb: str
     path: str
     method: Method
+    response: str = ""
     parameters: tuple[str, ...] = ()
+
+
+def _list(path: str, method: Method, response: str, *parameters: str) -> _Route:
+    return _Route("GET", rf"{_VERSION}{path}", method, response, (*parameters, *_PAGE))
+
+
+def _get(path: str, method: Method, response: str) -> _Route:
+    return _Route("GET", rf"{_VERSION}{path}", method, response)
 
 
 # No two of them have a path in common.
 _ROUTES = (
-    _Route("POST", rf"{_VERSION}(?P<name>{_STORE}):export", methods.export_store),
-    _Route("GET", rf"{_VERSION}(?P<name>{_STORE})", methods.get_store),
-    _Route("GET", rf"{_VERSION}(?P<name>{_DATASET})/dicomStores", methods.list_stores, ("pageSize", "pageToken")),
-    _Route("POST", rf"{_VERSION}(?P<name>{_OPERATION}):cancel", methods.cancel_operation),
-    _Route("GET", rf"{_VERSION}(?P<name>{_OPERATION})", methods.get_operation),
-    _Route(
-        "GET",
-        rf"{_VERSION}(?P<name>{_DATASET})/operations",
+    _Route("POST", rf"{_VERSION}(?P<name>{_STORE}):export", methods.export_store, "Operation"),
+    _get(rf"(?P<name>{_STORE})", methods.get_store, "DicomStore"),
+    _list(rf"(?P<name>{_DATASET})/dicomStores", methods.list_stores, "ListDicomStoresResponse", "filter"),
+    _Route("POST", rf"{_VERSION}(?P<name>{_OPERATION}):cancel", methods.cancel_operation, "Empty"),
+    _get(rf"(?P<name>{_OPERATION})", methods.get_operation, "Operation"),
+    _list(
+        rf"(?P<name>{_DATASET})/operations",
         methods.list_operations,
-        ("filter", "pageSize", "pageToken"),
+        "ListOperationsResponse",
+        *("filter", "returnPartialSuccess"),
     ),
-    _Route("GET", rf"{_VERSION}(?P<name>{_OPERATION})/failures", methods.list_failures, ("pageSize", "pageToken")),
+    _list(rf"(?P<name>{_OPERATION})/failures", methods.list_failures, "ListFailuresResponse"),
+    _get(rf"(?P<name>{_LOCATION}/datasets/[^/:]+)", methods.get_dataset, "Dataset"),
+    _list(rf"(?P<name>{_LOCATION})/datasets", methods.list_datasets, "ListDatasetsResponse"),
+    _get(rf"(?P<name>{_LOCATION})", methods.get_location, "Location"),
+    _list(
+        rf"(?P<name>{_PROJECT})/locations",
+        methods.list_locations,
+        "ListLocationsResponse",
+        *("filter", "extraLocationTypes"),
+    ),
     _Route("GET", r"/healthz", methods.get_health),
-    _Route("GET", r"/\$discovery/rest", methods.get_discovery, ("version",)),
+    _Route("GET", r"/\$discovery/rest", methods.get_discovery, parameters=("version",)),
 )
 
 
@@ -70,7 +99,8 @@ def answer(request: HttpRequest, service: Exports) -> HttpResponse:
 def refuse(error: Exception) -> HttpResponse:
     """Return the response to a request that failed this way. An error not of this system is logged, and not told."""
     if isinstance(error, DicomExportError):
-        return error_response(error.code, error.message)
+        violations = error.violations if isinstance(error, InvalidArgument) else ()
+        return error_response(error.code, error.message, violations=violations)
     _log.error("A request failed", exc_info=error)
     return error_response(Code.INTERNAL, "Internal error encountered; the logs tell more.")
 
@@ -81,7 +111,7 @@ def _answer(request: HttpRequest, service: Exports) -> HttpResponse:
             if request.method != route.verb and (request.method, route.verb) != ("HEAD", "GET"):
                 return _refuse_verb(request, route.verb)
             return _call(route, match.groupdict(), request, service)
-    return error_response(Code.NOT_FOUND, f"{request.path!r} is not served; /$discovery/rest lists what is.")
+    return _refuse_path(request)
 
 
 def _call(route: _Route, parts: dict[str, str], request: HttpRequest, service: Exports) -> HttpResponse:
@@ -89,15 +119,33 @@ def _call(route: _Route, parts: dict[str, str], request: HttpRequest, service: E
         check_content_type(request.headers.get("content-type", ""))
     query = method_parameters(request.query, route.parameters)
     mask = parse_fields(system_parameter(request.query, "fields"))
+    version = _ALIASES.get(parts.get("version", ""), parts.get("version", ""))
+    if mask and route.response:
+        check_fields(mask, route.response, schemas(version))
     is_indented = system_parameter(request.query, "prettyPrint") not in ("false", "0")
-    call = methods.Call(parts.get("version", ""), parts.get("name", ""), query, request.body, request.host_url)
+    call = methods.Call(version, parts.get("name", ""), query, request.body, request.host_url)
     return HttpResponse(200, select_fields(route.method(call, service), mask), is_indented=is_indented)
+
+
+def _refuse_path(request: HttpRequest) -> HttpResponse:
+    return _not_served(request, "/$discovery/rest lists what is.", {})
 
 
 def _refuse_verb(request: HttpRequest, verb: str) -> HttpResponse:
     headers = {"Allow": "GET, HEAD, OPTIONS" if verb == "GET" else f"{verb}, OPTIONS"}
     if request.method == "OPTIONS":
         return HttpResponse(200, {}, headers)
-    # Google knows a method by verb and path together: what has no such method is not found.
-    message = f"{request.method} {request.path!r} is not served; {verb} is."
-    return error_response(Code.NOT_FOUND, message, headers=headers)
+    return _not_served(request, f"{verb} is.", headers)
+
+
+def _not_served(request: HttpRequest, what_is: str, headers: dict[str, str]) -> HttpResponse:
+    """Return the answer to a method of the Healthcare API that is not served, or to anything else.
+
+    Of NOT_FOUND, gcloud says that another login may be needed; after UNIMPLEMENTED it tries again five times, and blames the network.
+    """
+    asked = f"{request.method[:_MAX_SHOWN_LENGTH]} {request.path[:_MAX_SHOWN_LENGTH]!r}"
+    is_of_healthcare = re.match(_VERSION, request.path)
+    code = Code.FAILED_PRECONDITION if is_of_healthcare else Code.NOT_FOUND
+    return error_response(
+        code, f"{asked} is not served: this server exports DICOM metadata. {what_is}", headers=headers
+    )

@@ -50,5 +50,5 @@ schema_option = click.option(
 )
 source_store_option = click.option("--include-source-store", is_flag=True, help="Add the column SourceDicomStore.")
 ignore_option = click.option(
-    "--ignore", multiple=True, metavar="PATTERN", help="Names below FOLDER that are no instances: '*.txt'."
+    "--ignore", multiple=True, metavar="PATTERN", help="Names below FOLDER that are not instances: '*.txt'."
 )

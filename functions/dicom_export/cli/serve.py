@@ -11,6 +11,7 @@ import click
 
 from dicom_export import logs, settings
 from dicom_export.cli.ctrl_c import threads_without_ctrl_c
+from dicom_export.cli.options import ignore_option
 from dicom_export.errors import FailedPrecondition, InvalidArgument
 from dicom_export.names import TableName
 from dicom_export.reserved import check_dataset_name
@@ -37,22 +38,32 @@ if TYPE_CHECKING:
     help="Where the state of exports lies, and PROJECT.duckdb for each project of --bq-dataset.",
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Whom to answer; there is no authentication.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Address to listen on; there is no authentication."
+)
 @click.option(
     "--bq-dataset", "datasets", multiple=True, metavar="PROJECT.DATASET", help="Create this dataset if it is missing."
 )
 @click.option(
     "--bucket", "buckets", multiple=True, metavar="NAME=FOLDER", help="Where gs://NAME/… lies: for filter files."
 )
+@ignore_option
 def serve(
-    stores: tuple[str, ...], data: Path, port: int, host: str, datasets: tuple[str, ...], buckets: tuple[str, ...]
-) -> None:  # fmt: skip
+    stores: tuple[str, ...],
+    data: Path,
+    port: int,
+    host: str,
+    datasets: tuple[str, ...],
+    buckets: tuple[str, ...],
+    ignore: tuple[str, ...],
+) -> None:
     """Answer gcloud, client libraries and curl as the Cloud Healthcare API does. Logs are JSON lines on standard output."""
     local = LocalSettings(
         data=data,
         stores={local_store(name): folder for name, folder in _pairs(stores).items()},
         buckets=_pairs(buckets),
         datasets=tuple(map(_dataset, datasets)),
+        ignore=ignore,
     )
     _create(data)
     logs.configure()

@@ -170,6 +170,10 @@ class ExportService(OperationsService):
         """Return where rows of the store's new objects go. Raises NotFound."""
         return declared(self.stores, name).streams
 
+    def datasets(self) -> list[DatasetName]:
+        """Return the datasets of the declared stores, by name."""
+        return sorted({name.parent for name in self.stores})
+
     def list_stores(self, parent: DatasetName) -> list[StoreName]:
         """Return the declared stores of a dataset, by name."""
         return sorted(name for name in self.stores if name.parent == parent)

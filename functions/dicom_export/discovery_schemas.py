@@ -1,0 +1,167 @@
+"""The schemas of the discovery document: the messages that a version of the API takes and gives."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+Json = dict[str, Any]
+
+_WRITE_DISPOSITIONS = ["WRITE_DISPOSITION_UNSPECIFIED", "WRITE_EMPTY", "WRITE_TRUNCATE", "WRITE_APPEND"]
+
+
+@cache
+def schemas(version: str) -> Json:
+    """Return the schemas of API version `v1` or `v1beta1`, by name."""
+    prefix = f"GoogleCloudHealthcare{version.replace('v', 'V')}Dicom"
+    found = [
+        *_resources(prefix),
+        *_export_request(prefix, version),
+        *_operations(),
+        *_lists(),
+        _object("CancelOperationRequest", {}),
+        _object("Empty", {}),
+    ]
+    return {schema["id"]: schema for schema in found}
+
+
+def _resources(prefix: str) -> list[Json]:
+    stream = f"{prefix}StreamConfig"
+    return [
+        _object(
+            "Location",
+            {
+                "name": _text("Resource name of the location."),
+                "locationId": _text("The location's id."),
+                "displayName": _text("The same."),
+            },
+        ),
+        _object("Dataset", {"name": _text("Resource name of the dataset.")}),
+        _object(
+            "DicomStore",
+            {
+                "name": _text("Resource name of the DICOM store."),
+                "streamConfigs": _list_of(stream, "Where rows of new instances go."),
+            },
+        ),
+        _object(stream, {"bigqueryDestination": {"$ref": f"{prefix}BigQueryDestination"}}),
+    ]
+
+
+def _export_request(prefix: str, version: str) -> list[Json]:
+    destination = {
+        "tableUri": _text("bq://PROJECT.DATASET.TABLE, up to 2000 characters."),
+        "writeDisposition": _text("What happens to a table that exists.") | {"enum": _WRITE_DISPOSITIONS},
+        "force": _flag("As WRITE_TRUNCATE. Ignored if writeDisposition is given."),
+        "includeSourceStore": _flag("Whether the table has a column with the name of the source store."),
+        "schemaFlattened": {"$ref": "SchemaFlattened"},
+        "schemaJson": {"$ref": "SchemaJSON"},
+    }
+    found = [_object("SchemaFlattened", {}), _object("SchemaJSON", {})]
+    if version == "v1beta1":
+        capture = f"{prefix}ChangeDataCaptureConfig"
+        destination["changeDataCaptureConfig"] = {"$ref": capture}
+        found.append(_object(capture, {}))
+    return [
+        *found,
+        _object(f"{prefix}BigQueryDestination", destination),
+        _object("DicomFilterConfig", {"resourcePathsGcsUri": _text("gs://BUCKET/PATH")}),
+        _object(
+            "ExportDicomDataRequest",
+            {
+                "bigqueryDestination": {"$ref": f"{prefix}BigQueryDestination"},
+                "filterConfig": {"$ref": "DicomFilterConfig"},
+            },
+        ),
+    ]
+
+
+def _operations() -> list[Json]:
+    return [
+        _object(
+            "Operation",
+            {
+                "name": _text("Resource name of the operation."),
+                "metadata": _any("An OperationMetadata."),
+                "done": _flag("Whether the operation has ended."),
+                "error": {"$ref": "Status"},
+                "response": _any("An Empty."),
+            },
+        ),
+        _object(
+            "OperationMetadata",
+            {
+                "apiMethodName": _text("The method that started the operation."),
+                "createTime": _text("When it was started.") | {"format": "google-datetime"},
+                "endTime": _text("When it ended.") | {"format": "google-datetime"},
+                "logsUrl": _text("Where its log entries are."),
+                "cancelRequested": _flag("Whether a client asked for its end."),
+                "counter": {"$ref": "ProgressCounter"},
+                "differences": {"$ref": "Differences"},
+            },
+        ),
+        _counts("ProgressCounter", "pending", "success", "failure", "secondarySuccess"),
+        _counts("Differences", "missing", "stale", "orphaned", "outranked"),
+        _object(
+            "Status",
+            {
+                "code": {"type": "integer", "format": "int32", "description": "A google.rpc.Code."},
+                "message": _text("What went wrong."),
+                "details": {"type": "array", "items": _any("A google.rpc.Help."), "description": "More about it."},
+            },
+        ),
+        _object(
+            "Failure",
+            {
+                "object": _text("The object's name below the store."),
+                "generation": _text("The object's generation.") | {"format": "int64"},
+                "studyInstanceUid": _text("As far as it is known."),
+                "seriesInstanceUid": _text("As far as it is known."),
+                "sopInstanceUid": _text("As far as it is known."),
+                "stage": _text("READ, WRITE, COMMIT or DELIVERY."),
+                "error": {"$ref": "Status"},
+            },
+        ),
+    ]
+
+
+def _lists() -> list[Json]:
+    kinds = {
+        "locations": "Location",
+        "datasets": "Dataset",
+        "dicomStores": "DicomStore",
+        "operations": "Operation",
+        "failures": "Failure",
+    }
+    token = _text("What continues the list; there is no more if it is absent.")
+    return [
+        _object(
+            f"List{name[0].upper()}{name[1:]}Response",
+            {name: _list_of(kind, "What there is."), "nextPageToken": token},
+        )
+        for name, kind in kinds.items()
+    ]
+
+
+def _object(name: str, properties: Json) -> Json:
+    return {"id": name, "type": "object", "properties": properties}
+
+
+def _counts(name: str, *counts: str) -> Json:
+    return _object(name, {count: _text(count) | {"format": "int64"} for count in counts})
+
+
+def _list_of(kind: str, description: str) -> Json:
+    return {"type": "array", "items": {"$ref": kind}, "description": description}
+
+
+def _text(description: str) -> Json:
+    return {"type": "string", "description": description}
+
+
+def _flag(description: str) -> Json:
+    return {"type": "boolean", "description": description}
+
+
+def _any(description: str) -> Json:
+    return {"type": "object", "additionalProperties": {"type": "any"}, "description": description}
