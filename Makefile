@@ -36,7 +36,7 @@ run: .venv/.local ## Export DICOM files to run/dicom.duckdb and query it; STORE=
 	@printf '\nThe newest studies, queries/newest-studies.sql:\n\n'
 	$(BIN)/dicom-export query - --from run/dicom.duckdb < queries/newest-studies.sql
 
-test: lint .venv-bigquery/.installed .venv-checkov/.installed .venv-duckdb-lts/.installed ## Check the code's style and types, and run all tests
+test: lint .venv-bigquery/.installed .venv-checkov/.installed .venv-duckdb-lts/.installed tests/clients/node/node_modules/.package-lock.json ## Check the code's style and types, and run all tests
 	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 infra-test: .venv/.dev .venv-checkov/.installed ## Check the Terraform of infra/ and of its examples: fmt, validate, plan, test, checkov
@@ -80,9 +80,9 @@ clean: ## Delete the environments, what `make run` made, and all caches
 	$(INSTALL) -e .
 	@touch .venv/.local $@
 
-bench/dicom_parser/node_modules/.package-lock.json: bench/dicom_parser/package-lock.json
-	@# A machine without npm measures the others, and says that this one is missing.
-	if command -v npm >/dev/null; then npm ci --silent --no-audit --no-fund --prefix bench/dicom_parser && touch $@; fi
+# What needs it says so on a machine without npm.
+%/node_modules/.package-lock.json: %/package-lock.json
+	if command -v npm >/dev/null; then npm ci --silent --no-audit --no-fund --prefix $* && touch $@; fi
 
 .venv-bigquery/.installed: requirements-bigquery-emulator.txt | .venv/.dev
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-bigquery

@@ -1,4 +1,4 @@
-"""What tests need that is not in every checkout: `../shared` (specification, corpus, oracle) and the real gcloud.
+"""What tests need that is not in every checkout: `../shared` (specification, corpus, oracle), the real gcloud, Google's other clients.
 
 A test that needs such a part says so with a marker or asks for the fixture. Where the part is missing the test is
 skipped, with the reason; with DICOM_EXPORT_REQUIRE_STACK=1, as in CI, it fails.
@@ -32,6 +32,12 @@ settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
 settings.load_profile("any machine")
+
+_JARS = Path("/usr/share/java")
+_JAVA_LIBRARIES = (
+    *("google-api-client", "google-http-client", "google-http-client-gson", "google-oauth-client", "gson", "guava"),
+    *("opencensus-api", "opencensus-contrib-http-util", "grpc-context"),
+)
 
 _LONG = ("test_end_to_end", "test_killed_processes", "test_streaming_end_to_end", "test_terraform", "test_exactly_once")
 
@@ -72,6 +78,12 @@ def shared() -> Path:
 def gcloud() -> str:
     """Return the path of the real gcloud."""
     return _gcloud()
+
+
+@pytest.fixture(scope="session")
+def google_client(request: pytest.FixtureRequest) -> list[str]:
+    """Return the command of the client of Google's that the test names: `node` or `java`."""
+    return _CLIENTS[request.param]()
 
 
 @pytest.fixture(scope="session")
@@ -168,7 +180,32 @@ def _gcloud() -> str:
     return shutil.which("gcloud") or _missing("gcloud is not on the PATH; install the Google Cloud CLI")
 
 
+def _node_client() -> list[str]:
+    """Return the command that exports by Google's client for Node.js."""
+    node, client = shutil.which("node"), ROOT / "tests" / "clients" / "node"
+    if not node:
+        _missing("node is not on the PATH; install Node.js")
+    if not (client / "node_modules").is_dir():
+        _missing(f"Google's client for Node.js is not there; `npm ci --prefix {client}`")
+    return [node, str(client / "client.js")]
+
+
+def _java_client() -> list[str]:
+    """Return the command that exports by Google's API client library for Java."""
+    java, jars = shutil.which("java"), [_JARS / f"{name}.jar" for name in _JAVA_LIBRARIES]
+    if not (java and shutil.which("javac")):
+        _missing("java and javac are not on the PATH; install a JDK")
+    if not all(jar.exists() for jar in jars):
+        _missing(
+            "Google's Java client is not there; `apt-get install libgoogle-api-client-java libgoogle-http-client-java`"
+        )
+    return [java, "-cp", ":".join(map(str, jars)), str(ROOT / "tests" / "clients" / "java" / "Client.java")]
+
+
 def _missing(reason: str) -> NoReturn:
     if os.environ.get("DICOM_EXPORT_REQUIRE_STACK") == "1":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+_CLIENTS = {"node": _node_client, "java": _java_client}
