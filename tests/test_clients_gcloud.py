@@ -32,6 +32,9 @@ class Gcloud:
     endpoint: str
 
     def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.without_dataset(*arguments, f"--dataset={STORE.parent.dataset}")
+
+    def without_dataset(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         environment = os.environ | {
             "CLOUDSDK_CONFIG": str(self.config),
             "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
@@ -41,7 +44,7 @@ class Gcloud:
             "CLOUDSDK_API_ENDPOINT_OVERRIDES_HEALTHCARE": self.endpoint,
         }
         parent = STORE.parent
-        where = (f"--project={parent.project}", f"--location={parent.location}", f"--dataset={parent.dataset}")
+        where = (f"--project={parent.project}", f"--location={parent.location}")
         return subprocess.run(
             [self.executable, *arguments, *where], env=environment, capture_output=True, text=True, check=False
         )
@@ -68,6 +71,9 @@ class Session:
     rows: dict[str, int]
     listed: list[dict[str, Any]]
     described: dict[str, Any]
+    cancelled: subprocess.CompletedProcess[str]
+    datasets: subprocess.CompletedProcess[str]
+    not_served: dict[str, subprocess.CompletedProcess[str]]
 
 
 EXPORTS: dict[str, list[tuple[str, ...]]] = {
@@ -92,6 +98,9 @@ def session(tmp_path_factory: pytest.TempPathFactory, gcloud: str) -> Session:
         filter_flag = f"--filter-config-gcs-uri={FILTER_URI}"
         others = {
             "filtered": pool.submit(client.export, f"{BQ_DATASET}.filtered", filter_flag, track="beta"),
+            "filtered_by_alpha": pool.submit(
+                client.export, f"{BQ_DATASET}.filtered_by_alpha", filter_flag, track="alpha"
+            ),
             "no_store": pool.submit(client.export, f"{BQ_DATASET}.no_store", store="elsewhere"),
             "no_dataset": pool.submit(client.export, "my-project.nowhere.no_dataset"),
         }
@@ -104,12 +113,30 @@ def session(tmp_path_factory: pytest.TempPathFactory, gcloud: str) -> Session:
             each["name"]: client.operations("describe", each["name"].rpartition("/")[2])
             for each in (listed[0], next(each for each in listed if "error" in each))
         }
-    rows = {table: archive.count_rows(table) for table in (*EXPORTS, "filtered")}
-    return Session(ended, failed, rows, listed, described)
+        last = listed[0]["name"].rpartition("/")[2]
+        # The other tracks have no such command.
+        cancelling = pool.submit(client, "alpha", "healthcare", "operations", "cancel", last)
+        not_served = {
+            collection: pool.submit(client, "healthcare", collection, "list")
+            for collection in ("fhir-stores", "hl7v2-stores")
+        }
+        not_served["delete"] = pool.submit(client, "healthcare", "dicom-stores", "delete", STORE.store)
+        datasets = client.without_dataset("healthcare", "datasets", "list", "--format=json")
+        refused = {command: future.result() for command, future in not_served.items()}
+    rows = {table: archive.count_rows(table) for table in (*EXPORTS, "filtered", "filtered_by_alpha")}
+    return Session(ended, failed, rows, listed, described, cancelling.result(), datasets, refused)
 
 
 @pytest.mark.parametrize(
-    ("table", "rows"), [("into_empty", 2), ("appended", 4), ("truncated", 2), ("overwritten", 2), ("filtered", 1)]
+    ("table", "rows"),
+    [
+        ("into_empty", 2),
+        ("appended", 4),
+        ("truncated", 2),
+        ("overwritten", 2),
+        ("filtered", 1),
+        ("filtered_by_alpha", 1),
+    ],
 )
 def test_export_waits_for_its_operation_and_prints_the_store(session: Session, table: str, rows: int) -> None:
     for done in session.ended[table]:
@@ -157,3 +184,28 @@ def test_a_failed_instance_fails_the_command_with_the_operations_error(session: 
     (operation,) = (each for each in session.listed if "error" in each)
     assert operation["error"]["code"] == 3
     assert operation["metadata"]["counter"] == {"failure": "1"}
+
+
+def test_the_alpha_track_asks_for_an_operations_end(session: Session) -> None:
+    """It calls `v1alpha2`."""
+    assert session.cancelled.returncode == 1
+    assert "FAILED_PRECONDITION: operation has already completed" in session.cancelled.stderr
+
+
+def test_datasets_are_listed(session: Session) -> None:
+    assert session.datasets.returncode == 0, session.datasets.stderr
+    assert json.loads(session.datasets.stdout) == [{"name": str(STORE.parent)}]
+
+
+def test_what_is_not_served_is_not_taken_for_a_problem_of_the_login_or_the_network(session: Session) -> None:
+    for command, done in session.not_served.items():
+        assert done.returncode == 1, command
+        assert "is not served: this server exports DICOM metadata" in done.stderr
+        assert "authenticated" not in done.stderr
+        assert "network" not in done.stderr
+
+
+def test_a_partial_failure_says_how_to_see_the_failures(session: Session) -> None:
+    (operation,) = (each for each in session.listed if "error" in each)
+    assert f"dicom-export operations failures {operation['name']}" in session.failed.stderr
+    assert f"/v1/{operation['name']}/failures" in session.failed.stderr
