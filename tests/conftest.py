@@ -39,7 +39,14 @@ _JAVA_LIBRARIES = (
     *("opencensus-api", "opencensus-contrib-http-util", "grpc-context"),
 )
 
-_LONG = ("test_end_to_end", "test_killed_processes", "test_streaming_end_to_end", "test_terraform", "test_exactly_once")
+_LONG = (
+    "test_end_to_end",
+    "test_killed_processes",
+    "test_streaming_end_to_end",
+    "test_terraform",
+    "test_exactly_once",
+    "test_how_to_pages",
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:

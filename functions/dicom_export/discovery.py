@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dicom_export.discovery_schemas import schemas
+from dicom_export.protocol.discovery_schemas import schemas
 
 VERSIONS = ("v1", "v1beta1")
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from dicom_export.errors import InvalidArgument
-from dicom_export.list_filter import Term, malformed, parse_terms
+from dicom_export.protocol.list_filter import Term, malformed, parse_terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,10 +13,10 @@ from dicom_export.export_request import parse_export_request
 from dicom_export.names import DatasetName, OperationName, StoreName
 from dicom_export.operations_filter import parse_operations_filter
 from dicom_export.operations_json import failure_to_json, operation_to_json
-from dicom_export.resource_filter import fulfils_without_labels, parse_location_filter
-from dicom_export.tolerant_json import parse_json
+from dicom_export.protocol.resource_filter import fulfils_without_labels, parse_location_filter
+from dicom_export.protocol.tolerant_json import parse_json
+from dicom_export.protocol.violations import Violations
 from dicom_export.transcoding import JsonMessage
-from dicom_export.violations import Violations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from dicom_export.errors import FieldViolation, InvalidArgument
-from dicom_export.violations import Violations
+from dicom_export.protocol.violations import Violations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

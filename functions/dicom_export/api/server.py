@@ -13,8 +13,8 @@ from dicom_export.api.overriding import overridden
 from dicom_export.api.parameters import method_parameters, system_parameter
 from dicom_export.api.partial import check_fields, parse_fields, select_fields
 from dicom_export.api.web_pages import check_content_type, check_origin
-from dicom_export.discovery_schemas import schemas
 from dicom_export.errors import Code, DicomExportError, InvalidArgument
+from dicom_export.protocol.discovery_schemas import schemas
 
 if TYPE_CHECKING:
     from collections.abc import Callable

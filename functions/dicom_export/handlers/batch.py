@@ -9,7 +9,7 @@ from dicom_export.errors import InvalidArgument, PermanentError
 from dicom_export.export_request import parse_export_request
 from dicom_export.handlers.create import refuse_export
 from dicom_export.names import OperationName, StoreName
-from dicom_export.tolerant_json import parse_json
+from dicom_export.protocol.tolerant_json import parse_json
 from dicom_export.verify_request import VERIFY, parse_verify_request
 
 if TYPE_CHECKING:

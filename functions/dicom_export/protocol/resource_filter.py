@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dicom_export.list_filter import malformed, parse_terms
+from dicom_export.protocol.list_filter import malformed, parse_terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from dicom_export.list_filter import Term
+    from dicom_export.protocol.list_filter import Term
 
 _OF_LABELS = "it would be labels.KEY=VALUE, joined by AND"
 _OF_LOCATIONS = "it would be name, locationId or displayName with = or : and a text, joined by AND"
