@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -7,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicom_export.api import HttpRequest, answer
-from dicom_export.api.partial import parse_fields, select_fields
+from dicom_export.api.partial import check_fields, parse_fields, select_fields
 from dicom_export.errors import InvalidArgument
+from dicom_export.protocol.discovery_schemas import schemas
 from exports import DATASET, STORE, InMemoryExports, make_operation
 
 BODY = {
@@ -68,13 +70,26 @@ def test_a_malformed_selector_is_an_invalid_argument(fields: str) -> None:
         select_fields(BODY, parse_fields(fields))
 
 
-@given(st.lists(st.sampled_from(["operations", "name", "*", "metadata", ",", "/", "(", ")", " ", "é"])).map("".join))
+@given(
+    st.lists(st.sampled_from(["operations", "name", "*", "metadata", "@type", ",", "/", ".", "(", ")", " ", "é"])).map(
+        "".join
+    )
+)
 def test_any_selector_selects_or_is_refused(fields: str) -> None:
     try:
-        selected = select_fields(BODY, parse_fields(fields))
+        mask = parse_fields(fields)
     except InvalidArgument:
         return
-    assert selected.keys() <= BODY.keys()
+    assert select_fields(BODY, mask).keys() <= BODY.keys()
+    for response in schemas("v1"):
+        with suppress(InvalidArgument):
+            check_fields(mask, response, schemas("v1"))
+
+
+def test_a_mask_of_wildcards_alone_is_checked_in_no_time() -> None:
+    for fields in ("*", "*/*/*/*", "/".join("*" * 99)):
+        with suppress(InvalidArgument):
+            check_fields(parse_fields(fields), "ListOperationsResponse", schemas("v1"))
 
 
 def test_a_malformed_selector_starts_nothing() -> None:

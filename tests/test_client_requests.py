@@ -276,6 +276,8 @@ def test_fields_are_a_selector_or_a_mask(server: Server) -> None:
         ("metadata.counter.nope,done/x", ["metadata.counter.nope", "done.x"]),
         ("operations.name", ["operations"]),
         ("response(typeUrl)", ["response.typeUrl"]),
+        ("name.@type,done/*", ["name.@type", "done.*"]),
+        ("*.nope", ["*.nope"]),
     ],
 )
 def test_an_unknown_field_in_a_mask_is_refused(server: Server, fields: str, unknown: list[str]) -> None:

@@ -24,7 +24,7 @@ def overridden(request: HttpRequest) -> HttpRequest:
 
     Raises InvalidArgument for another one, and for parameters that are not a form.
     """
-    meant = request.headers.get(_HEADER, request.method).strip().upper()
+    meant = request.headers.get(_HEADER, "").strip().upper() or request.method
     if meant == request.method:
         return request
     if (request.method, meant) != ("POST", "GET"):

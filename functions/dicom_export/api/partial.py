@@ -60,19 +60,28 @@ def _unknown(mask: Mask, schema: Mapping[str, Any], schemas: Mapping[str, Any], 
         schema = schemas[schema["$ref"]] if "$ref" in schema else schema["items"]
     if "additionalProperties" in schema:
         return
-    properties = {"@type": {}, **schema.get("properties", {})}
+    inside = _properties(schema, schemas)
     for name, below in mask.items():
         if name == "*":
-            inside = [list(_unknown(below, each, schemas, f"{above}*.")) for each in properties.values()]
+            unknown = [list(_unknown(below, each, schemas, f"{above}*.")) for each in inside.values()]
             # One that has what is named below is enough.
-            yield from min(inside, key=len)
-        elif name not in properties:
-            yield f"{above}{name}"
+            yield from min(unknown, key=len, default=[f"{above}*"])
+        elif name in inside:
+            yield from _unknown(below, inside[name], schemas, f"{above}{name}.")
         else:
-            content = (
-                schemas[_ANY[name]] if "additionalProperties" in properties[name] and name in _ANY else properties[name]
-            )
-            yield from _unknown(below, content, schemas, f"{above}{name}.")
+            yield f"{above}{name}"
+
+
+def _properties(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the properties of an object, by their names, with what is known of those that the document leaves open."""
+    if "properties" not in schema:
+        return {}
+    known = {
+        name: schemas[kind]
+        for name, kind in _ANY.items()
+        if "additionalProperties" in schema["properties"].get(name, {})
+    }
+    return {"@type": {}, **schema["properties"], **known}
 
 
 def select_fields(body: Mapping[str, Any], mask: Mask) -> Mapping[str, Any]:

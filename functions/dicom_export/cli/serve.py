@@ -75,7 +75,8 @@ def serve(
         server = serving.serve(port, host)
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, lambda *_: sys.exit(0))
-    _announce(f"http://{host}:{server.port}/", next(iter(local.stores)), local.datasets)
+    address = f"[{host}]" if ":" in host else host
+    _announce(f"http://{address}:{server.port}/", next(iter(local.stores)), local.datasets)
     server.serve_forever()
 
 
