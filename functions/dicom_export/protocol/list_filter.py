@@ -31,7 +31,7 @@ class Term:
 
 
 def parse_terms(text: str, right: str) -> list[Term]:
-    """Return the terms of a filter, none for an empty one. `right` says what a term would be. Raises InvalidArgument."""
+    """Return the terms of a filter, none for an empty one. `right` says what is expected. Raises InvalidArgument."""
     text = text.strip()
     if len(text) > _MAX_LENGTH:
         raise InvalidArgument(f"The filter has {len(text)} characters; expected at most {_MAX_LENGTH}.")

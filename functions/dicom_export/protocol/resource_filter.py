@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     from dicom_export.protocol.list_filter import Term
 
-_OF_LABELS = "it would be labels.KEY=VALUE, joined by AND"
-_OF_LOCATIONS = "it would be name, locationId or displayName with = or : and a text, joined by AND"
+_OF_LABELS = "expected labels.KEY=VALUE, joined by AND"
+_OF_LOCATIONS = "expected name, locationId or displayName with = or : and a text, joined by AND"
 _LOCATION_FIELDS = ("name", "locationId", "displayName")
 
 
