@@ -66,7 +66,13 @@ class VirtualStore:
     def uri(self, name: str) -> str:
         return f"virtual://{name}"
 
-    def list(self, *, prefix: str = "", start_after: str = "") -> Iterator[StoredObject]:  # noqa: ARG002 - the port's
+    def list(
+        self,
+        *,
+        prefix: str = "",  # noqa: ARG002 - the benchmark has no prefixes
+        start_after: str = "",
+        unlisted: object = None,  # noqa: ARG002 - all can be listed
+    ) -> Iterator[StoredObject]:
         first = int(start_after.rpartition(".dcm")[0].rpartition(".")[2]) - 10**9 + 1 if start_after else 0
         for number in range(first, self.count):
             study = 10**8 + number // SERIES

@@ -140,7 +140,13 @@ class MemoryStore:
     def uri(self, name: str) -> str:
         return f"memory://{name}"
 
-    def list(self, *, prefix: str = "", start_after: str = "") -> Iterator[StoredObject]:
+    def list(
+        self,
+        *,
+        prefix: str = "",
+        start_after: str = "",
+        unlisted: object = None,  # noqa: ARG002 - all can be listed
+    ) -> Iterator[StoredObject]:
         for name in sorted(self.objects, key=str.encode):
             if name.startswith(prefix) and name.encode() > start_after.encode():
                 yield make_stored(name, self.objects[name])

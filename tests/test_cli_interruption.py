@@ -195,12 +195,3 @@ def test_a_full_disk_is_told_and_the_same_command_resumes_when_there_is_space(fo
     result = run("export", folder, "--to", file)
     assert result.exit_code == 0, result.output
     assert rows(file, "SELECT count(*), count(DISTINCT SOPInstanceUID) FROM dicom") == [(COUNT, COUNT)]
-
-
-def test_a_folder_that_may_not_be_read_is_told(tmp_path: Path) -> None:
-    closed = make_folder(tmp_path / "closed")
-    closed.chmod(0)
-    tmp_path.chmod(0o755)
-    out = tmp_path / "out"
-    out.mkdir(mode=0o777)
-    assert closed.is_dir()

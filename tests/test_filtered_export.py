@@ -166,7 +166,13 @@ class CountingStore:
     requests: int = 0
     yielded: int = 0
 
-    def list(self, *, prefix: str = "", start_after: str = "") -> Iterator[StoredObject]:
+    def list(
+        self,
+        *,
+        prefix: str = "",
+        start_after: str = "",
+        unlisted: object = None,  # noqa: ARG002 - all can be listed
+    ) -> Iterator[StoredObject]:
         self.requests += 1
         for name in self.names[bisect_left(self.names, max(prefix, start_after)) :]:
             if not name.startswith(prefix):
@@ -185,7 +191,7 @@ def plan_pages(
     while cursor:
         store = CountingStore(names)
         declared = DeclaredStore(cast("Any", store), ("*.txt",))
-        found = listing(declared, cursor, operation, index, journal)
+        found = listing(declared, cursor, operation, index, journal, unlisted=lambda _: None)
         tasks, following = cut_page(found, layout, PlanLimits(page_paths=20))
         yield [stored.name for task in tasks for stored in task], store.requests, store.yielded
         if following is None:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from dicom_export.adapters.local.store import FolderStore
 from dicom_export.adapters.local.walk import name_of_entry, path_of_name
 from dicom_export.errors import InstanceError, InstanceGone, NotFound, PermissionDenied
+from dicom_export.ports import Unlisted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,11 +114,14 @@ def test_a_file_is_no_store(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o400])
-def test_a_closed_folder_is_named(open_folder: Path, mode: int) -> None:
+def test_a_closed_folder_is_named_and_left_out(open_folder: Path, mode: int) -> None:
     put(open_folder / "a/secret/1")
+    put(open_folder / "b")
     (open_folder / "a/secret").chmod(mode)
-    with as_ordinary_user(), pytest.raises(PermissionDenied, match="a/secret"):
-        names(open_folder)
+    unlisted: list[Unlisted] = []
+    with as_ordinary_user():
+        assert [stored.name for stored in FolderStore(open_folder).list(unlisted=unlisted.append)] == ["b"]
+    assert unlisted == [Unlisted("a/secret/", "Permission denied")]
 
 
 def test_a_closed_file_is_named(open_folder: Path) -> None:

@@ -50,7 +50,13 @@ class Folder:
         _, size, tick = self.files[name]
         return StoredObject(name, tick, size, EPOCH + timedelta(microseconds=tick))
 
-    def list(self, *, prefix: str = "", start_after: str = "") -> Iterator[StoredObject]:
+    def list(
+        self,
+        *,
+        prefix: str = "",
+        start_after: str = "",
+        unlisted: object = None,  # noqa: ARG002 - all can be listed
+    ) -> Iterator[StoredObject]:
         assert not prefix
         assert not start_after
         return (stored for name in sorted(self.files) if (stored := self.get(name)))

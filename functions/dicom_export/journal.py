@@ -19,6 +19,7 @@ from dicom_export.names import OperationName
 from dicom_export.operations import Counters, Failure, Operation, Status
 from dicom_export.overwrites import Overwrites
 from dicom_export.planning import Cursor, Layout, Task
+from dicom_export.ports import Unlisted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -36,7 +37,8 @@ class PlanPage:
     """The tasks of one page, and where the next one begins; the last page has no next one.
 
     A page that could not be planned has the reason in `error`, no tasks and no next page. `applies_filter` says that
-    the workers have to apply the operation's filter, since the names of the objects do not tell.
+    the workers have to apply the operation's filter, since the names of the objects do not tell. `unlisted` could not be
+    listed; what comes between two pages may be in both.
     """
 
     tasks: tuple[Task, ...] = ()
@@ -44,6 +46,7 @@ class PlanPage:
     layout: Layout = Layout.FOLDERS
     applies_filter: bool = False
     error: Status | None = None
+    unlisted: tuple[Unlisted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +179,8 @@ class Journal:
     def create_plan_page(self, name: OperationName, page: int, planned: PlanPage) -> PlanPage:
         """Create the page, and return what stands there: ours, or that of whoever was first."""
         metadata = {"tasks": str(len(planned.tasks)), "planned": str(sum(map(len, planned.tasks)))}
+        if planned.unlisted:
+            metadata["unlisted"] = str(len(planned.unlisted))
         content = _encode(_plan_page_to_json(planned))
         if self._store.create(paths.plan_path(name, page), content, metadata):
             return planned
@@ -263,6 +268,12 @@ class Journal:
             # A page without any may lie between two that share one.
             seen = studies or seen if are_in_order else seen | studies
         return count
+
+    def unlisted(self, name: OperationName) -> list[Unlisted]:
+        """Return what could not be listed, as far as the plan is made, by name."""
+        pages = [entry.path for entry in self._store.list(paths.plan_prefix(name)) if entry.metadata.get("unlisted")]
+        found = {each.name: each for _, data in self._read_all(pages) for each in _plan_page_from_json(data).unlisted}
+        return [found[each] for each in sorted(found)]
 
     def matched(self, name: OperationName) -> set[int]:
         """Return the positions in the filter that the instances of the finished pages are of."""
@@ -470,6 +481,7 @@ def _plan_page_to_json(page: PlanPage) -> dict[str, Any]:
         "layout": page.layout.value,
         "appliesFilter": page.applies_filter,
         "error": page.error.to_json() if page.error else None,
+        **({"unlisted": page.unlisted} if page.unlisted else {}),
     }
 
 
@@ -481,4 +493,5 @@ def _plan_page_from_json(data: dict[str, Any]) -> PlanPage:
         Layout(data["layout"]),
         data["appliesFilter"],
         Status.from_json(error) if error else None,
+        tuple(Unlisted(*each) for each in data.get("unlisted", ())),
     )

@@ -117,7 +117,8 @@ class Counters:
     """Units are instances; `studies` are those of which an instance was exported.
 
     `planned` are the objects that the plan found; `skipped` of them were no instances, or none that the filter names;
-    `cancelled` were given up; `abandoned` are the failures of messages that ran out of attempts.
+    `cancelled` were given up; `abandoned` are the failures of messages that ran out of attempts. `unlisted` are the folders
+    that could not be listed, known at the end.
     """
 
     planned: int = 0
@@ -127,6 +128,7 @@ class Counters:
     cancelled: int = 0
     abandoned: int = 0
     studies: int = 0
+    unlisted: int = 0
 
     @property
     def found(self) -> int:

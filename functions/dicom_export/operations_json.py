@@ -49,6 +49,7 @@ def _metadata(operation: Operation, version: str) -> dict[str, Any]:
         **({"cancelRequested": True} if operation.cancel_requested else {}),
         "counter": _counter(operation.counters, is_done=operation.is_done) if operation.counters else {},
         **({"differences": _differences(operation.differences)} if operation.differences else {}),
+        **_unlisted(operation),
     }
 
 
@@ -71,6 +72,12 @@ def _counter(counters: Counters, *, is_done: bool) -> dict[str, str]:
 def _differences(differences: DifferenceCounts) -> dict[str, str]:
     """Return what a verification found; ours, beside what the Healthcare API's operations have."""
     return {name: str(count) for name, count in asdict(differences).items()}
+
+
+def _unlisted(operation: Operation) -> dict[str, str]:
+    """Return how many folders could not be listed; ours, as the differences are."""
+    count = operation.counters.unlisted if operation.counters else 0
+    return {"unlistedFolders": str(count)} if count else {}
 
 
 def _error(operation: Operation, status: Status, root: str) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from functools import lru_cache
 from itertools import groupby, islice
 from operator import itemgetter
 from typing import TYPE_CHECKING
@@ -109,8 +110,25 @@ def is_planned(stored: StoredObject, ignore: Sequence[str]) -> bool:
 
 
 def is_ignored(name: str, patterns: Sequence[str]) -> bool:
-    """Return whether one of the patterns (`fnmatch`) says that what has this name is no instance."""
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
+    """Return whether one of the patterns (`fnmatch`) says that the object of this name, or a folder that it is in, is ignored."""
+    return bool(patterns) and bool(_matcher(_with_contents(tuple(patterns))).match(name))
+
+
+def is_ignored_folder(folder: str, patterns: Sequence[str]) -> bool:
+    """Return whether everything in the folder is ignored, whatever it is called. The folder's name ends in `/`."""
+    endless = tuple(pattern for pattern in _with_contents(tuple(patterns)) if pattern.endswith("*"))
+    return bool(endless) and bool(_matcher(endless).match(folder))
+
+
+@lru_cache(maxsize=64)
+def _with_contents(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the patterns, and for each the one of what is in a folder that it matches."""
+    return tuple(each for pattern in patterns for each in (pattern, f"{pattern.rstrip('/')}/*"))
+
+
+@lru_cache(maxsize=64)
+def _matcher(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(map(translate, patterns)))
 
 
 def unit_of(name: str, layout: Layout) -> str:

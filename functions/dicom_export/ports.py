@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     import pyarrow as pa
@@ -35,21 +35,30 @@ class StoredObject(NamedTuple):
     storage_class: str = "STANDARD"
 
 
+class Unlisted(NamedTuple):
+    """What a listing had to leave out, and why: a folder, whose name ends in `/`, or a single object."""
+
+    name: str
+    reason: str
+
+
 class DicomStore(Protocol):
     """The objects below one bucket and prefix, or in one folder."""
 
     def uri(self, name: str) -> str:
         """Return the object's address for logs and failure reports: `gs://…` or `file://…`."""
 
-    def list(self, *, prefix: str = "", start_after: str = "") -> Iterator[StoredObject]:
+    def list(
+        self, *, prefix: str = "", start_after: str = "", unlisted: Callable[[Unlisted], None] = lambda _: None
+    ) -> Iterator[StoredObject]:
         """Yield the objects whose name has the prefix and sorts behind `start_after`, by name in order of its UTF-8 bytes.
 
-        Holds one page of the listing in memory, however many objects there are. Raises NotFound if the bucket or
-        folder is not there.
+        Holds one page of the listing in memory, however many objects there are. `unlisted` gets each folder that cannot be
+        listed before the first object that sorts after it is yielded. Raises NotFound if the bucket or folder is not there.
         """
 
     def get(self, name: str) -> StoredObject | None:
-        """Return the object as it is now, or None."""
+        """Return the object as it is now, or None. Raises PermissionDenied if that cannot be told."""
 
     def read(self, stored: StoredObject, start: int, length: int) -> bytes:
         """Return at most `length` bytes of exactly this generation, fewer only at the object's end.

@@ -70,7 +70,10 @@ def local_house(local: LocalSettings, disorder: Disorder | None = None) -> Itera
         queue = LocalQueue(workers=local.workers, on_dead_letter=on_dead_letter, disorder=disorder)
         ports = Ports(
             FolderState(local.data / "state"),
-            {name: DeclaredStore(FolderStore(folder), local.ignore) for name, folder in local.stores.items()},
+            {
+                name: DeclaredStore(FolderStore(folder, local.ignore), local.ignore)
+                for name, folder in local.stores.items()
+            },
             {name: FolderStore(folder) for name, folder in local.buckets.items()}.get,
             tables,
             queue,
@@ -104,7 +107,8 @@ def folder_watcher(
 
     folder = local.stores[request.store]
     touched = Touched()
-    store = DeclaredStore(FolderStore(folder), local.ignore)
+    unlisted: dict[str, str] = {}
+    store = DeclaredStore(FolderStore(folder, local.ignore), local.ignore)
     layout = request.row_layout
 
     with ExitStack() as stack:
@@ -117,7 +121,7 @@ def folder_watcher(
                     tables.create_dataset(project, dataset)
                 rows = WatchedTable(tables, request.table, request.store, layout)
                 patience = PATIENCE_SECONDS if follows else 0
-                yield FolderWatch(store, rows, decode, layout, touched, patience=patience)
+                yield FolderWatch(store, rows, decode, layout, touched, patience=patience, unlisted=unlisted)
 
         if follows:
             stack.enter_context(folder_events(folder, touched, local.ignore, REST_SECONDS))

@@ -136,5 +136,6 @@ def _report(operation: Operation, settings: LocalSettings, file: Path, output: s
         click.echo(json.dumps(operation_to_json(operation), indent=2))
         return
     operations = local_operations(settings.data)
-    for line in summary(operation, operations.failures(operation.name), operations.passed_over(operation.name), file):
+    failures, passed_over = operations.failures(operation.name), operations.passed_over(operation.name)
+    for line in summary(operation, failures, passed_over, file, operations.unlisted(operation.name)):
         click.echo(line)

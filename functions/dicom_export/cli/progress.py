@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from threading import Thread
 from typing import TYPE_CHECKING, Self
 
@@ -74,7 +75,14 @@ class ExportProgress:
         )
 
     def _count_files(self, folder: Path) -> None:
-        files = sum(len(names) for _, _, names in os.walk(folder))
+        files, folders = 0, [str(folder)]
+        while folders:  # as os.walk would, which cannot go as deep as folders can
+            with suppress(OSError), os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    else:
+                        files += 1
         self._files = files
 
 

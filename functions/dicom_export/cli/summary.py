@@ -11,10 +11,11 @@ from dicom_export.cli.console import printable
 from dicom_export.operations import Counters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from dicom_export.operations import Failure, Operation
+    from dicom_export.ports import Unlisted
 
 _GROUPS_SHOWN = 20
 _NAMES_SHOWN = 3
@@ -22,7 +23,11 @@ _NUMBERS = re.compile(r"\d+")
 
 
 def summary(
-    operation: Operation, failures: Iterable[Failure], passed_over: Iterable[tuple[str, str]], file: Path
+    operation: Operation,
+    failures: Iterable[Failure],
+    passed_over: Iterable[tuple[str, str]],
+    file: Path,
+    unlisted: Sequence[Unlisted] = (),
 ) -> Iterator[str]:
     """Yield the lines.
 
@@ -39,12 +44,22 @@ def summary(
     if counters.skipped:
         yield f"{counters.skipped:,} {'file' if counters.skipped == 1 else 'files'} passed over:"
         yield from _kinds(passed_over, counters.skipped)
+    yield from unlisted_lines(unlisted)
     if operation.error and not _is_told_by_failures(operation, counters):
         yield f"{operation.error.code.name}: {printable(operation.error.message)}"
     if counters.failure:
         yield f"{counters.failure:,} failed:"
         yield from _reasons(failures)
         yield f"List all of them: dicom-export operations failures {operation.name.operation} --from {file}"
+
+
+def unlisted_lines(unlisted: Sequence[Unlisted]) -> Iterator[str]:
+    """Yield what could not be listed, and why."""
+    if unlisted:
+        yield f"{len(unlisted):,} {'folder' if len(unlisted) == 1 else 'folders'} could not be listed:"
+        yield from (printable(f"{'':8}{name}: {reason}") for name, reason in unlisted[:_REASONS_SHOWN])
+    if len(unlisted) > _REASONS_SHOWN:
+        yield f"{'':8}… and {len(unlisted) - _REASONS_SHOWN:,} more"
 
 
 def failure_line(failure: Failure) -> str:

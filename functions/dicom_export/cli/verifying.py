@@ -13,6 +13,7 @@ from dicom_export.cli.console import printable, standard_error, warnings_on
 from dicom_export.cli.ctrl_c import threads_without_ctrl_c
 from dicom_export.cli.ignored import Ignored
 from dicom_export.cli.running import Run
+from dicom_export.cli.summary import unlisted_lines
 from dicom_export.names import GcsUri
 from dicom_export.operations_json import timestamp
 
@@ -24,13 +25,14 @@ if TYPE_CHECKING:
     from dicom_export.handlers.verify import Inventory, Report, Verification
     from dicom_export.names import StoreName, TableName
     from dicom_export.operations import Failure
+    from dicom_export.ports import Unlisted
     from dicom_export.reconciliation import Difference
     from dicom_export.settings import LocalSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """The comparison's report, and what could not be compared; `exported` are the instances that a repair exported."""
+    """The comparison's report, and what could not be compared or listed; `exported` are the instances that a repair exported."""
 
     table: TableName
     instances: int
@@ -38,6 +40,7 @@ class Verified:
     failures: int
     first_failures: tuple[Failure, ...]
     exported: int
+    unlisted: tuple[Unlisted, ...] = ()
 
     def lines(self, file: Path) -> Iterator[str]:
         """Yield the report as people read it."""
@@ -55,6 +58,12 @@ class Verified:
                 f"{found.outranked:,} of the files are not newer than their row, so that --repair does not mend these:"
                 " `touch` the files first"
             )
+        yield from unlisted_lines(self.unlisted)
+        if self.report.unjudged:
+            yield (
+                f"{self.report.unjudged:,} rows have no file among those that were listed. They may be of files in the folders above,"
+                " and are not reported as orphaned"
+            )
         if self.failures:
             yield f"{self.failures:,} files cannot be exported, and were not compared:"
             yield from (printable(f"{'':8}{each.object}: {each.message}") for each in self.first_failures)
@@ -66,6 +75,8 @@ class Verified:
             "instances": self.instances,
             "exported": self.exported,
             **asdict(self.report.counts),
+            "unjudged": self.report.unjudged,
+            "unlisted": [each._asdict() for each in self.unlisted],
             "differences": [_to_json(each) for each in self.report.first],
             "failed": self.failures,
             "failures": [each.to_json() for each in self.first_failures],
@@ -112,7 +123,8 @@ class Verifying:
             inventory = stack.enter_context(verification.inventory(self.store, declared, failures.add))
             exported = self._repair(house, verification, inventory) if repair else 0
             report = verification.summary(inventory, self.limit)
-        return Verified(self.table, inventory.instances, report, failures.count, tuple(failures.first), exported)
+        first = tuple(failures.first)
+        return Verified(self.table, inventory.instances, report, failures.count, first, exported, inventory.unlisted)
 
     def _end_interrupted_repairs(self, house: LocalHouse) -> None:
         interrupted: list[str] = []

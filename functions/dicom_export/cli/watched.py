@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dicom_export.cli.console import printable
+from dicom_export.cli.summary import unlisted_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,7 +26,10 @@ class Reports:
         """Print what a spell of work came to."""
         self.failures += len(looked.failures)
         counts = {"new": looked.created, "deleted": looked.deleted, "failed": len(looked.failures)}
-        self._console.print(", ".join(f"{count:,} {what}" for what, count in counts.items() if count))
+        if any(counts.values()):
+            self._console.print(", ".join(f"{count:,} {what}" for what, count in counts.items() if count))
+        for line in unlisted_lines(looked.unlisted):
+            self._console.print(line)
         for name, reason in looked.failures[:_SHOWN_FAILURES]:
             self._console.print(printable(f"  {name}: {reason}"))
         if len(looked.failures) > _SHOWN_FAILURES:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dicom_export.filters import FilterPath
     from dicom_export.journal import FilterIndex, Journal
     from dicom_export.operations import Operation
-    from dicom_export.ports import StoredObject
+    from dicom_export.ports import StoredObject, Unlisted
     from dicom_export.stores import DeclaredStore
 
 log = logging.getLogger(__name__)
@@ -37,20 +37,26 @@ def first_cursor(store: DeclaredStore, index: FilterIndex | None = None) -> Curs
 
 
 def listing(
-    store: DeclaredStore, cursor: Cursor, operation: Operation, index: FilterIndex | None, journal: Journal
+    store: DeclaredStore,
+    cursor: Cursor,
+    operation: Operation,
+    index: FilterIndex | None,
+    journal: Journal,
+    unlisted: Callable[[Unlisted], None],
 ) -> Iterator[Listed]:
     """Yield the store's objects behind the cursor, those that the filter names if their names tell.
 
     A step without an object stands behind each folder of the filter, and for each hundred names that are passed over.
+    `unlisted` gets what cannot be listed.
     """
     if index is None or cursor.layout is Layout.FOLDERS:
-        found = store.objects.list(start_after=cursor.start_after)
+        found = store.objects.list(start_after=cursor.start_after, unlisted=unlisted)
         yield from _steps(found, lambda stored: is_planned(stored, store.ignore), cursor)
         return
     begun = cursor
     for folder, paths in groupby(_paths(operation, index, journal, cursor.path), key=lambda path: path[:2]):
         named = list(paths)
-        yield from _folder(store, folder, named, begun, operation)
+        yield from _folder(store, folder, named, begun, operation, unlisted)
         begun = Cursor(cursor.layout, begun.path + len(named))
         yield Listed(None, begun, folder[0])
 
@@ -76,7 +82,12 @@ def _paths(operation: Operation, index: FilterIndex, journal: Journal, start: in
 
 
 def _folder(
-    store: DeclaredStore, folder: FilterPath, named: list[FilterPath], begun: Cursor, operation: Operation
+    store: DeclaredStore,
+    folder: FilterPath,
+    named: list[FilterPath],
+    begun: Cursor,
+    operation: Operation,
+    unlisted: Callable[[Unlisted], None],
 ) -> Iterator[Listed]:
     """Yield what paths name in one study or series: one listing, however many of its instances they name."""
     matched: set[FilterPath] = set()
@@ -89,7 +100,8 @@ def _folder(
         matched.add(path)
         return True
 
-    found = store.objects.list(prefix=prefix_of(begun.layout, folder), start_after=begun.start_after)
+    prefix = prefix_of(begun.layout, folder)
+    found = store.objects.list(prefix=prefix, start_after=begun.start_after, unlisted=unlisted)
     yield from _steps(found, is_wanted, begun, folder[0])
     if not begun.start_after:
         warn_unmatched(operation, [path for path in named if path not in matched])

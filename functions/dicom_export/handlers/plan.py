@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dicom_export.journal import Journal
     from dicom_export.names import StoreName
     from dicom_export.operations import Operation
-    from dicom_export.ports import DicomStore, Publisher, StoredObject, Tables
+    from dicom_export.ports import DicomStore, Publisher, StoredObject, Tables, Unlisted
     from dicom_export.schema import Schema
     from dicom_export.stores import DeclaredStore
 
@@ -58,6 +58,7 @@ def plan_export(
     if page is None:
         planned = _plan_page(operation, message.page, journal, stores, buckets, tables, limits, decode)
         page = journal.create_plan_page(operation.name, message.page, planned)
+        _warn_of_unlisted(page, operation)
         log.info(
             "Page %d planned: %d messages",
             message.page,
@@ -104,7 +105,8 @@ def _plan_page(
         store = declared(stores, operation.request.store)
         index = store_filter(operation, buckets, journal) if operation.request.is_filtered else None
         cursor = _cursor(operation, number, journal) or first_cursor(store, index)
-        found = listing(store, cursor, operation, index, journal)
+        unlisted: dict[Unlisted, None] = {}
+        found = listing(store, cursor, operation, index, journal, unlisted.setdefault)
         tasks, following = cut_page(found, cursor.layout, limits)
         objects = sample(tasks, limits.sample)
         if number == 0:
@@ -117,7 +119,12 @@ def _plan_page(
         log.error("The export cannot be planned: %s", error.message, extra={"operation": str(operation.name)})  # noqa: TRY400 - its message says it all
         return PlanPage(error=Status(error.code, error.message))
     applies_filter = index is not None and not cursor.layout.names_studies
-    return PlanPage(tuple(tasks), following, cursor.layout, applies_filter)
+    return PlanPage(tuple(tasks), following, cursor.layout, applies_filter, unlisted=tuple(unlisted))
+
+
+def _warn_of_unlisted(page: PlanPage, operation: Operation) -> None:
+    for each in page.unlisted:
+        log.warning("%r cannot be listed: %s", each.name, each.reason, extra={"operation": str(operation.name)})
 
 
 def _check_table_again(operation: Operation, journal: Journal, tables: Tables) -> None:

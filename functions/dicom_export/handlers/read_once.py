@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from dicom_export.ports import DicomStore, StoredObject
+    from dicom_export.ports import DicomStore, StoredObject, Unlisted
 
 
 class ReadOnce:
@@ -20,8 +20,10 @@ class ReadOnce:
     def uri(self, name: str) -> str:
         return self._store.uri(name)
 
-    def list(self, *, prefix: str = "", start_after: str = "") -> Iterator[StoredObject]:
-        return self._store.list(prefix=prefix, start_after=start_after)
+    def list(
+        self, *, prefix: str = "", start_after: str = "", unlisted: Callable[[Unlisted], None] = lambda _: None
+    ) -> Iterator[StoredObject]:
+        return self._store.list(prefix=prefix, start_after=start_after, unlisted=unlisted)
 
     def get(self, name: str) -> StoredObject | None:
         return self._store.get(name)

@@ -71,8 +71,8 @@ def _sum_page(operation: Operation, page: int, journal: Journal, report: Failure
 
 
 def _total(operation: Operation, sums: Mapping[int, Counters], journal: Journal) -> Counters:
-    """Return the sum of the pages; a study that several of them share still counts once."""
-    total = Counters.total(sums.values())
+    """Return the sum of the pages; a study that several of them share still counts once, as does what cannot be listed."""
+    total = replace(Counters.total(sums.values()), unlisted=len(journal.unlisted(operation.name)))
     first_page = journal.plan_page(operation.name, 0)
     if len(sums) == 1 or first_page is None:
         return total

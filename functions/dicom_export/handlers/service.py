@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from dicom_export.journal import DeadLetter, Journal
     from dicom_export.operations import ExportRequest, Failure, Operation
-    from dicom_export.ports import DicomStore, Publisher, Tables
+    from dicom_export.ports import DicomStore, Publisher, Tables, Unlisted
     from dicom_export.stores import DeclaredStore
     from dicom_export.stream_config import StreamConfig
 
@@ -68,6 +68,10 @@ class OperationsService:
         """Yield the objects that are positively something else than DICOM, each with what it is. Raises NotFound."""
         self.journal.load(name)
         return self.journal.passed_over(name)
+
+    def unlisted(self, name: OperationName) -> list[Unlisted]:
+        """Return what the operation could not list, as far as it is."""
+        return self.journal.unlisted(name)
 
     def dead_letters(self, parent: DatasetName, name: OperationName | None = None) -> Iterator[DeadLetter]:
         """Yield the messages that ran out of attempts, of a dataset's operations or of one of them."""

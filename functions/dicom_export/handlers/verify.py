@@ -13,7 +13,7 @@ from dicom_export.errors import NotFound, PermanentError
 from dicom_export.handlers.compare import repair_lines
 from dicom_export.operations import Failure
 from dicom_export.planning import is_planned
-from dicom_export.reconciliation import REPORT, export_like
+from dicom_export.reconciliation import REPORT, DifferenceKind, export_like
 from dicom_export.row_layout import RowLayout, SchemaKind
 from dicom_export.rows.arrow import record_batch
 from dicom_export.rows.instance import DecodedInstance
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dicom_export.handlers.decoding import Decode
     from dicom_export.names import GcsUri, StoreName, TableName
     from dicom_export.operations import DifferenceCounts, ExportRequest
-    from dicom_export.ports import DicomStore, StoredObject, TableInfo, Tables
+    from dicom_export.ports import DicomStore, StoredObject, TableInfo, Tables, Unlisted
     from dicom_export.reconciliation import Difference
     from dicom_export.stores import DeclaredStore
 
@@ -36,19 +36,24 @@ _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a comparison found: how many differences of each kind, and the first of them."""
+    """What a comparison found: how many differences of each kind, and the first of them.
+
+    `unjudged` are the rows without an object where the object may be in a folder that could not be listed.
+    """
 
     counts: DifferenceCounts
     first: tuple[Difference, ...]
+    unjudged: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """The table that has a row for each instance of the store, and how many it has."""
+    """The table that has a row for each instance of the store, how many it has, and what could not be listed."""
 
     store: StoreName
     table: TableName
     instances: int
+    unlisted: tuple[Unlisted, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,11 +76,13 @@ class Verification:
         inventory = replace(self.table, table=f"dicom_export_inventory_{secrets.token_hex(8)}")
         self.tables.prepare_staging(inventory, INVENTORY, inventory)
         try:
-            planned = (stored for stored in store.objects.list() if is_planned(stored, store.ignore))
+            unlisted: dict[Unlisted, None] = {}
+            listed = store.objects.list(unlisted=unlisted.setdefault)
+            planned = (stored for stored in listed if is_planned(stored, store.ignore))
             instances = 0
             while chunk := list(islice(planned, _OBJECTS_AT_ONCE)):
                 instances += self._add(inventory, store.objects, chunk, on_failure)
-            yield Inventory(name, inventory, instances)
+            yield Inventory(name, inventory, instances, tuple(unlisted))
         finally:
             self.tables.drop(inventory)
 
@@ -94,10 +101,16 @@ class Verification:
             self.tables.drop(report)
 
     def summary(self, inventory: Inventory, limit: int) -> Report:
-        """Return how many differences there are, and the first `limit` of them."""
+        """Return how many differences there are, and the first `limit` of them.
+
+        A row does not tell which folder its object was in: where one could not be listed, no row is orphaned.
+        """
         with self.report(inventory) as report:
-            first = tuple(islice(self.tables.differences(report), limit))
-            return Report(self.tables.count_differences(report), first)
+            counts, found = self.tables.count_differences(report), self.tables.differences(report)
+            if not inventory.unlisted:
+                return Report(counts, tuple(islice(found, limit)))
+            judged = (each for each in found if each.kind is not DifferenceKind.ORPHANED)
+            return Report(replace(counts, orphaned=0), tuple(islice(judged, limit)), counts.orphaned)
 
     def repairs(self, report: TableName) -> Iterator[str]:
         """Yield the filter's lines that name what an export makes right."""

@@ -7,14 +7,15 @@ what was there at the last look, and a scan finds whatever nobody told of.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from heapq import merge
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from dicom_export.errors import InstanceGone, PermanentError
-from dicom_export.planning import is_planned
-from dicom_export.ports import StoredObject
+from dicom_export.errors import InstanceGone, PermanentError, PermissionDenied
+from dicom_export.planning import is_ignored, is_planned
+from dicom_export.ports import StoredObject, Unlisted
 from dicom_export.rows.instance import DecodedInstance
 from dicom_export.watching import Look, WatchedFile, Written
 
@@ -53,22 +54,35 @@ class WatchedRows(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What a look came to: rows that were added, and the files that could not be exported, each with the reason."""
+    """What a look came to: rows that were added, and the files that could not be exported, each with the reason.
+
+    `unlisted` is what newly cannot be listed: the rows of what is in it are left as they are.
+    """
 
     created: int = 0
     deleted: int = 0
     failures: tuple[tuple[str, str], ...] = ()
+    unlisted: tuple[Unlisted, ...] = ()
 
     def __add__(self, other: Looked) -> Looked:
-        return Looked(self.created + other.created, self.deleted + other.deleted, (*self.failures, *other.failures))
+        return Looked(
+            self.created + other.created,
+            self.deleted + other.deleted,
+            (*self.failures, *other.failures),
+            (*self.unlisted, *other.unlisted),
+        )
 
     def __bool__(self) -> bool:
-        return bool(self.created or self.deleted or self.failures)
+        return bool(self.created or self.deleted or self.failures or self.unlisted)
 
 
 @dataclass(frozen=True, slots=True)
 class FolderWatch:
-    """Looks at the files of a store. A file that fails is looked at again, in `touched`, until it has been at rest for `patience` seconds."""
+    """Looks at the files of a store. A file that fails is looked at again, in `touched`, until it has been at rest for `patience` seconds.
+
+    `unlisted` is what could not be listed or seen by now, by name, with the reason: so that it is told once. Nothing is known
+    of the files in it, and so no row says that they are gone.
+    """
 
     store: DeclaredStore
     rows: WatchedRows
@@ -78,26 +92,30 @@ class FolderWatch:
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
     patience: float = PATIENCE_SECONDS
+    unlisted: dict[str, str] = field(default_factory=dict)
 
     def look_at(self, names: Iterable[str]) -> Iterator[Looked]:
         """Bring the rows of these files up to date: of those that are there first, so that what was renamed is not gone."""
-        there: list[str] = []
-        absent: list[str] = []
-        for name in names:
-            (there if self._get(name) else absent).append(name)
-        for batch in _batches([*there, *absent]):
+        seen = self._seen(names)
+        for batch in _batches(sorted(seen, key=lambda name: seen[name] is None)):
             yield self._look(batch)
 
     def scan(self) -> Iterator[Looked]:
         """Bring the rows of all files up to date. Raises NotFound if the folder is not there."""
-        for batch in _batches(self._new_or_changed()):
+        found: dict[Unlisted, None] = {}
+        for batch in _batches(self._new_or_changed(found)):
             yield self._look(batch)
-        for batch in _batches(self._absent()):
+        for batch in _batches(self._absent(found)):
             yield self._look(batch)
+        new = tuple(each for each in found if self.unlisted.get(each.name) != each.reason)
+        self.unlisted.clear()
+        self.unlisted.update(found)
+        if new:
+            yield Looked(unlisted=new)
 
     def _look(self, names: Sequence[str]) -> Looked:
         known = self.rows.known(names)
-        there = {name: self._get(name) for name in names}
+        there = self._seen(names)
         changed = [stored for stored in there.values() if stored and not _is_known(stored, known)]
         gone = [known[name] for name, stored in there.items() if stored is None and name in known]
         if gone:
@@ -114,9 +132,14 @@ class FolderWatch:
         failures = tuple((each.stored.name, each.failure) for each in written if each.failure)
         return Looked(len(result.created), len(result.deleted), failures)
 
-    def _get(self, name: str) -> StoredObject | None:
-        stored = self.store.objects.get(name)
-        return stored if stored and is_planned(stored, self.store.ignore) else None
+    def _seen(self, names: Iterable[str]) -> dict[str, StoredObject | None]:
+        """Return what is there of each name, without those of which it cannot be told."""
+        seen: dict[str, StoredObject | None] = {}
+        for name in names:
+            with suppress(PermissionDenied):
+                stored = None if is_ignored(name, self.store.ignore) else self.store.objects.get(name)
+                seen[name] = stored if stored and is_planned(stored, self.store.ignore) else None
+        return seen
 
     def _written(self, changed: Sequence[StoredObject]) -> Iterator[Written]:
         for stored, decoded in zip(changed, self.decode(self.store.objects, changed, self.layout), strict=True):
@@ -133,9 +156,9 @@ class FolderWatch:
     def _age(self, stored: StoredObject) -> float:
         return self.now() - stored.updated.timestamp()
 
-    def _new_or_changed(self) -> Iterator[str]:
+    def _new_or_changed(self, unlisted: dict[Unlisted, None]) -> Iterator[str]:
         """Yield the names of files that are not as they are known; leave those that may still be written for later."""
-        for stored, file in self._side_by_side():
+        for stored, file in self._side_by_side(unlisted):
             if stored is None or (file and file.is_still(stored)):
                 continue
             if self.patience and 0 <= self._age(stored) < REST_SECONDS:
@@ -143,18 +166,25 @@ class FolderWatch:
             else:
                 yield stored.name
 
-    def _absent(self) -> Iterator[str]:
-        """Yield the names of known files that are not there."""
-        return (file.name for stored, file in self._side_by_side() if file and stored is None)
+    def _absent(self, unlisted: dict[Unlisted, None]) -> Iterator[str]:
+        """Yield the names of known files that are not there, but for those that are in what cannot be listed."""
+        for stored, file in self._side_by_side(unlisted):
+            if file and stored is None and not _is_within(file.name, unlisted):
+                yield file.name
 
-    def _side_by_side(self) -> Iterator[tuple[StoredObject | None, WatchedFile | None]]:
-        """Yield each file as it is there, and as it is known."""
-        there = (stored for stored in self.store.objects.list() if is_planned(stored, self.store.ignore))
+    def _side_by_side(self, unlisted: dict[Unlisted, None]) -> Iterator[tuple[StoredObject | None, WatchedFile | None]]:
+        """Yield each file as it is there, and as it is known. Add what cannot be listed."""
+        listed = self.store.objects.list(unlisted=unlisted.setdefault)
+        there = (stored for stored in listed if is_planned(stored, self.store.ignore))
         both: Iterator[StoredObject | WatchedFile] = merge(there, self.rows.files(), key=_in_order)
         for _, found in groupby(both, key=_in_order):
             pair = list(found)
             file = pair[-1] if isinstance(pair[-1], WatchedFile) else None
             yield (pair[0] if isinstance(pair[0], StoredObject) else None), file
+
+
+def _is_within(name: str, unlisted: Iterable[Unlisted]) -> bool:
+    return any(name.startswith(each.name) for each in unlisted if each.name.endswith("/"))
 
 
 def _written(stored: StoredObject, decoded: Decoded) -> Written:

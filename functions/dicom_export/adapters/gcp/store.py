@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from google.cloud.storage import Blob, Client  # type: ignore[import-untyped]  # it says nothing of its types
 
+    from dicom_export.ports import Unlisted
+
 _FIELDS = "name,generation,size,updated,storageClass"
 # https://cloud.google.com/storage/docs/buckets#naming
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
@@ -33,7 +35,13 @@ class BucketStore(BucketObjects):
     its size and its ranges are of.
     """
 
-    def list(self, *, prefix: str = "", start_after: str = "") -> Iterator[StoredObject]:
+    def list(
+        self,
+        *,
+        prefix: str = "",
+        start_after: str = "",
+        unlisted: Callable[[Unlisted], None] = lambda _: None,  # noqa: ARG002 - a bucket is listed as a whole
+    ) -> Iterator[StoredObject]:
         for name, blob in self.listed(_FIELDS, prefix=prefix, start_after=start_after):
             yield _stored_object(name, blob)
 

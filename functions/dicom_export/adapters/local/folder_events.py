@@ -50,8 +50,9 @@ def folder_events(root: Path, touched: Touched, ignore: Sequence[str], rest_seco
     )
     try:
         observer.start()
-    except OSError as error:
-        log.warning("No events of %r: %s. It is scanned from time to time", path, error.strerror)
+    except (OSError, RecursionError) as error:  # the observer cannot go as deep as folders can
+        why = getattr(error, "strerror", None) or "it is nested too deeply"
+        log.warning("No events of %r: %s. It is scanned from time to time", path, why)
         yield
         return
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from dataclasses import dataclass
@@ -10,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicom_export.adapters.local.files import NO_SUCH_NAME
+from dicom_export.adapters.local.long_paths import is_link, open_file, status_of
 from dicom_export.adapters.local.walk import path_of_name, walk
 from dicom_export.errors import InstanceError, InstanceGone, PermissionDenied
-from dicom_export.ports import StoredObject
+from dicom_export.planning import is_ignored, is_ignored_folder
+from dicom_export.ports import StoredObject, Unlisted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST_MICROSECONDS = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
@@ -29,16 +32,28 @@ class FolderStore:
 
     An object's generation is its modification time in nanoseconds: a file that is replaced within one tick of the file
     system's clock by one of the same size is not told from its predecessor.
+
+    Folders that the patterns of `ignore` ignore are not entered.
     """
 
     root: Path
+    ignore: tuple[str, ...] = ()
 
     def uri(self, name: str) -> str:
         path = path_of_name(self.root.absolute(), name)
         return Path(path).as_uri() if path else f"{self.root.absolute().as_uri()}/{name}"
 
-    def list(self, *, prefix: str = "", start_after: str = "") -> Iterator[StoredObject]:
-        for name, status in walk(self.root, prefix=prefix, start_after=start_after):
+    def list(
+        self, *, prefix: str = "", start_after: str = "", unlisted: Callable[[Unlisted], None] = lambda _: None
+    ) -> Iterator[StoredObject]:
+        found = walk(
+            self.root,
+            prefix=prefix,
+            start_after=start_after,
+            ignores=self._ignores,
+            unlisted=lambda name, error: unlisted(Unlisted(name, _reason(error))),
+        )
+        for name, status in found:
             yield _stored_object(name, status)
 
     def get(self, name: str) -> StoredObject | None:
@@ -46,15 +61,15 @@ class FolderStore:
         if path is None:
             return None
         try:
-            status = os.stat(path)  # noqa: PTH116 - `path` is plain text, see `path_of_name`
-        except (FileNotFoundError, NotADirectoryError):
+            status = status_of(path)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if link := self._dangling_folder(name):
+                raise PermissionDenied(f"{name!r} cannot be read: the link {link!r} leads nowhere") from error
             return None
-        except PermissionError as error:
-            raise PermissionDenied(f"{name!r} may not be read") from error
         except OSError as error:
             if error.errno in NO_SUCH_NAME:
                 return None
-            raise
+            raise PermissionDenied(f"{name!r} may not be read: {_reason(error)}") from error
         return _stored_object(name, status) if stat.S_ISREG(status.st_mode) else None
 
     def read(self, stored: StoredObject, start: int, length: int) -> bytes:
@@ -63,7 +78,7 @@ class FolderStore:
             raise InstanceGone(f"{stored.name!r} is not in the store")
         try:
             # O_NONBLOCK: a pipe that took the file's place must not stop the reader; its generation will not match.
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+            descriptor = open_file(path, os.O_RDONLY | os.O_NONBLOCK)
         except PermissionError as error:
             raise PermissionDenied(f"{stored.name!r} may not be read") from error
         except (FileNotFoundError, NotADirectoryError) as error:
@@ -77,6 +92,26 @@ class FolderStore:
             raise _unreadable(stored, error) from error
         finally:
             os.close(descriptor)
+
+    def _ignores(self, name: str) -> bool:
+        return is_ignored_folder(name, self.ignore) if name.endswith("/") else is_ignored(name, self.ignore)
+
+    def _dangling_folder(self, name: str) -> str | None:
+        """Return the folder on the way to the file that is a link to nothing, such as to a disk that is not mounted."""
+        parts = name.split("/")
+        for count in range(1, len(parts)):
+            folder = "/".join(parts[:count])
+            path = path_of_name(self.root, folder)
+            if path and is_link(path):
+                try:
+                    status_of(path)
+                except OSError:
+                    return folder
+        return None
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or type(error).__name__
 
 
 def _stored_object(name: str, status: os.stat_result) -> StoredObject:
