@@ -15,7 +15,7 @@ from dicom_export import operations as paths
 from dicom_export.errors import Code, Internal, InvalidArgument, NotFound
 from dicom_export.filters import has_malformed
 from dicom_export.messages import ExportStudy, PlanExport, object_from_json, object_to_json
-from dicom_export.names import OperationName
+from dicom_export.names import DatasetName, OperationName
 from dicom_export.operations import Counters, Failure, Operation, Status
 from dicom_export.overwrites import Overwrites
 from dicom_export.planning import Cursor, Layout, Task
@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
     from dicom_export.filters import FilterPath
-    from dicom_export.names import DatasetName, TableName
+    from dicom_export.names import TableName
     from dicom_export.ports import OperationStore, StateObject
 
 _READS_AHEAD = 32
+_PARTS_OF_DATASET = 6
 _FAILURE_POSITION = re.compile(r"[0-9/]+\.json#[0-9]{1,9}")
 
 
@@ -163,6 +164,14 @@ class Journal:
             if operation and entry.path == paths.index_path(operation.name, operation.create_time):
                 yield position, operation
 
+    def parents(self) -> Iterator[DatasetName]:
+        """Yield the datasets that have operations."""
+        start_after = ""
+        while entry := next(self._store.list("projects/", start_after=start_after), None):
+            parent = DatasetName.parse("/".join(entry.path.split("/")[:_PARTS_OF_DATASET]))
+            yield parent
+            start_after = f"{parent}/\U0010ffff"  # behind all that is below it
+
     def plan_page(self, name: OperationName, page: int) -> PlanPage | None:
         """Return a page of the plan, or None if it is not planned yet."""
         data = self._read(paths.plan_path(name, page))
@@ -197,6 +206,22 @@ class Journal:
         if self._store.create(paths.claim_path(name, page, task), content):
             return claim
         return self.claim(name, page, task) or _vanished(paths.claim_path(name, page, task))
+
+    def claims(self, name: OperationName) -> Iterator[tuple[int, int, Claim]]:
+        """Yield the claims of an operation, each with its page and its task."""
+        prefix = paths.claims_prefix(name)
+        for path, data in self._read_all(entry.path for entry in self._store.list(prefix)):
+            page, task = path.removeprefix(prefix).removesuffix(".json").split("/")
+            yield int(page), int(task), Claim(data["stream"], _outcome_from_json(data))
+
+    def successes(self, name: OperationName) -> dict[tuple[int, int], int]:
+        """Return how many rows each task of an operation has committed, by page and task, of those that have a result."""
+        prefix = paths.results_prefix(name)
+        found = {}
+        for entry in self._store.list(prefix):
+            page, task = entry.path.removeprefix(prefix).removesuffix(".json").split("/")
+            found[int(page), int(task)] = Counters.from_metadata(entry.metadata).success
+        return found
 
     def result(self, name: OperationName, page: int, task: int) -> Outcome | None:
         """Return what became of a task, or None if it is not decided yet."""

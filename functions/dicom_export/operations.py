@@ -233,7 +233,7 @@ class Operation:
     """What `operation.json` holds. `pages` is None until the plan is sealed; `counters` stand once it is done.
 
     `requested` is None if the request of a batch job was refused: then the operation is done from the start. `differences` are what
-    a verification found.
+    a verification found. `awaits_report` says that the command that began it has not printed yet how it ended.
     """
 
     name: OperationName
@@ -248,6 +248,7 @@ class Operation:
     counters: Counters | None = None
     error: Status | None = None
     differences: DifferenceCounts | None = None
+    awaits_report: bool = False
 
     @property
     def request(self) -> ExportRequest:
@@ -286,6 +287,7 @@ class Operation:
                 "counters": asdict(self.counters) if self.counters else None,
                 "error": self.error.to_json() if self.error else None,
                 "differences": asdict(self.differences) if self.differences else None,
+                "awaitsReport": self.awaits_report,
             },
             indent=1,
         ).encode()
@@ -307,6 +309,7 @@ class Operation:
             Counters(**data["counters"]) if data["counters"] else None,
             Status.from_json(data["error"]) if data["error"] else None,
             DifferenceCounts(**data["differences"]) if data.get("differences") else None,
+            data.get("awaitsReport", False),
         )
 
 
@@ -378,9 +381,14 @@ def plan_path(name: OperationName, page: int) -> str:
     return f"{name}/plan/{page:06d}.json"
 
 
+def claims_prefix(name: OperationName) -> str:
+    """Return the prefix of the claims of an operation."""
+    return f"{name}/claims/"
+
+
 def claim_path(name: OperationName, page: int, task: int) -> str:
     """Return where the claim of a task lies."""
-    return f"{name}/claims/{page:06d}/{task:03d}.json"
+    return f"{claims_prefix(name)}{page:06d}/{task:03d}.json"
 
 
 def results_prefix(name: OperationName, page: int | None = None) -> str:

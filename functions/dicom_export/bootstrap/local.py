@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from dicom_export.adapters.local.state import FolderState
+from dicom_export.bootstrap.reopening import needed_streams, reopen
 from dicom_export.bootstrap.wiring import Ports, dead_letters_on, handlers_on, service_on
-from dicom_export.errors import Code
 from dicom_export.handlers.service import ExportService, OperationsService
 from dicom_export.journal import Journal
-from dicom_export.operations import Status
 from dicom_export.stores import DeclaredStore
 from dicom_export.touched import Touched
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from dicom_export.adapters.local.destinations import KnownFiles
     from dicom_export.adapters.local.queue import Disorder, LocalQueue
     from dicom_export.handlers.keep_watch import Watcher
     from dicom_export.handlers.verify import Verification
@@ -79,10 +77,9 @@ def local_house(local: LocalSettings, disorder: Disorder | None = None) -> Itera
             queue,
         )
         service = service_on(ports)
-        known_files = KnownFiles(ports.operations, tables)
-        _give_up_lost_destinations(service, local, known_files)
-        for project, dataset in local.datasets:
-            known_files.remember(project, dataset)
+        parents = {name.parent for name in local.stores}
+        reopen(service, tables, KnownFiles(ports.operations, tables), parents, local.datasets)
+        stack.callback(lambda: tables.keep_streams(needed_streams(service.journal)))
         decode = stack.enter_context(ParallelDecoder(local.workers))
         stack.enter_context(queue).start(handlers_on(ports, local.limits, decode, decode.batches))
         yield LocalHouse(service, queue, partial(Verification, tables=tables, decode=decode))
@@ -111,6 +108,7 @@ def folder_watcher(
     store = DeclaredStore(FolderStore(folder, local.ignore), local.ignore)
     layout = request.row_layout
 
+    _remove_unneeded_streams(local.data)
     with ExitStack() as stack:
         decode = stack.enter_context(ParallelDecoder(local.workers))
 
@@ -128,13 +126,14 @@ def folder_watcher(
         yield Watcher(opened, touched, report)
 
 
-def _give_up_lost_destinations(service: ExportService, local: LocalSettings, known_files: KnownFiles) -> None:
-    """End the unfinished operations whose file was deleted or replaced: their committed rows are gone."""
-    for parent in {name.parent for name in local.stores}:
-        for _, operation in service.list_operations(parent):
-            if not operation.is_done and not known_files.has(operation.request.table):
-                reason = f"The file of {operation.request.table} was deleted or replaced while the export was unfinished; start it again"
-                service.give_up(operation, Status(Code.FAILED_PRECONDITION, reason))
+def _remove_unneeded_streams(data: Path) -> None:
+    """Delete the rows that an export was killed with and that nobody will commit: `watch` is not about them, but may be all that runs."""
+    from dicom_export.adapters.local.streams import Streams  # noqa: PLC0415 - as in `local_house`
+
+    folder = data / "streams"
+    if folder.is_dir():
+        with closing(Streams(folder)) as streams:
+            streams.keep(needed_streams(local_operations(data).journal))
 
 
 def local_operations(data: Path) -> OperationsService:

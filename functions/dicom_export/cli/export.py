@@ -124,18 +124,20 @@ def _run(settings: LocalSettings, request: ExportRequest, ignored: Ignored, file
     with warnings_on(console), ExitStack() as stack:
         with threads_without_ctrl_c():
             house = stack.enter_context(local_house(settings))
-        return Run(house, request, ignored, console, file).to_its_end(settings.stores[request.store])
+        return Run(house, request, ignored, console, file, reports=True).to_its_end(settings.stores[request.store])
 
 
 def _report(operation: Operation, settings: LocalSettings, file: Path, output: str) -> None:
+    """Print how the operation ended, and only then note that it was reported: a crash in between has it reported again."""
     from dicom_export.bootstrap.local import local_operations  # noqa: PLC0415 - as in `_run`
     from dicom_export.cli.summary import summary  # noqa: PLC0415
     from dicom_export.operations_json import operation_to_json  # noqa: PLC0415
 
+    operations = local_operations(settings.data)
     if output == "json":
         click.echo(json.dumps(operation_to_json(operation), indent=2))
-        return
-    operations = local_operations(settings.data)
-    failures, passed_over = operations.failures(operation.name), operations.passed_over(operation.name)
-    for line in summary(operation, failures, passed_over, file, operations.unlisted(operation.name)):
-        click.echo(line)
+    else:
+        failures, passed_over = operations.failures(operation.name), operations.passed_over(operation.name)
+        for line in summary(operation, failures, passed_over, file, operations.unlisted(operation.name)):
+            click.echo(line)
+    operations.set_reported(operation.name)

@@ -11,6 +11,7 @@ from dicom_export.errors import ResourceExhausted
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dicom_export.names import OperationName
     from dicom_export.operations import Operation
 
 
@@ -21,9 +22,9 @@ class Ignored:
     patterns: frozenset[str]
     folder: Path
 
-    def remember_for(self, operation: Operation) -> None:
-        """Keep the patterns as those that the operation was begun with. Raises ResourceExhausted if that cannot be."""
-        file = self._file(operation)
+    def remember_for(self, name: OperationName) -> None:
+        """Keep the patterns as those that the operation is begun with. Raises ResourceExhausted if that cannot be."""
+        file = self._file(name)
         unfinished = file.with_suffix(".unfinished")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -33,9 +34,14 @@ class Ignored:
             raise ResourceExhausted(f"{str(file)!r} cannot be written: {error.strerror}") from error
 
     def are_those_of(self, operation: Operation) -> bool:
-        """Return whether the operation was begun with these patterns, or was killed before it could say with which."""
-        file = self._file(operation)
+        """Return whether the operation was begun with these patterns, or by a version that did not say with which."""
+        file = self._file(operation.name)
         return not file.exists() or frozenset(json.loads(file.read_text())) == self.patterns
 
-    def _file(self, operation: Operation) -> Path:
-        return self.folder / f"{operation.name.operation}.json"
+    def forget(self, name: OperationName) -> None:
+        """Forget the patterns of an operation that was refused."""
+        self._file(name).unlink(missing_ok=True)
+
+    def _file(self, name: OperationName) -> Path:
+        """Return where the patterns are: an operation that goes on in the place of another has its name and a suffix."""
+        return self.folder / f"{name.operation.partition('-')[0]}.json"

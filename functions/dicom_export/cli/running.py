@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from dicom_export.cli.exit_codes import FAILED
 from dicom_export.cli.progress import ExportProgress
-from dicom_export.errors import Internal
+from dicom_export.errors import DicomExportError, Internal
 from dicom_export.handlers.filter_objects import filter_generation
+from dicom_export.handlers.service import new_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,52 +28,87 @@ _POLL_SECONDS = 0.25
 
 
 class Run:
-    """A request, and the house that it runs in. `file` is the destination."""
+    """A request, and the house that it runs in. `file` is the destination.
+
+    A run that `reports` prints how its operation ended and says so by `set_reported`. Until then the same command goes on with that
+    operation, also with one that has ended.
+    """
 
     def __init__(
-        self, house: LocalHouse, request: ExportRequest, ignored: Ignored, console: Console, file: Path
+        self,
+        house: LocalHouse,
+        request: ExportRequest,
+        ignored: Ignored,
+        console: Console,
+        file: Path,
+        *,
+        reports: bool = False,
     ) -> None:
         self._house = house
         self._request = request
         self._ignored = ignored
         self._console = console
         self._file = file
+        self._reports = reports
         self._interrupts = 0
 
     def to_its_end(self, folder: Path) -> Operation:
         """Return the operation once it has ended. Raises what stopped the workers, such as a full disk."""
         service = self._house.service
         with self._interruptible():
-            interrupted = self._interrupted_before()
-            if interrupted is None:
-                operation = service.create_export(self._request)
-                self._ignored.remember_for(operation)
+            operation = self._begun_before()
+            if operation is None:
+                operation = self._begin()
+            elif operation.is_done:
+                self._console.print(
+                    f"Export {operation.name.operation} had ended before this command could say so. This is its report: run the"
+                    " command again for a new export."
+                )
+                return operation
             else:
-                operation = interrupted
                 service.resume(operation)
                 self._console.print(f"Resuming export {operation.name.operation}, which was interrupted.")
             return self._watch(operation, folder)
 
-    def _interrupted_before(self) -> Operation | None:
-        """Return an unfinished operation of the same request; bring cancelled ones to their end; mention the others."""
-        service = self._house.service
+    def _begin(self) -> Operation:
+        name = new_name(self._request)
+        self._ignored.remember_for(name)
+        try:
+            return self._house.service.create_export(self._request, name=name, awaits_report=self._reports)
+        except DicomExportError:
+            self._ignored.forget(name)
+            raise
+
+    def _begun_before(self) -> Operation | None:
+        """Return an operation of the same command that is unfinished or not reported; end cancelled ones; mention the others."""
         same: Operation | None = None
-        for _, operation in service.list_operations(self._request.store.parent):
-            if operation.is_done:
-                continue
-            is_of_folder = operation.request.store == self._request.store
-            if is_of_folder and operation.cancel_requested:
-                service.resume(operation)
-                self._house.wait()
-                self._console.print(f"Export {operation.name.operation}, cancelled earlier, has now ended.")
-            elif same is None and self._is_of_this_command(operation):
+        for operation in self._unfinished_or_unreported():
+            is_same = same is None and self._is_of_this_command(operation)
+            if operation.cancel_requested and not operation.is_done and operation.request.store == self._request.store:
+                ended = self._ended(operation)
+                if is_same and ended.awaits_report:
+                    same = ended
+                else:
+                    self._console.print(f"Export {operation.name.operation}, cancelled earlier, has now ended.")
+            elif is_same:
                 same = operation
-            else:
+            elif not operation.is_done:
                 self._console.print(
                     f"Export {operation.name.operation} to {operation.request.table.table} is unfinished: the command"
                     " that began it resumes it."
                 )
         return same
+
+    def _unfinished_or_unreported(self) -> Iterator[Operation]:
+        for _, operation in self._house.service.list_operations(self._request.store.parent):
+            if not operation.is_done or (operation.awaits_report and operation.requested):
+                yield operation
+
+    def _ended(self, operation: Operation) -> Operation:
+        """Return a cancelled operation once it has ended."""
+        self._house.service.resume(operation)
+        self._house.wait()
+        return self._house.service.get_operation(operation.name)
 
     def _is_of_this_command(self, operation: Operation) -> bool:
         is_same = operation.request == self._request

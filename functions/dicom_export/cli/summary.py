@@ -57,9 +57,9 @@ def unlisted_lines(unlisted: Sequence[Unlisted]) -> Iterator[str]:
     """Yield what could not be listed, and why."""
     if unlisted:
         yield f"{len(unlisted):,} {'folder' if len(unlisted) == 1 else 'folders'} could not be listed:"
-        yield from (printable(f"{'':8}{name}: {reason}") for name, reason in unlisted[:_REASONS_SHOWN])
-    if len(unlisted) > _REASONS_SHOWN:
-        yield f"{'':8}… and {len(unlisted) - _REASONS_SHOWN:,} more"
+        yield from (printable(f"{'':8}{name}: {reason}") for name, reason in unlisted[:_GROUPS_SHOWN])
+    if len(unlisted) > _GROUPS_SHOWN:
+        yield f"{'':8}… and {len(unlisted) - _GROUPS_SHOWN:,} more"
 
 
 def failure_line(failure: Failure) -> str:

@@ -127,15 +127,14 @@ class Verifying:
         return Verified(self.table, inventory.instances, report, failures.count, first, exported, inventory.unlisted)
 
     def _end_interrupted_repairs(self, house: LocalHouse) -> None:
-        interrupted: list[str] = []
         for _, operation in house.service.list_operations(self.store.parent):
             uri = None if operation.is_done else operation.request.filter_uri
             if uri and uri.bucket == self.repairs and operation.request.store == self.store:
                 house.service.resume(operation)
-                interrupted.append(uri.object)
         house.wait()
-        for name in interrupted:
-            (self.settings.buckets[self.repairs] / name).unlink()
+        # Nobody else has the table's file open: what is left is of repairs that have ended.
+        for path in self.settings.buckets[self.repairs].iterdir():
+            path.unlink()
 
     def _repair(self, house: LocalHouse, verification: Verification, inventory: Inventory) -> int:
         name = f"{secrets.token_hex(8)}.txt"

@@ -34,6 +34,7 @@ def create_export(
     stores: Mapping[StoreName, DeclaredStore],
     buckets: Callable[[str], DicomStore | None],
     tables: Tables,
+    awaits_report: bool = False,
 ) -> Operation:
     """Create the operation of this name; nobody is told yet to plan it.
 
@@ -51,6 +52,7 @@ def create_export(
         datetime.now(UTC),
         request,
         filter_generation=filter_generation(request.filter_uri, buckets) if request.filter_uri else None,
+        awaits_report=awaits_report,
     )
     if request.write_disposition is WriteDisposition.WRITE_TRUNCATE:
         # Before anything is listed: what is streamed into the table from now on leaves a record.

@@ -69,7 +69,7 @@ class Selection:
 
 def without_unnamable(found: Found) -> Found:
     """Return what was found, or that it is skipped because no line of a filter can name it: it is in no study."""
-    return _UNNAMED if isinstance(found, MissingUid) and uids_of(found).study is None else found
+    return UNNAMED if isinstance(found, MissingUid) and uids_of(found).study is None else found
 
 
 def uids_of(decoded: DecodedInstance | PermanentError) -> InstanceUids:

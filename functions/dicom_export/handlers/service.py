@@ -77,8 +77,17 @@ class OperationsService:
         """Yield the messages that ran out of attempts, of a dataset's operations or of one of them."""
         return self.journal.dead_letters(parent, name)
 
+    def set_reported(self, name: OperationName) -> None:
+        """Note that the user was told how the operation ended: the same command begins another one from now on."""
+        self.journal.change(name, lambda current: replace(current, awaits_report=False))
+
     def _counted(self, operation: Operation) -> Operation:
         return replace(operation, counters=self.journal.counters(operation))
+
+
+def new_name(request: ExportRequest) -> OperationName:
+    """Return a name that no operation has."""
+    return OperationName(request.store.parent, str(secrets.randbelow(9 * 10**18) + 10**18))
 
 
 @dataclass(frozen=True)
@@ -90,10 +99,17 @@ class ExportService(OperationsService):
     tables: Tables
     publisher: Publisher
 
-    def create_export(self, request: ExportRequest, *, api_version: str = "v1") -> Operation:
-        """Start an export. Raises what `handlers.create.create_export` raises."""
-        name = OperationName(request.store.parent, str(secrets.randbelow(9 * 10**18) + 10**18))
-        operation = self.create(request, name, api_version=api_version)
+    def create_export(
+        self,
+        request: ExportRequest,
+        *,
+        api_version: str = "v1",
+        name: OperationName | None = None,
+        awaits_report: bool = False,
+    ) -> Operation:
+        """Start an export, of a `new_name` unless it has one. Raises what `handlers.create.create_export` raises."""
+        name = name or new_name(request)
+        operation = self.create(request, name, api_version=api_version, awaits_report=awaits_report)
         try:
             self.resume(operation)
         except DicomExportError as error:
@@ -105,7 +121,9 @@ class ExportService(OperationsService):
             # It was told of after all, and is on its way.
         return operation
 
-    def create(self, request: ExportRequest, name: OperationName, *, api_version: str) -> Operation:
+    def create(
+        self, request: ExportRequest, name: OperationName, *, api_version: str, awaits_report: bool = False
+    ) -> Operation:
         """Create an operation of this name, which `resume` sets going. Raises what `handlers.create.create_export` raises."""
         return create_export(
             request,
@@ -115,6 +133,7 @@ class ExportService(OperationsService):
             stores=self.stores,
             buckets=self.buckets,
             tables=self.tables,
+            awaits_report=awaits_report,
         )
 
     def get_operation(self, name: OperationName) -> Operation:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SCHEMA = BOOKKEEPING_DATASET
 _OF_INSTANCES = "dataset = ? AND table_name = ? AND list_contains(?::VARCHAR[], instance)"
 STAGING_EXPIRATION_DAYS = 3
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TABLES = {
     "identity": "id VARCHAR",
     "commits": "stream VARCHAR PRIMARY KEY, row_count BIGINT, committed TIMESTAMPTZ",
@@ -57,6 +58,15 @@ def identity(cursor: DuckDBPyConnection, catalog: str) -> str:
 def is_committed(cursor: DuckDBPyConnection, catalog: str, stream: str) -> bool:
     """Say whether the stream's rows are in their table."""
     return bool(_select(cursor, catalog, "commits", "1", "stream = ?", [stream]))
+
+
+def commits(cursor: DuckDBPyConnection, catalog: str, prefix: str) -> dict[str, datetime]:
+    """Return the committed streams whose name has the prefix, and when each was committed."""
+    rows = cursor.execute(
+        f"SELECT stream, epoch_us(committed) FROM {_sql(catalog, 'commits')} WHERE starts_with(stream, ?)",  # noqa: S608 - names of ours
+        [prefix],
+    ).fetchall()
+    return {stream: _EPOCH + timedelta(microseconds=committed) for stream, committed in rows}
 
 
 def record_commit(cursor: DuckDBPyConnection, catalog: str, stream: str, rows: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 import shutil
 import time
@@ -16,7 +17,7 @@ from dicom_export.errors import FailedPrecondition, Internal, InvalidArgument, N
 from dicom_export.names import TableName
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
 ABANDONED_SECONDS = 24 * 3600
@@ -24,6 +25,7 @@ EXPIRED_SECONDS = 30 * ABANDONED_SECONDS
 _NAME = re.compile(
     r"projects/(?P<project>[^/]+)/datasets/(?P<dataset>[^/]+)/tables/(?P<table>[^/]+)/streams/(?P<id>[0-9a-f]{32})"
 )
+_IDENTITY = re.compile(r"[0-9a-f]{32}")
 _FILE_NAME = re.compile(r"(\d{12})-(\d{12})\.arrow")
 
 
@@ -31,18 +33,41 @@ class Streams:
     """Streams in a folder, that survive the death of their writer at any point and can be committed by another process.
 
     A stream's folder holds `START-END.arrow` for the rows of each append, and `finalized` with the number of all rows. A file
-    appears at once with its whole content.
+    appears at once with its whole content. `spill` in the same folder is left to others.
+
+    While it is open, no other process deletes streams as unneeded.
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._use = (root / "in-use").open("ab")
+        if self._is_alone():
+            _remove(root / "spill")  # what a process that was killed had no memory for
+        fcntl.flock(self._use, fcntl.LOCK_SH)
+
+    def close(self) -> None:
+        """Let others delete what they do not need."""
+        self._use.close()
+
+    def keep(self, needed: Collection[str]) -> None:
+        """Delete all streams but those that are needed, unless another process has its own in the folder."""
+        if self._is_alone():
+            kept = {self._folder(stream) for stream in needed}
+            for folder in self._root.iterdir():
+                if folder not in kept and _IDENTITY.fullmatch(folder.name):
+                    _remove(folder)
+        fcntl.flock(self._use, fcntl.LOCK_SH)
+
+    def has(self, stream: str) -> bool:
+        """Return whether the stream is there, so that it can be committed."""
+        return (self._folder(stream) / "finalized").exists()
 
     def open(self, table: TableName) -> str:
         """Return the name of a new stream."""
         identity = uuid.uuid4().hex
         with disk_errors(self._root):
             (self._root / identity).mkdir(parents=True)
-        return f"projects/{table.project}/datasets/{table.dataset}/tables/{table.table}/streams/{identity}"
+        return f"{streams_of(table)}{identity}"
 
     def append(self, stream: str, offset: int, batch: pa.RecordBatch) -> None:
         """Add rows. Raises InvalidArgument for a gap, FailedPrecondition after the end, NotFound without a stream."""
@@ -91,8 +116,16 @@ class Streams:
         """Delete what nobody will commit any more: streams that a dead writer left open, and finalized ones after 30 days."""
         for folder in self._root.iterdir() if self._root.is_dir() else ():
             seconds = EXPIRED_SECONDS if (folder / "finalized").exists() else ABANDONED_SECONDS
-            if _NAME.fullmatch(f"projects/P/datasets/D/tables/T/streams/{folder.name}") and _age(folder) > seconds:
+            if _IDENTITY.fullmatch(folder.name) and _age(folder) > seconds:
                 _remove(folder)
+
+    def _is_alone(self) -> bool:
+        """Return whether no other process has the folder open; then none can open it before the lock is shared again."""
+        try:
+            fcntl.flock(self._use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     @contextmanager
     def _locked(self, stream: str) -> Iterator[Path]:
@@ -112,6 +145,11 @@ class Streams:
         if not match:
             raise InvalidArgument(f"{stream!r} is not the name of a stream")
         return self._root / match["id"]
+
+
+def streams_of(table: TableName) -> str:
+    """Return what the names of the table's streams begin with."""
+    return f"projects/{table.project}/datasets/{table.dataset}/tables/{table.table}/streams/"
 
 
 def table_of(stream: str) -> TableName:

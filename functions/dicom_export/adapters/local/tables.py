@@ -25,13 +25,13 @@ from dicom_export.adapters.local.definitions import (
 from dicom_export.adapters.local.differences import counted, reported, write_report
 from dicom_export.adapters.local.duckdb_types import quoted
 from dicom_export.adapters.local.files import disk_errors
-from dicom_export.adapters.local.streams import Streams, table_of
+from dicom_export.adapters.local.streams import Streams, streams_of, table_of
 from dicom_export.errors import FailedPrecondition, InvalidArgument
 from dicom_export.ports import TableInfo
 from dicom_export.reserved import check_dataset_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
     from types import TracebackType
@@ -68,8 +68,8 @@ class DuckDbTables:
     ) -> None:
         with disk_errors(streams):
             streams.mkdir(parents=True, exist_ok=True)
+            self._streams = Streams(streams)
         self._catalogs = Catalogs(files or {}, directory, spill=streams / "spill", memory_limit=memory_limit)
-        self._streams = Streams(streams)
         self._streams.remove_expired()
         self._writing = threading.Lock()
         self._accepted: dict[TableName, set[pa.Schema]] = {}
@@ -87,6 +87,7 @@ class DuckDbTables:
         """Close the files, so that another process can open them."""
         with self._writing:
             self._catalogs.close()
+            self._streams.close()
 
     def __enter__(self) -> Self:
         return self
@@ -163,6 +164,24 @@ class DuckDbTables:
 
     def discard(self, stream: str) -> None:
         self._streams.discard(stream)
+
+    def commits(self, table: TableName) -> dict[str, datetime]:
+        """Return the streams that the table's file says are committed into it, and when. Raises NotFound if there is no file."""
+        with self._catalogs.cursor(table.project, table.dataset) as cursor:
+            return bookkeeping.commits(cursor, catalog(table.project), streams_of(table))
+
+    def can_commit(self, stream: str) -> bool:
+        """Return whether the stream waits for its commit."""
+        return self._streams.has(stream)
+
+    def is_replaced(self, table: TableName, job: str) -> bool:
+        """Return whether the table's file says that the job has put its staging table in place."""
+        with self._catalogs.cursor(table.project, table.dataset) as cursor:
+            return bookkeeping.is_replaced(cursor, catalog(table.project), job)
+
+    def keep_streams(self, needed: Collection[str]) -> None:
+        """Delete the uncommitted rows of all streams but those that are needed."""
+        self._streams.keep(needed)
 
     def replace(self, table: TableName, staging: TableName, *, expected_rows: int, job: str) -> None:
         if (table.project, table.dataset) != (staging.project, staging.dataset):
