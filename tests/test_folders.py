@@ -199,6 +199,37 @@ def test_watch_ends_and_deletes_nothing_when_the_root_may_not_be_listed(folder: 
     assert rows(file, DELETED) == []
 
 
+@pytest.mark.parametrize("place", [".", "disk"])
+def test_watch_deletes_nothing_because_a_disk_is_not_mounted(tmp_path: Path, file: Path, place: str) -> None:
+    root = tmp_path / "store"
+    disk = root / place
+    disk.mkdir(parents=True)
+    if mount("-t", "tmpfs", "tmpfs", disk):
+        pytest.skip("only root may mount a disk")
+    try:
+        (disk / "a b").mkdir()
+        for number in range(2):
+            (disk / "a b" / f"{number}.dcm").write_bytes(make_instance(SOPInstanceUID=f"1.2.{number}"))
+        assert run("watch", root, "--to", file, "--once").exit_code == 0
+        (disk / "a b/1.dcm").unlink()
+        assert run("watch", root, "--to", file, "--once").exit_code == 0
+        assert rows(file, DELETED) == [("1.2.1",)]
+    finally:
+        subprocess.run([shutil.which("umount") or "umount", "--lazy", disk], check=True)
+    result = run("watch", root, "--to", file, "--once")
+    assert "that was mounted" in result.stderr
+    assert result.exit_code == (2 if place == "." else 0)
+    assert rows(file, DELETED) == [("1.2.1",)]
+    (disk / "readme.txt").write_text("nothing is mounted here from now on")
+    run("watch", root, "--to", file, "--once", "--ignore", "*.txt")
+    assert rows(file, DELETED) == [("1.2.0",), ("1.2.1",)]
+
+
+def mount(*arguments: object) -> int:
+    command = [shutil.which("mount") or "mount", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, check=False).returncode
+
+
 @pytest.mark.parametrize("failing", ["open", "iterate"])
 def test_a_bad_disk_costs_only_its_folder(folder: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
     scanned = long_paths.scanned

@@ -23,7 +23,7 @@ from dicom_export.touched import Touched
 from dicom_export.watching import LatestRow, Look, Reconciled, WatchedFile, Written, as_unread, reconcile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from dicom_export.handlers.decoding import Decoded
@@ -103,6 +103,12 @@ class Rows:
         self.remembered |= {written.stored.name: written.file for written in look.written}
         self.remembered |= {name: as_unread(self.remembered[name]) for name in result.anew}
         return result
+
+    def mounts(self) -> set[str]:
+        return set()
+
+    def remember_mounts(self, names: Iterable[str]) -> None:
+        raise AssertionError([*names])
 
     def newest(self) -> dict[str, dict[str, Any]]:
         """Return each instance's row with the highest LastUpdated, which no other has."""

@@ -96,6 +96,7 @@ def folder_watcher(
     """Open what keeps the request's table up with its folder; if it `follows`, from events of the file system on."""
     from dicom_export.adapters.local.decoding import ParallelDecoder  # noqa: PLC0415 - as in `local_house`
     from dicom_export.adapters.local.folder_events import folder_events  # noqa: PLC0415 - as in `local_house`
+    from dicom_export.adapters.local.mounts import Mounts  # noqa: PLC0415 - as in `local_house`
     from dicom_export.adapters.local.store import FolderStore  # noqa: PLC0415 - as in `local_house`
     from dicom_export.adapters.local.tables import DuckDbTables  # noqa: PLC0415 - as in `local_house`
     from dicom_export.adapters.local.watched import WatchedTable  # noqa: PLC0415 - as in `local_house`
@@ -119,7 +120,9 @@ def folder_watcher(
                     tables.create_dataset(project, dataset)
                 rows = WatchedTable(tables, request.table, request.store, layout)
                 patience = PATIENCE_SECONDS if follows else 0
-                yield FolderWatch(store, rows, decode, layout, touched, patience=patience, unlisted=unlisted)
+                yield FolderWatch(
+                    store, rows, decode, layout, touched, patience=patience, unlisted=unlisted, mounts=Mounts(folder)
+                )
 
         if follows:
             stack.enter_context(folder_events(folder, touched, local.ignore, REST_SECONDS))

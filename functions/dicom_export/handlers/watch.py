@@ -13,14 +13,14 @@ from heapq import merge
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from dicom_export.errors import InstanceGone, PermanentError, PermissionDenied
+from dicom_export.errors import InstanceGone, NotFound, PermanentError, PermissionDenied
 from dicom_export.planning import is_ignored, is_planned
 from dicom_export.ports import StoredObject, Unlisted
 from dicom_export.rows.instance import DecodedInstance
 from dicom_export.watching import Look, WatchedFile, Written
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from dicom_export.handlers.decoding import Decode, Decoded
     from dicom_export.row_layout import RowLayout
@@ -50,6 +50,32 @@ class WatchedRows(Protocol):
 
     def write(self, look: Look) -> Reconciled:
         """Add the look's rows and remember its files, both or nothing."""
+
+    def mounts(self) -> set[str]:
+        """Return where disks were mounted at the last scan."""
+
+    def remember_mounts(self, names: Iterable[str]) -> None:
+        """Remember where disks are mounted."""
+
+
+class Mounts(Protocol):
+    """The places in a folder at which disks are mounted, by their names, which end in `/`; the folder's own is empty."""
+
+    def present(self) -> set[str]:
+        """Return where disks are mounted."""
+
+    def missing(self, known: Collection[str]) -> set[str]:
+        """Return those of the known places that are empty because nothing is mounted there."""
+
+
+class NoMounts:
+    """A folder in which nothing is ever mounted."""
+
+    def present(self) -> set[str]:
+        return set()
+
+    def missing(self, known: Collection[str]) -> set[str]:  # noqa: ARG002 - as above
+        return set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +119,7 @@ class FolderWatch:
     now: Callable[[], float] = time.time
     patience: float = PATIENCE_SECONDS
     unlisted: dict[str, str] = field(default_factory=dict)
+    mounts: Mounts = field(default_factory=NoMounts)
 
     def look_at(self, names: Iterable[str]) -> Iterator[Looked]:
         """Bring the rows of these files up to date: of those that are there first, so that what was renamed is not gone."""
@@ -102,7 +129,10 @@ class FolderWatch:
 
     def scan(self) -> Iterator[Looked]:
         """Bring the rows of all files up to date. Raises NotFound if the folder is not there."""
-        found: dict[Unlisted, None] = {}
+        found = dict.fromkeys(self._unmounted())
+        known = self.rows.mounts()
+        if known != (mounts := self.mounts.present() | {each.name for each in found}):
+            self.rows.remember_mounts(mounts)
         for batch in _batches(self._new_or_changed(found)):
             yield self._look(batch)
         for batch in _batches(self._absent(found)):
@@ -120,6 +150,8 @@ class FolderWatch:
         gone = [known[name] for name, stored in there.items() if stored is None and name in known]
         if gone:
             next(self.store.objects.list(), None)  # raises where it is the folder that is gone
+            unmounted = self._unmounted()
+            gone = [file for file in gone if not _is_within(file.name, unmounted)]
         written = [*self._written(changed)]
         replaced = [
             known[each.stored.name]
@@ -131,6 +163,15 @@ class FolderWatch:
             self.touched.touch(name, self.clock())
         failures = tuple((each.stored.name, each.failure) for each in written if each.failure)
         return Looked(len(result.created), len(result.deleted), failures)
+
+    def _unmounted(self) -> list[Unlisted]:
+        """Return the places at which a disk was mounted and is not. Raises NotFound if the whole folder is one."""
+        missing = self.mounts.missing(self.rows.mounts())
+        if "" in missing:
+            raise NotFound(
+                "The folder is empty, and the disk that was mounted there is not: mount it, or put any file into the folder"
+            )
+        return [Unlisted(name, "The disk that was mounted here is not") for name in sorted(missing)]
 
     def _seen(self, names: Iterable[str]) -> dict[str, StoredObject | None]:
         """Return what is there of each name, without those of which it cannot be told."""

@@ -17,7 +17,7 @@ from dicom_export.reserved import BOOKKEEPING_DATASET
 from dicom_export.schema import Schema, from_json, to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from duckdb import DuckDBPyConnection
 
@@ -36,6 +36,7 @@ _TABLES = {
         "dataset VARCHAR, table_name VARCHAR, store VARCHAR, name VARCHAR, generation BIGINT, size BIGINT, study VARCHAR,"
         " series VARCHAR, instance VARCHAR, failure VARCHAR"
     ),
+    "mounts": "dataset VARCHAR, table_name VARCHAR, store VARCHAR, name VARCHAR",
 }
 
 
@@ -127,6 +128,22 @@ def record_versions(
         " SELECT ?, ?, unnest(?::VARCHAR[]), unnest(?::BIGINT[]), unnest(?::BOOLEAN[])",
         [dataset, table, list(latest), generations, deletions],
     )
+
+
+def mounts(cursor: DuckDBPyConnection, catalog: str, dataset: str, table: str, store: str) -> set[str]:
+    """Return where disks were mounted below a watched folder."""
+    where = "(dataset, table_name, store) = (?, ?, ?)"
+    return {name for (name,) in _select(cursor, catalog, "mounts", "name", where, [dataset, table, store])}
+
+
+def record_mounts(
+    cursor: DuckDBPyConnection, catalog: str, dataset: str, table: str, store: str, names: Iterable[str]
+) -> None:
+    """Note where disks are mounted below a watched folder in the place of what was noted."""
+    where = "(dataset, table_name, store) = (?, ?, ?)"
+    cursor.execute(f"DELETE FROM {_sql(catalog, 'mounts')} WHERE {where}", [dataset, table, store])  # noqa: S608 - names of ours
+    for name in names:
+        _insert(cursor, catalog, "mounts", [dataset, table, store, name])
 
 
 def files_sql(catalog: str) -> str:

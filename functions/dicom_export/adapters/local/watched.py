@@ -15,7 +15,7 @@ from dicom_export.schema import columns_of, columns_of_all, common_columns, merg
 from dicom_export.watching import LatestRow, WatchedFile, as_unread, reconcile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from duckdb import DuckDBPyConnection
 
@@ -39,6 +39,7 @@ class WatchedTable:
         self._table = table
         self._store = str(store)
         self._layout = layout
+        self._place = catalog(table.project), table.dataset, table.table
         self._index = bookkeeping.files_sql(catalog(table.project))
         common = common_columns(layout.kind, has_source_store=layout.source_store is not None)
         self._schema = merge(common, columns_of(_UIDS, layout.kind))
@@ -73,6 +74,16 @@ class WatchedTable:
             files = [written.file for written in look.written]
             self._remember([*look.names, *result.anew], [*files, *unread], cursor)
         return result
+
+    def mounts(self) -> set[str]:
+        """Return where disks were mounted in the folder."""
+        with self._tables.transaction(self._table) as cursor:
+            return bookkeeping.mounts(cursor, *self._place, self._store)
+
+    def remember_mounts(self, names: Iterable[str]) -> None:
+        """Remember where disks are mounted in the folder."""
+        with self._tables.transaction(self._table) as cursor:
+            bookkeeping.record_mounts(cursor, *self._place, self._store, names)
 
     def _files(self, cursor: DuckDBPyConnection, where: str, values: list[object]) -> list[WatchedFile]:
         sql = f"SELECT {_COLUMNS} FROM {self._index} WHERE dataset = ? AND table_name = ? AND {where}"  # noqa: S608 - texts of ours
