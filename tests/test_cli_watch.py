@@ -216,3 +216,15 @@ def test_a_file_that_is_none_of_duckdbs_is_refused(folder: Path, file: Path) -> 
     assert result.exit_code == 2
     assert "is not a DuckDB file" in result.stderr
     assert file.read_text() == "precious"
+
+
+def test_a_folder_that_is_too_deep_for_events_is_watched_by_scans(folder: Path, file: Path) -> None:
+    deep = folder
+    for _ in range(11):
+        deep = deep / "/".join(["d"] * 100)
+        deep.mkdir(parents=True)
+    write(folder / "a.dcm", "1.1")
+    write(deep / "b.dcm", "1.2")
+    with watching(folder, file) as process:
+        wait_for(lambda: found(file, LATEST) == [("1.1",), ("1.2",)], process)
+    subprocess.run([shutil.which("rm") or "rm", "-rf", folder], check=True)
