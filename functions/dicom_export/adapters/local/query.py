@@ -6,12 +6,15 @@ import re
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote
 
 import duckdb
 
-from dicom_export.adapters.local.bigquery_sql import to_duckdb
+from dicom_export.adapters.local.bigquery_sql import translate
+from dicom_export.adapters.local.bigquery_sql.macros import define
+from dicom_export.adapters.local.bigquery_sql.parsing import parse
+from dicom_export.adapters.local.bigquery_sql.values import MARK
 from dicom_export.adapters.local.catalogs import path_literal, translated
 from dicom_export.adapters.local.duckdb_types import quoted
 from dicom_export.errors import InvalidArgument, NotFound
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pyarrow as pa
+
+Dialect = Literal["bigquery", "duckdb"]
 
 _ROWS_AT_ONCE = 1000
 _NAME_IN_ERROR = re.compile(r'"([^"]+)"|[Nn]ame (\S+) does')
@@ -40,9 +45,10 @@ class Result:
     rows: Iterator[tuple[Any, ...]]
 
 
-def run_query(sql: str, file: Path) -> Result:
+def run_query(sql: str, file: Path, dialect: Dialect = "bigquery") -> Result:
     """Run one SELECT. A table is `TABLE` of dataset `main`, `DATASET.TABLE`, or that with the file's stem before it.
 
+    With the dialect `duckdb` the SQL runs unchanged.
     Raises InvalidArgument for a mistake in the SQL, NotFound without the file, FailedPrecondition if the file is no DuckDB
     file or is open in another process.
     """
@@ -50,17 +56,29 @@ def run_query(sql: str, file: Path) -> Result:
         raise NotFound(f"{str(file)!r} was not found")
     project = unquote(file.stem)
     catalog = f"{project}_" if project.lower() in _RESERVED else project
-    translation = to_duckdb(sql, project=project, catalog=catalog)
+    query = parse(sql) if dialect == "bigquery" else None
     connection = duckdb.connect(":memory:", config={"python_enable_replacements": False})
     try:
         with _errors(sql, file):
             _attach(connection, file, catalog)
-            reader = connection.sql(translation).to_arrow_reader(_ROWS_AT_ONCE)
+            if query:
+                translation = translate(query, sql, connection, project=project, catalog=catalog)
+                define(connection, translation.required)
+            statement = translation.sql if query else _one_select(connection, sql)
+            reader = connection.sql(statement).to_arrow_reader(_ROWS_AT_ONCE)
             _check_names(reader.schema.names)
     except BaseException:
         connection.close()
         raise
     return Result(tuple(reader.schema.names), _rows(connection, reader, sql, file))
+
+
+def _one_select(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
+    """Return DuckDB's SQL if it is one SELECT: what else there is (COPY, ATTACH, SET) is refused before it runs."""
+    statements = connection.extract_statements(sql)
+    if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
+        raise InvalidArgument("Only one SELECT can be run: nothing is ever changed by a query")
+    return sql
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, file: Path, catalog: str) -> None:
@@ -92,7 +110,7 @@ def _errors(sql: str, file: Path) -> Iterator[None]:
     try:
         yield
     except _VALUE_ERRORS as error:
-        raise InvalidArgument(f"A value in {str(file)!r} is not what the query takes it for") from error
+        raise InvalidArgument(_value_error(str(error), file)) from error
     except duckdb.PermissionException as error:
         raise InvalidArgument(f"A query reads {str(file)!r} and no other file") from error
     except (duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
@@ -101,6 +119,17 @@ def _errors(sql: str, file: Path) -> Iterator[None]:
         raise InvalidArgument(f"The query cannot be run: {text}{_place(sql, text)}") from error
     except duckdb.Error as error:
         raise translated(error, file) from error
+
+
+def _value_error(text: str, file: Path) -> str:
+    """Return an error of ours as it was written into the translation; DuckDB's own may quote a value."""
+    _, marked, message = text.partition(MARK)
+    if marked:
+        return message.splitlines()[0]
+    return (
+        f"A value in {str(file)!r} is not what the query takes it for: SAFE_CAST, SAFE_DIVIDE and SAFE.FUNCTION(…) give NULL "
+        "for such a value instead"
+    )
 
 
 def _place(sql: str, text: str) -> str:
