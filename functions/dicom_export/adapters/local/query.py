@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote
 
@@ -56,15 +57,15 @@ def run_query(sql: str, file: Path, dialect: Dialect = "bigquery") -> Result:
         raise NotFound(f"{str(file)!r} was not found")
     project = unquote(file.stem)
     catalog = f"{project}_" if project.lower() in _RESERVED else project
-    query = parse(sql) if dialect == "bigquery" else None
+    script = parse(sql) if dialect == "bigquery" else None
     connection = duckdb.connect(":memory:", config={"python_enable_replacements": False})
     try:
         with _errors(sql, file):
             _attach(connection, file, catalog)
-            if query:
-                translation = translate(query, sql, connection, project=project, catalog=catalog)
+            if script:
+                translation = translate(script, sql, connection, project=project, catalog=catalog)
                 define(connection, translation.required)
-            statement = translation.sql if query else _one_select(connection, sql)
+            statement = translation.sql if script else _one_select(connection, sql)
             reader = connection.sql(statement).to_arrow_reader(_ROWS_AT_ONCE)
             _check_names(reader.schema.names)
     except BaseException:
@@ -95,7 +96,26 @@ def _rows(
 ) -> Iterator[tuple[Any, ...]]:
     with connection, _errors(sql, file):
         for batch in reader:
-            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+            yield from _as_python(batch)
+
+
+def _as_python(batch: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows. Raises InvalidArgument for a date or time that Python does not have, nor BigQuery."""
+    try:
+        yield from zip(*map(_values, batch.columns), strict=True)
+    except (OverflowError, ValueError) as error:
+        raise InvalidArgument("A date or time of the result is outside the years 1 to 9999") from error
+
+
+def _values(column: pa.Array[Any]) -> list[Any]:
+    values = column.to_pylist()
+    return [value and _shortest(value) for value in values] if str(column.type).startswith("decimal") else values
+
+
+def _shortest(number: Decimal) -> Decimal:
+    """Return a NUMERIC without zeros at the end of its fraction, as BigQuery shows it."""
+    short = number.normalize()
+    return short if short.as_tuple().exponent <= 0 else short.quantize(Decimal(1))  # type: ignore[operator]  # a column has no NaN
 
 
 def _check_names(columns: Sequence[str]) -> None:

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dicom_export.adapters.local.bigquery_sql import invocations, operators
+from dicom_export.adapters.local.bigquery_sql.casts import cast
 from dicom_export.adapters.local.bigquery_sql.catalog import Catalog
-from dicom_export.adapters.local.bigquery_sql.expressions import Translator
-from dicom_export.adapters.local.bigquery_sql.names import Scope
-from dicom_export.adapters.local.bigquery_sql.queries import translate_query
+from dicom_export.adapters.local.bigquery_sql.expressions import Translator, type_of
+from dicom_export.adapters.local.bigquery_sql.names import Scope, Source
+from dicom_export.adapters.local.bigquery_sql.queries import Use, translate_query
+from dicom_export.adapters.local.bigquery_sql.values import NULL_VALUE, Value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
     from sqlglot import exp
 
+    from dicom_export.adapters.local.bigquery_sql.parsing import Script
     from dicom_export.adapters.local.bigquery_sql.types import Type
 
 __all__ = ["Translation", "invocations", "operators", "translate"]
@@ -36,11 +39,25 @@ class Translation:
     required: frozenset[str]
 
 
-def translate(query: exp.Query, sql: str, connection: DuckDBPyConnection, *, project: str, catalog: str) -> Translation:
-    """Return a SELECT, and its text, in DuckDB's SQL. The tables are those of the attached catalog.
+def translate(script: Script, sql: str, connection: DuckDBPyConnection, *, project: str, catalog: str) -> Translation:
+    """Return a SELECT in DuckDB's SQL; `sql` is its text. The tables are those of the attached catalog.
 
     Raises InvalidArgument, with line and column, for a name, a type or a function that is unknown.
     """
     translator = Translator(sql, Catalog(connection, catalog, project), Scope())
-    table = translate_query(translator, query, shown=True)
+    for declaration in script.declarations:
+        _declare(translator, declaration)
+    table = translate_query(translator, script.query, Use.SHOWN)
     return Translation(table.sql, table.columns, frozenset(translator.required))
+
+
+def _declare(translator: Translator, declaration: exp.DeclareItem) -> None:
+    """Put the variables of a DECLARE around all: a column of the same name hides one."""
+    kind = declaration.args.get("kind")
+    default = declaration.args.get("default")
+    value = translator.value(default) if default else NULL_VALUE
+    if kind is not None:
+        target = type_of(kind)
+        value = Value(cast(value, target), target, value.constant)
+    for name in declaration.this:
+        translator.scope.sources.append(Source(None, {name.name: value}))

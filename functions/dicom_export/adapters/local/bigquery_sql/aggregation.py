@@ -60,7 +60,9 @@ def _unwrapped(found: Clauses, node: exp.Expr) -> Clauses:  # noqa: PLR0911 - on
         case exp.HavingMax():
             return _unwrapped(replace(found, having=node), node.this)
         case exp.Distinct():
-            return replace(found, distinct=True, arguments=(*found.arguments, *node.expressions))
+            for each in node.expressions:
+                found = _unwrapped(found, each)
+            return replace(found, distinct=True)
     return replace(found, arguments=(*found.arguments, node))
 
 

@@ -248,6 +248,11 @@ def _format_text(call: Call) -> str:
     return text_formats.formatted(str(call[0].constant), call.arguments[1:])
 
 
+def _raise_error(call: Call) -> str:
+    # A text that the query computes may hold a patient's data: only one that is written in it is shown.
+    return call.fail(str(call[0].constant)) if call[0].is_constant else f"error({call.sql(0)})"
+
+
 BUILDERS: dict[str, Callable[[Call], str]] = {
     **PATTERN_BUILDERS,
     **{f"cast_{name}": _cast_to(name) for name in ("STRING", "DATE", "DATETIME", "TIME", "TIMESTAMP")},
@@ -274,6 +279,7 @@ BUILDERS: dict[str, Callable[[Call], str]] = {
     "parse_time": _parse_time,
     "part_of_text": _part_of_text,
     "position_of_text": _position_of_text,
+    "raise_error": _raise_error,
     "sha512": _sha512,
     "subtract_interval": lambda call: _interval(call, "-"),
     "timestamp_in_zone": _timestamp_in_zone,

@@ -57,13 +57,9 @@ def cast(value: Value, target: Type, *, safe: bool = False) -> str:
 
 
 def _nested(value: Value, target: Type, *, safe: bool) -> str:
-    """Return a STRUCT with the fields of another, by their position, or an ARRAY of the same elements."""
+    """Return a STRUCT with the fields of another, by their position, or an ARRAY of such."""
     if target.name == "ARRAY":
-        if target.element.name == value.type.element.name:
-            return value.sql
-        if value.type.element.name == "NULL" or {target.element.name, value.type.element.name} <= set(NUMBERS):
-            return f"CAST({value.sql} AS {target.duckdb})"
-        raise InvalidArgument(f"{value.type.short} cannot be cast to {target.short}: use ARRAY(SELECT CAST(…) …)")
+        return _array(value, target, safe=safe)
     parts = value.type.fields
     if len(parts) != len(target.fields):
         raise InvalidArgument(f"A STRUCT of {len(parts)} fields cannot be cast to one of {len(target.fields)}")
@@ -73,6 +69,17 @@ def _nested(value: Value, target: Type, *, safe: bool) -> str:
     ]
     packed = ", ".join(f"{text(name)}: {sql}" for name, sql in casted)
     return f"CASE WHEN {value.sql} IS NOT NULL THEN {{{packed}}} END"
+
+
+def _array(value: Value, target: Type, *, safe: bool) -> str:
+    mine, wanted = value.type.element, target.element
+    if wanted.name == mine.name == "STRUCT":
+        return f"list_transform({value.sql}, lambda item: {cast(Value('item', mine), wanted, safe=safe)})"
+    if wanted.name == mine.name:
+        return value.sql
+    if mine.name in {"NULL", "ANY"} or {wanted.name, mine.name} <= set(NUMBERS):
+        return f"CAST({value.sql} AS {target.duckdb})"
+    raise InvalidArgument(f"{value.type.short} cannot be cast to {target.short}: use ARRAY(SELECT CAST(…) …)")
 
 
 def _from_text(sql: str, target: Type, *, safe: bool) -> str:

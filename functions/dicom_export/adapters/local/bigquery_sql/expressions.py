@@ -90,7 +90,9 @@ class Translator:
 
 
 def _name_of(node: exp.Expr) -> str:
-    if isinstance(node, exp.Func):
+    if isinstance(node, exp.NetFunc):
+        return f"The function NET.{node.this.name}"
+    if isinstance(node, exp.Func) and not isinstance(node, exp.Anonymous):
         return f"The function {node.sql_name()}"
     return f"{type(node).__name__} ({node.sql('bigquery')[:40]})"
 
@@ -193,17 +195,18 @@ def _bracket(translator: Translator, node: exp.Expr) -> Value:
         raise InvalidArgument(f"The position in an array is an INT64, not {position.type.short}{where}")
     base = node.args.get("offset") or 0
     source = container.stored_sql or container.sql
-    item = _item(source, position, base)
     element = container.type.element
+    item = _item(source, position, base, element)
     if not node.args.get("safe"):
         item = _checked_item(source, position, base, item)
     return stored(item, element) if container.stored_sql else Value(item, element)
 
 
-def _item(source: str, position: Value, base: int) -> str:
+def _item(source: str, position: Value, base: int, element: Type) -> str:
     """Return SQL for an item, or NULL if there is none. DuckDB counts from 1, and negative positions from the end."""
     if isinstance(position.constant, int):
-        return f"list_extract({source}, {position.constant + 1 - base})" if position.constant >= base else "NULL"
+        known = position.constant >= base
+        return f"list_extract({source}, {position.constant + 1 - base})" if known else f"CAST(NULL AS {element.duckdb})"
     index = position.sql if base else f"{position.sql} + 1"
     return f"CASE WHEN {position.sql} >= {base} THEN list_extract({source}, {index}) END"
 
@@ -247,7 +250,7 @@ def _array_value(items: Sequence[Value], where: str) -> Value:
 
 
 def _array_subquery(translator: Translator, query: exp.Query) -> Value:
-    found = subquery(translator, query)
+    found = value_subquery(translator, query)
     [(_, element)] = _one_column(found, translator.place(query))
     return Value(f"ARRAY({found.sql})", array_of(element))
 
@@ -261,6 +264,13 @@ def _one_column(found: Table, where: str) -> list[tuple[str, Type]]:
     return columns
 
 
+def value_subquery(translator: Translator, query: exp.Expr) -> Table:
+    """Return a query whose rows are values: SELECT AS STRUCT makes one of its columns."""
+    from dicom_export.adapters.local.bigquery_sql.queries import Use, translate_query  # noqa: PLC0415 - each needs the other
+
+    return translate_query(translator, query, Use.VALUE)
+
+
 def subquery(translator: Translator, query: exp.Expr) -> Table:
     """Return a query inside another."""
     from dicom_export.adapters.local.bigquery_sql.queries import translate_query  # noqa: PLC0415 - each needs the other
@@ -269,7 +279,7 @@ def subquery(translator: Translator, query: exp.Expr) -> Table:
 
 
 def _scalar_subquery(translator: Translator, node: exp.Expr) -> Value:
-    found = subquery(translator, node.this if isinstance(node, exp.Subquery) else node)
+    found = value_subquery(translator, node.this if isinstance(node, exp.Subquery) else node)
     [(_, kind)] = _one_column(found, translator.place(node))
     return Value(f"({found.sql})", kind)
 
@@ -308,9 +318,8 @@ def coerced(value: Value, target: Type) -> Value:
             else Value(f"CAST(NULL AS {target.duckdb})", target, None)
         )
     if value.type.name == target.name:
-        if target.name in {"ARRAY", "STRUCT"} and target.source is None and str(target) != str(value.type):
-            return Value(f"CAST({value.sql} AS {target.duckdb})", target)
-        return value
+        differs = target.name in {"ARRAY", "STRUCT"} and target.source is None and str(target) != str(value.type)
+        return Value(cast(value, target), target) if differs else value
     # An INTERVAL's unit is its constant: it stays.
     return Value(cast(value, target), target, value.constant)
 

@@ -172,6 +172,10 @@ def _limited(sql: str, target: types.Type, parameters: Sequence[int], *, safe: b
     return f"CAST({narrow} AS {target.duckdb})"
 
 
+def _cast_with_format(translator: Translator, node: exp.Expr) -> Value:
+    raise translator.refuse(node, "CAST … FORMAT")
+
+
 def _extract(translator: Translator, node: exp.Expr) -> Value:
     part, source = _part(node.this).constant, node.args["expression"]
     in_zone = "'UTC'"
@@ -219,6 +223,8 @@ _TRANSLATIONS: dict[type[exp.Expr], Callable[[Translator, exp.Expr], Value]] = {
     exp.SafeFunc: _safe,
     exp.Cast: _any_cast,
     exp.TryCast: _any_cast,
+    exp.StrToDate: _cast_with_format,
+    exp.StrToTime: _cast_with_format,
     exp.Struct: _struct_node,
     exp.Extract: _extract,
     exp.ParseJSON: _parse_json,

@@ -146,12 +146,13 @@ def _written(sql: str, type_: Type, wide: str, depth: int) -> str:  # noqa: C901
 
 
 def _written_struct(sql: str, type_: Type, wide: str, depth: int) -> str:
+    # Not with ||: DuckDB limits how deep operators are nested, and a table has a thousand columns.
     parts = [
-        f"{text(_name(name) + ':')} || {_json_text(f'struct_extract({sql}, {text(name)})', kind, wide=wide, depth=depth)}"
+        f"{text(_name(name) + ':')}, {_json_text(f'struct_extract({sql}, {text(name)})', kind, wide=wide, depth=depth)}"
         for name, kind in type_.fields
     ]
-    joined = " || ',' || ".join(parts) or "''"
-    return f"CASE WHEN {sql} IS NOT NULL THEN '{{' || {joined} || '}}' END"
+    joined = ", ',', ".join(parts) or "''"
+    return f"CASE WHEN {sql} IS NOT NULL THEN concat('{{', {joined}, '}}') END"
 
 
 def _name(name: str) -> str:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from dicom_export.adapters.local.bigquery_sql import types
-from dicom_export.adapters.local.bigquery_sql.casts import cast
 from dicom_export.adapters.local.bigquery_sql.expressions import EXPRESSIONS, Translator, coerced, subquery
 from dicom_export.adapters.local.bigquery_sql.signatures import can_coerce
 from dicom_export.adapters.local.bigquery_sql.types import BOOL, FLOAT64, INT64, NUMBERS, NUMERIC, STRING, Type
@@ -124,8 +123,9 @@ def _concatenated(translator: Translator, node: exp.Expr) -> Value:
         return Value(f"CASE WHEN NOT ({any_null}) THEN list_concat({left.sql}, {right.sql}) END", left.type)
     if kinds == {"BYTES"}:
         return Value(f"({left.sql} || {right.sql})", types.BYTES)
-    # BigQuery takes what it can cast to STRING, as CONCAT does.
-    return Value(f"({cast(left, STRING)} || {cast(right, STRING)})", STRING)
+    if not kinds <= {"STRING"}:
+        raise no_operator(translator, node, "||", [left, right])
+    return Value(f"({left.sql} || {right.sql})", STRING)
 
 
 def _bitwise(translator: Translator, node: exp.Expr) -> Value:
@@ -255,8 +255,11 @@ def _in(translator: Translator, node: exp.Expr) -> Value:
         return _in_array(translator, node, left, unnest.expressions[0])
     query = node.args.get("query")
     if query is not None:
-        inner = query.this if isinstance(query, exp.Subquery) else query
-        return Value(f"({left.sql} IN ({subquery(translator, inner).sql}))", BOOL)
+        rows = subquery(translator, query.this if isinstance(query, exp.Subquery) else query)
+        kind = next(iter(rows.columns.values()))
+        if len(rows.columns) != 1 or not comparable(left, Value("", kind)):
+            raise no_operator(translator, node, "IN", [left, Value("", kind)])
+        return Value(f"({left.sql} IN ({rows.sql}))", BOOL)
     items = translator.values(node.expressions)
     if left.type.name == "STRUCT":
         parts = [compared(translator, node, "=", left, item) for item in items]

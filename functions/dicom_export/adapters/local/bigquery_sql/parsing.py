@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import sqlglot
@@ -22,7 +23,7 @@ logging.getLogger("sqlglot").setLevel(logging.ERROR)
 OWN_SYNTAX = ("ARRAY", "CAST", "EXTRACT", "NORMALIZE", "SAFE_CAST", "STRING_AGG")
 """Functions whose arguments are no plain list."""
 HINT = "; --dialect duckdb runs DuckDB's own SQL unchanged"
-_DECLARATION = re.compile(r"\bDECLARE\b", re.IGNORECASE)
+_INTERNAL = re.compile(r" for <class| but got <")
 
 
 class _Syntax(BigQuery):
@@ -35,8 +36,16 @@ class _Syntax(BigQuery):
         }
 
 
-def parse(sql: str) -> exp.Query:
-    """Return the one SELECT that the text is.
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A SELECT, and the DECLAREs before it."""
+
+    query: exp.Query
+    declarations: tuple[exp.DeclareItem, ...] = ()
+
+
+def parse(sql: str) -> Script:
+    """Return the one SELECT that the text is, with its variables.
 
     Raises InvalidArgument, with line and column, for anything else.
     """
@@ -45,16 +54,14 @@ def parse(sql: str) -> exp.Query:
     except ParseError as error:
         first = error.errors[0]
         place = f"at line {first['line']}, column {first['col']}, near {first['highlight']!r}"
-        description = str(first["description"]).partition(" for <class")[0]
+        description = _INTERNAL.split(str(first["description"]))[0]
         raise InvalidArgument(f"The SQL is wrong {place}: {description}") from error
     except SqlglotError as error:
         raise InvalidArgument("The SQL is wrong: a quotation mark, a comment or a bracket is not closed") from error
     match statements:
-        case [exp.Query() as query]:
+        case [*declares, exp.Query() as query] if all(isinstance(each, exp.Declare) for each in declares):
             _check_parameters(query)
-            return query
-    if _DECLARATION.search(sql):
-        raise InvalidArgument("Only one SELECT can be run: write the value of each DECLARE in its place")
+            return Script(query, tuple(item for each in declares for item in each.expressions))
     raise InvalidArgument("Only one SELECT can be run: nothing is ever changed by a query")
 
 

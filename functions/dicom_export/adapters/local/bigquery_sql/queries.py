@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from dicom_export.adapters.local.bigquery_sql.types import Type
 
 _SET_OPERATIONS: dict[type[exp.Expr], str] = {exp.Union: "UNION", exp.Except: "EXCEPT", exp.Intersect: "INTERSECT"}
+_GROUPINGS: dict[type[exp.Expr], str] = {exp.Rollup: "ROLLUP", exp.Cube: "CUBE", exp.GroupingSets: "GROUPING SETS"}
 _CLAUSES = {
     "with_", "kind", "hint", "distinct", "expressions", "limit", "operation_modifiers", "from_", "joins", "where",
     "group", "having", "qualify", "windows", "order", "offset", "laterals", "match", "exclude",
@@ -42,6 +44,17 @@ _OF_QUERY = {
 }
 
 
+class Use(Enum):
+    """What becomes of a query's rows."""
+
+    ROWS = auto()
+    """They are those of a subquery."""
+    VALUE = auto()
+    """Each is one value, as in ARRAY(SELECT …)."""
+    SHOWN = auto()
+    """They are the result: an array that is NULL becomes an empty one, as in BigQuery."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column of a SELECT list: the name it has, if any, and its value."""
@@ -50,22 +63,19 @@ class Column:
     value: Value
 
 
-def translate_query(translator: Translator, query: exp.Expr, *, shown: bool = False) -> Table:
-    """Return a query as DuckDB's SQL, with the names and types of its columns.
-
-    Where the rows are shown, an array that is NULL becomes an empty one, as in BigQuery.
-    """
+def translate_query(translator: Translator, query: exp.Expr, use: Use = Use.ROWS) -> Table:
+    """Return a query as DuckDB's SQL, with the names and types of its columns."""
     if isinstance(query, exp.Subquery):
-        return _in_brackets(translator, query, shown=shown)
+        return _in_brackets(translator, query, use)
     if isinstance(query, exp.Select):
-        return _select(translator, query, shown=shown)
+        return _select(translator, query, use)
     if isinstance(query, exp.SetOperation):
-        return _set_operation(translator, query)
+        return _set_operation(translator, query, use)
     raise translator.refuse(query, type(query).__name__)
 
 
-def _in_brackets(translator: Translator, query: exp.Subquery, *, shown: bool) -> Table:
-    inner = translate_query(translator, query.this, shown=shown)
+def _in_brackets(translator: Translator, query: exp.Subquery, use: Use) -> Table:
+    inner = translate_query(translator, query.this, use)
     rest = _order_of_columns(translator, query, inner) + _limit(translator, query)
     return replace(inner, sql=f"({inner.sql}){rest}" if rest else inner.sql)
 
@@ -96,11 +106,11 @@ def _named_query(translator: Translator, scope: Scope, named: exp.Expr, *, recur
     return f"{name} AS ({table.sql})"
 
 
-def _set_operation(translator: Translator, query: exp.SetOperation) -> Table:
+def _set_operation(translator: Translator, query: exp.SetOperation, use: Use) -> Table:
     _check_clauses(translator, query, _OF_QUERY)
     translator, before = _with(translator, query)
-    left = translate_query(translator, query.this)
-    right = translate_query(translator, query.args["expression"])
+    left = translate_query(translator, query.this, use)
+    right = translate_query(translator, query.args["expression"], use)
     if len(left.columns) != len(right.columns):
         raise InvalidArgument(f"The parts of a {_SET_OPERATIONS[type(query)]} have different numbers of columns")
     columns = _common_columns(query, left, right)
@@ -140,7 +150,7 @@ def _check_clauses(translator: Translator, query: exp.Expr, known: set[str]) -> 
             raise translator.refuse(query, name.strip("_").upper())
 
 
-def _select(translator: Translator, query: exp.Select, *, shown: bool) -> Table:
+def _select(translator: Translator, query: exp.Select, use: Use) -> Table:
     _check_clauses(translator, query, _CLAUSES)
     translator, before = _with(translator, query)
     scope = Scope(outer=translator.scope)
@@ -148,13 +158,14 @@ def _select(translator: Translator, query: exp.Select, *, shown: bool) -> Table:
     source = from_clause(translator, query)
     where = _clause(translator, query, "where", "WHERE")
     columns = _columns(translator, query)
-    if query.args.get("kind") == "STRUCT":
-        columns = [Column(None, _as_struct(columns))]
+    # A name after the list means a column of the list, not a field of the STRUCT that it becomes.
+    scope.aliases.update({column.name: column.value for column in columns if column.name})
+    keys = [name for name, _ in _named(columns)]
+    columns = _of_kind(translator, query, columns, use)
     named = _named(columns)
-    scope.aliases.update({name: value for column, (name, value) in zip(columns, named, strict=True) if column.name})
     after = "".join(
         (
-            _group(translator, query, [name for name, _ in named]),
+            _group(translator, query, keys),
             _clause(translator, query, "having", "HAVING"),
             _windows(translator, query),
             _clause(translator, query, "qualify", "QUALIFY"),
@@ -162,7 +173,7 @@ def _select(translator: Translator, query: exp.Select, *, shown: bool) -> Table:
             _limit(translator, query),
         )
     )
-    listed = ", ".join(f"{_listed(value, shown=shown)} AS {quoted(name)}" for name, value in named)
+    listed = ", ".join(f"{_listed(value, use)} AS {quoted(name)}" for name, value in named)
     distinct = "DISTINCT " if query.args.get("distinct") else ""
     kept = frozenset(name for name, value in named if value.stored_sql)
     return Table(
@@ -170,8 +181,21 @@ def _select(translator: Translator, query: exp.Select, *, shown: bool) -> Table:
     )
 
 
-def _listed(value: Value, *, shown: bool) -> str:
-    if not shown:
+def _of_kind(translator: Translator, query: exp.Expr, columns: list[Column], use: Use) -> list[Column]:
+    """Return the columns of SELECT AS STRUCT or AS VALUE: one in an array, in FROM those of the STRUCT."""
+    kind = query.args.get("kind")
+    if kind == "STRUCT" and use is Use.VALUE:
+        return [Column(None, _as_struct(columns))]
+    if kind == "VALUE":
+        if len(columns) != 1:
+            raise InvalidArgument("SELECT AS VALUE takes one column")
+        if use is not Use.VALUE and columns[0].value.type.name == "STRUCT":
+            return _fields(translator, columns[0].value, query)
+    return columns
+
+
+def _listed(value: Value, use: Use) -> str:
+    if use is not Use.SHOWN:
         return value.stored_sql or value.sql
     return f"coalesce({value.sql}, [])" if value.type.name == "ARRAY" and not value.stored_sql else value.sql
 
@@ -277,14 +301,14 @@ def _group(translator: Translator, query: exp.Expr, names: Sequence[str]) -> str
     if group.args.get("all"):
         return " GROUP BY ALL"
     parts = [_group_key(translator, each, names) for each in group.expressions]
-    for word in ("rollup", "cube", "grouping_sets"):
-        parts.extend(_grouping(translator, word, each, names) for each in group.args.get(word) or ())
+    for name in ("rollup", "cube", "grouping_sets"):
+        parts.extend(_group_key(translator, each, names) for each in group.args.get(name) or ())
     return f" GROUP BY {', '.join(parts)}"
 
 
 def _grouping(translator: Translator, word: str, node: exp.Expr, names: Sequence[str]) -> str:
     keys = ", ".join(_grouping_keys(translator, each, names) for each in node.expressions)
-    return f"{word.upper().replace('_', ' ')} ({keys})"
+    return f"{word} ({keys})"
 
 
 def _grouping_keys(translator: Translator, node: exp.Expr, names: Sequence[str]) -> str:
@@ -292,13 +316,13 @@ def _grouping_keys(translator: Translator, node: exp.Expr, names: Sequence[str])
         return f"({', '.join(_group_key(translator, each, names) for each in node.expressions)})"
     if isinstance(node, exp.Paren):
         return f"({_group_key(translator, node.this, names)})"
-    if isinstance(node, exp.Rollup | exp.Cube | exp.GroupingSets):
-        return _grouping(translator, type(node).__name__.upper(), node, names)
     return _group_key(translator, node, names)
 
 
 def _group_key(translator: Translator, node: exp.Expr, names: Sequence[str]) -> str:
     """Return what a GROUP BY names: the number of a column, its alias, or an expression."""
+    if isinstance(node, exp.Rollup | exp.Cube | exp.GroupingSets):
+        return _grouping(translator, _GROUPINGS[type(node)], node, names)
     if isinstance(node, exp.Literal) and not node.is_string:
         return str(_position(node, len(names)))
     if isinstance(node, exp.Column) and len(node.parts) == 1:

@@ -38,7 +38,7 @@ SPECIAL = {
         "ARRAY_AGG(T) -> ARRAY<T>",
         "COUNT(*) -> INT64",
         "COUNTIF(BOOL) -> INT64",
-        "STRING_AGG(STRING[, STRING!]) -> STRING",
+        "STRING_AGG(STRING[, STRING]) -> STRING",
     ),
 }
 """What has a syntax of its own, or clauses inside the brackets; `special` and `aggregation` translate it."""
@@ -62,7 +62,8 @@ class Overload:
     @property
     def signature(self) -> str:
         dots = "…" if self.is_variadic else ""
-        return f"{self.name}({', '.join(self.parameters)}{dots}) -> {self.result}"
+        parameters = ", ".join(re.sub(r"(\w+)!", r"constant \1", each) for each in self.parameters)
+        return f"{self.name}({parameters}{dots}) -> {self.result}"
 
     def pattern(self, position: int) -> str:
         return self.parameters[min(position, len(self.parameters) - 1)]

@@ -19,6 +19,7 @@ from dicom_export.errors import InvalidArgument
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_CLAUSE_NAMES = {"sample": "TABLESAMPLE", "version": "FOR SYSTEM_TIME AS OF", "when": "FOR SYSTEM_TIME AS OF"}
 _OF_TABLE = {"this", "db", "catalog", "alias", "joins", "pivots", "hints"}
 
 
@@ -55,7 +56,7 @@ def _table(translator: Translator, node: exp.Table) -> str:
         raise translator.refuse(node, f"The table function {name}")
     for name, clause in node.args.items():
         if clause and name not in _OF_TABLE:
-            raise translator.refuse(node, name.upper().replace("WHEN", "FOR SYSTEM_TIME AS OF"))
+            raise translator.refuse(node, _CLAUSE_NAMES.get(name, name.upper()))
     path = [each for part in node.parts for each in _split(part)]
     if len(path) > 1 and translator.scope.source(path[0]):
         return _implicit_unnest(translator, node, path)

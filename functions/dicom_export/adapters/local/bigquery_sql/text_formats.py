@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _SPECIFIER = re.compile(r"%([-+ #0']*)(\d+)?(?:\.(\d+))?([a-zA-Z%])")
 _INTEGER_VERBS = {"d": "d", "i": "d", "o": "o", "x": "x", "X": "X"}
-_COMMA = " || ', ' || "
+_COMMA = ", ', ', "
 _QUOTED = ("DATE", "DATETIME", "TIMESTAMP", "TIME")
 
 
@@ -39,7 +39,8 @@ def formatted(pattern: str, arguments: Sequence[Value]) -> str:
     pieces.append(_plain(pattern[end:]))
     if rest:
         raise InvalidArgument("FORMAT has more values than specifiers")
-    return " || ".join(f"({each})" for each in pieces if each != "''") or "''"
+    whole = " || ".join(f"({each})" for each in pieces if each != "''") or "''"
+    return f"CAST({whole} AS VARCHAR)"
 
 
 def _plain(value: str) -> str:
@@ -112,7 +113,7 @@ def _printed(sql: str, type_: Type) -> str:
         return f"'[' || array_to_string(list_transform({sql}, lambda each: {each}), ', ') || ']'"
     if type_.name == "STRUCT":
         parts = [f"coalesce({_printed(_field(sql, name), kind)}, 'NULL')" for name, kind in type_.fields]
-        return f"CASE WHEN {sql} IS NOT NULL THEN '(' || {_COMMA.join(parts)} || ')' END"
+        return f"CASE WHEN {sql} IS NOT NULL THEN concat('(', {_COMMA.join(parts)}, ')') END"
     if type_.name == "FLOAT64":
         return _with_fraction(sql)
     if type_.name == "JSON":
@@ -131,7 +132,7 @@ def _literal(sql: str, type_: Type) -> str:
         return f"'[' || array_to_string(list_transform({sql}, lambda each: {each}), ', ') || ']'"
     if type_.name == "STRUCT":
         parts = [f"coalesce({_literal(_field(sql, name), kind)}, 'NULL')" for name, kind in type_.fields]
-        return f"CASE WHEN {sql} IS NOT NULL THEN '(' || {_COMMA.join(parts)} || ')' END"
+        return f"CASE WHEN {sql} IS NOT NULL THEN concat('(', {_COMMA.join(parts)}, ')') END"
     if type_.name == "STRING":
         escaped = f"""replace(replace(replace({sql}, '\\', '\\\\'), chr(10), '\\n'), '"', '\\"')"""
         return f"""'"' || {escaped} || '"'"""

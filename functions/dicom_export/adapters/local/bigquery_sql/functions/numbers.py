@@ -51,7 +51,6 @@ LOG10(FLOAT64) -> FLOAT64: CASE WHEN {1} <= 0 THEN FAIL('LOG10 takes a positive 
 GREATEST(T...) -> T: @greatest
 LEAST(T...) -> T: @least
 RAND() -> FLOAT64: random()
-PI() -> FLOAT64: pi()
 SIN(FLOAT64) -> FLOAT64: sin({1})
 COS(FLOAT64) -> FLOAT64: cos({1})
 TAN(FLOAT64) -> FLOAT64: tan({1})
@@ -68,9 +67,7 @@ RANGE_BUCKET(T, ARRAY<T>) -> INT64: CASE WHEN {1} IS NOT NULL THEN len(list_filt
 COALESCE(T...) -> T: coalesce({*})
 IFNULL(T, T) -> T: coalesce({*})
 NULLIF(T, T) -> T: nullif({*})
-NULLIFZERO(NUMBER) -> 1: nullif({1}, 0)
-ZEROIFNULL(NUMBER) -> 1: coalesce({1}, 0)
-ERROR(STRING) -> ANY: error({1})
+ERROR(STRING) -> ANY: @raise_error
 """
 
 ARRAYS = r"""
