@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -277,6 +278,17 @@ def test_a_series_index_has_one_row_per_series(file: Path) -> None:
     SELECT * FROM mr ORDER BY EchoTime[SAFE_OFFSET(0)] NULLS LAST, SeriesInstanceUID
     """
     assert answer(sql, file) == [("2", [2.0, 4.5], "ORIGINAL", 512, "MR", 1, "2020-01-03")]
+
+
+def test_a_row_becomes_json_however_deep_its_sequences(file: Path) -> None:
+    [(row,)] = answer("SELECT TO_JSON_STRING(t) FROM dicom AS t WHERE PatientID = 'p'", file)
+    found = json.loads(row)
+    assert found["LastUpdated"] == "2020-01-02T03:04:05Z"
+    assert found["ImageType"] == []
+    assert found["OtherElements"] == [{"Tag": "Tag_00091002", "Data": ["x", "y"]}]
+    groups = found["ContentSequence"][0]["ContentSequence"]
+    assert [each["ContentSequence"][0]["TextValue"] for each in groups] == ["Lesion 1", "Lesion 2"]
+    assert groups[0]["ContentSequence"][0]["ConceptCodeSequence"] == []
 
 
 REFUSALS = [

@@ -18,6 +18,13 @@ _STEP = re.compile(
 )
 # In BigQuery a number beyond what a FLOAT64 counts exactly is a string.
 _WIDEST_INTEGER = 2**53
+_COMMA = ", ',', "
+_MENDED = {
+    "ARRAY": ("null", r'"\1":[]'),
+    "FLOAT64": (r"(-?[0-9]+)\.0\b", r'"\1":\2'),
+    "DATETIME": (r'"([0-9-]+) ([0-9:.]+)"', r'"\1":"\2T\3"'),
+    "TIMESTAMP": (r'"([0-9-]+) ([0-9:.]+)\+00"', r'"\1":"\2T\3Z"'),
+}
 
 
 def path(call: Call, position: int = 1) -> str:
@@ -95,14 +102,55 @@ def json_lax_text(call: Call) -> str:
     )
 
 
+def _is_plain(type_: Type) -> bool:
+    """Return whether DuckDB's JSON of a value is BigQuery's."""
+    if type_.name == "STRUCT":
+        return all(_is_plain(each) for _, each in type_.fields)
+    return type_.name in {"STRING", "BOOL", "DATE"}
+
+
+def _is_deep(type_: Type) -> bool:
+    """Return whether there are arrays in an array's items: DuckDB takes minutes to prepare a lambda in a lambda."""
+    return any(each.name == "ARRAY" or _is_deep(each) for _, each in type_.fields)
+
+
+def _deep_json(sql: str, items: Type) -> str:
+    """Return SQL for DuckDB's JSON of an array, with the fields written as BigQuery does that it writes otherwise.
+
+    A field is found by its name in quotation marks: in a text these would be escaped.
+    """
+    written = f"CAST(to_json(coalesce({sql}, [])) AS VARCHAR)"
+    kinds: dict[str, set[str]] = {}
+    _collect(items, kinds)
+    for kind, (value, replacement) in _MENDED.items():
+        if names := kinds.get(kind):
+            pattern = f'"({"|".join(sorted(map(re.escape, names)))})":{value}'
+            written = f"regexp_replace({written}, {text(pattern)}, {text(replacement)}, 'g')"
+    return written
+
+
+def _collect(type_: Type, kinds: dict[str, set[str]]) -> None:
+    for name, each in type_.fields:
+        kinds.setdefault(each.name, set()).add(name)
+        _collect(each.element if each.name == "ARRAY" else each, kinds)
+
+
 def to_json(call: Call) -> str:
     """Return SQL for a value as JSON."""
-    return f"CAST({_json_text(call.sql(0), call[0].type)} AS JSON)"
+    return f"CAST({_json_of(call[0], 'number')} AS JSON)"
 
 
 def to_json_text(call: Call) -> str:
     """Return SQL for a value as JSON text."""
-    return _json_text(call.sql(0), call[0].type, wide="text")
+    return _json_of(call[0], "text")
+
+
+def _json_of(value: Value, wide: str) -> str:
+    if not value.parts:
+        return _json_text(value.sql, value.type, wide=wide)
+    # The STRUCT is in the query: its fields are taken from there, instead of from the whole again and again.
+    parts = [f"{text(_name(name) + ':')}, {_json_of(part, wide)}" for name, part in value.parts]
+    return f"concat('{{', {_COMMA.join(parts)}, '}}')"
 
 
 def _json_text(sql: str, type_: Type, *, wide: str = "number", depth: int = 0) -> str:
@@ -110,7 +158,9 @@ def _json_text(sql: str, type_: Type, *, wide: str = "number", depth: int = 0) -
     return f"coalesce({_written(sql, type_, wide, depth)}, 'null')"
 
 
-def _written(sql: str, type_: Type, wide: str, depth: int) -> str:  # noqa: C901, PLR0911 - one per type
+def _written(sql: str, type_: Type, wide: str, depth: int) -> str:  # noqa: C901, PLR0911, PLR0912 - one per type
+    if type_.name == "STRUCT" and _is_plain(type_):
+        return f"CAST(to_json({sql}) AS VARCHAR)"
     match type_.name:
         case "STRING":
             return f"CAST(to_json({sql}) AS VARCHAR)"
@@ -134,6 +184,10 @@ def _written(sql: str, type_: Type, wide: str, depth: int) -> str:  # noqa: C901
             return f"""'"' || replace(replace({cast(Value(sql, type_), STRING)}, ' ', 'T'), '+00', 'Z') || '"'"""
         case "DATETIME":
             return f"""'"' || replace({cast(Value(sql, type_), STRING)}, ' ', 'T') || '"'"""
+        case "ARRAY" if _is_plain(type_.element):
+            return f"CAST(to_json(coalesce({sql}, [])) AS VARCHAR)"
+        case "ARRAY" if _is_deep(type_.element):
+            return _deep_json(sql, type_.element)
         case "ARRAY":
             item = f"item{depth}"
             items = (
@@ -151,7 +205,7 @@ def _written_struct(sql: str, type_: Type, wide: str, depth: int) -> str:
         f"{text(_name(name) + ':')}, {_json_text(f'struct_extract({sql}, {text(name)})', kind, wide=wide, depth=depth)}"
         for name, kind in type_.fields
     ]
-    joined = ", ',', ".join(parts) or "''"
+    joined = _COMMA.join(parts) or "''"
     return f"CASE WHEN {sql} IS NOT NULL THEN concat('{{', {joined}, '}}') END"
 
 

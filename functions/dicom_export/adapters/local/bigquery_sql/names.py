@@ -49,7 +49,8 @@ class Source:
         """Return the row as one value: the item of an UNNEST, or a STRUCT of a table's columns."""
         if self.element:
             return self.element
-        return Value(self.row, struct_of(*((name, column.type) for name, column in self.columns.items())))
+        kinds = struct_of(*((name, column.type) for name, column in self.columns.items()))
+        return Value(self.row, kinds, parts=tuple(self.columns.items()))
 
 
 @dataclass(slots=True)
@@ -152,6 +153,8 @@ def _field(value: Value, name: str, where: str) -> Value:
     if not found:
         guess = _guess(name, [each for each, _ in value.type.fields])
         raise InvalidArgument(f"Unknown field {name}{where}{guess}")
+    if value.parts:
+        return next(part for each, part in value.parts if each == found[0])
     return stored(f"struct_extract({value.sql}, {text(found[0])})", found[1])
 
 

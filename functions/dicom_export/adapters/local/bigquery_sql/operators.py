@@ -210,6 +210,8 @@ def _structs_compared(translator: Translator, node: exp.Expr, sign: str, left: V
 
 
 def _part(struct: Value, position: int) -> Value:
+    if struct.parts:
+        return struct.parts[position][1]
     name, kind = struct.type.fields[position]
     return Value(f"struct_extract({struct.sql}, {text(name)})", kind)
 
@@ -369,7 +371,7 @@ def _tuple(translator: Translator, node: exp.Expr) -> Value:
 def struct_value(parts: Sequence[tuple[str, Value]]) -> Value:
     """Return a STRUCT."""
     packed = ", ".join(f"{text(name)}: {value.sql}" for name, value in parts)
-    return Value(f"{{{packed}}}", types.struct_of(*((name, value.type) for name, value in parts)))
+    return Value(f"{{{packed}}}", types.struct_of(*((name, value.type) for name, value in parts)), parts=tuple(parts))
 
 
 EXPRESSIONS |= {

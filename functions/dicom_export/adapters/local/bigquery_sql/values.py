@@ -19,13 +19,14 @@ NOT_CONSTANT: Any = object()
 class Value:
     """An expression in DuckDB's SQL, its type, and its value if it is written in the query.
 
-    `stored_sql` is an array as the table holds it: NULL if it is empty.
+    `stored_sql` is an array as the table holds it: NULL if it is empty. `parts` are the fields of a STRUCT that the query makes.
     """
 
     sql: str
     type: Type
     constant: Any = NOT_CONSTANT
     stored_sql: str | None = None
+    parts: tuple[tuple[str, Value], ...] = ()
 
     @property
     def is_constant(self) -> bool:
