@@ -114,8 +114,8 @@ def _values(column: pa.Array[Any]) -> list[Any]:
 
 def _shortest(number: Decimal) -> Decimal:
     """Return a NUMERIC without zeros at the end of its fraction, as BigQuery shows it."""
-    short = number.normalize()
-    return short if short.as_tuple().exponent <= 0 else short.quantize(Decimal(1))  # type: ignore[operator]  # a column has no NaN
+    plain = f"{number:f}"
+    return Decimal(plain.rstrip("0").rstrip(".")) if "." in plain else number
 
 
 def _check_names(columns: Sequence[str]) -> None:
@@ -145,7 +145,7 @@ def _value_error(text: str, file: Path) -> str:
     """Return an error of ours as it was written into the translation; DuckDB's own may quote a value."""
     _, marked, message = text.partition(MARK)
     if marked:
-        return message.splitlines()[0]
+        return message.partition("\n")[0] or "ERROR was called"
     return (
         f"A value in {str(file)!r} is not what the query takes it for: SAFE_CAST, SAFE_DIVIDE and SAFE.FUNCTION(…) give NULL "
         "for such a value instead"

@@ -55,13 +55,10 @@ def _extract_all(call: Call) -> str:
 
 
 def _position(call: Call) -> str:
-    source = call.sql(0)
-    pattern = str(call[1].constant)
-    group = "(?:.*?)" if not _groups(pattern) else ""
-    before = text(f"^((?s:.*?))(?:{pattern})")
-    del group
+    source, pattern = call.sql(0), str(call[1].constant)
     if _groups(pattern):
         raise InvalidArgument("REGEXP_INSTR takes a pattern without a group here: write (?:…)")
+    before = text(f"^((?s:.*?))(?:{pattern})")
     found = f"length(regexp_extract({source}, {before}, 1)) + 1"
     return f"CASE WHEN {source} IS NULL THEN NULL WHEN regexp_matches({source}, {before}) THEN {found} ELSE 0 END"
 
