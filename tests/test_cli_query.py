@@ -3,13 +3,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from datetime import UTC, date, datetime, time
 from pathlib import Path
 
 import pytest
 
 from command_line import run
-from dicom_export.cli.rendering import as_text, json_value
 from dicom_files import make_data_set, make_instance
 
 QUERIES = Path(__file__).parents[1] / "queries"
@@ -106,33 +104,3 @@ def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
     result = run("query", "SELECT 1", "--from", tmp_path / "a.txt")
     assert result.exit_code == 2
     assert "is not a DuckDB file" in result.stderr
-
-
-def test_values_are_json_as_bigquery_writes_them() -> None:
-    values = [
-        date(2026, 1, 2),
-        time(3, 4, 5, 6),
-        datetime(2026, 1, 2, tzinfo=UTC),
-        float("nan"),
-        float("-inf"),
-        b"ab",
-        {"a": (1, None)},
-    ]
-    assert json_value(values) == [
-        "2026-01-02",
-        "03:04:05.000006",
-        "2026-01-02T00:00:00.000000Z",
-        "NaN",
-        "-Infinity",
-        "YWI=",
-        {"a": [1, None]},
-    ]
-
-
-def test_text_cannot_steer_the_terminal() -> None:
-    lines = list(as_text(["a"], [["\x1b[31mred\nline"]]))
-    assert lines[2] == r"\x1b[31mred\nline"
-
-
-def test_long_text_is_cut() -> None:
-    assert list(as_text(["a"], [["x" * 100]]))[2] == "x" * 63 + "…"

@@ -29,7 +29,7 @@ OWNERS = {
     "dicom_export.settings": ("dicom_export.bootstrap", "dicom_export.cli"),
     "dicom_export.bootstrap": ("main", "dicom_export.cli", "dicom_export.serving"),
     "dicom_export.handlers": ("main", "dicom_export.api", "dicom_export.cli", "dicom_export.bootstrap", "dicom_export.adapters.local.decoding"),
-    "dicom_export.adapters": ("dicom_export.bootstrap", "dicom_export.cli.dump", "dicom_export.cli.query"),
+    "dicom_export.adapters": ("dicom_export.bootstrap", "dicom_export.cli.columns", "dicom_export.cli.dump", "dicom_export.cli.query", "dicom_export.cli.result_files"),
     "dicom_export.api": ("main", "dicom_export.serving"),
     "dicom_export.cli": (),
 }  # fmt: skip

@@ -140,9 +140,10 @@ def test_processes_that_die_before_they_have_work_blame_no_object(
     store: FolderStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decoding, "_begin", partial(os._exit, 1))
-    with ParallelDecoder(2) as decode, pytest.raises(Unavailable, match="before it began"):
+    with ParallelDecoder(2) as decode:
         decode._started()
-        list(decode.batches(store, list(store.list()), LAYOUT, None))
+        with pytest.raises(Unavailable, match="before it began"):
+            list(decode.batches(store, list(store.list()), LAYOUT, None))
 
 
 def test_no_process_is_started_for_a_folder_that_is_decoded_before_it_would_have_begun(store: FolderStore) -> None:

@@ -47,6 +47,17 @@ class Entry:
     is_repeating_group: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What the dictionary says of an element for people: `tag` as it prints it, `(0018,0050)` or `(60xx,0010)`."""
+
+    name: str
+    tag: str
+    vr: str
+    vm: str
+    is_retired: bool
+
+
 # The dictionary has 5,000 tags. Files bring any others, which must not fill the memory.
 _remembered = lru_cache(maxsize=1 << 15)
 
@@ -82,6 +93,17 @@ def entry_named(keyword: str) -> Entry | None:
     """Return the entry with the keyword, or None."""
     tag = _tags().get(keyword)
     return None if tag is None else entry_of(tag)
+
+
+def definition_of(entry: Entry) -> Definition:
+    """Return what the dictionary says of the entry's element."""
+    line = _line_of(entry.tag)
+    if line is None:
+        raise LookupError(f"{entry.keyword} is not in the dictionary")
+    vr, vm, name, retired, _ = line
+    digits = f"{entry.tag:08X}"
+    group = f"{digits[:2]}xx" if entry.is_repeating_group else digits[:4]
+    return Definition(name, f"({group},{digits[4:]})", vr, vm, bool(retired))
 
 
 @_remembered

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
+import sys
 from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from unicodedata import category
 
+import click
 from rich.console import Console
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _SHOWN_OF_A_KIND = 5
+_PRINTED_AT_ONCE = 1 << 16
 _PLACEHOLDERS = re.compile(r"%[a-z]")
 _STYLES = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "red"}
 
@@ -26,7 +31,33 @@ def standard_error() -> Console:
 
 def printable(text: str) -> str:
     """Return the text with what could steer a terminal made visible: names and values come from foreign files."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    if text.isprintable():
+        return text
+    return "".join(char if _is_harmless(char) else char.encode("unicode_escape").decode() for char in text)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print the lines on standard output, many at a time: to flush each would take most of a query's time."""
+    held: list[str] = []
+    size = 0
+    for line in lines:
+        held.append(line)
+        size += len(line)
+        if size >= _PRINTED_AT_ONCE:
+            click.echo("\n".join(held))
+            held, size = [], 0
+    if held:
+        click.echo("\n".join(held))
+
+
+def terminal_width() -> int | None:
+    """Return how many cells a line of standard output has, or None if it is not a terminal."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _is_harmless(char: str) -> bool:
+    """Say whether the character is printed as it is; Python counts only one of the spaces, and Japanese names have another."""
+    return char.isprintable() or category(char) == "Zs"
 
 
 class _Handler(logging.Handler):

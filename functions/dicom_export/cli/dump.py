@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dicom_export.cli.rendering import json_value
+from dicom_export.cli.values import json_value
 from dicom_export.errors import NotFound
 from dicom_export.row_layout import TABLE_SCHEMAS, SchemaKind
 

@@ -52,6 +52,14 @@ class Commands(click.Group):
         command: click.Command = getattr(import_module(f"dicom_export.cli.{name}"), name)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.NoSuchCommand as error:  # click suggests commands that are loaded, which ours are not
+            raise click.NoSuchCommand(error.command_name, possibilities=self._names, ctx=ctx) from error
+
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click has it
         try:
             return super().invoke(ctx)

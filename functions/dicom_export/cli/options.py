@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from glob import escape
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -31,12 +32,31 @@ class FilterPath(click.Path):
         return path
 
 
+# Types of file that users may expect an export to write, and the nearest type that `query` writes.
+_RESULT_SUFFIXES = {
+    **dict.fromkeys((".parquet", ".pq", ".arrow", ".feather", ".ipc", ".avro", ".orc"), ".parquet"),
+    **dict.fromkeys((".json", ".jsonl", ".ndjson"), ".json"),
+    **dict.fromkeys((".csv", ".tsv", ".xlsx", ".xls", ".ods", ".txt", ".gz", ".zip"), ".csv"),
+}
+
+
+def _check_is_database(_context: click.Context, _parameter: click.Parameter, file: Path) -> Path:
+    """Refuse the name of another type of file, and say how to make one."""
+    suffix = _RESULT_SUFFIXES.get(file.suffix.lower())
+    if suffix is None:
+        return file
+    database, result = (quote(str(file.with_suffix(each))) for each in (".duckdb", suffix))
+    command = f'dicom-export query "SELECT * FROM dicom" --from {database} --output {result}'  # noqa: S608 - for the user
+    raise click.BadParameter(f"{str(file)!r} is not a DuckDB file. Export into {database}, then run: {command}")
+
+
 folder_argument = click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 file_option = click.option(
     "--to",
     "file",
     required=True,
     type=click.Path(dir_okay=False, path_type=Path),
+    callback=_check_is_database,
     metavar="FILE.duckdb",
     help="The DuckDB file; it is created if it is missing.",
 )

@@ -4,10 +4,28 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from dicom_export.cli.rendering import RENDERERS
+from dicom_export.cli.console import print_lines, terminal_width
+from dicom_export.cli.places import check_is_file
+from dicom_export.cli.rendering import FORMATS, rendered
+
+if TYPE_CHECKING:
+    from dicom_export.adapters.local.query import Dialect, Result
+
+_SUFFIXES = (".parquet", ".csv", ".json")
+
+
+def _check_suffix(_context: click.Context, _parameter: click.Parameter, file: Path | None) -> Path | None:
+    if file is None:
+        return None
+    if file.suffix.lower() not in _SUFFIXES:
+        raise click.BadParameter(f"{str(file)!r} does not end in {', '.join(_SUFFIXES[:-1])} or {_SUFFIXES[-1]}")
+    if not file.resolve().parent.is_dir():
+        raise click.BadParameter(f"Folder {str(file.parent)!r} does not exist; create it first")
+    return file
 
 
 @click.command()
@@ -20,12 +38,72 @@ from dicom_export.cli.rendering import RENDERERS
     metavar="FILE.duckdb",
     help="The file with the tables.",
 )
-@click.option("--format", "output", type=click.Choice(list(RENDERERS)), default="text", show_default=True)
-def query(sql: str, file: Path, output: str) -> None:
-    """Run one SELECT in BigQuery's SQL and print its rows. With `-` for SQL it is read from standard input."""
+@click.option(
+    "--dialect",
+    type=click.Choice(["bigquery", "duckdb"]),
+    default="bigquery",
+    show_default=True,
+    help="The SQL dialect. DuckDB's own SQL is run unchanged.",
+)
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(FORMATS),
+    show_default="text",
+    help="How to print rows; `vertical` prints one line per value.",
+)
+@click.option(
+    "-o",
+    "--output",
+    "result_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=_check_suffix,
+    metavar="FILE",
+    help="Write the rows to FILE.parquet, FILE.csv or FILE.json; a file of that name is replaced once all rows are written.",
+)
+@click.option("--no-header", is_flag=True, help="Leave out the names of the columns in CSV.")
+def query(
+    sql: str, file: Path, dialect: Dialect, output: str | None, result_file: Path | None, *, no_header: bool
+) -> None:
+    """Run one SELECT over the tables of a DuckDB file and print its rows. With `-` for SQL it is read from standard input.
+
+    On a terminal, text fits the width: long values are cut, and too many columns are shown vertically. In a pipe or a file
+    nothing is cut.
+    """
+    kind = _kind(output, result_file)
+    if no_header and kind != "csv":
+        raise click.UsageError("--no-header is for CSV only: add --format csv, or --output FILE.csv.")
+    if result_file:
+        check_is_file(result_file)
+        if result_file.exists() and result_file.samefile(file):
+            raise click.UsageError("--output is the file that is queried: name another one.")
     # `--help` is answered without loading DuckDB and sqlglot.
     from dicom_export.adapters.local.query import run_query  # noqa: PLC0415 - as said above
 
-    result = run_query(sys.stdin.read() if sql == "-" else sql, file)
-    for line in RENDERERS[output](result.columns, result.rows):
-        click.echo(line)
+    result = run_query(sys.stdin.read() if sql == "-" else sql, file, dialect)
+    if result_file:
+        _write(result, kind, result_file, has_header=not no_header)
+    else:
+        lines = rendered(kind, result.columns, result.rows, terminal_width=terminal_width(), has_header=not no_header)
+        print_lines(lines)
+
+
+def _kind(output: str | None, result_file: Path | None) -> str:
+    """Return the format that is asked for, by the file's suffix where there is a file."""
+    if result_file is None:
+        return output or "text"
+    kind = result_file.suffix.lower().removeprefix(".")
+    if output not in {None, kind}:
+        raise click.UsageError(
+            f"--format {output} contradicts --output {result_file}, whose suffix decides: leave it out."
+        )
+    return kind
+
+
+def _write(result: Result, kind: str, file: Path, *, has_header: bool) -> None:
+    from dicom_export.adapters.local.files import replaced_file  # noqa: PLC0415 - as in `query`
+    from dicom_export.cli.result_files import write_result  # noqa: PLC0415
+
+    with replaced_file(file) as target:
+        count = write_result(result, kind, target, has_header=has_header)
+    click.echo(f"{count:,} {'row' if count == 1 else 'rows'} written to {file}")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 import time
+import uuid
 from contextlib import contextmanager, suppress
 from tempfile import NamedTemporaryFile
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from dicom_export.errors import InvalidArgument, PermissionDenied, ResourceExhausted
 
@@ -24,21 +26,22 @@ NO_SUCH_NAME = {errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
 _NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
-def disk_full(folder: Path | str) -> ResourceExhausted:
+_RESUME = "run the same command again, it resumes"
+
+
+def disk_full(folder: Path | str, then: str = _RESUME) -> ResourceExhausted:
     """Return the error that tells the user what to do about a full disk."""
-    return ResourceExhausted(
-        f"The disk of folder {str(folder)!r} is full: free space and run the same command again, it resumes"
-    )
+    return ResourceExhausted(f"The disk of folder {str(folder)!r} is full: free space and {then}")
 
 
 @contextmanager
-def disk_errors(folder: Path) -> Iterator[None]:
+def disk_errors(folder: Path, then: str = _RESUME) -> Iterator[None]:
     """Turn a full disk below the folder into ResourceExhausted, and a closed one into PermissionDenied."""
     try:
         yield
     except OSError as error:
         if error.errno in _DISK_FULL:
-            raise disk_full(folder) from error
+            raise disk_full(folder, then) from error
         if error.errno in _NO_ACCESS:
             raise PermissionDenied(f"Folder {str(folder)!r} may not be written: {error.strerror}") from error
         if error.errno == errno.ENAMETOOLONG:
@@ -80,6 +83,29 @@ def replace_file(target: Path, chunks: Iterable[bytes | memoryview], *, temporar
     with _temporary_file(chunks, temporary) as path:
         os.replace(path, target)  # noqa: PTH105 - plain text, as NamedTemporaryFile names it
     sync_folder(target.parent)
+
+
+@contextmanager
+def replaced_file(target: Path) -> Iterator[IO[bytes]]:
+    """Give a file to write, which takes the target's place at the end, or is gone if writing fails.
+
+    Until then it is beside the target under a hidden name. Raises ResourceExhausted if the disk is full, PermissionDenied if the
+    folder may not be written.
+    """
+    target = target.resolve()
+    temporary = target.with_name(f".{uuid.uuid4().hex}.tmp")
+    try:
+        with disk_errors(target.parent, "run the same command again"):
+            with temporary.open("xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            if target.exists():
+                shutil.copymode(target, temporary)
+            temporary.replace(target)
+            sync_folder(target.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from ctypes import c_long
 
-    from dicom_export.ports import DicomStore, StoredObject
+    from dicom_export.ports import DicomStore, StoredObject, Unlisted
     from dicom_export.row_layout import RowLayout
 
     Objects = Sequence[StoredObject]
@@ -102,8 +102,10 @@ class _Noted:
     def uri(self, name: str) -> str:
         return self._store.uri(name)
 
-    def list(self, *, prefix: str = "", start_after: str = "") -> Iterator[StoredObject]:
-        return self._store.list(prefix=prefix, start_after=start_after)
+    def list(
+        self, *, prefix: str = "", start_after: str = "", unlisted: Callable[[Unlisted], None] = lambda _: None
+    ) -> Iterator[StoredObject]:
+        return self._store.list(prefix=prefix, start_after=start_after, unlisted=unlisted)
 
     def get(self, name: str) -> StoredObject | None:
         return self._store.get(name)

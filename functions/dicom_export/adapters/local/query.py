@@ -6,18 +6,21 @@ import re
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote
 
 import duckdb
 
+from dicom_export.adapters.local.arrow_results import batches_of, python_values
 from dicom_export.adapters.local.bigquery_sql import translate
 from dicom_export.adapters.local.bigquery_sql.macros import define
 from dicom_export.adapters.local.bigquery_sql.parsing import parse
 from dicom_export.adapters.local.bigquery_sql.values import MARK
 from dicom_export.adapters.local.catalogs import path_literal, translated
+from dicom_export.adapters.local.duckdb_sql import check_duckdb_sql
 from dicom_export.adapters.local.duckdb_types import quoted
+from dicom_export.adapters.local.legacy_sql import check_not_legacy
+from dicom_export.adapters.local.mistakes import Queried, UnknownName, explained, place_of
 from dicom_export.errors import InvalidArgument, NotFound
 
 if TYPE_CHECKING:
@@ -37,13 +40,21 @@ _VALUE_ERRORS = (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A query's answer: the columns' names, and the rows as they are read, each with Python values in that order.
+    """A query's answer: its columns, and its rows in batches, as they are read."""
 
-    A RECORD is a dict, a REPEATED column a list, a TIMESTAMP a datetime in UTC, JSON is text.
-    """
+    schema: pa.Schema
+    batches: Iterator[pa.RecordBatch]
 
-    columns: tuple[str, ...]
-    rows: Iterator[tuple[Any, ...]]
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns' names."""
+        return tuple(self.schema.names)
+
+    @property
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """The rows as Python values: a RECORD is a dict, a REPEATED column a list, a TIMESTAMP a datetime in UTC, JSON is text."""
+        for batch in self.batches:
+            yield from zip(*map(python_values, batch.columns), strict=True)
 
 
 def run_query(sql: str, file: Path, dialect: Dialect = "bigquery") -> Result:
@@ -57,29 +68,25 @@ def run_query(sql: str, file: Path, dialect: Dialect = "bigquery") -> Result:
         raise NotFound(f"{str(file)!r} was not found")
     project = unquote(file.stem)
     catalog = f"{project}_" if project.lower() in _RESERVED else project
+    if dialect == "bigquery":
+        check_not_legacy(sql)
     script = parse(sql) if dialect == "bigquery" else None
     connection = duckdb.connect(":memory:", config={"python_enable_replacements": False})
+    queried = Queried(sql, file, connection, catalog, is_translated=script is not None)
     try:
-        with _errors(sql, file):
+        with _errors(queried):
             _attach(connection, file, catalog)
             if script:
                 translation = translate(script, sql, connection, project=project, catalog=catalog)
                 define(connection, translation.required)
-            statement = translation.sql if script else _one_select(connection, sql)
-            reader = connection.sql(statement).to_arrow_reader(_ROWS_AT_ONCE)
+            else:
+                check_duckdb_sql(connection, sql)
+            reader = connection.sql(translation.sql if script else sql).to_arrow_reader(_ROWS_AT_ONCE)
             _check_names(reader.schema.names)
     except BaseException:
         connection.close()
         raise
-    return Result(tuple(reader.schema.names), _rows(connection, reader, sql, file))
-
-
-def _one_select(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
-    """Return DuckDB's SQL if it is one SELECT: what else there is (COPY, ATTACH, SET) is refused before it runs."""
-    statements = connection.extract_statements(sql)
-    if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
-        raise InvalidArgument("Only one SELECT can be run: nothing is ever changed by a query")
-    return sql
+    return Result(reader.schema, _batches(queried, reader))
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, file: Path, catalog: str) -> None:
@@ -91,31 +98,9 @@ def _attach(connection: duckdb.DuckDBPyConnection, file: Path, catalog: str) -> 
     connection.execute("SET lock_configuration = true")
 
 
-def _rows(
-    connection: duckdb.DuckDBPyConnection, reader: pa.RecordBatchReader, sql: str, file: Path
-) -> Iterator[tuple[Any, ...]]:
-    with connection, _errors(sql, file):
-        for batch in reader:
-            yield from _as_python(batch)
-
-
-def _as_python(batch: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows. Raises InvalidArgument for a date or time that Python does not have, nor BigQuery."""
-    try:
-        yield from zip(*map(_values, batch.columns), strict=True)
-    except (OverflowError, ValueError) as error:
-        raise InvalidArgument("A date or time of the result is outside the years 1 to 9999") from error
-
-
-def _values(column: pa.Array[Any]) -> list[Any]:
-    values = column.to_pylist()
-    return [value and _shortest(value) for value in values] if str(column.type).startswith("decimal") else values
-
-
-def _shortest(number: Decimal) -> Decimal:
-    """Return a NUMERIC without zeros at the end of its fraction, as BigQuery shows it."""
-    plain = f"{number:f}"
-    return Decimal(plain.rstrip("0").rstrip(".")) if "." in plain else number
+def _batches(queried: Queried, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    with queried.connection, _errors(queried):
+        yield from batches_of(reader)
 
 
 def _check_names(columns: Sequence[str]) -> None:
@@ -126,19 +111,27 @@ def _check_names(columns: Sequence[str]) -> None:
 
 
 @contextmanager
-def _errors(sql: str, file: Path) -> Iterator[None]:
+def _errors(queried: Queried) -> Iterator[None]:
+    file = str(queried.file)
     try:
         yield
+    except UnknownName as error:
+        raise InvalidArgument(error.sentence(error.unknown, queried)) from error
     except _VALUE_ERRORS as error:
-        raise InvalidArgument(_value_error(str(error), file)) from error
+        if "read-only" in str(error):
+            raise InvalidArgument("Only one SELECT can be run: nothing is ever changed by a query") from error
+        raise InvalidArgument(_value_error(str(error), queried.file)) from error
     except duckdb.PermissionException as error:
-        raise InvalidArgument(f"A query reads {str(file)!r} and no other file") from error
+        raise InvalidArgument(f"A query reads {file!r} and no other file") from error
     except (duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
-        # Behind the first line DuckDB shows the translation, which is not what the user wrote.
+        if known := explained(error, queried):
+            raise InvalidArgument(known) from error
+        # After the first line DuckDB shows the place in what it was given.
         text = str(error).splitlines()[0]
-        raise InvalidArgument(f"The query cannot be run: {text}{_place(sql, text)}") from error
+        shown = text + _place(queried.sql, text) if queried.is_translated else str(error)
+        raise InvalidArgument(f"The query cannot be run: {shown}") from error
     except duckdb.Error as error:
-        raise translated(error, file) from error
+        raise translated(error, queried.file) from error
 
 
 def _value_error(text: str, file: Path) -> str:
@@ -155,8 +148,4 @@ def _value_error(text: str, file: Path) -> str:
 def _place(sql: str, text: str) -> str:
     """Return where the name that an error is about stands in what the user wrote, if that can be found."""
     name = _NAME_IN_ERROR.search(text)
-    word = name and re.search(rf"(?<!\w){re.escape(name[1] or name[2])}(?!\w)", sql, re.IGNORECASE)
-    if not word:
-        return ""
-    before = sql[: word.start()]
-    return f" (line {before.count(chr(10)) + 1}, column {len(before) - (before.rfind(chr(10)) + 1) + 1})"
+    return place_of(name[1] or name[2], sql) if name else ""

@@ -11,6 +11,7 @@ from dicom_export.adapters.local.bigquery_sql.names import Table
 from dicom_export.adapters.local.bigquery_sql.types import INT64, STRING, TIMESTAMP, Type, of_duckdb
 from dicom_export.adapters.local.bigquery_sql.values import text
 from dicom_export.adapters.local.duckdb_types import quoted
+from dicom_export.adapters.local.mistakes import Unknown, UnknownName, no_such_table
 from dicom_export.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -91,8 +92,7 @@ class Catalog:
         found = self._of_that_name(names, path[-1])
         table = found and self._described(*found)
         if not table:
-            known = ", ".join(each for _, each in names) or "none"
-            raise InvalidArgument(f"Table {'.'.join(path)} was not found{where}: the file has {known}")
+            raise UnknownName(Unknown(".".join(path), (), where), no_such_table)
         return table
 
     @staticmethod

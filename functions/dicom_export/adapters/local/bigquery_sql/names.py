@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from dicom_export.adapters.local.bigquery_sql.types import JSON, Type, struct_of
 from dicom_export.adapters.local.bigquery_sql.values import Value, text
 from dicom_export.adapters.local.duckdb_types import quoted
+from dicom_export.adapters.local.mistakes import Unknown, UnknownName, column_not_found, field_not_found
 from dicom_export.errors import InvalidArgument
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 _T = TypeVar("_T")
@@ -98,8 +98,7 @@ class Scope:
         for scope in self.chain():
             if found := scope.resolve_here(path, where):
                 return found
-        guess = self._guess(path[0])
-        raise InvalidArgument(f"Unknown column {path[0]}{where}{guess}")
+        raise UnknownName(Unknown(path[0], self._known(), where), column_not_found)
 
     def resolve_here(self, path: Sequence[str], where: str) -> Value | None:
         """Return the value of `a.b.c` as this SELECT has it, whatever those outside have."""
@@ -123,14 +122,13 @@ class Scope:
             return source.as_value()
         column = source.column(rest[0])
         if not column:
-            guess = _guess(rest[0], source.columns)
-            raise InvalidArgument(f"{source.name} has no column {rest[0]}{where}{guess}")
+            raise UnknownName(Unknown(rest[0], tuple(source.columns), where), column_not_found)
         return fields(column, rest[1:], where)
 
-    def _guess(self, name: str) -> str:
+    def _known(self) -> tuple[str, ...]:
         known = [each for scope in self.chain() for source in scope.sources for each in source.columns]
         names = [source.name for scope in self.chain() for source in scope.sources if source.name]
-        return _guess(name, [*known, *names])
+        return (*known, *names)
 
 
 def fields(value: Value, path: Sequence[str], where: str) -> Value:
@@ -151,8 +149,7 @@ def _field(value: Value, name: str, where: str) -> Value:
         raise InvalidArgument(f"Cannot read the field {name} of a value of type {value.type.short}{where}")
     found = value.type.field(name)
     if not found:
-        guess = _guess(name, [each for each, _ in value.type.fields])
-        raise InvalidArgument(f"Unknown field {name}{where}{guess}")
+        raise UnknownName(Unknown(name, tuple(each for each, _ in value.type.fields), where), field_not_found)
     if value.parts:
         return next(part for each, part in value.parts if each == found[0])
     return stored(f"struct_extract({value.sql}, {text(found[0])})", found[1])
@@ -184,9 +181,3 @@ def _ignoring_case(named: Mapping[str, _T], name: str) -> _T | None:
     if name in named:
         return named[name]
     return next((value for each, value in named.items() if each.lower() == name.lower()), None)
-
-
-def _guess(name: str, known: Iterable[str]) -> str:
-    by_lower = {each.lower(): each for each in known}
-    close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.75)
-    return f"; did you mean {by_lower[close[0]]}?" if close else ""

@@ -15,6 +15,7 @@ from dicom_export.adapters.local.bigquery_sql.names import Scope, Source, Table,
 from dicom_export.adapters.local.bigquery_sql.sources import from_clause
 from dicom_export.adapters.local.bigquery_sql.values import Value
 from dicom_export.adapters.local.duckdb_types import quoted
+from dicom_export.adapters.local.mistakes import Unknown, UnknownName, column_not_found, place_of
 from dicom_export.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -266,8 +267,9 @@ def _without(translator: Translator, star: exp.Expr, columns: Sequence[Column]) 
     """Yield the columns of a star, without those of EXCEPT, and with the values of REPLACE."""
     left_out = {each.name.lower() for each in star.args.get("except_") or ()}
     replaced = {each.alias.lower(): each.this for each in star.args.get("replace") or ()}
-    if unknown := (left_out | set(replaced)) - {(column.name or "").lower() for column in columns}:
-        raise InvalidArgument(f"EXCEPT or REPLACE names a column that is not there: {', '.join(sorted(unknown))}")
+    known = tuple(column.name or "" for column in columns)
+    if unknown := (left_out | set(replaced)) - {each.lower() for each in known}:
+        raise UnknownName(Unknown(min(unknown), known, place_of(min(unknown), translator.sql)), column_not_found)
     for column in columns:
         name = (column.name or "").lower()
         if name in replaced:

@@ -1,0 +1,42 @@
+"""`dicom-export columns`: the columns of a table of a DuckDB file, with what they mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dicom_export.cli.console import print_lines, terminal_width
+from dicom_export.cli.options import table_option
+from dicom_export.cli.rendering import FORMATS, rendered
+
+_HEADER = ("name", "type", "mode", "description")
+
+
+@click.command()
+@click.argument("word", default="")
+@click.option(
+    "--from",
+    "file",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE.duckdb",
+    help="The file with the table.",
+)
+@table_option
+@click.option("--format", "output", type=click.Choice(FORMATS), default="text", show_default=True)
+def columns(word: str, file: Path, table: str, output: str) -> None:
+    """List the columns of a table with BigQuery's type and mode, and what the DICOM dictionary says.
+
+    With WORD, only those that have it in their name or description, in upper or lower case. Nested fields are dotted paths.
+    """
+    # `--help` is answered without loading DuckDB and pydicom.
+    from dicom_export.adapters.local.table_columns import read_columns  # noqa: PLC0415 - as said above
+    from dicom_export.rows.descriptions import description  # noqa: PLC0415
+
+    listed = (
+        (column.name, column.type, column.mode.value, description(column.path)) for column in read_columns(file, table)
+    )
+    wanted = word.casefold()
+    found = [row for row in listed if wanted in row[0].casefold() or wanted in row[3].casefold()]
+    print_lines(rendered(output, _HEADER, found, terminal_width=terminal_width()))
