@@ -8,6 +8,7 @@ from copy import deepcopy
 
 import pytest
 
+from dicom_export.decoding.budget import DEFAULT_LIMITS
 from dicom_export.dicom.kinds import RUN, Unusual
 from dicom_export.dicom.ranges import FIRST_RANGE, RangeFile
 from dicom_export.dicom.scanned import ScannedHeader, scan_header
@@ -27,7 +28,7 @@ def make_slice(number: int, *elements: bytes) -> bytes:
 
 
 def scanned(data: bytes, memory: SeriesMemory) -> ScannedHeader:
-    return scan_header(RangeFile(MemoryStore({"a": data}), make_stored("a", data)), memory)
+    return scan_header(RangeFile(MemoryStore({"a": data}), make_stored("a", data)), memory, DEFAULT_LIMITS)
 
 
 def decoded(data: bytes, memory: SeriesMemory | None = None) -> DecodedInstance:

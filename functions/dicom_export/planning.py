@@ -14,6 +14,7 @@ from itertools import groupby, islice
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from dicom_export.decoding.budget import DEFAULT_COLUMN_LIMITS, DEFAULT_LIMITS, ColumnLimits, Limits
 from dicom_export.names import InstanceUids
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ class PlanLimits:
 
     `bundle` and `split` keep a message to minutes of work and CreateWriteStream under its quota; `page_tasks` lets one
     list call sum a page; `page_objects` bounds the planner's memory, and `page_paths` its time: a search is a folder that a
-    filter names, whatever was found in it, or a hundred names that were passed over.
+    filter names, whatever was found in it, or a hundred names that were passed over. `objects` and `columns` are the limits of what an
+    object and a table may take.
     """
 
     bundle: int = 1_000
@@ -45,6 +47,8 @@ class PlanLimits:
     page_objects: int = MAX_PAGE_OBJECTS
     page_paths: int = 2_000
     sample: int = 200
+    objects: Limits = DEFAULT_LIMITS
+    columns: ColumnLimits = DEFAULT_COLUMN_LIMITS
 
 
 class Layout(StrEnum):

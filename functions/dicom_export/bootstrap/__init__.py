@@ -100,7 +100,7 @@ def _handlers() -> Mapping[str, Callable[..., None]]:
     from dicom_export.handlers.decoding import DecodeAhead  # noqa: PLC0415 - brings pydicom along
 
     cloud, ports = _cloud()
-    return handlers_on(ports, cloud.limits, DecodeAhead(cloud.readers))
+    return handlers_on(ports, cloud.limits, DecodeAhead(cloud.readers, cloud.limits.objects))
 
 
 @cache
@@ -123,7 +123,7 @@ def _dead_letters() -> Callable[[DeadLetter], None]:
 @cache
 def _instance_changes() -> Callable[[Change], None]:
     cloud, ports = _cloud()
-    stream = streaming_on(ports)
+    stream = streaming_on(ports, cloud.limits)
 
     def take(change: Change) -> None:
         found = _of_a_store(change, cloud)

@@ -80,7 +80,7 @@ def local_house(local: LocalSettings, disorder: Disorder | None = None) -> Itera
         parents = {name.parent for name in local.stores}
         reopen(service, tables, KnownFiles(ports.operations, tables), parents, local.datasets)
         stack.callback(lambda: tables.keep_streams(needed_streams(service.journal)))
-        decode = stack.enter_context(ParallelDecoder(local.workers))
+        decode = stack.enter_context(ParallelDecoder(local.workers, local.limits.objects))
         stack.enter_context(queue).start(handlers_on(ports, local.limits, decode, decode.batches))
         yield LocalHouse(service, queue, partial(Verification, tables=tables, decode=decode))
 
@@ -111,14 +111,14 @@ def folder_watcher(
 
     _remove_unneeded_streams(local.data)
     with ExitStack() as stack:
-        decode = stack.enter_context(ParallelDecoder(local.workers))
+        decode = stack.enter_context(ParallelDecoder(local.workers, local.limits.objects))
 
         @contextmanager
         def opened() -> Iterator[FolderWatch]:
             with DuckDbTables(local.databases, streams=local.data / "streams", directory=local.data) as tables:
                 for project, dataset in local.datasets:
                     tables.create_dataset(project, dataset)
-                rows = WatchedTable(tables, request.table, request.store, layout)
+                rows = WatchedTable(tables, request.table, request.store, layout, local.limits.columns)
                 patience = PATIENCE_SECONDS if follows else 0
                 yield FolderWatch(
                     store, rows, decode, layout, touched, patience=patience, unlisted=unlisted, mounts=Mounts(folder)

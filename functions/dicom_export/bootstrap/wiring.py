@@ -63,6 +63,7 @@ def handlers_on(
     from dicom_export.handlers.plan import plan_export  # noqa: PLC0415
     from dicom_export.handlers.record import record_result  # noqa: PLC0415
 
+    decode = decode or partial(decode_in_turn, limits=limits.objects)
     journal, stores, tables, publisher = ports.journal, ports.stores, ports.tables, ports.publisher
     return {
         PlanExport.topic: partial(
@@ -73,7 +74,7 @@ def handlers_on(
             tables=tables,
             publisher=publisher,
             limits=limits,
-            decode=decode or decode_in_turn,
+            decode=decode,
         ),
         ExportStudy.topic: partial(
             export_study,
@@ -81,25 +82,28 @@ def handlers_on(
             stores=stores,
             tables=tables,
             publisher=publisher,
-            decode=decode_batches or batches_of(decode or decode_in_turn),
+            decode=decode_batches or batches_of(decode),
+            columns=limits.columns,
         ),
         StudyExported.topic: partial(
             record_result, journal=journal, tables=tables, publisher=publisher, report=_report_on(ports)
         ),
-        InstanceChanged.topic: streaming_on(ports),
+        InstanceChanged.topic: streaming_on(ports, limits),
     }
 
 
-def streaming_on(ports: Ports) -> Callable[[InstanceChanged], None]:
+def streaming_on(ports: Ports, limits: PlanLimits) -> Callable[[InstanceChanged], None]:
     """Return the handler of what happens to the objects of stores."""
-    from dicom_export.handlers.stream import stream_instance  # noqa: PLC0415 - as in `handlers_on`
+    from dicom_export.handlers.decoding import decode_in_turn  # noqa: PLC0415 - as in `handlers_on`
+    from dicom_export.handlers.stream import stream_instance  # noqa: PLC0415
     from dicom_export.handlers.stream_writing import StreamWriters  # noqa: PLC0415
 
     return partial(
         stream_instance,
         journal=ports.stream_journal,
         stores=ports.stores,
-        writers=StreamWriters(ports.tables, ports.journal.overwrites),
+        writers=StreamWriters(ports.tables, ports.journal.overwrites, limits.columns),
+        decode=partial(decode_in_turn, limits=limits.objects),
     )
 
 

@@ -36,7 +36,7 @@ from dicom_export.cli.places import (
 from dicom_export.names import GcsUri
 from dicom_export.operations import ExportRequest, WriteDisposition
 from dicom_export.row_layout import SchemaKind
-from dicom_export.settings import LocalSettings
+from dicom_export.settings import LocalSettings, local_limits
 
 if TYPE_CHECKING:
     from dicom_export.operations import Operation
@@ -105,6 +105,7 @@ def export(
         databases={PROJECT: file},
         datasets=((PROJECT, DATASET),),
         ignore=(*ignore, *own_files(file, folder)),
+        limits=local_limits(),
     )
     check_file(file)
     if filter_file:

@@ -64,6 +64,7 @@ def serve(
         buckets=_pairs(buckets),
         datasets=tuple(map(_dataset, datasets)),
         ignore=ignore,
+        limits=settings.local_limits(),
     )
     _create(data)
     logs.configure()

@@ -11,7 +11,7 @@ import click
 from dicom_export.cli.exit_codes import FAILED
 from dicom_export.cli.options import folder_argument, ignore_option, table_option
 from dicom_export.cli.places import DATASET, PROJECT, check_file, own_files, state_of, store_of, table_of
-from dicom_export.settings import LocalSettings
+from dicom_export.settings import LocalSettings, local_limits
 
 _REPAIRS = "repairs"
 _LIMIT = 20
@@ -53,6 +53,7 @@ def verify(
         databases={PROJECT: file},
         datasets=((PROJECT, DATASET),),
         ignore=(*ignore, *own_files(file, folder)),
+        limits=local_limits(),
     )
     repairs.mkdir(parents=True, exist_ok=True)
     # `--help` and a mistyped option are answered without loading DuckDB, pydicom and the rest.

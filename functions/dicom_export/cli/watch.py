@@ -23,7 +23,7 @@ from dicom_export.cli.options import (
 from dicom_export.cli.places import DATASET, PROJECT, check_file, own_files, state_of, store_of, table_of
 from dicom_export.operations import ExportRequest
 from dicom_export.row_layout import SchemaKind
-from dicom_export.settings import LocalSettings
+from dicom_export.settings import LocalSettings, local_limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +67,7 @@ def watch(
         databases={PROJECT: file},
         datasets=((PROJECT, DATASET),),
         ignore=(*ignore, *own_files(file, folder)),
+        limits=local_limits(),
     )
     _watch(settings, request, once=once)
 

@@ -39,6 +39,20 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
+@dataclass(frozen=True, slots=True)
+class ColumnLimits:
+    """How many columns a table may have, fields of records included, and how many of them one instance may add.
+
+    BigQuery takes 10,000 at most: https://cloud.google.com/bigquery/quotas#all_tables
+    """
+
+    table: int = 9_000
+    instance: int = 1_000
+
+
+DEFAULT_COLUMN_LIMITS = ColumnLimits()
+
+
 class Budget:
     """What is left of an object's limits. Each method raises LimitExceeded, naming the limit, once nothing is left.
 

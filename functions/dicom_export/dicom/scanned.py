@@ -6,7 +6,6 @@ from struct import Struct
 from struct import error as StructError  # noqa: N812 - named as the class that it is
 from typing import TYPE_CHECKING, NamedTuple
 
-from dicom_export.decoding.budget import DEFAULT_LIMITS
 from dicom_export.decoding.reference.parser import UNDEFINED_LENGTH
 from dicom_export.dicom.after_pixels import follows_pixels
 from dicom_export.dicom.encoding import Encoding, is_vr
@@ -32,6 +31,7 @@ from dicom_export.uids import uid_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dicom_export.decoding.budget import Limits
     from dicom_export.dicom.kinds import Kinds
     from dicom_export.dicom.ranges import RangeFile
     from dicom_export.dicom.runs import Element
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
 
 _ELEMENT_HEADER = 8
 _LONG_HEADER = 12
-MAX_SCANNED = DEFAULT_LIMITS.elements * _ELEMENT_HEADER
-"""A header that is shorter cannot have more elements than allowed, so that nothing has to be counted."""
-
 _PREFIX = slice(128, 132)
 _META = 132
 _FIRST_BEHIND_META = 0x00030000
@@ -82,15 +79,17 @@ class ScannedHeader(NamedTuple):
         return int(value.last if kind is RUN else kind.tag)
 
 
-def scan_header(file: RangeFile, memory: SeriesMemory | None = None) -> ScannedHeader:
-    """Scan an object's header. Raises Unusual if it has to be read by pydicom instead, and what reading the store raises."""
-    return _HeaderScan(file, memory).scan()
+def scan_header(file: RangeFile, memory: SeriesMemory | None, limits: Limits) -> ScannedHeader:
+    """Scan an object's header. Raises Unusual if it has to be read the complete way, and what reading the store raises."""
+    return _HeaderScan(file, memory, limits).scan()
 
 
 class _HeaderScan:
     """A header while it is scanned."""
 
-    def __init__(self, file: RangeFile, memory: SeriesMemory | None) -> None:
+    def __init__(self, file: RangeFile, memory: SeriesMemory | None, limits: Limits) -> None:
+        # A header that is shorter cannot have more elements than allowed, so that nothing has to be counted.
+        self._longest = min(limits.elements * _ELEMENT_HEADER, limits.header_bytes)
         self._file = file
         self._memory = memory
         self._scanner = Scanner(file.first(FIRST_RANGE))
@@ -118,7 +117,7 @@ class _HeaderScan:
         pixels = self._up_to(found, _FIRST_PIXELS)
         if pixels and pixels.tag > _LAST_PIXELS:
             pixels = self._up_to(found, NO_TAG)
-        if found.position > MAX_SCANNED:
+        if found.position > self._longest:
             raise Unusual
         if memory:
             self._remember(memory, series, known, meta, found)
@@ -162,7 +161,7 @@ class _HeaderScan:
     def _read_on(self) -> None:
         """Have the scanner go on with more of the object. Raises Unusual if there is none, or no end to it."""
         length = len(self._scanner.data)
-        if length >= min(self._file.size, MAX_SCANNED):
+        if length >= min(self._file.size, self._longest):
             raise Unusual
         self._scanner.data = self._file.first(length + 1)
         if len(self._scanner.data) == length:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Protocol
 
+from dicom_export.decoding.budget import DEFAULT_COLUMN_LIMITS
 from dicom_export.errors import PermanentError
 from dicom_export.names import InstanceUids
 from dicom_export.rows.arrow import Batch, TooLarge, batches
 from dicom_export.rows.instance import DecodedInstance, Skipped
-from dicom_export.schema import columns_of_all
+from dicom_export.schema import columns_of, columns_of_all, count_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,13 +34,22 @@ Found = InstanceUids | Skipped | PermanentError
 class DecodedBatch:
     """What was found in each of some objects, in their order, and the rows of the instances among them, in the same order.
 
-    `schema` has the columns that the rows have among them; each part of `rows` fits one request, or is a row that does not.
+    `schema` has the columns that the rows have among them; each part of `rows` fits one request, or is a row that does not, or one that
+    needs more columns than an instance may add, which the schema is without.
     """
 
     found: Sequence[Found]
     schema: Schema
-    rows: Sequence[Batch | TooLarge]
+    rows: Sequence[Batch | TooLarge | Wide]
     header_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wide:
+    """A row with more columns than one instance may add to a table: its index, and the row."""
+
+    index: int
+    row: Row
 
 
 class DecodeBatches(Protocol):
@@ -88,4 +99,23 @@ def in_batches(decoded: Iterable[Decoded], kind: SchemaKind) -> Iterator[Decoded
 
 def _batch(found: list[Found], rows: list[Row], kind: SchemaKind, header_bytes: int) -> DecodedBatch:
     schema = columns_of_all(rows, kind)
-    return DecodedBatch(found, schema, [*batches(rows, schema, REQUEST_BYTES)], header_bytes)
+    most = DEFAULT_COLUMN_LIMITS.instance
+    if count_fields(schema) <= most:
+        return DecodedBatch(found, schema, [*batches(rows, schema, REQUEST_BYTES)], header_bytes)
+    is_wide = [count_fields(columns_of(row, kind)) > most for row in rows]
+    schema = columns_of_all([row for row, wide in zip(rows, is_wide, strict=True) if not wide], kind)
+    return DecodedBatch(found, schema, [*_apart(rows, is_wide, schema)], header_bytes)
+
+
+def _apart(rows: list[Row], is_wide: list[bool], schema: Schema) -> Iterator[Batch | TooLarge | Wide]:
+    """Yield the wide rows each by itself, and those between them in batches."""
+    for wide, group in groupby(range(len(rows)), key=is_wide.__getitem__):
+        indices = [*group]
+        if wide:
+            yield from (Wide(index, rows[index]) for index in indices)
+            continue
+        for part in batches(rows[indices[0] : indices[-1] + 1], schema, REQUEST_BYTES):
+            if isinstance(part, Batch):
+                yield replace(part, start=indices[0] + part.start)
+            else:
+                yield replace(part, index=indices[0] + part.index)

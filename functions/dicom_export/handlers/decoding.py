@@ -6,6 +6,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
+from dicom_export.decoding.budget import DEFAULT_LIMITS, Limits
 from dicom_export.dicom.series import SeriesMemory
 from dicom_export.errors import DicomExportError, Internal, PermanentError
 from dicom_export.rows.instance import DecodedInstance, Skipped, decode_instance
@@ -36,18 +37,21 @@ def decode_in_turn(
     objects: Sequence[StoredObject],
     layout: RowLayout,
     memory: SeriesMemory | None = None,
+    limits: Limits = DEFAULT_LIMITS,
     *,
     following: int = 0,  # noqa: ARG001 - there is nothing to start
 ) -> Iterator[Decoded]:
     """Yield what each object holds, in order: an instance, a reason to skip it, or the error that it fails with."""
     memory = memory or SeriesMemory()
     for stored in objects:
-        yield _decode(store, stored, layout, memory)
+        yield _decode(store, stored, layout, memory, limits)
 
 
-def _decode(store: DicomStore, stored: StoredObject, layout: RowLayout, memory: SeriesMemory) -> Decoded:
+def _decode(
+    store: DicomStore, stored: StoredObject, layout: RowLayout, memory: SeriesMemory, limits: Limits
+) -> Decoded:
     try:
-        return decode_instance(store, stored, layout, memory)
+        return decode_instance(store, stored, layout, memory, limits)
     except PermanentError as error:
         return error
     except (DicomExportError, OSError, MemoryError):
@@ -60,8 +64,9 @@ def _decode(store: DicomStore, stored: StoredObject, layout: RowLayout, memory: 
 class DecodeAhead:
     """Decodes in threads, so that the reads of many headers are under way at once."""
 
-    def __init__(self, readers: int) -> None:
+    def __init__(self, readers: int, limits: Limits = DEFAULT_LIMITS) -> None:
         self._readers = readers
+        self._limits = limits
 
     def __call__(
         self,
@@ -78,7 +83,7 @@ class DecodeAhead:
             waiting: deque[Future[Decoded]] = deque()
             try:
                 for stored in objects:
-                    waiting.append(pool.submit(_decode, store, stored, layout, memory))
+                    waiting.append(pool.submit(_decode, store, stored, layout, memory, self._limits))
                     if len(waiting) >= 2 * self._readers:
                         yield waiting.popleft().result()
                 while waiting:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from dicom_export.decoding.budget import DEFAULT_COLUMN_LIMITS, ColumnLimits
 from dicom_export.errors import FailedPrecondition, Internal, NotFound, PermanentError, Unavailable
 from dicom_export.handlers.matching import UNNAMED, FilterLookup, Selection, uids_of, without_unnamable
 from dicom_export.handlers.writing import StreamWriter
@@ -45,6 +46,7 @@ def export_study(
     tables: Tables,
     publisher: Publisher,
     decode: DecodeBatches,
+    columns: ColumnLimits = DEFAULT_COLUMN_LIMITS,
 ) -> None:
     """Export the message's objects, once, however often it is delivered and whoever else works on it."""
     operation = journal.load(message.operation)
@@ -54,7 +56,7 @@ def export_study(
         store = declared(stores, operation.request.store).objects
         claim = journal.claim(message.operation, message.page, message.task)
         if claim is None:
-            claim = _decide(message, operation, journal, store, tables, decode)
+            claim = _decide(message, operation, journal, store, tables, decode, columns)
         settle(message, operation, claim, store, journal, tables)
     publisher.publish([StudyExported(message.operation, message.page)])
 
@@ -113,12 +115,13 @@ def _decide(
     store: DicomStore,
     tables: Tables,
     decode: DecodeBatches,
+    columns: ColumnLimits,
 ) -> Claim:
     """Return the claim that stands after our attempt to create one; a stream that lost the race is discarded."""
     if operation.cancel_requested:
         ours = Claim(None, Outcome(Counters(cancelled=len(message.objects))))
     else:
-        ours = _export(message, operation, journal, store, tables, decode)
+        ours = _export(message, operation, journal, store, tables, decode, columns)
     claim = journal.create_claim(message.operation, message.page, message.task, ours)
     if ours.stream and claim.stream != ours.stream:
         tables.discard(ours.stream)
@@ -132,11 +135,12 @@ def _export(
     store: DicomStore,
     tables: Tables,
     decode: DecodeBatches,
+    columns: ColumnLimits,
 ) -> Claim:
     """Read the objects, write their rows to a finalized stream, and return the claim that would commit it."""
     selection = Selection(FilterLookup(operation.name, journal)) if message.applies_filter else None
     tally = _Tally(operation)
-    writer = StreamWriter(operation, tables, is_wanted=lambda: not _is_decided(message, journal))
+    writer = StreamWriter(operation, tables, is_wanted=lambda: not _is_decided(message, journal), limits=columns)
     with writer:
         for batch in decode(store, message.objects, operation.request.row_layout, selection):
             objects = message.objects[tally.objects : tally.objects + len(batch.found)]

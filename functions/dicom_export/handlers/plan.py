@@ -18,6 +18,7 @@ from dicom_export.messages import ExportStudy, PlanExport, StudyExported
 from dicom_export.operations import Status, WriteDisposition
 from dicom_export.planning import Cursor, PlanLimits, cut_page, sample
 from dicom_export.row_layout import SchemaKind
+from dicom_export.rows.fitting import within_budget
 from dicom_export.rows.instance import DecodedInstance
 from dicom_export.schema import columns_of_all, common_columns, merge
 from dicom_export.stores import declared
@@ -25,6 +26,7 @@ from dicom_export.stores import declared
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from dicom_export.decoding.budget import ColumnLimits
     from dicom_export.journal import Journal
     from dicom_export.names import StoreName
     from dicom_export.operations import Operation
@@ -111,7 +113,10 @@ def _plan_page(
         objects = sample(tasks, limits.sample)
         if number == 0:
             _check_table_again(operation, journal, tables)
-        columns = _columns(operation, store.objects, objects, decode, planned=sum(map(len, tasks)))
+        table = tables.describe(operation.target)
+        existing = table.schema if table else ()
+        planned = sum(map(len, tasks))
+        columns = _columns(operation, store.objects, objects, decode, existing, limits.columns, planned=planned)
         # Who was faster may have come to the end of an overwrite meanwhile: its staging table must not be made again.
         if not journal.has_plan_page(operation.name, number):
             prepare_target(operation, columns, tables)
@@ -143,13 +148,20 @@ def _cursor(operation: Operation, number: int, journal: Journal) -> Cursor | Non
 
 
 def _columns(
-    operation: Operation, store: DicomStore, objects: Sequence[StoredObject], decode: Decode, *, planned: int
+    operation: Operation,
+    store: DicomStore,
+    objects: Sequence[StoredObject],
+    decode: Decode,
+    existing: Schema,
+    limits: ColumnLimits,
+    *,
+    planned: int,
 ) -> Schema:
-    """Return the columns of a sample of what was planned, so that the workers hardly ever need one that the table has not."""
+    """Return the columns of a sample of what was planned, so that the workers hardly ever need one that the table lacks."""
     layout = operation.request.row_layout
     common = common_columns(layout.kind, has_source_store=layout.source_store is not None)
     if layout.kind is SchemaKind.INVENTORY:
         return common
     decoded = decode(store, objects, layout, following=planned)
     rows = [instance.row for instance in decoded if isinstance(instance, DecodedInstance)]
-    return merge(columns_of_all(rows, layout.kind), common)
+    return merge(columns_of_all(within_budget(rows, existing, layout.kind, limits), layout.kind), common)

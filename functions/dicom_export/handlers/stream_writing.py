@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from dicom_export.decoding.budget import DEFAULT_COLUMN_LIMITS, ColumnLimits
 from dicom_export.errors import DicomExportError, LimitExceeded, PermanentError, RowsRefused, TransientError
 from dicom_export.handlers.group_commit import GroupCommit
 from dicom_export.rows.arrow import TooLarge, batches
+from dicom_export.rows.fitting import within_budget
 from dicom_export.schema import columns_of, columns_of_all, common_columns, covers, merge
 
 if TYPE_CHECKING:
@@ -35,9 +38,10 @@ class StreamWriters:
     Before it, they are recorded with each overwrite of the table that runs.
     """
 
-    def __init__(self, tables: Tables, overwrites: Overwrites) -> None:
+    def __init__(self, tables: Tables, overwrites: Overwrites, limits: ColumnLimits = DEFAULT_COLUMN_LIMITS) -> None:
         self._tables = tables
         self._overwrites = overwrites
+        self._limits = limits
         self._groups: dict[StreamConfig, GroupCommit[ChangeRow]] = {}
         self._opening = threading.Lock()
 
@@ -48,7 +52,9 @@ class StreamWriters:
     def _group(self, config: StreamConfig) -> GroupCommit[ChangeRow]:
         with self._opening:
             if config not in self._groups:
-                self._groups[config] = GroupCommit(partial(self._flush, TableWriter(config, self._tables)))
+                self._groups[config] = GroupCommit(
+                    partial(self._flush, TableWriter(config, self._tables, self._limits))
+                )
             return self._groups[config]
 
     def _flush(self, writer: TableWriter, rows: Sequence[ChangeRow]) -> list[Outcome]:
@@ -65,9 +71,10 @@ class TableWriter:
     one goes by itself, because BigQuery may not know a new column for minutes, and the others need not wait for that.
     """
 
-    def __init__(self, config: StreamConfig, tables: Tables) -> None:
+    def __init__(self, config: StreamConfig, tables: Tables, limits: ColumnLimits = DEFAULT_COLUMN_LIMITS) -> None:
         self._config = config
         self._tables = tables
+        self._limits = limits
         self._taken: Schema = ()
 
     @property
@@ -87,8 +94,11 @@ class TableWriter:
 
     def _write(self, rows: Sequence[ChangeRow]) -> list[Outcome]:
         taken = self._taken
-        schema = merge(taken or self._common_columns(), columns_of_all([row.row for row in rows], self._config.schema))
         try:
+            rows = self._within_budget(rows)
+            schema = merge(
+                taken or self._common_columns(), columns_of_all([row.row for row in rows], self._config.schema)
+            )
             if schema != taken:
                 self._prepare(schema)
             outcomes = self._append(rows, schema)
@@ -98,6 +108,16 @@ class TableWriter:
             return self._write_again(rows, error, was_prepared=schema != taken)
         self._taken = schema
         return outcomes
+
+    def _within_budget(self, rows: Sequence[ChangeRow]) -> Sequence[ChangeRow]:
+        """Return the rows as they fit the columns that the table may get. The table is only asked for its columns if it lacks one."""
+        wanted = columns_of_all([row.row for row in rows], self._config.schema)
+        if covers(self._taken, wanted):
+            return rows
+        table = self._tables.describe(self._config.table)
+        existing = table.schema if table else ()
+        fitted = within_budget([row.row for row in rows], existing, self._config.schema, self._limits)
+        return [replace(row, row=each) for row, each in zip(rows, fitted, strict=True)]
 
     def _write_again(self, rows: Sequence[ChangeRow], error: PermanentError, *, was_prepared: bool) -> list[Outcome]:
         """Write the rows to a table that may be another one by now; if it is not, each by itself."""

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 
+from dicom_export.decoding.budget import DEFAULT_COLUMN_LIMITS, ColumnLimits
 from dicom_export.errors import Aborted, LimitExceeded, PermanentError, RowsRefused, Unavailable
-from dicom_export.handlers.batching import REQUEST_BYTES
+from dicom_export.handlers.batching import REQUEST_BYTES, Wide
 from dicom_export.names import InstanceUids
 from dicom_export.operations import WriteDisposition
-from dicom_export.rows.arrow import TooLarge
-from dicom_export.schema import covers, merge
+from dicom_export.rows.arrow import TooLarge, batches
+from dicom_export.rows.fitting import fits, within_budget
+from dicom_export.schema import columns_of_all, covers, merge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from dicom_export.handlers.batching import DecodedBatch
     from dicom_export.operations import Operation
     from dicom_export.ports import StoredObject, Tables
+    from dicom_export.rows.instance import Row
     from dicom_export.schema import Schema
 
 Pending = tuple["StoredObject", InstanceUids]
@@ -41,10 +44,17 @@ class StreamWriter:
     `is_wanted` says whether nobody else was faster: the staging table of an overwrite that has ended is not made again.
     """
 
-    def __init__(self, operation: Operation, tables: Tables, is_wanted: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self,
+        operation: Operation,
+        tables: Tables,
+        is_wanted: Callable[[], bool] = lambda: True,
+        limits: ColumnLimits = DEFAULT_COLUMN_LIMITS,
+    ) -> None:
         self._operation = operation
         self._tables = tables
         self._is_wanted = is_wanted
+        self._limits = limits
         self._columns: Schema | None = None
         self._stream: str | None = None
         self._offset = 0
@@ -64,7 +74,6 @@ class StreamWriter:
         """Write the rows of a batch of these objects."""
         if not batch.rows:
             return
-        self._ensure(batch.schema)
         instances = [
             (stored, found)
             for stored, found in zip(objects, batch.found, strict=True)
@@ -73,8 +82,15 @@ class StreamWriter:
         for part in batch.rows:
             if isinstance(part, TooLarge):
                 self._rejected.append((*instances[part.index], _too_large(part)))
+            elif isinstance(part, Wide):
+                self._append_fitted([instances[part.index]], [part.row])
             else:
-                self._append(instances[part.start : part.start + part.records.num_rows], part.records)
+                pending = instances[part.start : part.start + part.records.num_rows]
+                if fits(self._existing(), batch.schema, self._limits):
+                    self._ensure(batch.schema)
+                    self._append(pending, part.records)
+                else:
+                    self._append_fitted(pending, part.records.to_pylist())
 
     def finish(self) -> tuple[str | None, list[Rejected]]:
         """Finalize the stream and return its name, or None if there are no rows, and the rows that the table does not take.
@@ -89,6 +105,18 @@ class StreamWriter:
             if count != self._offset:
                 raise Unavailable(f"Stream {self._stream} holds {count} rows of {self._offset} that were sent")
         return self._stream, self._rejected
+
+    def _append_fitted(self, pending: list[Pending], rows: Sequence[Row]) -> None:
+        """Append rows that may need more columns than the table may get."""
+        kind = self._operation.request.schema
+        rows = within_budget(rows, self._existing(), kind, self._limits)
+        schema = columns_of_all(rows, kind)
+        self._ensure(schema)
+        for part in batches(rows, schema, REQUEST_BYTES):
+            if isinstance(part, TooLarge):
+                self._rejected.append((*pending[part.index], _too_large(part)))
+            else:
+                self._append(pending[part.start : part.start + part.records.num_rows], part.records)
 
     def _append(self, pending: list[Pending], records: pa.RecordBatch) -> None:
         """Append the instances' rows but for those that the table refuses, however many answers it takes to name these."""
@@ -114,15 +142,20 @@ class StreamWriter:
         return [index for index in range(len(pending)) if index not in refused]
 
     def _ensure(self, schema: Schema) -> None:
-        """Add the columns that the table lacks; what it has is asked once a stream."""
+        """Add the columns that the table lacks."""
+        existing = self._existing()
+        if not covers(existing, schema):
+            prepare_target(self._operation, schema, self._tables)
+            self._columns = merge(existing, schema)
+
+    def _existing(self) -> Schema:
+        """Return the columns of the table, which is asked for them once per stream."""
         if self._columns is None:
             table = self._tables.describe(self._operation.target)
             self._columns = table.schema if table else ()
             if table is None and not self._is_wanted():
                 raise Aborted(f"{self._operation.target} is gone because others did this work meanwhile")
-        if not covers(self._columns, schema):
-            prepare_target(self._operation, schema, self._tables)
-            self._columns = merge(self._columns, schema)
+        return self._columns
 
 
 def _too_large(batch: TooLarge) -> LimitExceeded:

@@ -1,20 +1,28 @@
-"""The budget of a table's columns: which of those that rows need it gets, and what becomes of values without one.
-
-BigQuery takes 10,000 columns at most, fields of records included: https://cloud.google.com/bigquery/quotas#all_tables
-"""
+"""The budget of a table's columns: which of those that rows need it gets, and what becomes of values without one."""
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Any
 
+from dicom_export.decoding.budget import DEFAULT_COLUMN_LIMITS, ColumnLimits
 from dicom_export.dictionary import entry_named, keyword_of, tag_name
-from dicom_export.schema import FIXED_COLUMNS, NAME_GROUPS, NAME_PARTS, Field, count_fields, merge
+from dicom_export.row_layout import SchemaKind
+from dicom_export.schema import (
+    FIXED_COLUMNS,
+    NAME_GROUPS,
+    NAME_PARTS,
+    Field,
+    columns_of,
+    columns_of_all,
+    count_fields,
+    covers,
+    merge,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from dicom_export.rows.instance import Row
     from dicom_export.schema import Schema
@@ -23,19 +31,9 @@ _OTHER_ELEMENTS = "OtherElements"
 _DROPPED_TAGS = "DroppedTags"
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnLimits:
-    """How many columns a table may have, fields of records included, and how many of them one instance may add."""
-
-    table: int = 9_000
-    instance: int = 1_000
-
-    def room_in(self, existing: Schema) -> int:
-        """Return how many columns one more instance may add."""
-        return max(0, min(self.instance, self.table - count_fields(existing)))
-
-
-DEFAULT_COLUMN_LIMITS = ColumnLimits()
+def room_in(existing: Schema, limits: ColumnLimits) -> int:
+    """Return how many columns one more instance may add."""
+    return max(0, min(limits.instance, limits.table - count_fields(existing)))
 
 
 def admitted(existing: Schema, wanted: Schema, room: int) -> Schema:
@@ -167,11 +165,24 @@ class ColumnBudget:
 
     def admit(self, wanted: Schema) -> bool:
         """Add the columns of one instance, as far as there is room. Return whether all of them are there."""
-        if (
-            count_fields(wanted) <= self._limits.instance
-            and count_fields(merge(self.columns, wanted)) <= self._limits.table
-        ):
+        if fits(self.columns, wanted, self._limits):
             self.columns = merge(self.columns, wanted)
             return True
-        self.columns = admitted(self.columns, wanted, self._limits.room_in(self.columns))
+        self.columns = admitted(self.columns, wanted, room_in(self.columns, self._limits))
         return merge(self.columns, wanted) == self.columns
+
+
+def fits(existing: Schema, wanted: Schema, limits: ColumnLimits) -> bool:
+    """Say whether a table gets all of the columns that some rows want together, whichever row it is that wants them."""
+    if covers(existing, wanted):
+        return True
+    count = count_fields(merge(existing, wanted))
+    return count <= limits.table and count - count_fields(existing) <= limits.instance
+
+
+def within_budget(rows: Sequence[Row], existing: Schema, kind: SchemaKind, limits: ColumnLimits) -> Sequence[Row]:
+    """Return the rows, each with what there is no column for moved; `existing` are the columns of the table."""
+    if kind is not SchemaKind.FLATTENED or fits(existing, columns_of_all(rows, kind), limits):
+        return rows
+    budget = ColumnBudget(existing, limits)
+    return [row if budget.admit(columns_of(row, kind)) else fitted(row, budget.columns) for row in rows]

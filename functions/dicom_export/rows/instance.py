@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dicom_export.decoding.budget import Budget
+from dicom_export.decoding.budget import DEFAULT_LIMITS, Budget, Limits
 from dicom_export.dicom.header import check_uids, header_of
 from dicom_export.dicom.kinds import Unusual
 from dicom_export.dicom.ranges import FIRST_RANGE, RangeFile
@@ -60,7 +60,11 @@ _ROWS = {SchemaKind.FLATTENED: flatten_scanned, SchemaKind.JSON: json_of_scanned
 
 
 def decode_instance(
-    store: DicomStore, stored: StoredObject, layout: RowLayout, memory: SeriesMemory | None = None
+    store: DicomStore,
+    stored: StoredObject,
+    layout: RowLayout,
+    memory: SeriesMemory | None = None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> DecodedInstance | Skipped:
     """Return the row of an object; faster with the memory of other instances of its series, and never another row.
 
@@ -68,15 +72,15 @@ def decode_instance(
     reading from the store raises.
     """
     if layout.kind is SchemaKind.INVENTORY:
-        return _listed(store, stored, memory)
+        return _listed(store, stored, memory, limits)
     file = RangeFile(store, stored, memory.first_range(stored.name) if memory else FIRST_RANGE)
     try:
-        header = scan_header(file, memory)
+        header = scan_header(file, memory, limits)
         if memory:
             memory.note_length(stored.name, header.length)
         row = _ROWS[layout.kind](header)
     except (Unusual, InstanceError):  # whatever is wrong, the complete way says what
-        explanation = _explain(file, stored, layout, Notes())
+        explanation = _explain(file, stored, layout, Notes(), limits)
         if isinstance(explanation, Skipped):
             return explanation
         return DecodedInstance(explanation.row, explanation.uids, explanation.header_bytes)
@@ -86,22 +90,28 @@ def decode_instance(
     return DecodedInstance(row, header.uids, header.value_bytes)
 
 
-def _listed(store: DicomStore, stored: StoredObject, memory: SeriesMemory | None) -> DecodedInstance | Skipped:
+def _listed(
+    store: DicomStore, stored: StoredObject, memory: SeriesMemory | None, limits: Limits
+) -> DecodedInstance | Skipped:
     """Return the object's row of an inventory. It is decoded in full: what cannot be exported is not missing in a table."""
-    decoded = decode_instance(store, stored, _IN_FULL, memory)
+    decoded = decode_instance(store, stored, _IN_FULL, memory, limits)
     return decoded if isinstance(decoded, Skipped) else decoded._replace(row=inventory_row(stored, decoded.uids))
 
 
-def explain_instance(store: DicomStore, stored: StoredObject, layout: RowLayout) -> Explanation | Skipped:
+def explain_instance(
+    store: DicomStore, stored: StoredObject, layout: RowLayout, limits: Limits = DEFAULT_LIMITS
+) -> Explanation | Skipped:
     """Return the row of an object, as `decode_instance` does, with notes on what has no column, and why.
 
     The header is read by pydicom alone: this is what the fast way is compared with.
     """
-    return _explain(RangeFile(store, stored), stored, layout, Notes(are_kept=True))
+    return _explain(RangeFile(store, stored), stored, layout, Notes(are_kept=True), limits)
 
 
-def _explain(file: RangeFile, stored: StoredObject, layout: RowLayout, notes: Notes) -> Explanation | Skipped:
-    with Budget() as budget:
+def _explain(
+    file: RangeFile, stored: StoredObject, layout: RowLayout, notes: Notes, limits: Limits
+) -> Explanation | Skipped:
+    with Budget(limits) as budget:
         try:
             header = header_of(file, budget)
         except OtherFormat as other:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from dicom_export.errors import ConfigurationError
 from dicom_export.settings import cloud
 from dicom_export.settings.cloud import CloudSettings
-from dicom_export.settings.local import LOCAL_PARENT, LocalSettings, local_store
+from dicom_export.settings.limits import column_limits, object_limits
+from dicom_export.settings.local import LOCAL_LIMITS, LOCAL_PARENT, LocalSettings, local_store
+
+if TYPE_CHECKING:
+    from dicom_export.planning import PlanLimits
 
 __all__ = [
     "LOCAL_PARENT",
@@ -16,6 +22,8 @@ __all__ = [
     "CloudSettings",
     "LocalSettings",
     "from_environment",
+    "is_in_cloud",
+    "local_limits",
     "local_store",
     "publish",
 ]
@@ -41,6 +49,11 @@ def from_environment() -> LocalSettings | CloudSettings:
         return LocalSettings.from_json(json.loads(text))
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigurationError(f"{LOCAL_SETTINGS} is malformed: {type(error).__name__}: {error}") from error
+
+
+def local_limits() -> PlanLimits:
+    """Return the limits of an installation on one machine. Raises ConfigurationError naming the variable and what is expected."""
+    return replace(LOCAL_LIMITS, objects=object_limits(os.environ), columns=column_limits(os.environ))
 
 
 def is_in_cloud() -> bool:

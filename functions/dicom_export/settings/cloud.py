@@ -14,6 +14,8 @@ from dicom_export.messages import TOPICS
 from dicom_export.names import StoreName, TableName
 from dicom_export.planning import MAX_PAGE_OBJECTS, MAX_PAGE_TASKS, MAX_SPLIT, PlanLimits
 from dicom_export.reserved import check_table
+from dicom_export.settings import limits as common_limits
+from dicom_export.settings.limits import column_limits, number, object_limits
 from dicom_export.stream_config import StreamConfig, parse_stream_configs
 
 if TYPE_CHECKING:
@@ -117,7 +119,7 @@ def parse(environment: Mapping[str, str]) -> CloudSettings:
         state=state,
         topic_prefix=_topic_prefix(environment.get(_TOPIC_PREFIX, "")),
         failures_table=_failures_table(environment.get(_FAILURES_TABLE)),
-        readers=_number(environment, _READERS, 16, _MAX_READERS),
+        readers=number(environment, _READERS, 16, _MAX_READERS),
         write_endpoint=environment.get(_WRITE_ENDPOINT) or None,
         limits=_limits(environment),
     )
@@ -127,8 +129,9 @@ def _check_known(environment: Mapping[str, str]) -> None:
     """Raise ConfigurationError for a variable that looks like ours and is none: misspelt, it would be without effect."""
     names = sorted(name for name in environment if name.startswith(_OURS))
     for name in names:
-        if name not in VARIABLES and name not in _KNOWN_ELSEWHERE:
-            meant = get_close_matches(name, VARIABLES, 1, cutoff=0.85) or [f"one of {', '.join(VARIABLES)}"]
+        known = (*VARIABLES, *common_limits.VARIABLES)
+        if name not in known and name not in _KNOWN_ELSEWHERE:
+            meant = get_close_matches(name, known, 1, cutoff=0.85) or [f"one of {', '.join(known)}"]
             raise ConfigurationError(f"{name} is no setting; it would be {meant[0]}")
 
 
@@ -238,21 +241,12 @@ def _failures_table(text: str | None) -> TableName | None:
 def _limits(environment: Mapping[str, str]) -> PlanLimits:
     default = PlanLimits()
     numbers = {
-        name: _number(environment, variable, getattr(default, name), _MOST.get(name, _ANY_NUMBER))
+        name: number(environment, variable, getattr(default, name), _MOST.get(name, _ANY_NUMBER))
         for variable, name in _LIMITS.items()
     }
-    limits = PlanLimits(**numbers)
+    limits = replace(default, **numbers, objects=object_limits(environment), columns=column_limits(environment))
     if limits.bundle > limits.split:
         raise ConfigurationError(f"DICOM_EXPORT_BUNDLE is {limits.bundle}, more than {_SPLIT}, {limits.split}")
     if limits.page_tasks > MAX_PAGE_TASKS:
         raise ConfigurationError(f"DICOM_EXPORT_PAGE_TASKS is {limits.page_tasks}; a page has at most {MAX_PAGE_TASKS}")
     return limits
-
-
-def _number(environment: Mapping[str, str], variable: str, default: int, most: int) -> int:
-    text = environment.get(variable)
-    if not text:
-        return default
-    if not (text.isdecimal() and text.isascii() and 1 <= int(text) <= most):
-        raise ConfigurationError(f"{variable} is {text!r}; it would be a number from 1 to {most}")
-    return int(text)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dicom_export.decoding.budget import ColumnLimits, Limits
 from dicom_export.names import DatasetName, StoreName
 from dicom_export.planning import PlanLimits
 
@@ -17,7 +18,11 @@ LOCAL_PARENT = DatasetName("local", "local", "local")
 """The Healthcare dataset of stores that are given no whole resource name."""
 
 # A message is what a killed run reads again, and a step of the progress bar; but a commit to a table of many columns has its price.
-_LOCAL_LIMITS = PlanLimits(bundle=4_000, split=4_000)
+LOCAL_LIMITS = PlanLimits(bundle=4_000, split=4_000)
+
+
+def _plan_limits(data: Mapping[str, Any]) -> PlanLimits:
+    return PlanLimits(**{**data, "objects": Limits(**data["objects"]), "columns": ColumnLimits(**data["columns"])})
 
 
 def local_store(name: str) -> StoreName:
@@ -41,7 +46,7 @@ class LocalSettings:
     datasets: tuple[tuple[str, str], ...] = ()
     ignore: tuple[str, ...] = ()
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
-    limits: PlanLimits = _LOCAL_LIMITS
+    limits: PlanLimits = LOCAL_LIMITS
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -65,5 +70,5 @@ class LocalSettings:
             tuple((project, dataset) for project, dataset in data["datasets"]),
             tuple(data["ignore"]),
             data["workers"],
-            PlanLimits(**data["limits"]),
+            _plan_limits(data["limits"]),
         )

@@ -10,12 +10,13 @@ import threading
 from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from functools import cache
+from functools import cache, partial
 from math import ceil
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from dicom_export.adapters.local.isolation import Isolation
+from dicom_export.decoding.budget import DEFAULT_LIMITS, Limits
 from dicom_export.dicom.series import SeriesMemory
 from dicom_export.handlers.batching import BATCH_HEADER_BYTES, BATCH_ROWS, batches_of, in_batches
 from dicom_export.handlers.decoding import decode_in_turn
@@ -49,8 +50,11 @@ T = TypeVar("T")
 class ParallelDecoder:
     """Decodes the objects of large messages in processes, which are started once there is enough to decode."""
 
-    def __init__(self, processes: int) -> None:
+    def __init__(self, processes: int, limits: Limits = DEFAULT_LIMITS) -> None:
         self._processes = processes
+        self._in_turn = partial(decode_in_turn, limits=limits)
+        self._decode_chunk = partial(_decode_chunk, limits=limits)
+        self._decode_batch = partial(_decode_batch, limits=limits)
         self._pool: ProcessPoolExecutor | None = None
         self._batch_rows = BATCH_ROWS
         self._seen = 0
@@ -71,9 +75,11 @@ class ParallelDecoder:
         self, store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, /, *, following: int = 0
     ) -> Iterator[Decoded]:
         if not self._is_worth_it(objects, following) or (len(objects) <= _WHILE_IT_BEGINS and self._start_early()):
-            yield from decode_in_turn(store, objects, layout)
+            yield from self._in_turn(store, objects, layout)
             return
-        for _, decoded in self._in_processes(_decode_chunk, store, _cut(objects, ceil(len(objects) / _CHUNK)), layout):
+        for _, decoded in self._in_processes(
+            self._decode_chunk, store, _cut(objects, ceil(len(objects) / _CHUNK)), layout
+        ):
             yield from decoded
 
     def batches(
@@ -83,12 +89,12 @@ class ParallelDecoder:
         if select:
             return batches_of(self)(store, objects, layout, select)
         if not self._is_worth_it(objects):
-            return batches_of(decode_in_turn)(store, objects, layout, None)
+            return batches_of(self._in_turn)(store, objects, layout, None)
         return self._batches(store, objects, layout)
 
     def _batches(self, store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout) -> Iterator[DecodedBatch]:
         count = max(ceil(len(objects) / self._batch_rows), min(self._processes, len(objects) // _SMALL_BATCH))
-        for chunk, batch in self._in_processes(_decode_batch, store, _cut(objects, count), layout):
+        for chunk, batch in self._in_processes(self._decode_batch, store, _cut(objects, count), layout):
             self._batch_rows = _rows_like(batch)
             yield batch
             if len(batch.found) < len(chunk):  # its headers are longer than those before
@@ -191,13 +197,17 @@ def _pool_of(processes: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(processes, mp_context=context, initializer=_begin)
 
 
-def _decode_chunk(store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout) -> list[Decoded]:
-    return list(decode_in_turn(store, objects, layout, _memory()))
+def _decode_chunk(
+    store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, *, limits: Limits
+) -> list[Decoded]:
+    return list(decode_in_turn(store, objects, layout, _memory(), limits))
 
 
-def _decode_batch(store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout) -> DecodedBatch:
+def _decode_batch(
+    store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, *, limits: Limits
+) -> DecodedBatch:
     """Return the first batch of the objects: all of them, unless their headers are long."""
-    return next(in_batches(decode_in_turn(store, objects, layout, _memory()), layout.kind))
+    return next(in_batches(decode_in_turn(store, objects, layout, _memory(), limits), layout.kind))
 
 
 def _cut(objects: Sequence[StoredObject], count: int) -> Iterator[Sequence[StoredObject]]:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from dicom_export.adapters.local import bookkeeping
 from dicom_export.adapters.local.catalogs import catalog
-from dicom_export.adapters.local.definitions import create_or_grow, table_sql
+from dicom_export.adapters.local.definitions import create_or_grow, described, table_sql
+from dicom_export.decoding.budget import DEFAULT_COLUMN_LIMITS, ColumnLimits
 from dicom_export.names import InstanceUids
 from dicom_export.ports import CHANGE_KEY
 from dicom_export.rows.arrow import record_batch
+from dicom_export.rows.fitting import within_budget
 from dicom_export.schema import columns_of, columns_of_all, common_columns, merge
 from dicom_export.watching import LatestRow, WatchedFile, as_unread, reconcile
 
@@ -34,8 +36,16 @@ _COLUMNS = "name, generation, size, study, series, instance, failure"
 class WatchedTable:
     """The rows of one folder's files in one table."""
 
-    def __init__(self, tables: DuckDbTables, table: TableName, store: StoreName, layout: RowLayout) -> None:
+    def __init__(
+        self,
+        tables: DuckDbTables,
+        table: TableName,
+        store: StoreName,
+        layout: RowLayout,
+        limits: ColumnLimits = DEFAULT_COLUMN_LIMITS,
+    ) -> None:
         self._tables = tables
+        self._limits = limits
         self._table = table
         self._store = str(store)
         self._layout = layout
@@ -113,8 +123,9 @@ class WatchedTable:
         }
 
     def _append(self, cursor: DuckDBPyConnection, rows: Sequence[Row]) -> None:
-        schema: Schema = merge(self._schema, columns_of_all(rows, self._layout.kind))
         if rows:
+            rows = within_budget(rows, described(cursor, self._table) or (), self._layout.kind, self._limits)
+            schema: Schema = merge(self._schema, columns_of_all(rows, self._layout.kind))
             create_or_grow(cursor, self._table, schema)
             self._tables.insert(cursor, self._table, [record_batch(rows, schema)])
 
