@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,9 @@ WRONG_USAGE = 2
 
 # The user did nothing wrong: the world, the file or this program is not as it should be.
 _NOT_THE_USERS = (Cancelled, InstanceError, Internal, TransientError)
+
+
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class Refusal(click.ClickException):
@@ -66,3 +70,8 @@ class Commands(click.Group):
         except DicomExportError as error:
             kind = Refusal if isinstance(error, _NOT_THE_USERS) else WrongUsage
             raise kind(error.message) from error
+        except OSError as error:
+            if error.errno not in _DISK_FULL:
+                raise
+            where = f" ({error.filename!r})" if error.filename else ""
+            raise Refusal(f"A disk is full{where}: free space and run the same command again, it resumes") from error
