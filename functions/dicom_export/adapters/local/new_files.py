@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from contextlib import suppress
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -16,17 +16,18 @@ if TYPE_CHECKING:
 
 def create_database(file: Path) -> None:
     """Create an empty DuckDB file unless there is one. Raises ResourceExhausted if the disk is full, PermissionDenied."""
-    # Where DuckDB itself has its temporary files for this one: what is left there by a crash is nobody's.
-    folder = file.with_name(f"{file.name}.tmp")
+    # Where DuckDB itself has its temporary files for this one, which is no part of a store.
+    folder = file.absolute().with_name(f"{file.name}.tmp")
     with disk_errors(file.parent):
-        with suppress(FileNotFoundError):
-            shutil.rmtree(folder)
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         try:
-            # Absolute, because `:memory:` and `sqlite:x` are not files to DuckDB.
-            with duckdb.connect(str(folder.absolute() / "new")):
-                pass
-            if link_or_rename(folder / "new", file, lock=folder / "lock"):
-                sync_folder(file.parent)
+            with TemporaryDirectory(prefix="new-", dir=folder) as unfinished:
+                path = f"{unfinished}/duckdb"
+                with duckdb.connect(path):
+                    pass
+                if link_or_rename(path, file, lock=folder / "lock"):
+                    sync_folder(file.parent)
         finally:
-            shutil.rmtree(folder)
+            (folder / "lock").unlink(missing_ok=True)
+            with suppress(OSError):  # somebody else has files there
+                folder.rmdir()
