@@ -12,8 +12,7 @@ from pydicom.data.data_manager import DATA_ROOT
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 
-from dicom_export.decoding.budget import Budget, Limits
-from dicom_export.dicom import scanned
+from dicom_export.decoding.budget import Limits
 from dicom_export.dicom.ranges import FIRST_RANGE
 from dicom_export.errors import InstanceError, LimitExceeded, NotDicom, TruncatedInstance, Unavailable
 from dicom_export.row_layout import TABLE_SCHEMAS, RowLayout, SchemaKind
@@ -283,9 +282,8 @@ def test_report_of_160_000_elements_is_read_and_its_content_listed() -> None:
 
 @pytest.fixture
 def few_elements(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Allow 100 elements, and have the complete way read all."""
-    monkeypatch.setattr(scanned, "MAX_SCANNED", 0)
-    monkeypatch.setattr(Budget.__init__, "__defaults__", (Limits(elements=100),))
+    """Allow 100 elements."""
+    monkeypatch.setattr(decode_instance, "__defaults__", (None, Limits(elements=100)))
 
 
 @pytest.mark.usefixtures("few_elements")

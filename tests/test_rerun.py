@@ -34,7 +34,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder = root / study / "1.3"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{uid}.dcm").write_bytes(make_instance(StudyInstanceUID=study, SOPInstanceUID=uid))
-    (root / "1.2.3/1.3/1.2.3.9.dcm").write_bytes(b"no DICOM at all")
+    (root / "1.2.3/1.3/1.2.3.9.dcm").write_bytes(b"\0no DICOM at all")
     return root
 
 

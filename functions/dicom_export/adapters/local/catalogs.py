@@ -12,7 +12,7 @@ import duckdb
 from dicom_export.adapters.local import bookkeeping
 from dicom_export.adapters.local.duckdb_types import quoted
 from dicom_export.adapters.local.files import disk_full
-from dicom_export.adapters.local.new_files import create_database
+from dicom_export.adapters.local.new_files import create_database, literal
 from dicom_export.errors import (
     Aborted,
     FailedPrecondition,
@@ -36,8 +36,6 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "checkpoint_threshold": "256MB",
 }
 _ROW_GROUP_SIZE = 16_384
-# DuckDB's own choice is its newest version, which no older client reads. A file keeps the version that it was created with.
-_STORAGE_VERSION = "v1.2.0"
 # DuckDB holds the values of so many rows at once, and a third of that besides, when it commits or checkpoints a column.
 _ROWS_AT_ONCE = 2_048
 _MARGIN = 1.33
@@ -137,10 +135,9 @@ class Catalogs:
             if not file.exists():
                 create_database(file)
             self._make_room_for_log(file)
-            version = "" if file.exists() else f", STORAGE_VERSION '{_STORAGE_VERSION}'"
             self._connection.execute(
                 f"ATTACH IF NOT EXISTS {path_literal(file)} AS {catalog(project)}"
-                f" (TYPE duckdb, ROW_GROUP_SIZE {_ROW_GROUP_SIZE}{version})"
+                f" (TYPE duckdb, ROW_GROUP_SIZE {_ROW_GROUP_SIZE})"
             )
             with self._connection.cursor() as cursor:
                 bookkeeping.create(cursor, catalog(project))
@@ -164,8 +161,7 @@ def path_literal(file: Path) -> str:
 
     For the same reason it goes with `TYPE duckdb`: a JSON file would be attached as a database in memory.
     """
-    path = str(file.absolute()).replace("'", "''")
-    return f"'{path}'"
+    return literal(str(file.absolute()))
 
 
 def catalog(project: str) -> str:

@@ -14,6 +14,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+# DuckDB's own choice is its newest version, which no older client reads. A file keeps the version that it was created with.
+_STORAGE_VERSION = "v1.2.0"
+
+
+def literal(text: str) -> str:
+    """Return the text as SQL."""
+    return "'{}'".format(text.replace("'", "''"))
+
+
 def create_database(file: Path) -> None:
     """Create an empty DuckDB file unless there is one. Raises ResourceExhausted if the disk is full, PermissionDenied."""
     # Where DuckDB itself has its temporary files for this one, which is no part of a store.
@@ -23,8 +32,10 @@ def create_database(file: Path) -> None:
         try:
             with TemporaryDirectory(prefix="new-", dir=folder) as unfinished:
                 path = f"{unfinished}/duckdb"
-                with duckdb.connect(path):
-                    pass
+                with duckdb.connect(":memory:") as connection:
+                    connection.execute(
+                        f"ATTACH {literal(path)} AS new (TYPE duckdb, STORAGE_VERSION '{_STORAGE_VERSION}')"
+                    )
                 if link_or_rename(path, file, lock=folder / "lock"):
                     sync_folder(file.parent)
         finally:
