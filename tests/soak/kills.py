@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -57,7 +56,6 @@ class Figures:
     steps: int = 0
     kills: int = 0
     wrong: list[str] = field(default_factory=list)
-    where: Counter[str] = field(default_factory=Counter)
 
     def line(self, name: str) -> str:
         return f"{name:24} {self.steps:6,} steps {self.kills:6,} kills {len(self.wrong):4,} wrong"
