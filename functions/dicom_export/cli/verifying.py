@@ -163,9 +163,7 @@ def _write(path: Path, lines: Iterable[str]) -> bool:
 def _to_json(difference: Difference) -> dict[str, Any]:
     return {
         "difference": difference.kind.value,
-        "study": difference.uids.study,
-        "series": difference.uids.series,
-        "instance": difference.uids.instance,
+        **difference.uids.shown._asdict(),
         "object": difference.object,
         "generation": None if difference.generation is None else str(difference.generation),
         "lastUpdated": timestamp(difference.updated) if difference.updated else None,
