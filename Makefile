@@ -24,7 +24,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test infra-test bench lint format lock clean
+.PHONY: help run test infra-test bench soak lint format lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,12 @@ infra-test: .venv/.dev .venv-checkov/.installed ## Check the Terraform of infra/
 
 bench: .venv/.dev .venv-bigquery/.installed bench/dicom_parser/node_modules/.package-lock.json ## Measure all of it beside pydicom, dcm2json and dicom-parser; SIZES="10000 1000000"
 	PYTHONPATH=bench:tests:../shared/tools $(BIN)/python bench/report.py --sizes $(SIZES) --objects $(OBJECTS) --write docs/benchmarks.md
+
+soak: .venv/.dev ## Kill, fill the disk of, and change the store under exports, for some minutes; docs/reliability.md has the figures
+	PYTHONPATH=functions:tests $(BIN)/python -m soak.kills
+	PYTHONPATH=functions:tests $(BIN)/python -m soak.functions 2>/dev/null
+	PYTHONPATH=functions:tests $(BIN)/python -m soak.full_disk
+	PYTHONPATH=functions:tests $(BIN)/python -m soak.changing_store
 
 lint: .venv/.dev ## Check the code's style and types
 	$(BIN)/ruff check

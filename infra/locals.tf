@@ -108,6 +108,15 @@ locals {
     DICOM_EXPORT_PAGE_TASKS     = var.limits.page_tasks
     DICOM_EXPORT_PAGE_OBJECTS   = var.limits.page_objects
     DICOM_EXPORT_SAMPLE         = var.limits.sample
+
+    DICOM_EXPORT_MAX_ELEMENTS         = var.limits.max_elements
+    DICOM_EXPORT_MAX_VALUES           = var.limits.max_values
+    DICOM_EXPORT_MAX_HEADER_BYTES     = var.limits.max_header_bytes
+    DICOM_EXPORT_MAX_INFLATED_BYTES   = var.limits.max_inflated_bytes
+    DICOM_EXPORT_MAX_DEPTH            = var.limits.max_depth
+    DICOM_EXPORT_MAX_SECONDS          = var.limits.max_seconds
+    DICOM_EXPORT_MAX_TABLE_COLUMNS    = var.limits.max_table_columns
+    DICOM_EXPORT_MAX_INSTANCE_COLUMNS = var.limits.max_instance_columns
   } : name => tostring(value) if value != null }
 
   state_role = "roles/storage.objectUser"

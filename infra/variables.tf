@@ -235,7 +235,7 @@ variable "topic_prefix" {
 }
 
 variable "limits" {
-  description = "How large messages and pages get, and how many headers a worker reads at once, as the README's table of DICOM_EXPORT_BUNDLE to DICOM_EXPORT_READERS says; what is not set is left to the code."
+  description = "How large messages and pages get, how many headers a worker reads at once, and what one object and one table may take (max_…), as the README's tables of DICOM_EXPORT_BUNDLE to DICOM_EXPORT_READERS and of DICOM_EXPORT_MAX_ELEMENTS and so on say; what is not set is left to the code."
   type = object({
     bundle       = optional(number)
     split        = optional(number)
@@ -243,6 +243,15 @@ variable "limits" {
     page_objects = optional(number)
     sample       = optional(number)
     readers      = optional(number)
+
+    max_elements         = optional(number)
+    max_values           = optional(number)
+    max_header_bytes     = optional(number)
+    max_inflated_bytes   = optional(number)
+    max_depth            = optional(number)
+    max_seconds          = optional(number)
+    max_table_columns    = optional(number)
+    max_instance_columns = optional(number)
   })
   default = {}
 

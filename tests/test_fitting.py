@@ -109,6 +109,7 @@ def test_table_never_exceeds_its_budget_and_every_row_fits_it(found: list[Any], 
         fixed = count_fields(tuple(field for field in budget.columns if field.name in FIXED_COLUMNS))
         added = count_fields(budget.columns) - count_fields(before)
         assert added <= max(0, min(instance, table - count_fields(before))) + fixed
+        assert count_fields(budget.columns) <= max(table, fixed, count_fields(before))
         fit = fitted(row, budget.columns)
         assert merge(budget.columns, columns(fit)) == budget.columns
         record_batch([fit], budget.columns)
@@ -118,6 +119,6 @@ def test_table_never_exceeds_its_budget_and_every_row_fits_it(found: list[Any], 
 def test_columns_that_are_admitted_are_among_those_that_are_wanted(row: dict[str, Any]) -> None:
     wanted = columns(row)
     for room in range(count_fields(wanted) + 1):
-        part = admitted((), wanted, room)
+        part = admitted((), wanted, ColumnLimits(table=room))
         assert merge(wanted, part) == wanted
-    assert ordered(admitted((), wanted, count_fields(wanted))) == wanted
+    assert ordered(admitted((), wanted, ColumnLimits(table=count_fields(wanted)))) == wanted

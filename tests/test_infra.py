@@ -11,7 +11,7 @@ import pytest
 from dicom_export import logs, messages
 from dicom_export.planning import MAX_PAGE_OBJECTS, MAX_PAGE_TASKS, MAX_SPLIT, PlanLimits
 from dicom_export.push import BatchRequest
-from dicom_export.settings import cloud
+from dicom_export.settings import cloud, limits
 
 ROOT = Path(__file__).parents[1]
 INFRA = ROOT / "infra"
@@ -91,13 +91,17 @@ def test_dead_letters_of_ours_and_of_users_are_apart(name: str) -> None:
 
 
 def test_each_setting_of_the_code_is_set_and_no_other() -> None:
-    assert set(re.findall(r"^    (DICOM_EXPORT_\w+) +=", LOCALS, re.MULTILINE)) == set(cloud.VARIABLES) - EMULATORS_ONLY
+    assert (
+        set(re.findall(r"^    (DICOM_EXPORT_\w+) +=", LOCALS, re.MULTILINE))
+        == {*cloud.VARIABLES, *limits.VARIABLES} - EMULATORS_ONLY
+    )
 
 
 def test_the_limits_are_those_of_the_code() -> None:
     text = declared("variable", "variables.tf")["limits"]
     fields = set(re.findall(r"^    (\w+) += optional", text, re.MULTILINE))
-    assert fields == set(cloud._LIMITS.values()) | {"readers"}
+    names = {name.removeprefix("DICOM_EXPORT_").lower() for name in limits.VARIABLES}
+    assert fields == set(cloud._LIMITS.values()) | {"readers"} | names
     default = PlanLimits()
     assert f"split, {MAX_SPLIT})" in text
     assert f"bundle, {default.bundle})" in text

@@ -1,10 +1,11 @@
 """The functions of Google Cloud, each dying at every one of its calls, on the local adapters; then its message is delivered again.
 
-A death is an exception that nothing catches, and the next process begins with what was on disk. `python -m soak.functions`
+A death is an exception that nothing catches, and the next process begins with what was on disk. `python -m soak.functions [--every N]`
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 import sys
@@ -205,8 +206,10 @@ def run(every: int = 1) -> Deaths:
 
 def main() -> None:
     """Print how often each function died. Ends with an error if anything was wrong."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--every", type=int, default=1, help="die after every so manieth call")
     begun = time.monotonic()
-    deaths = run()
+    deaths = run(parser.parse_args().every)
     for function, count in sorted(deaths.counts.items()):
         print(f"{function:24} {count:6,} deaths")
     print(f"{deaths.counts.total():,} deaths in {time.monotonic() - begun:,.0f} s, {len(deaths.wrong)} wrong")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,9 @@ _DEFECT = (
 
 # The user did nothing wrong: the world, the file or this program is not as it should be.
 _NOT_THE_USERS = (Cancelled, InstanceError, Internal, TransientError)
+
+
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class Refusal(click.ClickException):
@@ -89,4 +93,7 @@ def _of_the_system(error: OSError) -> str:
     """Return what the operating system says. An error without a number is a library's, and may quote a value."""
     if error.errno is None:
         return _DEFECT.format(stack_trace(error))
+    if error.errno in _DISK_FULL:
+        where = f" ({error.filename!r})" if error.filename else ""
+        return f"A disk is full{where}: free space and run the same command again, it resumes"
     return f"{error.filename or 'The system'}: {os.strerror(error.errno)}"

@@ -31,7 +31,8 @@ class Ignored:
             unfinished.write_text(json.dumps(sorted(self.patterns)))
             unfinished.replace(file)
         except OSError as error:
-            raise ResourceExhausted(f"{str(file)!r} cannot be written: {error.strerror}") from error
+            what_to_do = "free space, or make the folder writable, and run the same command again"
+            raise ResourceExhausted(f"{str(file)!r} cannot be written ({error.strerror}): {what_to_do}") from error
 
     def are_those_of(self, operation: Operation) -> bool:
         """Return whether the operation was begun with these patterns, or by a version that did not say with which."""

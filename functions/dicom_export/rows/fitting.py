@@ -31,20 +31,15 @@ _OTHER_ELEMENTS = "OtherElements"
 _DROPPED_TAGS = "DroppedTags"
 
 
-def room_in(existing: Schema, limits: ColumnLimits) -> int:
-    """Return how many columns one more instance may add."""
-    return max(0, min(limits.instance, limits.table - count_fields(existing)))
-
-
-def admitted(existing: Schema, wanted: Schema, room: int) -> Schema:
+def admitted(existing: Schema, wanted: Schema, limits: ColumnLimits) -> Schema:
     """Return the existing columns and as many of those that are wanted as there is room for, the first ones first.
 
     The columns that every row has are always among them.
     """
-    given = tuple(field for field in wanted if field.name in FIXED_COLUMNS)
     known = {field.name for field in existing}
-    missing = tuple(field for field in given if field.name not in known)
-    columns, _ = _admit((*existing, *missing), wanted, room)
+    given = (*existing, *(field for field in wanted if field.name in FIXED_COLUMNS and field.name not in known))
+    room = max(0, min(limits.instance, limits.table - count_fields(given)))
+    columns, _ = _admit(given, wanted, room)
     return columns
 
 
@@ -168,7 +163,7 @@ class ColumnBudget:
         if fits(self.columns, wanted, self._limits):
             self.columns = merge(self.columns, wanted)
             return True
-        self.columns = admitted(self.columns, wanted, room_in(self.columns, self._limits))
+        self.columns = admitted(self.columns, wanted, self._limits)
         return merge(self.columns, wanted) == self.columns
 
 

@@ -12,6 +12,7 @@ import duckdb
 from dicom_export.adapters.local import bookkeeping
 from dicom_export.adapters.local.duckdb_types import quoted
 from dicom_export.adapters.local.files import disk_full
+from dicom_export.adapters.local.new_files import create_database
 from dicom_export.errors import (
     Aborted,
     FailedPrecondition,
@@ -139,6 +140,8 @@ class Catalogs:
         with self._lock:
             if project in self._attached:
                 return
+            if not file.exists():
+                create_database(file)
             self._make_room_for_log(file)
             version = "" if file.exists() else f", STORAGE_VERSION '{_STORAGE_VERSION}'"
             self._connection.execute(

@@ -66,15 +66,22 @@ def create_file(target: Path, chunks: Iterable[bytes | memoryview], *, temporary
     """
     with _temporary_file(chunks, temporary) as path:
         target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.link(path, target)
-        except FileExistsError:
+        if not link_or_rename(path, target, lock=lock):
             return False
-        except OSError as error:
-            if error.errno not in _NO_HARD_LINKS:
-                raise
-            return _rename_unless_there(path, target, lock)
     sync_folder(target.parent)
+    return True
+
+
+def link_or_rename(path: Path | str, target: Path, *, lock: Path) -> bool:
+    """Give a file that is complete its name, or return False if there is one of that name already."""
+    try:
+        os.link(path, target)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        return _rename_unless_there(path, target, lock)
     return True
 
 
@@ -140,11 +147,10 @@ def _temporary_file(chunks: Iterable[bytes | memoryview], folder: Path) -> Itera
                 os.unlink(file.name)  # noqa: PTH108 - as above
 
 
-def _rename_unless_there(path: str, target: Path, lock: Path) -> bool:
+def _rename_unless_there(path: Path | str, target: Path, lock: Path) -> bool:
     """Create as `os.link` does, on a file system without hard links (exFAT, some network shares)."""
     with exclusive(lock):
         if target.exists():
             return False
         os.replace(path, target)  # noqa: PTH105 - as above
-    sync_folder(target.parent)
     return True

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import re
 import shutil
+import threading
 import time
 import uuid
 from contextlib import contextmanager, suppress
@@ -40,14 +42,18 @@ class Streams:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._use = (root / "in-use").open("ab")
+        self._use = os.open(root, os.O_RDONLY)
+        self._closing = threading.Lock()
         if self._is_alone():
             _remove(root / "spill")  # what a process that was killed had no memory for
-        fcntl.flock(self._use, fcntl.LOCK_SH)
+        self._share()
 
     def close(self) -> None:
         """Let others delete what they do not need."""
-        self._use.close()
+        with self._closing:
+            if self._use >= 0:
+                os.close(self._use)
+            self._use = -1
 
     def keep(self, needed: Collection[str]) -> None:
         """Delete all streams but those that are needed, unless another process has its own in the folder."""
@@ -56,7 +62,7 @@ class Streams:
             for folder in self._root.iterdir():
                 if folder not in kept and _IDENTITY.fullmatch(folder.name):
                     _remove(folder)
-        fcntl.flock(self._use, fcntl.LOCK_SH)
+        self._share()
 
     def has(self, stream: str) -> bool:
         """Return whether the stream is there, so that it can be committed."""
@@ -123,9 +129,13 @@ class Streams:
         """Return whether no other process has the folder open; then none can open it before the lock is shared again."""
         try:
             fcntl.flock(self._use, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except OSError:  # somebody else has it, or a network file system locks no folders, so that it cannot be told
             return False
         return True
+
+    def _share(self) -> None:
+        with suppress(OSError):  # as above
+            fcntl.flock(self._use, fcntl.LOCK_SH)
 
     @contextmanager
     def _locked(self, stream: str) -> Iterator[Path]:
