@@ -14,6 +14,9 @@ LOCK := $(COMPILE) pyproject.toml
 NOT_EMULATED := alembic asgiref grpcio-tools httpcore httptools httpx mako markupsafe pycparser pyjwt pytz pyyaml setuptools \
 	sqlalchemy uvloop watchfiles websockets
 
+# What people install; what the tests' emulators run on is in no deployment.
+AUDITED := requirements.txt requirements-local.txt requirements-dev.txt
+
 # Without a STORE: the DICOM files that pydicom ships, without what lies beside them.
 FOLDER = $(or $(STORE),$$($(BIN)/python -c 'import pydicom.data; print(pydicom.data.__path__[0])'))
 NOT_DICOM := *.py *.pyc *.json *.txt *.md *.gz *.dump *.icc */README
@@ -24,7 +27,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test infra-test bench soak lint format lock clean
+.PHONY: help run test infra-test audit bench soak lint format lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +63,10 @@ format: .venv/.dev ## Format the code, and mend what ruff can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+audit: .venv/.dev .venv-audit/.installed ## Look up known vulnerabilities of all that is locked, which takes a network, and check the list of licences
+	$(BIN)/pytest tests/test_licences.py
+	for lock in $(AUDITED); do .venv-audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement $$lock || exit 1; done
+
 lock: .venv/.dev ## Lock the newest versions that pyproject.toml allows
 	$(LOCK) --upgrade -o requirements.txt
 	$(LOCK) --upgrade --extra local -c requirements.txt -o requirements-local.txt
@@ -67,9 +74,11 @@ lock: .venv/.dev ## Lock the newest versions that pyproject.toml allows
 	$(COMPILE) --upgrade --group pyproject.toml:bigquery-emulator $(NOT_EMULATED:%=--no-emit-package %) -o requirements-bigquery-emulator.txt
 	$(COMPILE) --upgrade --group pyproject.toml:checkov -o requirements-checkov.txt
 	$(COMPILE) --upgrade --group pyproject.toml:duckdb-lts -o requirements-duckdb-lts.txt
+	$(COMPILE) --upgrade --group pyproject.toml:audit -o requirements-audit.txt
+	$(BIN)/python tests/licences.py
 
 clean: ## Delete the environments, what `make run` made, and all caches
-	rm -rf .venv .venv-bigquery .venv-checkov .venv-duckdb-lts infra/.build run build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis functions/*.egg-info
+	rm -rf .venv .venv-audit .venv-bigquery .venv-checkov .venv-duckdb-lts infra/.build run build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis functions/*.egg-info
 	find functions tests -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/bin/python:
@@ -98,6 +107,11 @@ clean: ## Delete the environments, what `make run` made, and all caches
 .venv-duckdb-lts/.installed: requirements-duckdb-lts.txt | .venv/.dev
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-duckdb-lts
 	$(BIN)/uv pip install --quiet --python .venv-duckdb-lts --no-deps --require-hashes -r requirements-duckdb-lts.txt
+	@touch $@
+
+.venv-audit/.installed: requirements-audit.txt | .venv/.dev
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-audit
+	$(BIN)/uv pip install --quiet --python .venv-audit --no-deps --require-hashes -r requirements-audit.txt
 	@touch $@
 
 .venv-checkov/.installed: requirements-checkov.txt | .venv/.dev

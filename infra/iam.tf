@@ -61,7 +61,7 @@ resource "google_project_service" "apis" {
 # What the functions may do.
 
 resource "google_storage_bucket_iam_member" "state" {
-  for_each = local.functions
+  for_each = { for entry_point, function in local.functions : entry_point => function if can(function.roles.state) }
 
   bucket = google_storage_bucket.state.name
   role   = each.value.roles.state

@@ -63,7 +63,7 @@ locals {
       dead_letters = local.last_topic
       max_attempts = local.most_attempts
       size         = { memory = "512Mi", cpu = "1", concurrency = 4, max_instances = 2 }
-      roles        = { state = local.state_role }
+      roles        = {}
       publishes    = []
     }
     refuse_export = {

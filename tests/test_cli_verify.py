@@ -110,6 +110,45 @@ def test_a_row_of_another_size_is_stale_and_one_that_outranks_its_file_is_not_ex
     assert found(verified(folder, file, "--repair")) == set()
 
 
+def reasons(report: dict[str, Any]) -> dict[str, tuple[bool, str | None]]:
+    return {each["instance"][-1]: (each["repairable"], each["reason"]) for each in report["differences"]}
+
+
+def test_each_difference_says_whether_it_can_be_repaired_and_why_not(folder: Path, file: Path) -> None:
+    change(folder)
+    execute(file, "UPDATE dicom SET BlobStorageSize = 1 WHERE SOPInstanceUID LIKE '%3'")
+    assert reasons(verified(folder, file)) == {
+        "4": (True, None),
+        "1": (True, None),
+        "2": (False, "nothing in the store holds this instance, and an export removes no rows"),
+        "3": (False, "the object is not newer than its row, and a row of it would not be the latest one"),
+    }
+    assert set(reasons(verified(folder, file, "--repair"))) == {"2", "3"}
+    text = run("verify", folder, "--from", file, "--repair").stdout
+    assert "cannot be repaired: nothing in the store holds this instance" in text
+    assert "cannot be repaired: the object is not newer than its row" in text
+
+
+def test_an_instance_that_the_repair_could_not_export_says_why(
+    folder: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dicom_export.handlers.batching.REQUEST_BYTES", 100_000)
+    (folder / "large.dcm").write_bytes(make_instance(SOPInstanceUID="1.2.3.9", TextValue="x" * 200_000))
+    assert reasons(verified(folder, file)) == {"9": (True, None)}
+    ((is_repairable, reason),) = reasons(verified(folder, file, "--repair")).values()
+    assert not is_repairable
+    assert reason
+    assert "a request to the table takes" in reason
+
+
+def test_a_file_that_cannot_be_decoded_says_that_it_cannot_be_repaired(folder: Path, file: Path) -> None:
+    (folder / "cut.dcm").write_bytes((folder / "000000.dcm").read_bytes()[:-3])
+    ((failure),) = verified(folder, file, "--repair")["failures"]
+    assert (failure["object"], failure["repairable"]) == ("cut.dcm", False)
+    assert failure["reason"] == failure["message"]
+    assert "Cut short" in failure["reason"]
+
+
 def test_a_deletion_is_no_row_and_an_older_one_does_not_count(folder: Path, file: Path) -> None:
     execute(
         file,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 from pydicom.datadict import DicomDictionary  # type: ignore[attr-defined]
 
 from dicom_export.dictionary import (
     display,
+    display_in_error,
     entry_named,
     entry_of,
     keyword_of,
@@ -85,3 +88,13 @@ def test_tag_is_shown_with_its_keyword() -> None:
 def test_private_dictionary_knows_a_creators_elements() -> None:
     assert private_vr(0x0019100C, "SIEMENS MR HEADER") == "IS"
     assert private_vr(0x0019100C, "nobody") is None
+
+
+def test_a_tag_that_may_be_text_of_a_value_is_not_shown_in_errors() -> None:
+    assert display_in_error(0x00100010) == "PatientName (0010,0010)"
+    assert display_in_error(0x30020010) == display(0x30020010)
+    assert display_in_error(0x00291001) == "(0029,1001)"
+    assert display_in_error(0x20211001) == "(2021,1001)"
+    for text in (b"DOE^", b"M\xfcll", b"J\0hn"):
+        group, number = struct.unpack("<HH", text)
+        assert display_in_error(group << 16 | number) == "an unknown element"

@@ -128,38 +128,6 @@ def test_metrics_count_the_events_and_outcomes_of_the_log() -> None:
     assert logs._FAILED_STREAMING in text
 
 
-# What a handler does with a port, as the code writes it, and the role's name in locals.tf that lets it.
-USES = {
-    "jobs": re.compile(r"tables\.(?:replace|compare|differences|count_differences)\("),
-    "filters": re.compile(r"store_filter\(|[^_]filter_generation\("),
-    "stores": re.compile(r"listing\(store|decode\(store|objects\.list\("),
-    "datasets": re.compile(
-        r"tables\.(?:describe|commit|prepare\w*|open_stream|replace|stream|change|compare|differences|count_differences)\("
-    ),
-}
-# Which modules of the handlers an entry point comes through.
-MODULES = {
-    "export_api": ("create",),
-    "start_export": ("create",),
-    "plan_export": ("plan", "writing"),
-    "export_study": ("export", "writing"),
-    "record_result": ("record", "compare", "failure_report"),
-    "record_dead_letter": ("record", "compare"),
-    "refuse_export": ("batch",),
-    "stream_instance": ("stream", "stream_writing"),
-    "report_lost_instance": (),
-}
-
-
-@pytest.mark.parametrize("name", sorted(bodies()))
-def test_each_role_is_of_a_port_that_the_handler_uses_and_each_port_has_one(name: str) -> None:
-    folder = ROOT / "functions" / "dicom_export" / "handlers"
-    text = "".join((folder / f"{module}.py").read_text() for module in MODULES[name])
-    used = {port for port, use in USES.items() if use.search(text)} | {"state"}
-    (roles,) = re.findall(r"roles += \{(.*?)\}", entry_points()[name])
-    assert set(re.findall(r"(\w+) =", roles)) == used
-
-
 def test_each_role_on_a_port_is_granted() -> None:
     grants = (INFRA / "iam.tf").read_text()
     for port in PORTS:

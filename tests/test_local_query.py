@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import duckdb
 import pytest
@@ -193,6 +193,31 @@ def test_no_value_is_quoted_in_an_error(file: Path) -> None:
     ) as caught:
         rows("SELECT CAST(CONCAT(PatientID, '-secret') AS INT64) FROM dicom", file)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("expression", "duckdb_expression"),
+    [
+        ("CAST(x AS INT64)", "x::INT"),
+        ("PARSE_DATE('%Y', x)", "strptime(x, '%Y')"),
+        ("FORMAT_TIMESTAMP('%c', TIMESTAMP '2026-01-02', x)", "timezone(x, now())"),
+        ("PARSE_JSON(x)", "x::JSON"),
+        ("ERROR(x)", "error(x)"),
+        ("REGEXP_CONTAINS(x, x)", "regexp_matches(x, x)"),
+    ],
+)
+def test_no_value_is_quoted_in_an_error_whatever_it_looks_like(
+    tmp_path: Path, expression: str, duckdb_expression: str
+) -> None:
+    file = tmp_path / "x.duckdb"
+    for value in ("[DOE^JOHN", "BigQuery: [DOE^JOHN", "already exists read-only [DOE^JOHN"):
+        file.unlink(missing_ok=True)
+        with duckdb.connect(str(file)) as database:
+            database.execute("CREATE TABLE t AS SELECT ? AS x", [value])
+        for each, dialect in ((expression, "bigquery"), (duckdb_expression, "duckdb")):
+            with pytest.raises(InvalidArgument) as error:
+                list(run_query(f"SELECT {each} AS y FROM t", file, cast("Any", dialect)).rows)
+            assert "DOE" not in error.value.message
 
 
 @pytest.mark.parametrize(("name", "text"), [("text.duckdb", "text"), ("lines.jsonl", '{"a": 1}\n')])

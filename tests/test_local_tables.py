@@ -336,3 +336,13 @@ def test_rows_keep_their_values_and_lose_their_null_lists(
 )
 def test_a_missing_column_is_null_or_empty(type_: pa.DataType, expected: list[object]) -> None:
     assert conform(None, type_, 2).to_pylist() == expected
+
+
+@pytest.mark.parametrize("symptom", ["already exists", "No space left on device", "Could not set lock on file"])
+@pytest.mark.parametrize("kind", [duckdb.ConversionException, duckdb.InvalidInputException, duckdb.ConstraintException])
+def test_a_value_in_an_error_of_duckdb_cannot_pass_for_another_error(
+    kind: type[duckdb.Error], symptom: str, tmp_path: Path
+) -> None:
+    error = translated(kind(f"Could not convert string '{symptom} DOE^JOHN' to DATE"), tmp_path / "x.duckdb")
+    assert isinstance(error, Internal)
+    assert "DOE" not in error.message

@@ -15,6 +15,7 @@ from dicom_export.errors import (
     InvalidArgument,
     LimitExceeded,
     NotFound,
+    PermissionDenied,
     RowsRefused,
     Unavailable,
 )
@@ -23,7 +24,9 @@ from dicom_export.handlers.stream_writing import StreamWriters, TableWriter
 from dicom_export.messages import Event, InstanceChanged
 from dicom_export.names import InstanceUids
 from dicom_export.overwrites import Overwrites
+from dicom_export.ports import TableInfo
 from dicom_export.row_layout import SchemaKind
+from dicom_export.schema import Field, FieldType
 from dicom_export.stream_config import StreamConfig
 from factories import STORE, TABLE, make_object
 
@@ -53,6 +56,13 @@ class Warehouse:
         self.schemas: list[set[str]] = []
         self.prepared = 0
         self.versions: list[Version] = []
+        self.is_forbidden = False
+
+    def describe(self, _: TableName) -> TableInfo | None:
+        if self.is_forbidden:
+            raise PermissionDenied("The table may not be described")
+        schema = tuple(Field(name, FieldType.STRING) for name in self.columns)
+        return TableInfo(schema, 0) if schema else None
 
     def describe(self, _: TableName) -> Any:
         return None
@@ -157,6 +167,19 @@ def test_changes_go_with_their_versions(warehouse: Warehouse) -> None:
     assert writer(warehouse, LATEST).write([row("1", LATEST), deleted]) == [None, None]
     assert [(version.generation, version.is_deletion) for version in warehouse.versions] == [(1, False), (2, True)]
     assert "Type" not in warehouse.columns
+
+
+def test_a_table_that_may_not_be_described_costs_the_rows_that_need_it_and_no_others(warehouse: Warehouse) -> None:
+    made = writer(warehouse)
+    assert made.write([row("1")]) == [None]
+    warehouse.is_forbidden = True
+    assert kinds(made.write([row("2"), row("3", PatientID="x"), row("4", StudyID="x")])) == [
+        None,
+        PermissionDenied,
+        PermissionDenied,
+    ]
+    warehouse.is_forbidden = False
+    assert made.write([row("5", PatientID="x")]) == [None]
 
 
 def test_rows_of_many_threads_are_each_there_once(warehouse: Warehouse, tmp_path: Path) -> None:

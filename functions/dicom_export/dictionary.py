@@ -58,6 +58,9 @@ class Definition:
     is_retired: bool
 
 
+# Private tags have no more: (0055,1060), (2021,1001).
+_MOST_LETTERS = 2
+
 # The dictionary has 5,000 tags. Files bring any others, which must not fill the memory.
 _remembered = lru_cache(maxsize=1 << 15)
 
@@ -149,6 +152,20 @@ def display(tag: int) -> str:
     keyword = keyword_of(tag)
     digits = f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
     return f"{keyword} {digits}" if keyword else digits
+
+
+def display_in_error(tag: int) -> str:
+    """Return the tag as errors show it.
+
+    Where an earlier length was wrong, text of a value is taken for a tag. So one that looks like text is not shown.
+    """
+    return "an unknown element" if may_be_text(tag) else display(tag)
+
+
+def may_be_text(tag: int) -> bool:
+    """Say whether the tag may be text of a value: no standard has it, and most of its bytes are letters."""
+    letters = sum(0x20 <= byte < 0x7F or byte >= 0xA0 for byte in tag.to_bytes(4))  # noqa: PLR2004 - of ASCII and Latin-1
+    return standard_vr(tag) is None and letters > _MOST_LETTERS
 
 
 @_remembered

@@ -34,6 +34,7 @@ _LINE, _COMMON_LINE = (
     re.compile(rf"{_PREFIX.pattern}{segment}(?:/series/{segment}(?:/instances/{segment})?)?/?")
     for segment in (_SEGMENT, r"([0-9.]+)")
 )
+_SHOWN_SEGMENT = re.compile(r" *(?:dicomWeb|studies|series|instances|[0-9.]*) *", re.ASCII)
 _DIGEST = re.compile(r"~[0-9a-f]{64}")
 # The name of a column, or the expression that a database made a name of.
 _HEADER = re.compile(r"[^\W\d][\w -]{0,299}|(?:[^\W\d]\w*)?\(.*\)")
@@ -155,7 +156,12 @@ def _expanded(run: bytes) -> Iterator[FilterPath]:
 
 
 def _malformed(number: int, name: str, text: str) -> InvalidArgument:
-    # A wrong file may hold patient data: only what begins as a path does is shown.
-    shown = f": {text[:_LONGEST_LINE_SHOWN]!r}" if _PREFIX.match(text) else ""
+    # A wrong file may hold patient data: only what begins as a path does is shown, and of that only what paths have.
+    shown = f": {_without_foreign(text)[:_LONGEST_LINE_SHOWN]!r}" if _PREFIX.match(text) else ""
     advice = "; a file has one column, and a comma in a UID is written %2C" if "," in text else ""
     return InvalidArgument(f"Line {number} of {name} is malformed{shown}; expected {_EXPECTED}{advice}")
+
+
+def _without_foreign(text: str) -> str:
+    """Return the line with … for each segment that is neither a word of paths nor a well-formed UID."""
+    return "/".join(part if _SHOWN_SEGMENT.fullmatch(part) else "…" for part in text.split("/"))

@@ -19,18 +19,18 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import traceback
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TextIO
 
-from dicom_export.errors import DicomExportError
+from dicom_export.crashes import keep_values_back, stack_trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dicom_export.errors import DicomExportError
     from dicom_export.names import InstanceUids, OperationName, StoreName, TableName
     from dicom_export.operations import Counters, Failure
 
@@ -76,17 +76,8 @@ class JsonFormatter(logging.Formatter):
                 f"projects/{self._project}/traces/{trace}" if self._project else trace
             )
         if record.exc_info and record.exc_info[1]:
-            entry["stack_trace"] = _stack_trace(record.exc_info[1])
+            entry["stack_trace"] = stack_trace(record.exc_info[1])
         return json.dumps(entry)
-
-
-def _stack_trace(error: BaseException) -> str:
-    """Return the traceback of the exception and its causes, the newest last, without foreign messages."""
-    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    before = f"{_stack_trace(cause)}\n\n" if cause else ""
-    message = f": {error.message}" if isinstance(error, DicomExportError) else ""
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    return f"{before}Traceback (most recent call last):\n{frames}{type(error).__qualname__}{message}"
 
 
 def configure(project: str = "", *, level: int = logging.INFO, stream: TextIO | None = None) -> None:
@@ -94,6 +85,7 @@ def configure(project: str = "", *, level: int = logging.INFO, stream: TextIO | 
     handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(JsonFormatter(project))
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    keep_values_back()
 
 
 @contextmanager

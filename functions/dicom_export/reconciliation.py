@@ -109,9 +109,18 @@ class Difference:
         return bool(self.updated and self.row_updated and self.row_updated >= self.updated)
 
     @property
+    def obstacle(self) -> str:
+        """Why an export of the instance does not make its latest row right; empty if it does."""
+        if self.kind is DifferenceKind.ORPHANED:
+            return "nothing in the store holds this instance, and an export removes no rows"
+        if self.outranks_object:
+            return "the object is not newer than its row, and a row of it would not be the latest one"
+        return "" if names_instance(self.uids) else "one of its UIDs is missing, so that no filter can name it"
+
+    @property
     def is_repairable(self) -> bool:
         """Whether an export of the instance makes its latest row right."""
-        return self.kind is not DifferenceKind.ORPHANED and not self.outranks_object and names_instance(self.uids)
+        return not self.obstacle
 
 
 def difference_counts(rows: Iterable[tuple[str, int, int]]) -> DifferenceCounts:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from dicom_export.crashes import keep_values_back, stack_trace
 from dicom_export.errors import Cancelled, DicomExportError, InstanceError, Internal, TransientError
 
 if TYPE_CHECKING:
@@ -15,6 +17,11 @@ if TYPE_CHECKING:
 
 FAILED = 1
 WRONG_USAGE = 2
+
+_DEFECT = (
+    "This is a defect of dicom-export. Please report these lines; what the error quotes was left out, because it may be a value of a"
+    " file:\n{}"
+)
 
 # The user did nothing wrong: the world, the file or this program is not as it should be.
 _NOT_THE_USERS = (Cancelled, InstanceError, Internal, TransientError)
@@ -64,14 +71,29 @@ class Commands(click.Group):
         except click.NoSuchCommand as error:  # click suggests commands that are loaded, which ours are not
             raise click.NoSuchCommand(error.command_name, possibilities=self._names, ctx=ctx) from error
 
+    def main(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as click has it
+        keep_values_back()
+        return super().main(*args, **options)
+
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click has it
         try:
             return super().invoke(ctx)
         except DicomExportError as error:
             kind = Refusal if isinstance(error, _NOT_THE_USERS) else WrongUsage
             raise kind(error.message) from error
+        except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
+            raise
         except OSError as error:
-            if error.errno not in _DISK_FULL:
-                raise
-            where = f" ({error.filename!r})" if error.filename else ""
-            raise Refusal(f"A disk is full{where}: free space and run the same command again, it resumes") from error
+            raise Refusal(_of_the_system(error)) from error
+        except Exception as error:
+            raise Refusal(_DEFECT.format(stack_trace(error))) from error
+
+
+def _of_the_system(error: OSError) -> str:
+    """Return what the operating system says. An error without a number is a library's, and may quote a value."""
+    if error.errno is None:
+        return _DEFECT.format(stack_trace(error))
+    if error.errno in _DISK_FULL:
+        where = f" ({error.filename!r})" if error.filename else ""
+        return f"A disk is full{where}: free space and run the same command again, it resumes"
+    return f"{error.filename or 'The system'}: {os.strerror(error.errno)}"

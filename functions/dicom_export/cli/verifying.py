@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections import deque
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dicom_export.bootstrap.local import local_house
@@ -18,13 +18,13 @@ from dicom_export.names import GcsUri
 from dicom_export.operations_json import timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from dicom_export.bootstrap.local import LocalHouse
     from dicom_export.handlers.verify import Inventory, Report, Verification
     from dicom_export.names import StoreName, TableName
-    from dicom_export.operations import Failure
+    from dicom_export.operations import Failure, Operation
     from dicom_export.ports import Unlisted
     from dicom_export.reconciliation import Difference
     from dicom_export.settings import LocalSettings
@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """The comparison's report, and what could not be compared or listed; `exported` are the instances that a repair exported."""
+    """The comparison's report, and what could not be compared or listed.
+
+    `exported` are the instances that a repair exported, `unrepaired` why others that it could have repaired are not, by object.
+    """
 
     table: TableName
     instances: int
@@ -41,6 +44,11 @@ class Verified:
     first_failures: tuple[Failure, ...]
     exported: int
     unlisted: tuple[Unlisted, ...] = ()
+    unrepaired: Mapping[str, str] = field(default_factory=dict)
+
+    def reason(self, difference: Difference) -> str:
+        """Return why a repair does not, or did not, make the instance's row right; empty if it does."""
+        return difference.obstacle or self.unrepaired.get(difference.object or "", "")
 
     def lines(self, file: Path) -> Iterator[str]:
         """Yield the report as people read it."""
@@ -51,11 +59,13 @@ class Verified:
         yield f"{self.instances:,} instances compared with table {self.table.table} of {file}: {counts}"
         for each in self.report.first:
             yield printable(f"{each.kind:<8}  {each.uids}  {each.object or ''}".rstrip())
+            if reason := self.reason(each):
+                yield printable(f"{'':8}  cannot be repaired: {reason}")
         if found.total > len(self.report.first):
             yield f"… and {found.total - len(self.report.first):,} more; --limit lists them"
         if found.outranked:
             yield (
-                f"{found.outranked:,} of the files are not newer than their row, so that --repair does not mend these:"
+                f"{found.outranked:,} of the files are not newer than their row, so that --repair does not repair these:"
                 " `touch` the files first"
             )
         yield from unlisted_lines(self.unlisted)
@@ -77,9 +87,11 @@ class Verified:
             **asdict(self.report.counts),
             "unjudged": self.report.unjudged,
             "unlisted": [each._asdict() for each in self.unlisted],
-            "differences": [_to_json(each) for each in self.report.first],
+            "differences": [_to_json(each, self.reason(each)) for each in self.report.first],
             "failed": self.failures,
-            "failures": [each.to_json() for each in self.first_failures],
+            "failures": [
+                {**each.to_json(), "repairable": False, "reason": each.message} for each in self.first_failures
+            ],
         }
 
 
@@ -121,10 +133,19 @@ class Verifying:
             verification = house.verification(self.table)
             declared = house.service.stores[self.store]
             inventory = stack.enter_context(verification.inventory(self.store, declared, failures.add))
-            exported = self._repair(house, verification, inventory) if repair else 0
+            repaired = self._repair(house, verification, inventory) if repair else None
             report = verification.summary(inventory, self.limit)
-        first = tuple(failures.first)
-        return Verified(self.table, inventory.instances, report, failures.count, first, exported, inventory.unlisted)
+            unrepaired = _unrepaired(house, repaired, report) if repaired else {}
+        return Verified(
+            self.table,
+            inventory.instances,
+            report,
+            failures.count,
+            tuple(failures.first),
+            repaired.counters.success if repaired and repaired.counters else 0,
+            inventory.unlisted,
+            unrepaired,
+        )
 
     def _end_interrupted_repairs(self, house: LocalHouse) -> None:
         for _, operation in house.service.list_operations(self.store.parent):
@@ -136,21 +157,32 @@ class Verifying:
         for path in self.settings.buckets[self.repairs].iterdir():
             path.unlink()
 
-    def _repair(self, house: LocalHouse, verification: Verification, inventory: Inventory) -> int:
+    def _repair(self, house: LocalHouse, verification: Verification, inventory: Inventory) -> Operation | None:
+        """Return the operation that exported what is to be repaired, once it has ended; None if there was nothing to repair."""
         name = f"{secrets.token_hex(8)}.txt"
         path = self.settings.buckets[self.repairs] / name
         with verification.report(inventory) as report:
             is_needed = _write(path, verification.repairs(report))
         if not is_needed:
             path.unlink()
-            return 0
+            return None
         request = verification.repair_request(self.store, GcsUri(self.repairs, name))
         ignored = Ignored(frozenset(self.ignore), self.settings.data / "ignored")
         operation = Run(house, request, ignored, standard_error(), self.file).to_its_end(
             self.settings.stores[self.store]
         )
         path.unlink()
-        return operation.counters.success if operation.counters else 0
+        return operation
+
+
+def _unrepaired(house: LocalHouse, repaired: Operation, report: Report) -> dict[str, str]:
+    """Return why objects of the report are not repaired although an export could have done it, by their names."""
+    left = {each.object for each in report.first if each.object and each.is_repairable}
+    if not left:
+        return {}
+    failed = {each.object: each.message for each in house.service.failures(repaired.name) if each.object in left}
+    otherwise = repaired.error.message if repaired.error else "the object was changed during the repair"
+    return {name: failed.get(name, otherwise) for name in left}
 
 
 def _write(path: Path, lines: Iterable[str]) -> bool:
@@ -160,14 +192,14 @@ def _write(path: Path, lines: Iterable[str]) -> bool:
         return file.tell() > 0
 
 
-def _to_json(difference: Difference) -> dict[str, Any]:
+def _to_json(difference: Difference, reason: str) -> dict[str, Any]:
     return {
         "difference": difference.kind.value,
-        "study": difference.uids.study,
-        "series": difference.uids.series,
-        "instance": difference.uids.instance,
+        **difference.uids.shown._asdict(),
         "object": difference.object,
         "generation": None if difference.generation is None else str(difference.generation),
         "lastUpdated": timestamp(difference.updated) if difference.updated else None,
         "rowLastUpdated": timestamp(difference.row_updated) if difference.row_updated else None,
+        "repairable": not reason,
+        "reason": reason or None,
     }

@@ -13,7 +13,7 @@ from dicom_export.dicom.encoding import Encoding
 from dicom_export.dicom.header import Header, encodings_of
 from dicom_export.dicom.ranges import BytesFile
 from dicom_export.dicom.text import split
-from dicom_export.dictionary import display, is_private, private_vr, standard_vr
+from dicom_export.dictionary import display_in_error, is_private, private_vr, standard_vr
 from dicom_export.errors import InstanceError, LimitExceeded
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class DataSet:
 
         Raises MalformedSequence if its value does not parse, LimitExceeded if it is nested too deeply.
         """
-        self.budget.check_depth(self.depth, display(tag))
+        self.budget.check_depth(self.depth, display_in_error(tag))
         value = self.elements[tag].value
         items = self._parsed(self.elements[tag], value) if isinstance(value, bytes) else value or []
         return [self._item(elements) for elements in items]

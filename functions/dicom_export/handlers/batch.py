@@ -71,13 +71,24 @@ def _body(data: bytes, job: str) -> tuple[StoreName, object] | None:
     """Return the store that the request names, and the request; None, and a line in the log, if it names none."""
     try:
         fields = parse_json(data)
-        store = StoreName.parse(str(fields.get("name", "")) if isinstance(fields, dict) else "")
+        store = _store_of(fields)
         # Pub/Sub's ids are numbers; one that cannot be an operation's was forged.
         OperationName.parse(str(OperationName(store.parent, job)))
     except InvalidArgument as error:
         log.error("Batch job %s is not an export request: %s", job[:200], error.message)  # noqa: TRY400 - its message says it all
         return None
     return store, fields
+
+
+def _store_of(fields: object) -> StoreName:
+    """Return the store that a request names. Raises InvalidArgument, which quotes nothing: anything may have been sent here."""
+    name = fields.get("name") if isinstance(fields, dict) else None
+    try:
+        return StoreName.parse(str(name))
+    except InvalidArgument as error:
+        raise InvalidArgument(
+            "It does not say of which store it is; expected the name projects/P/locations/L/datasets/D/dicomStores/S"
+        ) from error
 
 
 def _request(store: StoreName, fields: object) -> ExportRequest:

@@ -94,6 +94,7 @@ class TableWriter:
 
     def _write(self, rows: Sequence[ChangeRow]) -> list[Outcome]:
         taken = self._taken
+        schema: Schema | None = None
         try:
             rows = self._within_budget(rows)
             schema = merge(

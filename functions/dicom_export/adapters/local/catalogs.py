@@ -48,6 +48,12 @@ _OF_THE_MACHINE = (
     duckdb.InterruptException,
     duckdb.TransactionException,
 )
+_ABOUT_VALUES = (
+    duckdb.ConversionException,
+    duckdb.OutOfRangeException,
+    duckdb.InvalidInputException,
+    duckdb.ConstraintException,
+)
 
 
 class Catalogs:
@@ -181,8 +187,11 @@ def translated(error: duckdb.Error, file: Path) -> Exception:
     """
     text = str(error)
     path = repr(str(file))
+    name = type(error).__name__
     if isinstance(error, duckdb.TransactionException) and "onflict" in text:
         return Aborted(f"Another writer of {path} was faster")
+    if isinstance(error, _ABOUT_VALUES):  # they may quote any text, also that of another error
+        return Internal(f"DuckDB refused a statement on {path}: {name}")
     known = {
         "No space left on device": disk_full(file.parent),
         "Disk quota exceeded": disk_full(file.parent),
@@ -196,7 +205,6 @@ def translated(error: duckdb.Error, file: Path) -> Exception:
     for symptom, meaning in known.items():
         if symptom in text:
             return meaning
-    name = type(error).__name__
     if isinstance(error, _OF_THE_MACHINE):
         return Unavailable(f"DuckDB cannot work on {path} at the moment: {name}")
     return Internal(f"DuckDB refused a statement on {path}: {name}")

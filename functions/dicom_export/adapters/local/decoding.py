@@ -16,6 +16,7 @@ from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from dicom_export.adapters.local.isolation import Isolation
+from dicom_export.crashes import keep_values_back
 from dicom_export.decoding.budget import DEFAULT_LIMITS, Limits
 from dicom_export.dicom.series import SeriesMemory
 from dicom_export.handlers.batching import BATCH_HEADER_BYTES, BATCH_ROWS, batches_of, in_batches
@@ -229,7 +230,8 @@ def _memory() -> SeriesMemory:
 
 
 def _begin() -> None:
-    """Leave Ctrl-C to the parent, end with it even when it is killed, and rarely look for cycles."""
+    """Leave Ctrl-C to the parent, end with it even when it is killed, show no values, and rarely look for cycles."""
+    keep_values_back()
     gc.set_threshold(_OBJECTS_WITHOUT_CYCLES)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_exit_with_parent, daemon=True).start()

@@ -35,6 +35,7 @@ _ROWS_AT_ONCE = 1000
 _NAME_IN_ERROR = re.compile(r'"([^"]+)"|[Nn]ame (\S+) does')
 _RESERVED = {"memory", "system", "temp"}
 # A value that does not fit the query is not quoted in the error: it may be a patient's.
+_OUR_ERROR = f"Invalid Input Error: {MARK}"
 _VALUE_ERRORS = (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException)
 
 
@@ -81,7 +82,9 @@ def run_query(sql: str, file: Path, dialect: Dialect = "bigquery") -> Result:
                 define(connection, translation.required)
             else:
                 check_duckdb_sql(connection, sql)
-            reader = connection.sql(translation.sql if script else sql).to_arrow_reader(_ROWS_AT_ONCE)
+            relation = connection.sql(translation.sql if script else sql)
+        with _errors_of_values(queried):
+            reader = relation.to_arrow_reader(_ROWS_AT_ONCE)
             _check_names(reader.schema.names)
     except BaseException:
         connection.close()
@@ -99,7 +102,7 @@ def _attach(connection: duckdb.DuckDBPyConnection, file: Path, catalog: str) -> 
 
 
 def _batches(queried: Queried, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-    with queried.connection, _errors(queried):
+    with queried.connection, _errors_of_values(queried):
         yield from batches_of(reader)
 
 
@@ -134,11 +137,22 @@ def _errors(queried: Queried) -> Iterator[None]:
         raise translated(error, queried.file) from error
 
 
+@contextmanager
+def _errors_of_values(queried: Queried) -> Iterator[None]:
+    """Translate the errors of a query that runs. It was understood before: what is wrong now is a value, and may be quoted."""
+    with _errors(queried):
+        try:
+            yield
+        except duckdb.PermissionException:
+            raise
+        except (duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
+            raise InvalidArgument(_value_error(str(error), queried.file)) from error
+
+
 def _value_error(text: str, file: Path) -> str:
     """Return an error of ours as it was written into the translation; DuckDB's own may quote a value."""
-    _, marked, message = text.partition(MARK)
-    if marked:
-        return message.partition("\n")[0] or "ERROR was called"
+    if text.startswith(_OUR_ERROR):
+        return text.removeprefix(_OUR_ERROR).partition("\n")[0] or "ERROR was called"
     return (
         f"A value in {str(file)!r} is not what the query takes it for: SAFE_CAST, SAFE_DIVIDE and SAFE.FUNCTION(…) give NULL "
         "for such a value instead"

@@ -8,10 +8,10 @@ import math
 import random
 import threading
 import time
-import traceback
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from dicom_export.crashes import stack_trace
 from dicom_export.errors import DicomExportError, PermanentError, ResourceExhausted, TransientError, Unavailable
 from dicom_export.messages import (
     ExportStudy,
@@ -247,9 +247,6 @@ class LocalQueue:
 def _log_failure(delivery: Delivery, error: Exception) -> None:
     """Log our own errors by their message; of others, whose text may quote patient data, the type and the place."""
     what = "Dead letter" if delivery.failure else "Message"
-    if isinstance(error, DicomExportError):
-        text = error.message
-    else:
-        text = "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__
+    text = error.message if isinstance(error, DicomExportError) else stack_trace(error)
     level = logging.WARNING if isinstance(error, TransientError) else logging.ERROR
     _LOG.log(level, "%s on %s failed at attempt %d: %s", what, delivery.topic, delivery.attempt, text)

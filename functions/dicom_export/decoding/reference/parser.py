@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, STANDARD_VR
 
 from dicom_export.dicom.encoding import Encoding, is_vr
-from dicom_export.dictionary import display, is_private, standard_vr
+from dicom_export.dictionary import display_in_error, is_private, may_be_text, standard_vr
 from dicom_export.errors import InstanceError, TruncatedInstance
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Parser:
             if tag == _SEQUENCE_DELIMITER:
                 break
             if tag != _ITEM:
-                raise malformed(position - _HEADER, f"{display(tag)} where an item of a sequence is expected")
+                raise malformed(position - _HEADER, f"{display_in_error(tag)} where an item of a sequence is expected")
             self._budget.spend_elements(1)
             item, position = self._item(position, length, end, depth, hold_end)
             if position <= hold_end:
@@ -170,7 +170,7 @@ class Parser:
         if vr in _SHORT_VRS:
             return short
         if len(data) < _LONG_HEADER:
-            raise self._cut_or_malformed(position, end, f"the header of {display(tag)} goes on")
+            raise self._cut_or_malformed(position, end, f"the header of {display_in_error(tag)} goes on")
         long = Head(tag, vr, position, position + _LONG_HEADER, self._long.unpack_from(data, _HEADER)[0])
         if vr in _LONG_VRS - _ONCE_WRITTEN_SHORT:
             return long
@@ -194,7 +194,7 @@ class Parser:
         if not self._is_sequence(head):
             self._skip_fragments(head, end)
             return self._data_element(head, None, self._file.tell() - head.start)
-        self._budget.check_depth(depth, display(head.tag))
+        self._budget.check_depth(depth, display_in_error(head.tag))
         hold_end = min(hold_end, head.start + MAX_VALUE)
         bytes_left = self._budget.bytes_left
         items = self.items(head.start, end, depth, is_delimited=True, hold_end=hold_end)
@@ -220,7 +220,7 @@ class Parser:
         while True:
             data = self._file.rest(position, _HEADER)
             if len(data) < _HEADER or (end is not None and position + _HEADER > end):
-                raise self._cut_or_malformed(position, end, f"the value of {display(head.tag)} goes on")
+                raise self._cut_or_malformed(position, end, f"the value of {display_in_error(head.tag)} goes on")
             group, number = self._tag.unpack_from(data)
             tag, length = group << 16 | number, self._long.unpack_from(data, 4)[0]
             position += _HEADER
@@ -238,7 +238,7 @@ class Parser:
         delimiter = self._tag.pack(_SEQUENCE_DELIMITER >> 16, _SEQUENCE_DELIMITER & 0xFFFF) + bytes(4)
         found = self._file.rest(head.start, MAX_VALUE).find(delimiter) if self._file.can_look_back else -1
         if found < 0:
-            raise malformed(head.position, f"the value of {display(head.tag)} has no end")
+            raise malformed(head.position, f"the value of {display_in_error(head.tag)} has no end")
         return head.start + found + _HEADER
 
     def _item(self, position: int, length: int, end: int | None, depth: int, hold_end: int) -> tuple[Elements, int]:
@@ -327,8 +327,10 @@ class Parser:
     def _overrun(self, head: Head, end: int | None, last: int) -> InstanceError:
         """Return the error for a value that goes on after the end of what it is in: damaged, unless it is the file that ends."""
         if end is None and self._is_plausible(head, last) and not self._has_elements_after(head):
-            return TruncatedInstance(f"Cut short: the object ends inside the value of {display(head.tag)}")
-        return malformed(head.position, f"{head.length:,} bytes as the length of {display(head.tag)}")
+            return TruncatedInstance(f"Cut short: the object ends inside the value of {display_in_error(head.tag)}")
+        if may_be_text(head.tag):  # so may its length
+            return malformed(head.position, "text where an element is expected")
+        return malformed(head.position, f"{head.length:,} bytes as the length of {display_in_error(head.tag)}")
 
     def _is_plausible(self, head: Head, last: int) -> bool:
         """Say whether the head looks as that of a real element does, as opposed to that of bytes which are none."""

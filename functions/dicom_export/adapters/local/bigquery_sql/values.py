@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,9 @@ from dicom_export.adapters.local.bigquery_sql.types import NULL
 if TYPE_CHECKING:
     from dicom_export.adapters.local.bigquery_sql.types import Type
 
-MARK = "BigQuery: "
-"""What an error of ours begins with in DuckDB. DuckDB's own errors may quote a value, which may be a patient's."""
+MARK = f"BigQuery {secrets.token_hex(8)}: "
+"""Begins the errors of a translation. No value of a table can pass for one, because nobody knows it before the process starts."""
+
 NOT_CONSTANT: Any = object()
 
 
