@@ -34,10 +34,9 @@ def subcommands(group: click.Group) -> dict[str, click.Command]:
 
 # An export by small messages has many moments at which it can be interrupted.
 SMALL_MESSAGES = """
-from functools import partial
-from dicom_export.cli import export
+from dicom_export.exporting import folder_export
 from dicom_export.planning import PlanLimits
-export.LocalSettings = partial(export.LocalSettings, limits=PlanLimits(bundle=50, split=50))
+folder_export.local_limits = lambda: PlanLimits(bundle=50, split=50)
 """
 
 

@@ -16,8 +16,8 @@ from dicom_export.adapters.local.store import FolderStore
 from dicom_export.adapters.local.tables import DuckDbTables
 from dicom_export.bootstrap.reopening import reopen
 from dicom_export.bootstrap.wiring import Ports, handlers_on, service_on
-from dicom_export.cli.ignored import Ignored
 from dicom_export.cli.running import Run
+from dicom_export.exporting.ignored import Ignored
 from dicom_export.operations import ExportRequest, Operation, WriteDisposition
 from dicom_export.planning import PlanLimits
 from dicom_export.row_layout import SchemaKind
@@ -85,7 +85,7 @@ class Machine:
         request = ExportRequest(STORE, TABLE, self.disposition, SchemaKind.JSON)
         console = Console(file=(self.root / "errors.txt").open("a"), force_terminal=False)
         ignored = Ignored(frozenset(), self.data / "ignored")
-        operation = Run(house, request, ignored, console, self.file, reports=True).to_its_end(self.store)
+        operation = Run(house, request, ignored, console, reports=True).to_its_end(self.store)
         faults.reach("end")
         self.reported.append(operation)
         faults.reach("report")

@@ -10,7 +10,7 @@ import pytest
 
 from command_line import make_folder, rows, run
 from dicom_export.bootstrap.local import local_house
-from dicom_export.cli.places import state_of, store_of
+from dicom_export.exporting.places import state_of, store_of
 from dicom_export.names import GcsUri, OperationName, TableName
 from dicom_export.operations import ExportRequest, WriteDisposition
 from dicom_export.settings import LocalSettings

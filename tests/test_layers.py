@@ -13,7 +13,7 @@ MODULES = {
     ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): path
     for path in SOURCE.rglob("*.py")
 }
-ENTRY_POINTS = ("main", "dicom_export.api", "dicom_export.cli", "dicom_export.serving")
+ENTRY_POINTS = ("main", "dicom_export.api", "dicom_export.cli", "dicom_export.exporting", "dicom_export.serving")
 # Libraries that one kind of module may import.
 OWNERS = {
     "duckdb": ("dicom_export.adapters.local",),
@@ -26,9 +26,9 @@ OWNERS = {
     "functions_framework": ("main",),
     "werkzeug": ("main", "dicom_export.api.wsgi", "dicom_export.serving"),
     "pydicom": ("dicom_export.dicom", "dicom_export.decoding", "dicom_export.rows", "dicom_export.dictionary"),
-    "dicom_export.settings": ("dicom_export.bootstrap", "dicom_export.cli"),
-    "dicom_export.bootstrap": ("main", "dicom_export.cli", "dicom_export.serving"),
-    "dicom_export.handlers": ("main", "dicom_export.api", "dicom_export.cli", "dicom_export.bootstrap", "dicom_export.adapters.local.decoding"),
+    "dicom_export.settings": ("dicom_export.bootstrap", "dicom_export.cli", "dicom_export.exporting"),
+    "dicom_export.bootstrap": ("main", "dicom_export.cli", "dicom_export.exporting", "dicom_export.serving"),
+    "dicom_export.handlers": ("main", "dicom_export.api", "dicom_export.cli", "dicom_export.bootstrap", "dicom_export.exporting", "dicom_export.adapters.local.decoding"),
     "dicom_export.adapters": ("dicom_export.bootstrap", "dicom_export.cli.columns", "dicom_export.cli.dump", "dicom_export.cli.query", "dicom_export.cli.result_files"),
     "dicom_export.api": ("main", "dicom_export.serving"),
     "dicom_export.cli": (),

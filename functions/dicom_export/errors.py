@@ -226,3 +226,25 @@ class ResourceExhausted(TransientError):
     """A quota is used up, or a disk is full."""
 
     code = Code.RESOURCE_EXHAUSTED
+
+
+_BY_CODE: dict[Code, type[DicomExportError]] = {
+    error.code: error
+    for error in (
+        InvalidArgument,
+        FailedPrecondition,
+        NotFound,
+        AlreadyExists,
+        PermissionDenied,
+        Unimplemented,
+        Cancelled,
+        Unavailable,
+        Aborted,
+        ResourceExhausted,
+    )
+}
+
+
+def error_of(code: Code, message: str) -> DicomExportError:
+    """Return the error with which an operation ended, by the code that it was recorded with."""
+    return _BY_CODE.get(code, Internal)(message)

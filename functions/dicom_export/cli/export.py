@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dicom_export.cli.ctrl_c import threads_without_ctrl_c
 from dicom_export.cli.exit_codes import FAILED
-from dicom_export.cli.ignored import Ignored
 from dicom_export.cli.options import (
     FilterPath,
     file_option,
@@ -22,26 +20,14 @@ from dicom_export.cli.options import (
     source_store_option,
     table_option,
 )
-from dicom_export.cli.places import (
-    DATASET,
-    FILTER_BUCKET,
-    PROJECT,
-    check_file,
-    check_is_file,
-    own_files,
-    state_of,
-    store_of,
-    table_of,
-)
-from dicom_export.names import GcsUri
-from dicom_export.operations import ExportRequest, WriteDisposition
-from dicom_export.row_layout import SchemaKind
-from dicom_export.settings import LocalSettings, local_limits
+from dicom_export.exporting.arguments import DISPOSITIONS
+from dicom_export.exporting.ctrl_c import threads_without_ctrl_c
+from dicom_export.exporting.folder_export import folder_export
 
 if TYPE_CHECKING:
+    from dicom_export.exporting.folder_export import FolderExport
     from dicom_export.operations import Operation
-
-_DISPOSITIONS = ("write-empty", "write-truncate", "write-append")
+    from dicom_export.settings import LocalSettings
 
 
 @click.command()
@@ -58,7 +44,7 @@ _DISPOSITIONS = ("write-empty", "write-truncate", "write-append")
 )
 @click.option(
     "--write-disposition",
-    type=click.Choice(_DISPOSITIONS),
+    type=click.Choice(DISPOSITIONS),
     default="write-empty",
     show_default=True,
     help="A table with rows in it: an error, replaced as a whole at the end, or added to.",
@@ -90,32 +76,22 @@ def export(
 
     An export that was interrupted is resumed by the same command. Ctrl-C cancels it.
     """
-    request = ExportRequest(
-        store_of(folder),
-        table_of(table),
-        WriteDisposition(write_disposition.upper().replace("-", "_")),
-        SchemaKind(schema),
-        include_source_store,
-        GcsUri(FILTER_BUCKET, filter_file.name) if filter_file else None,
+    asked = folder_export(
+        folder,
+        file,
+        table=table,
+        filter_file=filter_file,
+        write_disposition=write_disposition,
+        schema=schema,
+        include_source_store=include_source_store,
+        ignore=ignore,
     )
-    settings = LocalSettings(
-        data=state_of(file),
-        stores={request.store: folder},
-        buckets={FILTER_BUCKET: filter_file.parent} if filter_file else {},
-        databases={PROJECT: file},
-        datasets=((PROJECT, DATASET),),
-        ignore=(*ignore, *own_files(file, folder)),
-        limits=local_limits(),
-    )
-    check_file(file)
-    if filter_file:
-        check_is_file(filter_file)
-    operation = _run(settings, request, Ignored(frozenset(ignore), state_of(file) / "ignored"), file)
-    _report(operation, settings, file, output)
+    operation = _run(asked, folder)
+    _report(operation, asked.settings, file, output)
     sys.exit(FAILED if operation.error else 0)
 
 
-def _run(settings: LocalSettings, request: ExportRequest, ignored: Ignored, file: Path) -> Operation:
+def _run(asked: FolderExport, folder: Path) -> Operation:
     # `--help` and a mistyped option are answered without loading DuckDB and the rest.
     from dicom_export.bootstrap.local import local_house  # noqa: PLC0415 - as said above
     from dicom_export.cli.console import standard_error, warnings_on  # noqa: PLC0415
@@ -124,8 +100,8 @@ def _run(settings: LocalSettings, request: ExportRequest, ignored: Ignored, file
     console = standard_error()
     with warnings_on(console), ExitStack() as stack:
         with threads_without_ctrl_c():
-            house = stack.enter_context(local_house(settings))
-        return Run(house, request, ignored, console, file, reports=True).to_its_end(settings.stores[request.store])
+            house = stack.enter_context(local_house(asked.settings))
+        return Run(house, asked.request, asked.ignored, console, reports=True).to_its_end(folder)
 
 
 def _report(operation: Operation, settings: LocalSettings, file: Path, output: str) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from glob import escape
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
 
-from dicom_export.row_layout import TABLE_SCHEMAS, SchemaKind
+from dicom_export.errors import DicomExportError, InvalidArgument
+from dicom_export.exporting.arguments import SCHEMAS, check_is_database, is_pattern
+from dicom_export.row_layout import SchemaKind
 
 if TYPE_CHECKING:
     import os
@@ -22,32 +22,19 @@ class FilterPath(click.Path):
         self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
     ) -> str | bytes | os.PathLike[str]:
         path = Path(value)
-        before, star, after = path.name.partition("*")
-        if not star or path.exists():
-            return super().convert(value, param, ctx)
-        if "*" in after:
-            self.fail(f"Pattern {str(path)!r} has more than one *.", param, ctx)
-        if next(path.parent.glob(f"{escape(before)}*{escape(after)}"), None) is None:
-            self.fail(f"No file matches {str(path)!r}.", param, ctx)
-        return path
-
-
-# Types of file that users may expect an export to write, and the nearest type that `query` writes.
-_RESULT_SUFFIXES = {
-    **dict.fromkeys((".parquet", ".pq", ".arrow", ".feather", ".ipc", ".avro", ".orc"), ".parquet"),
-    **dict.fromkeys((".json", ".jsonl", ".ndjson"), ".json"),
-    **dict.fromkeys((".csv", ".tsv", ".xlsx", ".xls", ".ods", ".txt", ".gz", ".zip"), ".csv"),
-}
+        try:
+            return path if is_pattern(path) else super().convert(value, param, ctx)
+        except DicomExportError as error:
+            self.fail(error.message, param, ctx)
 
 
 def _check_is_database(_context: click.Context, _parameter: click.Parameter, file: Path) -> Path:
     """Refuse the name of another type of file, and say how to make one."""
-    suffix = _RESULT_SUFFIXES.get(file.suffix.lower())
-    if suffix is None:
-        return file
-    database, result = (quote(str(file.with_suffix(each))) for each in (".duckdb", suffix))
-    command = f'dicom-export query "SELECT * FROM dicom" --from {database} --output {result}'  # noqa: S608 - for the user
-    raise click.BadParameter(f"{str(file)!r} is not a DuckDB file. Export into {database}, then run: {command}")
+    try:
+        check_is_database(file)
+    except InvalidArgument as error:
+        raise click.BadParameter(error.message) from error
+    return file
 
 
 folder_argument = click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
@@ -63,7 +50,7 @@ file_option = click.option(
 table_option = click.option("--table", default="dicom", show_default=True, help="The table in it.")
 schema_option = click.option(
     "--schema",
-    type=click.Choice([kind.value for kind in TABLE_SCHEMAS]),
+    type=click.Choice(SCHEMAS),
     default=SchemaKind.FLATTENED.value,
     show_default=True,
     help="A column for each element, or one JSON column.",

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from dicom_export.cli.console import print_lines, terminal_width
-from dicom_export.cli.places import check_is_file
 from dicom_export.cli.rendering import FORMATS, rendered
+from dicom_export.exporting.places import check_is_file
 
 if TYPE_CHECKING:
     from dicom_export.adapters.local.query import Dialect, Result

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from dicom_export import logs, settings
-from dicom_export.cli.ctrl_c import threads_without_ctrl_c
 from dicom_export.cli.options import ignore_option
 from dicom_export.errors import FailedPrecondition, InvalidArgument
+from dicom_export.exporting.ctrl_c import threads_without_ctrl_c
 from dicom_export.names import TableName
 from dicom_export.reserved import check_dataset_name
 from dicom_export.settings import LocalSettings, local_store

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from dicom_export.cli.console import printable
+from dicom_export.exporting.run import error_besides_failures
 from dicom_export.operations import Counters
 
 if TYPE_CHECKING:
@@ -45,8 +46,9 @@ def summary(
         yield f"{counters.skipped:,} {'file' if counters.skipped == 1 else 'files'} passed over:"
         yield from _kinds(passed_over, counters.skipped)
     yield from unlisted_lines(unlisted)
-    if operation.error and not _is_told_by_failures(operation, counters):
-        yield f"{operation.error.code.name}: {printable(operation.error.message)}"
+    error = error_besides_failures(operation)
+    if error:
+        yield f"{error.code.name}: {printable(error.message)}"
     if counters.failure:
         yield f"{counters.failure:,} failed:"
         yield from _reasons(failures)
@@ -65,10 +67,6 @@ def unlisted_lines(unlisted: Sequence[Unlisted]) -> Iterator[str]:
 def failure_line(failure: Failure) -> str:
     """Return the object and the reason."""
     return printable(f"{failure.object}: {failure.message}")
-
-
-def _is_told_by_failures(operation: Operation, counters: Counters) -> bool:
-    return counters.failure > 0 and not (operation.plan_error or counters.cancelled or counters.abandoned)
 
 
 def _kinds(passed_over: Iterable[tuple[str, str]], skipped: int) -> Iterator[str]:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_export.bootstrap.local import local_house
 from dicom_export.cli.console import printable, standard_error, warnings_on
-from dicom_export.cli.ctrl_c import threads_without_ctrl_c
-from dicom_export.cli.ignored import Ignored
 from dicom_export.cli.running import Run
 from dicom_export.cli.summary import unlisted_lines
+from dicom_export.exporting.ctrl_c import threads_without_ctrl_c
+from dicom_export.exporting.ignored import Ignored
 from dicom_export.names import GcsUri
 from dicom_export.operations_json import timestamp
 
@@ -168,9 +168,7 @@ class Verifying:
             return None
         request = verification.repair_request(self.store, GcsUri(self.repairs, name))
         ignored = Ignored(frozenset(self.ignore), self.settings.data / "ignored")
-        operation = Run(house, request, ignored, standard_error(), self.file).to_its_end(
-            self.settings.stores[self.store]
-        )
+        operation = Run(house, request, ignored, standard_error()).to_its_end(self.settings.stores[self.store])
         path.unlink()
         return operation
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dicom_export.cli.ctrl_c import threads_without_ctrl_c
 from dicom_export.cli.exit_codes import FAILED
 from dicom_export.cli.options import (
     file_option,
@@ -20,7 +19,8 @@ from dicom_export.cli.options import (
     source_store_option,
     table_option,
 )
-from dicom_export.cli.places import DATASET, PROJECT, check_file, own_files, state_of, store_of, table_of
+from dicom_export.exporting.ctrl_c import threads_without_ctrl_c
+from dicom_export.exporting.places import DATASET, PROJECT, check_file, own_files, state_of, store_of, table_of
 from dicom_export.operations import ExportRequest
 from dicom_export.row_layout import SchemaKind
 from dicom_export.settings import LocalSettings, local_limits

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from dicom_export import settings
-from dicom_export.cli.places import existing_state
 from dicom_export.errors import InvalidArgument, NotFound
+from dicom_export.exporting.places import existing_state
 from dicom_export.names import DatasetName, OperationName
 from dicom_export.settings import LOCAL_PARENT
 
