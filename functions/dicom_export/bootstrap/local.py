@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dicom_export.adapters.local.state import FolderState
 from dicom_export.bootstrap.reopening import needed_streams, reopen
 from dicom_export.bootstrap.wiring import Ports, dead_letters_on, handlers_on, service_on
+from dicom_export.errors import NotFound
 from dicom_export.handlers.service import ExportService, OperationsService
 from dicom_export.journal import Journal
 from dicom_export.stores import DeclaredStore
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from dicom_export.messages import Message
     from dicom_export.names import TableName
     from dicom_export.operations import ExportRequest
+    from dicom_export.ports import DicomStore, StoredObject
     from dicom_export.settings import LocalSettings
 
 
@@ -137,6 +139,21 @@ def _remove_unneeded_streams(data: Path) -> None:
     if folder.is_dir():
         with closing(Streams(folder)) as streams:
             streams.keep(needed_streams(local_operations(data).journal))
+
+
+def file_and_store(file: Path) -> tuple[DicomStore, StoredObject]:
+    """Return the folder of a file as a store, and the file as its object. Raises NotFound if it is not a regular file."""
+    from dicom_export.adapters.local.store import FolderStore  # noqa: PLC0415 - as in `local_house`
+    from dicom_export.adapters.local.walk import name_of_entry  # noqa: PLC0415 - as in `local_house`
+
+    path = file.absolute()
+    store = FolderStore(path.parent)
+    stored = store.get(name_of_entry(path.name))
+    if stored is None:
+        raise NotFound(
+            f"{str(file)!r} is not a regular file" if file.exists() else f"File {str(file)!r} does not exist"
+        )
+    return store, stored
 
 
 def local_operations(data: Path) -> OperationsService:

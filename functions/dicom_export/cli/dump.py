@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from dicom_export.cli.values import json_value
-from dicom_export.errors import NotFound
 from dicom_export.row_layout import TABLE_SCHEMAS, SchemaKind
 
 if TYPE_CHECKING:
@@ -28,15 +27,11 @@ if TYPE_CHECKING:
 def dump(file: Path, schema: str) -> None:
     """Print the row that FILE becomes, as JSON, and a note for each element that has no column of its own."""
     # `--help` is answered without loading pydicom.
-    from dicom_export.adapters.local.store import FolderStore  # noqa: PLC0415 - as said above
-    from dicom_export.adapters.local.walk import name_of_entry  # noqa: PLC0415
+    from dicom_export.bootstrap.local import file_and_store  # noqa: PLC0415 - as said above
     from dicom_export.row_layout import RowLayout  # noqa: PLC0415
     from dicom_export.rows.instance import Skipped, explain_instance  # noqa: PLC0415
 
-    store = FolderStore(file.absolute().parent)
-    stored = store.get(name_of_entry(file.name))
-    if stored is None:
-        raise NotFound(f"{str(file)!r} is not a regular file")
+    store, stored = file_and_store(file)
     explanation = explain_instance(store, stored, RowLayout(SchemaKind(schema)))
     if isinstance(explanation, Skipped):
         click.echo(json.dumps({"skipped": explanation.kind}))

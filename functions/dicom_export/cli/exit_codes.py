@@ -11,6 +11,7 @@ import click
 
 from dicom_export.crashes import keep_values_back, stack_trace
 from dicom_export.errors import Cancelled, DicomExportError, InstanceError, Internal, TransientError
+from dicom_export.systems import check_system
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,6 +78,7 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click has it
         try:
+            check_system()
             return super().invoke(ctx)
         except DicomExportError as error:
             kind = Refusal if isinstance(error, _NOT_THE_USERS) else WrongUsage

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from dicom_export.adapters.local.isolation import Isolation
 from dicom_export.crashes import keep_values_back
+from dicom_export.adapters.local.processes import DecodingContext
 from dicom_export.decoding.budget import DEFAULT_LIMITS, Limits
 from dicom_export.dicom.series import SeriesMemory
 from dicom_export.handlers.batching import BATCH_HEADER_BYTES, BATCH_ROWS, batches_of, in_batches
@@ -193,9 +194,7 @@ def _submitted(
 
 
 def _pool_of(processes: int) -> ProcessPoolExecutor:
-    # Forked children would inherit the locks that this process' threads hold.
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(processes, mp_context=context, initializer=_begin)
+    return ProcessPoolExecutor(processes, mp_context=DecodingContext(), initializer=_begin)
 
 
 def _decode_chunk(

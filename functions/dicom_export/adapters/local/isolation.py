@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, TypeVar
 
+from dicom_export.adapters.local.processes import DecodingContext
 from dicom_export.errors import LimitExceeded, Unavailable
 
 if TYPE_CHECKING:
@@ -35,8 +35,7 @@ class Isolation:
     def __init__(self, begin: Callable[[], None]) -> None:
         self._begin = begin
         self._pool: ProcessPoolExecutor | None = None
-        # Forked children would inherit the locks that this process' threads hold.
-        self._context = multiprocessing.get_context("spawn")
+        self._context = DecodingContext()
         self._position = self._context.RawValue("l", 0)  # without a lock, which a killed process could hold
         self._turn = threading.Lock()
 

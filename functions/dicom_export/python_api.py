@@ -1,0 +1,176 @@
+"""The Python API: what `dicom-export export` and `dump` do, for notebooks and scripts."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack
+from copy import deepcopy
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from dicom_export.errors import InvalidArgument, NotDicom, error_of
+from dicom_export.exporting.arguments import (
+    DISPOSITIONS,
+    SCHEMAS,
+    check_filter,
+    check_folder,
+    check_is_database,
+)
+from dicom_export.exporting.ctrl_c import threads_without_ctrl_c
+from dicom_export.exporting.folder_export import folder_export
+from dicom_export.exporting.run import Run, error_besides_failures
+from dicom_export.operations import Counters
+from dicom_export.row_layout import RowLayout, SchemaKind
+from dicom_export.settings import local_limits
+from dicom_export.systems import check_system
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dicom_export.exporting.folder_export import FolderExport
+    from dicom_export.operations import Failure, Operation
+    from dicom_export.ports import Unlisted
+
+    AnyPath = str | PathLike[str]
+
+log = logging.getLogger(__name__)
+# A program that configures no logging gets no lines about single instances: the result has them.
+logging.getLogger("dicom_export").addHandler(logging.NullHandler())
+
+T = TypeVar("T")
+
+
+class PassedOver(NamedTuple):
+    """A file that is not an instance: its name below the folder, and what it is instead."""
+
+    object: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExportResult:
+    """How an export ended.
+
+    `counters` has the numbers of instances: `found`, `success`, `failure`; and of `studies`, and files `skipped`. `failures` are the
+    instances that could not be exported: `object`, `code`, `message`, `uids` of each. `passed_over` are the files that are not
+    DICOM, `unlisted` the folders that could not be listed, with the `reason`. `operation` is the id by which `dicom-export
+    operations` knows the export.
+    """
+
+    file: Path
+    table: str
+    operation: str
+    counters: Counters
+    failures: tuple[Failure, ...]
+    passed_over: tuple[PassedOver, ...]
+    unlisted: tuple[Unlisted, ...]
+
+
+def read_row(path: AnyPath, schema: str = "flattened") -> dict[str, Any]:
+    """Return the row of a DICOM file, as `export` writes it: column to value.
+
+    Values are strings, integers, floats, `datetime` objects, lists, and dicts for records; `Metadata` of the schema `json` is JSON
+    text. Raises NotDicom if the file is something else, another InstanceError if it cannot be read, NotFound, InvalidArgument.
+    """
+    check_system()
+    layout = RowLayout(SchemaKind(_checked("schema", schema, SCHEMAS)))
+    from dicom_export.bootstrap.local import file_and_store  # noqa: PLC0415 - `import dicom_export` stays cheap
+    from dicom_export.rows.instance import Skipped, decode_instance  # noqa: PLC0415 - as above
+
+    store, stored = file_and_store(_path("path", path))
+    decoded = decode_instance(store, stored, layout, limits=local_limits().objects)
+    if isinstance(decoded, Skipped):
+        raise NotDicom(f"{str(path)!r} is {decoded.kind}: expected a DICOM instance")
+    return deepcopy(decoded.row)  # what is in memory for other instances may be part of it
+
+
+def export(
+    folder: AnyPath,
+    *,
+    to: AnyPath,
+    table: str = "dicom",
+    schema: str = "flattened",
+    write_disposition: str = "write-empty",
+    filter_file: AnyPath | None = None,
+    include_source_store: bool = False,
+    ignore: Sequence[str] = (),
+) -> ExportResult:
+    """Export the DICOM files in a folder, and in all folders below it, to a table of the DuckDB file `to`.
+
+    The arguments are the options of `dicom-export export`, and an export that was interrupted is resumed by the same call. Ctrl-C
+    cancels it: batches that are being written are completed, then KeyboardInterrupt is raised. Failed instances are in the
+    result. Raises a DicomExportError if the export could not be started, or ended for another reason than failed instances.
+    """
+    check_system()
+    source, file = _path("folder", folder), _path("to", to)
+    asked_filter = None if filter_file is None else _path("filter_file", filter_file)
+    check_folder(source)
+    check_is_database(file)
+    if asked_filter:
+        check_filter(asked_filter)
+    asked = folder_export(
+        source,
+        file,
+        table=table,
+        filter_file=asked_filter,
+        write_disposition=_checked("write_disposition", write_disposition, DISPOSITIONS),
+        schema=_checked("schema", schema, SCHEMAS),
+        include_source_store=include_source_store,
+        ignore=(ignore,) if isinstance(ignore, str) else tuple(ignore),
+    )
+    return _result(_ended(asked), asked, file)
+
+
+def _ended(asked: FolderExport) -> Operation:
+    """Return the operation once it has ended. Raises KeyboardInterrupt if Ctrl-C cancelled it, and what stopped the workers."""
+    from dicom_export.bootstrap.local import local_house  # noqa: PLC0415 - as in `read_row`
+
+    with ExitStack() as stack:
+        with threads_without_ctrl_c():
+            house = stack.enter_context(local_house(asked.settings))
+        run = Run(house, asked.request, asked.ignored, log.info, reports=True)
+        operation = run.begin()
+        try:
+            for state in () if operation.is_done else run.states(operation):
+                operation = state
+        except KeyboardInterrupt:
+            run.cancel(operation)
+            house.wait()
+            house.service.set_reported(operation.name)
+            raise
+    return operation
+
+
+def _result(operation: Operation, asked: FolderExport, file: Path) -> ExportResult:
+    """Return how the operation ended, or raise that; from then on the same call begins another export."""
+    from dicom_export.bootstrap.local import local_operations  # noqa: PLC0415 - as in `read_row`
+
+    operations = local_operations(asked.settings.data)
+    result = ExportResult(
+        file,
+        operation.request.table.table,
+        operation.name.operation,
+        operation.counters or Counters(),
+        tuple(operations.failures(operation.name)),
+        tuple(PassedOver(*each) for each in operations.passed_over(operation.name)),
+        tuple(operations.unlisted(operation.name)),
+    )
+    operations.set_reported(operation.name)
+    error = error_besides_failures(operation)
+    if error:
+        raise error_of(error.code, error.message)
+    return result
+
+
+def _path(name: str, value: AnyPath) -> Path:
+    if not isinstance(value, str | PathLike):
+        raise InvalidArgument(f"Invalid {name} {value!r}: expected a path")
+    return Path(value)
+
+
+def _checked(name: str, value: str, known: tuple[str, ...]) -> str:
+    if value not in known:
+        raise InvalidArgument(f"Invalid {name} {value!r}: expected one of {', '.join(map(repr, known))}")
+    return value
