@@ -17,6 +17,9 @@ NOT_EMULATED := alembic asgiref grpcio-tools httpcore httptools httpx mako marku
 # What people install; what the tests' emulators run on is in no deployment.
 AUDITED := requirements.txt requirements-local.txt requirements-dev.txt
 
+# What the command line requires and the functions never import: their image would only be larger.
+NOT_DEPLOYED := duckdb markdown-it-py mdurl pygments pytz rich sqlglot
+
 # Without a STORE: the DICOM files that pydicom ships, without what lies beside them.
 FOLDER = $(or $(STORE),$$($(BIN)/python -c 'import pydicom.data; print(pydicom.data.__path__[0])'))
 NOT_DICOM := *.py *.pyc *.json *.txt *.md *.gz *.dump *.icc */README
@@ -68,9 +71,9 @@ audit: .venv/.dev .venv-audit/.installed ## Look up known vulnerabilities of all
 	for lock in $(AUDITED); do .venv-audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement $$lock || exit 1; done
 
 lock: .venv/.dev ## Lock the newest versions that pyproject.toml allows
-	$(LOCK) --upgrade -o requirements.txt
-	$(LOCK) --upgrade --extra local -c requirements.txt -o requirements-local.txt
-	$(LOCK) --upgrade --extra local --group dev -c requirements-local.txt -o requirements-dev.txt
+	$(LOCK) --upgrade --extra cloud $(NOT_DEPLOYED:%=--no-emit-package %) -o requirements.txt
+	$(LOCK) --upgrade -c requirements.txt -o requirements-local.txt
+	$(LOCK) --upgrade --extra cloud --group dev -c requirements.txt -c requirements-local.txt -o requirements-dev.txt
 	$(COMPILE) --upgrade --group pyproject.toml:bigquery-emulator $(NOT_EMULATED:%=--no-emit-package %) -o requirements-bigquery-emulator.txt
 	$(COMPILE) --upgrade --group pyproject.toml:checkov -o requirements-checkov.txt
 	$(COMPILE) --upgrade --group pyproject.toml:duckdb-lts -o requirements-duckdb-lts.txt

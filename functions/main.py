@@ -1,111 +1,28 @@
-"""The deployed functions: each decodes its event, makes one call, and encodes what comes of it."""
+"""What Cloud Functions deploys: it looks for the functions in a file of this name."""
 
-from __future__ import annotations
+from dicom_export import logs
+from dicom_export.entry_points import (
+    export_api,
+    export_study,
+    plan_export,
+    record_dead_letter,
+    record_result,
+    refuse_export,
+    report_lost_instance,
+    start_export,
+    stream_instance,
+)
 
-from functools import partial
-from typing import TYPE_CHECKING, TypeVar
-
-import flask
-import functions_framework
-
-from dicom_export import bootstrap, logs, push
-from dicom_export.api.wsgi import respond
-from dicom_export.messages import ExportStudy, PlanExport, StudyExported
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import werkzeug
-
-    from dicom_export.messages import InstanceChanged, Message
-    from dicom_export.notifications import Notification
-    from dicom_export.push import BatchRequest, DeadLetter, PushedMessage
-
-    T = TypeVar("T")
+__all__ = [
+    "export_api",
+    "export_study",
+    "plan_export",
+    "record_dead_letter",
+    "record_result",
+    "refuse_export",
+    "report_lost_instance",
+    "start_export",
+    "stream_instance",
+]
 
 logs.configure()
-
-
-@functions_framework.http
-def export_api(request: flask.Request) -> werkzeug.Response:
-    """Answer a request to the Cloud Healthcare API."""
-    return respond(request, bootstrap.service)
-
-
-@functions_framework.http
-def start_export(request: flask.Request) -> flask.Response:
-    """Start the export that a message on `export-requests` asks for."""
-    return _receive(request, push.batch_request, _start)
-
-
-@functions_framework.http
-def plan_export(request: flask.Request) -> flask.Response:
-    """Plan a page of an operation."""
-    return _receive(request, partial(push.message, PlanExport.topic), _handle)
-
-
-@functions_framework.http
-def export_study(request: flask.Request) -> flask.Response:
-    """Export the objects of a message."""
-    return _receive(request, partial(push.message, ExportStudy.topic), _handle)
-
-
-@functions_framework.http
-def record_result(request: flask.Request) -> flask.Response:
-    """Count the results of a page."""
-    return _receive(request, partial(push.message, StudyExported.topic), _handle)
-
-
-@functions_framework.http
-def record_dead_letter(request: flask.Request) -> flask.Response:
-    """Count what a message out of attempts was about as failed."""
-    return _receive(request, push.dead_letter, _give_up)
-
-
-@functions_framework.http
-def refuse_export(request: flask.Request) -> flask.Response:
-    """Show a batch job that is out of attempts as an operation that has ended with an error."""
-    return _receive(request, push.dead_request, _give_up)
-
-
-@functions_framework.http
-def stream_instance(request: flask.Request) -> flask.Response:
-    """Write the row of an object that was written or deleted."""
-    return _receive(request, push.change, _stream)
-
-
-@functions_framework.http
-def report_lost_instance(request: flask.Request) -> flask.Response:
-    """Log an object whose row is out of attempts."""
-    return _receive(request, push.dead_change, _lose)
-
-
-def _receive(request: flask.Request, decode: Callable[[PushedMessage], T], take: Callable[[T], None]) -> flask.Response:
-    if request.method != "POST":
-        return flask.Response(status=405, headers={"Allow": "POST"})
-    with logs.traced(request.headers.get("X-Cloud-Trace-Context", "")):
-        return flask.Response(status=push.answer(request.get_data(), decode, take))
-
-
-# What is opened here raises outside of `hand_over`: an installation that cannot be opened is not the message's fault.
-
-
-def _start(request: BatchRequest) -> None:
-    start = bootstrap.batch_requests()
-    push.hand_over(request, lambda each: start(each.data, each.job), _give_up)
-
-
-def _handle(message: Message) -> None:
-    push.hand_over(message, bootstrap.handlers()[message.topic], _give_up)
-
-
-def _stream(change: Notification | InstanceChanged) -> None:
-    push.hand_over(change, bootstrap.instance_changes(), _lose)
-
-
-def _lose(letter: DeadLetter) -> None:
-    bootstrap.lost_changes()(letter)
-
-
-def _give_up(letter: DeadLetter) -> None:
-    bootstrap.dead_letters()(letter)

@@ -1,4 +1,4 @@
-# One function an entry point of functions/main.py, from one archive, each with a service account of its own.
+# One function per entry point of functions/main.py, from one archive, each with a service account of its own.
 
 resource "google_service_account" "functions" {
   for_each = local.functions

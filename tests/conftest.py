@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from emulators import bigquery, pubsub, storage
+from packages import unreachable_registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +47,7 @@ _LONG = (
     "test_terraform",
     "test_exactly_once",
     "test_how_to_pages",
+    "test_packages",
 )
 
 
@@ -79,6 +81,14 @@ def root() -> Path:
 def shared() -> Path:
     """Return the folder `shared` beside the checkout."""
     return _shared(".")
+
+
+@pytest.fixture(scope="session")
+def pypi() -> None:
+    """Skip the test where packages cannot be installed."""
+    reason = unreachable_registry()
+    if reason:
+        _missing(reason)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 INFRA = ROOT / "infra"
 PAPER = (INFRA / "README.md").read_text()
 LOCALS = (INFRA / "locals.tf").read_text()
-MAIN = (ROOT / "functions" / "main.py").read_text()
+MAIN = (ROOT / "functions" / "dicom_export" / "entry_points.py").read_text()
 EMULATORS_ONLY = {"DICOM_EXPORT_BIGQUERY_WRITE_ENDPOINT"}
 PORTS = ("state", "stores", "filters", "datasets", "jobs")
 
@@ -40,7 +40,7 @@ def setting(entry: str, name: str) -> str | None:
 
 
 def bodies() -> dict[str, str]:
-    """Return the source of each entry point of main.py."""
+    """Return the source of each entry point."""
     return {
         node.name: ast.unparse(node)
         for node in ast.parse(MAIN).body
@@ -64,6 +64,15 @@ def topic_in(body: str) -> str | None:
 
 def test_each_entry_point_is_deployed_and_no_other() -> None:
     assert set(entry_points()) == set(bodies())
+
+
+def test_the_deployed_file_names_each_entry_point_and_no_other() -> None:
+    (imported,) = (
+        node
+        for node in ast.parse((ROOT / "functions" / "main.py").read_text()).body
+        if isinstance(node, ast.ImportFrom) and node.module == "dicom_export.entry_points"
+    )
+    assert {name.name for name in imported.names} == set(bodies())
 
 
 @pytest.mark.parametrize("name", sorted(bodies()))

@@ -9,6 +9,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from dicom_export import settings
+from dicom_export.bootstrap.libraries import check_cloud_libraries
 from dicom_export.bootstrap.wiring import (
     Ports,
     dead_letters_on,
@@ -75,11 +76,12 @@ def lost_changes() -> Callable[[DeadLetter], None]:
 
 @cache
 def _cloud() -> tuple[CloudSettings, Ports]:
-    from dicom_export.bootstrap.cloud import cloud_ports  # noqa: PLC0415 - one house does not import the other
-
     found = settings.from_environment()
     if isinstance(found, LocalSettings):
         raise ConfigurationError("On one machine the queue calls the handlers; this entry point is for Google Cloud")
+    check_cloud_libraries()
+    from dicom_export.bootstrap.cloud import cloud_ports  # noqa: PLC0415 - one house does not import the other
+
     return found, cloud_ports(found)
 
 
