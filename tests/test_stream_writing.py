@@ -64,9 +64,6 @@ class Warehouse:
         schema = tuple(Field(name, FieldType.STRING) for name in self.columns)
         return TableInfo(schema, 0) if schema else None
 
-    def describe(self, _: TableName) -> Any:
-        return None
-
     def prepare(self, _: TableName, schema: Schema) -> None:
         self.prepared += 1
         names = {field.name for field in schema}

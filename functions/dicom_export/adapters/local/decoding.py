@@ -16,8 +16,8 @@ from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from dicom_export.adapters.local.isolation import Isolation
-from dicom_export.crashes import keep_values_back
 from dicom_export.adapters.local.processes import DecodingContext
+from dicom_export.crashes import keep_values_back
 from dicom_export.decoding.budget import DEFAULT_LIMITS, Limits
 from dicom_export.dicom.series import SeriesMemory
 from dicom_export.handlers.batching import BATCH_HEADER_BYTES, BATCH_ROWS, batches_of, in_batches
