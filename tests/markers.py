@@ -6,11 +6,12 @@ A marker is `SIGN`, what it stands for, and `SIGN` again, so that a part of one 
 from __future__ import annotations
 
 import gzip
+import os
 import zlib
 from base64 import b64encode
 from contextlib import suppress
 from itertools import product
-from random import SystemRandom
+from random import Random
 from struct import pack, unpack
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-SIGN = "".join(SystemRandom().choices("BCDFGHJKLMNPQRSTVWXZ", k=10))
+# The same in all processes of a test run, which have to collect the same tests.
+SIGN = "".join(Random(os.environ.get("PYTEST_XDIST_TESTRUNUID", "")).choices("BCDFGHJKLMNPQRSTVWXZ", k=10))
 """Ten letters that are in nothing else."""
 
 _CONTEXT = 80
