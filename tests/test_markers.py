@@ -32,7 +32,7 @@ TEXT = marker("here")
         *(b64encode(b"x" * before + TEXT.encode("utf-16-le")) for before in range(4)),
         b64encode(TEXT.lower().encode()),
         json.dumps("é" + TEXT).encode(),
-        gzip.compress(TEXT.encode()),
+        gzip.compress(TEXT.encode(), mtime=0),
         f"({int.from_bytes(SIGN[2:4].encode(), 'little'):04X},{int.from_bytes(SIGN[4:6].encode(), 'little'):04X})".encode(),
         f"{int.from_bytes(SIGN[3:7].encode(), 'little'):,} bytes".encode(),
         str(int.from_bytes(SIGN[3:7].encode(), "big")).encode(),
