@@ -77,12 +77,19 @@ def make_archive(folder: Path) -> Archive:
 @contextmanager
 def running(archive: Archive) -> Iterator[str]:
     """Serve the archive, and return the root of the API, which ends with a slash."""
+    with serving(archive) as (endpoint, _):
+        yield endpoint
+
+
+@contextmanager
+def serving(archive: Archive) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Serve the archive, and return the root of the API with the process."""
     with (
         archive.log.open("w") as output,
         subprocess.Popen(archive.command, stdout=output, stderr=subprocess.STDOUT) as process,
     ):
         try:
-            yield _endpoint(archive.log, process)
+            yield _endpoint(archive.log, process), process
         finally:
             process.terminate()
 

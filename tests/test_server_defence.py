@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import gzip
 import json
+import signal
+import socket
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local_server import BQ_DATASET, STORE, Archive, make_archive, running
+from local_server import BQ_DATASET, STORE, Archive, make_archive, running, serving
 from raw_http import HOST, answer_of, exchange, request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 EXPORT = f"/v1/{STORE}:export"
 JSON = "application/json"
@@ -277,6 +282,20 @@ REQUESTS = st.fixed_dictionaries(
 def test_any_json_is_answered_and_never_by_an_internal_error(endpoint: str, value: Any) -> None:
     status, _ = sent(endpoint, request("POST", EXPORT, json.dumps(value).encode(), Content_Type=JSON))
     assert status < 500
+
+
+def test_connections_wait_while_the_server_is_busy(tmp_path: Path) -> None:
+    """More than 128 at once were reset, however soon the server would have taken them."""
+    with serving(make_archive(tmp_path)) as (endpoint, process), ExitStack() as stack:
+        process.send_signal(signal.SIGSTOP)
+        stack.callback(process.send_signal, signal.SIGCONT)
+        address = "127.0.0.1", urlsplit(endpoint).port
+        connections = [stack.enter_context(socket.create_connection(address, timeout=20)) for _ in range(500)]
+        for connection in connections:
+            connection.sendall(request("GET", "/healthz", Connection="close"))
+        process.send_signal(signal.SIGCONT)
+        answers = [connection.makefile("rb").read() for connection in connections]
+    assert {answer_of(answer)[0] for answer in answers} == {200}
 
 
 def test_the_server_of_these_tests_logged_no_traceback(endpoint: str, archive: Archive) -> None:

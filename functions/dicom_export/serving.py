@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+# A client that finds the queue full has its connection reset; the system takes no more than its own limit.
+_WAITING_CONNECTIONS = 4_096
 _SILENCE_SECONDS = 60
 _REST_SECONDS = 1
 _MAX_REST = 16 << 20
@@ -44,7 +46,9 @@ def serve(port: int, host: str = "127.0.0.1") -> BaseWSGIServer:
     """
     # werkzeug ends the process if it cannot bind, so it gets a socket that is bound.
     try:
-        listener = socket.create_server((host, port), family=select_address_family(host, port))
+        listener = socket.create_server(
+            (host, port), family=select_address_family(host, port), backlog=_WAITING_CONNECTIONS
+        )
     except OSError as error:
         raise FailedPrecondition(
             f"Port {port} of {host} cannot be used ({error.strerror}); name another one"
