@@ -4,24 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).parent
-
-
-def figures(module: str, *options: object) -> str:
-    """Return what a module prints. It ends with an error if anything was wrong."""
-    command = [sys.executable, "-m", f"soak.{module}", *map(str, options)]
-    path = os.pathsep.join([str(TESTS), str(TESTS.parent / "functions")])
-    result = subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path}
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout
+from soak.figures import figures
 
 
 def test_commands_that_are_killed_at_some_of_their_steps_end_right_when_run_again() -> None:
