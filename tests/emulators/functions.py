@@ -57,6 +57,12 @@ class Function:
         """Where it takes requests."""
         return f"http://127.0.0.1:{self.port}/"
 
+    @property
+    def pid(self) -> int:
+        """The id of the group of its processes while it runs."""
+        assert self._process
+        return self._process.pid
+
     def start(self) -> None:
         """Return when it takes requests. Raises RuntimeError with its output if it does not come to that."""
         log = self._log.with_name(f"{self._log.name}.{len(self._logs)}")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from google.cloud.storage import Client  # type: ignore[import-untyped]  # it says nothing of its types
 
+PROJECT = "my-project"
 HOST_VARIABLE = "STORAGE_EMULATOR_HOST"
 TOPIC = "streaming-instance-changed"
 """Where an emulator that tells of its objects does so: the installation `streaming` of `clouds.Cloud` has this topic."""
@@ -86,24 +87,39 @@ def binary() -> Path | None:
     return path if path.exists() else None
 
 
+def command(
+    path: Path, port: int, folder: Path | None = None, *, topic: str | None = None, bucket: str = ""
+) -> list[str]:
+    """Return what runs the emulator's binary at a port, with its objects in the folder; they survive its restart there.
+
+    `topic` is told of what is written and deleted in the bucket, or in any.
+    """
+    backend = ["-backend=filesystem", f"-filesystem-root={folder}"] if folder else ["-backend=memory"]
+    listens = ["-scheme=http", "-host=127.0.0.1", f"-port={port}", f"-external-url={_url(port)}", "-log-level=warn"]
+    told = [f"-event.pubsub-project-id={PROJECT}", f"-event.pubsub-topic={topic}", "-event.list=finalize,delete"]
+    return [str(path), *backend, *listens, *([*told, f"-event.bucket={bucket}"] if topic else [])]
+
+
+def connected(port: int) -> Storage:
+    """Return an emulator that runs at the port."""
+    from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415 - slow, and conftest imports this module
+    from google.cloud.storage import Client  # noqa: PLC0415
+
+    return Storage(_url(port), Client("test", AnonymousCredentials(), client_options={"api_endpoint": _url(port)}))
+
+
 @contextmanager
-def emulator(
-    path: Path, log: Path, folder: Path | None = None, *, topic: str | None = None, project: str = "my-project"
-) -> Iterator[Storage]:
+def emulator(path: Path, log: Path, folder: Path | None = None, *, topic: str | None = None) -> Iterator[Storage]:
     """Run the emulator's binary at a free port, from the moment that it answers until the block ends; objects are in the folder.
 
     What is written and deleted in any bucket is told to the topic, if one is given, of the Pub/Sub emulator of this environment.
     """
-    from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415 - slow, and conftest imports this module
-    from google.cloud.storage import Client  # noqa: PLC0415
-
     port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    backend = ["-backend=filesystem", f"-filesystem-root={folder}"] if folder else ["-backend=memory"]
-    command = [str(path), *backend, "-scheme=http", "-host=127.0.0.1", f"-port={port}"]
-    if topic:
-        told = [f"-event.pubsub-project-id={project}", f"-event.pubsub-topic={topic}", "-event.list=finalize,delete"]
-        command += told
-    client = Client("test", AnonymousCredentials(), client_options={"api_endpoint": url})
-    with running([*command, f"-external-url={url}", "-log-level=warn"], log, lambda: is_listening(port)), client:
-        yield Storage(url, client)
+    with running(command(path, port, folder, topic=topic), log, lambda: is_listening(port)):
+        storage = connected(port)
+        with storage.client:
+            yield storage
+
+
+def _url(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
