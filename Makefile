@@ -4,11 +4,19 @@ STORE ?=
 # Instances of the local exports that `make bench` measures, and objects of its plans.
 SIZES ?= 10000 100000
 OBJECTS ?= 1000000
+# What `make soak` asks of serve at once, the instances of its large operations, and how long it disturbs the emulators.
+EXPORTS ?= 500
+CLIENTS ?= 100
+LOCAL_INSTANCES ?= 1000000
+CLOUD_INSTANCES ?= 100000
+MINUTES ?= 20
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile
 COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes
 LOCK := $(COMPILE) pyproject.toml
+
+SOAK = PYTHONPATH=functions:tests:bench:../shared/tools $(BIN)/python -m soak
 
 # What the BigQuery emulator requires and the tests' server never imports.
 NOT_EMULATED := alembic asgiref grpcio-tools httpcore httptools httpx mako markupsafe pycparser pyjwt pytz pyyaml setuptools \
@@ -51,11 +59,17 @@ infra-test: .venv/.dev .venv-checkov/.installed ## Check the Terraform of infra/
 bench: .venv/.dev .venv-bigquery/.installed bench/dicom_parser/node_modules/.package-lock.json ## Measure all of it beside pydicom, dcm2json and dicom-parser; SIZES="10000 1000000"
 	PYTHONPATH=bench:tests:../shared/tools $(BIN)/python bench/report.py --sizes $(SIZES) --objects $(OBJECTS) --write docs/benchmarks.md
 
-soak: .venv/.dev ## Kill, fill the disk of, and change the store under exports, for some minutes; docs/reliability.md has the figures
-	PYTHONPATH=functions:tests $(BIN)/python -m soak.kills
-	PYTHONPATH=functions:tests $(BIN)/python -m soak.functions 2>/dev/null
-	PYTHONPATH=functions:tests $(BIN)/python -m soak.full_disk
-	PYTHONPATH=functions:tests $(BIN)/python -m soak.changing_store
+soak: .venv/.dev .venv-bigquery/.installed ## Kill, overload, poison and disturb exports, for an hour or more; docs/reliability.md has the figures
+	$(SOAK).kills
+	$(SOAK).functions 2>/dev/null
+	$(SOAK).full_disk
+	$(SOAK).changing_store
+	$(SOAK).containers
+	$(SOAK).containers --raised
+	$(SOAK).load serve --exports $(EXPORTS) --clients $(CLIENTS)
+	$(SOAK).load local --instances $(LOCAL_INSTANCES)
+	$(SOAK).load emulators --instances $(CLOUD_INSTANCES)
+	$(SOAK).chaos --minutes $(MINUTES)
 
 lint: .venv/.dev ## Check the code's style and types
 	$(BIN)/ruff check
