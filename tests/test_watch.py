@@ -48,7 +48,7 @@ class Folder:
         if name not in self.files:
             return None
         _, size, tick = self.files[name]
-        return StoredObject(name, tick, size, EPOCH + timedelta(microseconds=tick))
+        return StoredObject(name, tick, size, EPOCH + timedelta(milliseconds=tick))
 
     def list(
         self,
@@ -191,7 +191,7 @@ def test_what_was_exported_before_the_first_look_adds_no_row() -> None:
     folder, rows = Folder(), Rows()
     folder.files = {"a": ("1.1", 1, 7)}
     rows.rows = [
-        {"SOPInstanceUID": "1.1", "Type": "CREATE", "LastUpdated": EPOCH + timedelta(microseconds=7), "Size": 1}
+        {"SOPInstanceUID": "1.1", "Type": "CREATE", "LastUpdated": EPOCH + timedelta(milliseconds=7), "Size": 1}
     ]
     assert not any(watch_of(folder, rows).scan())
     assert set(rows.remembered) == {"a"}

@@ -204,7 +204,7 @@ run "an_ordinary_installation" {
     error_message = "The archive lacks the functions or what they require."
   }
   assert {
-    condition     = alltrue([for name in keys(local.source_files) : name == "requirements.txt" || endswith(name, ".py")])
+    condition     = alltrue([for name in keys(local.source_files) : name == "requirements.txt" || endswith(name, ".py") || endswith(name, "/py.typed")])
     error_message = "The archive has what is no source."
   }
   assert {

@@ -111,7 +111,7 @@ def make_store() -> Path:
             (root / study / "1.3").mkdir(parents=True, exist_ok=True)
             instance = make_instance(StudyInstanceUID=study, SeriesInstanceUID="1.3", SOPInstanceUID=uid)
             (root / study / "1.3" / f"{uid}.dcm").write_bytes(instance)
-        (root / "1.2.3/1.3/1.2.3.9.dcm").write_bytes(b"no DICOM at all")
+        (root / "1.2.3/1.3/1.2.3.9.dcm").write_bytes(b"\0no DICOM at all")
     return root
 
 

@@ -20,7 +20,7 @@ def write_poison(folder: Path, copies: int = 2) -> dict[str, str]:
     """Write each file before what is named by digits, and further copies among that; return what they try by their names."""
     folder.mkdir(parents=True, exist_ok=True)
     tried = {}
-    files: dict[str, list[Part]] = {**{what: [data] for what, data in traps().items()}, **_large()}
+    files: dict[str, list[Part]] = {**{what: [make()] for what, make in traps().items()}, **_large()}
     for number, (what, parts) in enumerate(files.items()):
         names = [f"!{number:02}.dcm", *(f"{number * 50:06}-{copy}.dcm" for copy in range(1, copies))]
         for name in names:

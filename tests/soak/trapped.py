@@ -13,7 +13,7 @@ from soak.headers import traps
 
 def main(name: str) -> None:
     """Decode the trap of the name."""
-    data = traps()[name]
+    data = traps()[name]()
     for kind in TABLE_SCHEMAS:
         try:
             decode_bytes(data, kind)

@@ -22,7 +22,9 @@ LOCAL_LIMITS = PlanLimits(bundle=4_000, split=4_000)
 
 
 def _plan_limits(data: Mapping[str, Any]) -> PlanLimits:
-    return PlanLimits(**{**data, "objects": Limits(**data["objects"]), "columns": ColumnLimits(**data["columns"])})
+    return PlanLimits(
+        **{**data, "objects": Limits(**data.get("objects", {})), "columns": ColumnLimits(**data.get("columns", {}))}
+    )
 
 
 def local_store(name: str) -> StoreName:
