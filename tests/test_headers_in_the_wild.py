@@ -258,6 +258,8 @@ def test_every_deflated_transfer_syntax_is_inflated(syntax: str) -> None:
         element(0x00080005, "CS", b"\\\\\\"),
         element(0x00080005, "CS", b"x" * 300),
         element(0x00080005, "CS", b"encodings.idna"),
+        element(0x00080005, "CS", b"utf_16"),
+        element(0x00080005, "CS", b"cp037 "),
         element(0x00080005, "CS", b"\xff\xfe"),
         element(0x00080005, "SQ", b""),
         element(0x00080005, "SQ", item(THICKNESS)),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from codecs import getincrementaldecoder
 from encodings.aliases import aliases
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pydicom.charset import (
@@ -36,6 +37,7 @@ _PYTHON_CODECS = frozenset(
 _CODECS = CODES_TO_ENCODINGS | {b"\x1b-b": _LATIN_9}
 _STANDARD_CODECS = frozenset(python_encoding.values()) | {_LATIN_9}
 
+_ASCII = bytes(range(0x20, 0x7F))
 _ESCAPE = b"\x1b"
 _FRAGMENT = re.compile(rb"\x1b[^\x1b]*|[^\x1b]+")
 _ESCAPE_SEQUENCE = re.compile(rb"\x1b(?:\$[()].|..)", re.DOTALL)
@@ -64,7 +66,16 @@ def _encoding_named(term: str) -> str:
             return _TERMS.get(right + term[start.end() :], default_encoding)
     # Some writers have the name of a codec, `UTF-8`.
     is_codec = term.lower().replace("-", "_").replace(" ", "_") in _PYTHON_CODECS
-    return term if is_codec else default_encoding
+    return term if is_codec and _agrees_with_ascii(term) else default_encoding
+
+
+@lru_cache(maxsize=512)
+def _agrees_with_ascii(codec: str) -> bool:
+    """Say whether text in ASCII is the same by the codec, as by every character set of DICOM; by UTF-16 it is not."""
+    try:
+        return _ASCII.decode(codec) == _ASCII.decode("ascii")
+    except (UnicodeError, LookupError):
+        return False
 
 
 def decoded(value: bytes, encodings: Sequence[str], delimiters: frozenset[str]) -> str:
