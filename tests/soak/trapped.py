@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import resource
 import sys
+from pathlib import Path
 
 from dicom_export.errors import InstanceError
 from dicom_export.row_layout import TABLE_SCHEMAS
@@ -19,4 +19,11 @@ def main(name: str) -> None:
             decode_bytes(data, kind)
         except InstanceError as error:
             sys.stderr.write(f"{error.message}\n")
-    sys.stdout.write(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}\n")
+    sys.stdout.write(f"{_peak()}\n")
+
+
+def _peak() -> int:
+    """Not `ru_maxrss`, which a new process inherits from the one that started it."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    kibibytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(kibibytes) // 1024
