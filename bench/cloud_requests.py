@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from clouds import PROJECT, STORE
-from dicom_export.adapters.gcp.table_catalog import rest_client
+from dicom_export.adapters.gcp.bigquery.table_catalog import rest_client
 from dicom_export.bootstrap.cloud import cloud_ports
 from dicom_export.bootstrap.wiring import handlers_on, service_on
-from dicom_export.handlers.decoding import DecodeAhead
+from dicom_export.decoding.threads import DecodeAhead
 from dicom_export.messages import ExportStudy, decode, encode
 from dicom_export.names import TableName
-from dicom_export.operations import ExportRequest
+from dicom_export.operations.request import ExportRequest
 from dicom_export.settings import cloud
 from emulators import bigquery, storage
 from tables import print_section, print_table

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from pydicom.data import get_testdata_file
 from pydicom.data.data_manager import DATA_ROOT
 
-from dicom_export.dicom.series import SeriesMemory
+from dicom_export.decoding.fast.series import SeriesMemory
+from dicom_export.decoding.instance import decode_instance
 from dicom_export.errors import InstanceError
-from dicom_export.row_layout import RowLayout, SchemaKind
-from dicom_export.rows.instance import decode_instance
+from dicom_export.rows.layout import RowLayout, SchemaKind
 from dicom_files import MemoryStore, make_stored
 from peers import dcm2json, dicom_parser, recipe
 from tables import print_section, print_table

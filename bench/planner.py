@@ -19,14 +19,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dicom_export.adapters.local.state import FolderState
-from dicom_export.handlers.plan import plan_export
-from dicom_export.handlers.service import OperationsService
-from dicom_export.journal import Journal, Outcome
+from dicom_export.adapters.local.folder.state import FolderState
+from dicom_export.exporting.service import OperationsService
+from dicom_export.handlers.plan_export import plan_export
 from dicom_export.messages import ExportStudy, PlanExport
-from dicom_export.operations import Counters, Operation, WriteDisposition
-from dicom_export.operations_json import operation_to_json
-from dicom_export.planning import PlanLimits
+from dicom_export.operations.counters import Counters
+from dicom_export.operations.planning import PlanLimits
+from dicom_export.operations.request import WriteDisposition
+from dicom_export.protocol.operations_json import operation_to_json
+from dicom_export.state.journal import Journal, Outcome
 from dicom_export.stores import DeclaredStore
 from dicom_files import make_instance
 from factories import STORE, make_object, make_operation
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from dicom_export.messages import Message
-    from dicom_export.ports import StateEntry, StateObject, StoredObject
+    from dicom_export.operations.operation import Operation
+    from dicom_export.ports import StateEntry, StateObject
+    from dicom_export.stored_object import StoredObject
 
 SERIES = 250
 HEAD = (

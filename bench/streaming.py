@@ -15,14 +15,14 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from buckets import Bucket
-from dicom_export.adapters.local.state import FolderState
-from dicom_export.handlers.stream import stream_instance
-from dicom_export.handlers.stream_writing import StreamWriters, TableWriter
+from dicom_export.adapters.local.folder.state import FolderState
+from dicom_export.handlers.stream_instance import stream_instance
 from dicom_export.messages import Event, InstanceChanged
-from dicom_export.overwrites import Overwrites
+from dicom_export.state.overwrites import Overwrites
+from dicom_export.state.uploads import StreamJournal
 from dicom_export.stores import DeclaredStore
-from dicom_export.stream_config import StreamConfig
-from dicom_export.stream_journal import StreamJournal
+from dicom_export.streaming.config import StreamConfig
+from dicom_export.streaming.writing import StreamWriters, TableWriter
 from dicom_files import make_archive_objects
 from factories import STORE, TABLE
 from tables import print_section, print_table
@@ -30,9 +30,9 @@ from tables import print_section, print_table
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from dicom_export.handlers.stream import ChangeRow
     from dicom_export.names import TableName
-    from dicom_export.schema import Schema
+    from dicom_export.rows.schema import Schema
+    from dicom_export.streaming.change_row import ChangeRow
 
 THREADS, APPEND_SECONDS = 16, 0.03
 HEAD = ("automatic export", "events", "events/s", "append requests per 1,000 events")

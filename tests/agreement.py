@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dicom_export.decoding.decoded import Skipped
+from dicom_export.decoding.instance import decode_instance, explain_instance
 from dicom_export.errors import InstanceError
-from dicom_export.row_layout import RowLayout, SchemaKind
-from dicom_export.rows.instance import Skipped, decode_instance, explain_instance
+from dicom_export.rows.layout import RowLayout, SchemaKind
 from dicom_files import MemoryStore, make_stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dicom_export.dicom.series import SeriesMemory
+    from dicom_export.decoding.fast.series import SeriesMemory
 
 
 def outcome(decode: Callable[[], Any]) -> Any:

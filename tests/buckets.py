@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dicom_export.errors import InstanceGone
 from dicom_export.messages import Event
-from dicom_export.ports import StoredObject
+from dicom_export.stored_object import StoredObject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,10 +18,11 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from dicom_export.names import InstanceUids
-from dicom_export.ports import StoredObject
-from dicom_export.row_layout import RowLayout, SchemaKind
-from dicom_export.rows.instance import DecodedInstance, decode_instance
+from dicom_export.decoding.decoded import DecodedInstance
+from dicom_export.decoding.instance import decode_instance
+from dicom_export.rows.layout import RowLayout, SchemaKind
+from dicom_export.stored_object import StoredObject
+from dicom_export.uids import InstanceUids
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_export.errors import NotFound
 from dicom_export.names import DatasetName, OperationName, StoreName, TableName
-from dicom_export.operations import Counters, ExportRequest, Failure, Operation
+from dicom_export.operations.counters import Counters
+from dicom_export.operations.operation import Operation
+from dicom_export.operations.request import ExportRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dicom_export.stream_config import StreamConfig
+    from dicom_export.operations.failure import Failure
+    from dicom_export.streaming.config import StreamConfig
 
 DATASET = DatasetName("p", "us-central1", "d")
 STORE = StoreName(DATASET, "s")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from dicom_export.names import DatasetName, OperationName, StoreName, TableName
-from dicom_export.operations import ExportRequest, Operation, WriteDisposition
-from dicom_export.ports import StoredObject
+from dicom_export.operations.operation import Operation
+from dicom_export.operations.request import ExportRequest, WriteDisposition
+from dicom_export.stored_object import StoredObject
 
 PARENT = DatasetName("local", "local", "local")
 STORE = StoreName(PARENT, "archive")

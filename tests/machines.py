@@ -10,23 +10,25 @@ from typing import TYPE_CHECKING, Any, cast
 from rich.console import Console
 
 from command_line import rows
-from dicom_export.adapters.local.destinations import KnownFiles
-from dicom_export.adapters.local.state import FolderState
-from dicom_export.adapters.local.store import FolderStore
-from dicom_export.adapters.local.tables import DuckDbTables
+from dicom_export.adapters.local.duckdb.destinations import KnownFiles
+from dicom_export.adapters.local.duckdb.tables import DuckDbTables
+from dicom_export.adapters.local.folder.state import FolderState
+from dicom_export.adapters.local.folder.store import FolderStore
 from dicom_export.bootstrap.reopening import reopen
 from dicom_export.bootstrap.wiring import Ports, handlers_on, service_on
 from dicom_export.cli.running import Run
-from dicom_export.exporting.ignored import Ignored
-from dicom_export.operations import ExportRequest, Operation, WriteDisposition
-from dicom_export.planning import PlanLimits
-from dicom_export.row_layout import SchemaKind
+from dicom_export.folder_export.ignored import Ignored
+from dicom_export.operations.planning import PlanLimits
+from dicom_export.operations.request import ExportRequest, WriteDisposition
+from dicom_export.rows.layout import SchemaKind
 from dicom_export.stores import DeclaredStore
 from factories import PARENT, STORE, TABLE
 from faults import Crash, Faults, Faulty, Mailbox
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from dicom_export.operations.operation import Operation
 
 LIMITS = PlanLimits(bundle=3, split=4, page_tasks=2, page_objects=6)
 

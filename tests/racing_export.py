@@ -7,9 +7,9 @@ from pathlib import Path
 
 from dicom_export.adapters.local.queue import Disorder
 from dicom_export.bootstrap.local import local_house
-from dicom_export.operations import ExportRequest
-from dicom_export.planning import PlanLimits
-from dicom_export.row_layout import SchemaKind
+from dicom_export.operations.planning import PlanLimits
+from dicom_export.operations.request import ExportRequest
+from dicom_export.rows.layout import SchemaKind
 from dicom_export.settings import LocalSettings
 from factories import PARENT, STORE, TABLE
 

@@ -11,9 +11,10 @@ import pytest
 from dicom_export import errors
 from dicom_export.api import HttpRequest, HttpResponse, answer
 from dicom_export.names import DatasetName, StoreName
-from dicom_export.operations import Counters, WriteDisposition
-from dicom_export.row_layout import SchemaKind
-from dicom_export.stream_config import StreamConfig
+from dicom_export.operations.counters import Counters
+from dicom_export.operations.request import WriteDisposition
+from dicom_export.rows.layout import SchemaKind
+from dicom_export.streaming.config import StreamConfig
 from exports import CREATED, DATASET, STORE, TABLE, InMemoryExports, make_operation
 
 TABLE_URI = "bq://bq-project.bq_dataset.dicom"

@@ -9,8 +9,8 @@ import pytest
 from dicom_export.api import HttpRequest, answer
 from dicom_export.api.paging import take_page
 from dicom_export.errors import Code
-from dicom_export.names import InstanceUids
-from dicom_export.operations import Failure
+from dicom_export.operations.failure import Failure
+from dicom_export.uids import InstanceUids
 from exports import DATASET, InMemoryExports, make_operation
 from test_api import get
 from test_api_discovery import make_client

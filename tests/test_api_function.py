@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from dicom_export.api.local_server import serve
 from dicom_export.errors import FailedPrecondition
-from dicom_export.serving import serve
 from dicom_export.settings import LOCAL_SETTINGS
 from raw_http import exchange
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from dicom_export.rows.arrow import Batch, TooLarge, arrow_schema, batches, record_batch
-from dicom_export.schema import Field, FieldType, Mode
+from dicom_export.rows.schema import Field, FieldType, Mode
 
 SCHEMA = (
     Field("text", FieldType.STRING),

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dicom_export.errors import Code, Unavailable
-from dicom_export.handlers.batch import give_up_batch_export, start_batch_export
+from dicom_export.handlers.start_export import give_up_batch_export, start_batch_export
 from dicom_export.names import OperationName
-from dicom_export.operations import WriteDisposition
+from dicom_export.operations.request import WriteDisposition
 from dicom_files import make_instance
 from factories import PARENT, STORE
 from worlds import World
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from dicom_export.operations import Operation
+    from dicom_export.operations.operation import Operation
 
 JOB = "14532891"
 NAME = OperationName(PARENT, JOB)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from command_line import run
-from dicom_export.adapters.local.state import FolderState
+from dicom_export.adapters.local.folder.state import FolderState
 from dicom_export.errors import Code
-from dicom_export.journal import DeadLetter, Journal
 from dicom_export.messages import ExportStudy, PlanExport
-from dicom_export.operations import Status
+from dicom_export.operations.failure import Status
+from dicom_export.state.journal import DeadLetter, Journal
 from factories import make_object, make_operation
 
 if TYPE_CHECKING:

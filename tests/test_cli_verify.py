@@ -10,9 +10,9 @@ import pytest
 
 from command_line import make_folder, rows, run
 from dicom_export.bootstrap.local import local_house
-from dicom_export.exporting.places import state_of, store_of
+from dicom_export.folder_export.places import state_of, store_of
 from dicom_export.names import GcsUri, OperationName, TableName
-from dicom_export.operations import ExportRequest, WriteDisposition
+from dicom_export.operations.request import ExportRequest, WriteDisposition
 from dicom_export.settings import LocalSettings
 from dicom_files import make_instance
 
@@ -132,7 +132,7 @@ def test_each_difference_says_whether_it_can_be_repaired_and_why_not(folder: Pat
 def test_an_instance_that_the_repair_could_not_export_says_why(
     folder: Path, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dicom_export.handlers.batching.REQUEST_BYTES", 100_000)
+    monkeypatch.setattr("dicom_export.decoding.batches.REQUEST_BYTES", 100_000)
     (folder / "large.dcm").write_bytes(make_instance(SOPInstanceUID="1.2.3.9", TextValue="x" * 200_000))
     assert reasons(verified(folder, file)) == {"9": (True, None)}
     ((is_repairable, reason),) = reasons(verified(folder, file, "--repair")).values()

@@ -13,11 +13,12 @@ import pytest
 from pydicom.data.data_manager import DATA_ROOT
 
 from agreement import assert_same
-from dicom_export.dicom.header import UIDS
-from dicom_export.dicom.series import SeriesMemory
-from dicom_export.row_layout import TABLE_SCHEMAS, RowLayout, SchemaKind
-from dicom_export.rows import instance
-from dicom_export.rows.instance import Skipped, decode_instance
+from dicom_export.decoding import instance
+from dicom_export.decoding.decoded import Skipped
+from dicom_export.decoding.fast.series import SeriesMemory
+from dicom_export.decoding.instance import decode_instance
+from dicom_export.decoding.reference.header import UIDS
+from dicom_export.rows.layout import TABLE_SCHEMAS, RowLayout, SchemaKind
 from dicom_files import EXPLICIT, PREAMBLE, MemoryStore, element, make_stored, sequence
 from synthetic import damaged, make_series
 

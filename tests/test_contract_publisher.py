@@ -12,19 +12,19 @@ from uuid import uuid4
 
 import pytest
 
-from dicom_export import push
-from dicom_export.adapters.gcp.publisher import TopicPublisher
+from dicom_export.adapters.gcp.pubsub import TopicPublisher
 from dicom_export.adapters.local.queue import LocalQueue
 from dicom_export.errors import InvalidArgument, Unavailable
 from dicom_export.messages import TOPICS, ExportStudy, Message, PlanExport, StudyExported
-from dicom_export.notifications import Notification
+from dicom_export.pubsub import push
+from dicom_export.pubsub.notifications import Notification
 from factories import make_object, make_operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from dicom_export.ports import Publisher
-    from dicom_export.push import DeadLetter
+    from dicom_export.pubsub.push import DeadLetter
     from emulators.pubsub import PubSub
 
 NAME = make_operation().name

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dicom_export.adapters.gcp.state import BucketState
-from dicom_export.adapters.local.state import FolderState
+from dicom_export.adapters.gcp.storage.state import BucketState
+from dicom_export.adapters.local.folder.state import FolderState
 from dicom_export.errors import InvalidArgument
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dicom_export.adapters.gcp.store import BucketStore
-from dicom_export.adapters.local.store import FolderStore
+from dicom_export.adapters.gcp.storage.store import BucketStore
+from dicom_export.adapters.local.folder.store import FolderStore
 from dicom_export.errors import InstanceGone, NotFound
 
 if TYPE_CHECKING:

@@ -15,19 +15,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dicom_export.adapters.gcp.table_catalog import reference, rest_client
-from dicom_export.adapters.gcp.tables import BigQueryTables
-from dicom_export.adapters.local.definitions import table_sql
-from dicom_export.adapters.local.tables import DuckDbTables
+from dicom_export.adapters.gcp.bigquery.table_catalog import reference, rest_client
+from dicom_export.adapters.gcp.bigquery.tables import BigQueryTables
+from dicom_export.adapters.local.duckdb.definitions import table_sql
+from dicom_export.adapters.local.duckdb.tables import DuckDbTables
 from dicom_export.errors import DicomExportError, FailedPrecondition, InvalidArgument, NotFound, PermanentError
-from dicom_export.names import DatasetName, InstanceUids, StoreName, TableName
-from dicom_export.operations import DifferenceCounts
-from dicom_export.ports import StoredObject, Version
-from dicom_export.reconciliation import Difference, DifferenceKind
-from dicom_export.row_layout import SchemaKind
+from dicom_export.names import DatasetName, StoreName, TableName
+from dicom_export.operations.counters import DifferenceCounts
+from dicom_export.ports import Version
 from dicom_export.rows.arrow import record_batch
 from dicom_export.rows.inventory import inventory_row
-from dicom_export.schema import INVENTORY, Field, FieldType, Mode, Schema, common_columns, ordered
+from dicom_export.rows.layout import SchemaKind
+from dicom_export.rows.schema import INVENTORY, Field, FieldType, Mode, Schema, common_columns, ordered
+from dicom_export.stored_object import StoredObject
+from dicom_export.uids import InstanceUids
+from dicom_export.verifying.reconciliation import Difference, DifferenceKind
 from factories import STORE
 
 if TYPE_CHECKING:

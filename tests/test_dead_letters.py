@@ -10,9 +10,10 @@ import pytest
 from dicom_export import messages
 from dicom_export.bootstrap.wiring import dead_letters_on, handlers_on
 from dicom_export.errors import Code, FailedPrecondition, NotFound, PermissionDenied, Unavailable
-from dicom_export.handlers.export import abandoned
+from dicom_export.handlers.export_study import abandoned
 from dicom_export.messages import ExportStudy, PlanExport, StudyExported
-from dicom_export.operations import Status, WriteDisposition
+from dicom_export.operations.failure import Status
+from dicom_export.operations.request import WriteDisposition
 from dicom_files import make_instance
 from factories import PARENT, make_operation
 from worlds import LIMITS, World
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dicom_export.messages import Message
-    from dicom_export.operations import Operation
+    from dicom_export.operations.operation import Operation
 
 STUDIES = [f"1.2.{study}" for study in range(7)]
 INSTANCES = sorted(f"{study}.{number}" for study in STUDIES for number in range(2))

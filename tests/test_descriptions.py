@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from pydicom.datadict import keyword_dict
 
-from dicom_export.dictionary import entry_named
-from dicom_export.row_layout import TABLE_SCHEMAS, SchemaKind
+from dicom_export.dicom.dictionary import entry_named
 from dicom_export.rows.descriptions import description
-from dicom_export.schema import TYPE_OF_VR, Schema, common_columns
+from dicom_export.rows.layout import TABLE_SCHEMAS, SchemaKind
+from dicom_export.rows.schema import TYPE_OF_VR, Schema, common_columns
 
 
 @pytest.mark.parametrize(

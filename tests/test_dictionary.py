@@ -7,7 +7,7 @@ import struct
 import pytest
 from pydicom.datadict import DicomDictionary  # type: ignore[attr-defined]
 
-from dicom_export.dictionary import (
+from dicom_export.dicom.dictionary import (
     display,
     display_in_error,
     entry_named,

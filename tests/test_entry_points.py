@@ -15,10 +15,11 @@ from urllib.request import Request, urlopen
 import pytest
 from functions_framework import create_app
 
-from dicom_export import bootstrap, logs, push
+from dicom_export import bootstrap, logs
 from dicom_export.errors import ConfigurationError, NotFound, Unavailable
 from dicom_export.messages import Event, ExportStudy, InstanceChanged, Message, PlanExport, StudyExported
-from dicom_export.push import BatchRequest, DeadLetter
+from dicom_export.pubsub import push
+from dicom_export.pubsub.push import BatchRequest, DeadLetter
 from emulators.functions import Function
 from factories import make_object, make_operation, make_request
 from pushes import notification_body, push_body

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from dicom_export import messages
 from dicom_export.bootstrap.wiring import dead_letters_on
 from dicom_export.errors import Code, Unavailable
-from dicom_export.operations import Counters, WriteDisposition
+from dicom_export.operations.counters import Counters
+from dicom_export.operations.request import WriteDisposition
 from dicom_files import make_instance
 from faults import Faults
 from worlds import World
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from dicom_export.operations import Operation
+    from dicom_export.operations.operation import Operation
 
 STUDIES = {"1.2.1": 1, "1.2.2": 2, "1.2.3": 4}
 EXPECTED = Counters(planned=9, success=8, failure=1, skipped=0, studies=3)

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from dicom_export.api import HttpRequest, answer
 from dicom_export.errors import DicomExportError, InvalidArgument, Unimplemented
-from dicom_export.export_request import parse_export_request
 from dicom_export.names import DatasetName, GcsUri, StoreName, TableName
-from dicom_export.operations import ExportRequest, WriteDisposition
+from dicom_export.operations.request import ExportRequest, WriteDisposition
+from dicom_export.protocol.export_request import parse_export_request
 from dicom_export.protocol.tolerant_json import parse_json
-from dicom_export.row_layout import SchemaKind
+from dicom_export.rows.layout import SchemaKind
 from exports import STORE, InMemoryExports
 
 URI = "bq://my-project.my_dataset.dicom"

@@ -11,9 +11,9 @@ import pytest
 from dicom_export import messages
 from dicom_export.bootstrap.wiring import handlers_on
 from dicom_export.errors import Unavailable
-from dicom_export.failure_rows import FAILURE_SCHEMA
 from dicom_export.messages import StudyExported
 from dicom_export.names import TableName
+from dicom_export.rows.failure_rows import FAILURE_SCHEMA
 from dicom_files import make_instance
 from faults import Faults
 from worlds import LIMITS, World

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicom_export import filter_files
 from dicom_export.errors import InvalidArgument
-from dicom_export.filter_files import lines
+from dicom_export.protocol import filter_files
+from dicom_export.protocol.filter_files import lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,12 +12,13 @@ from urllib.parse import quote
 import pytest
 
 from command_line import rows, run
-from dicom_export import filters
-from dicom_export.adapters.local.state import FolderState
+from dicom_export.adapters.local.folder.state import FolderState
 from dicom_export.errors import Code, InvalidArgument, NotFound
-from dicom_export.journal import FilterIndex, Journal
-from dicom_export.names import GcsUri, InstanceUids
-from dicom_export.operations import filter_index_path, filter_path
+from dicom_export.names import GcsUri
+from dicom_export.operations import filters
+from dicom_export.state.journal import FilterIndex, Journal
+from dicom_export.state.paths import filter_index_path, filter_path
+from dicom_export.uids import InstanceUids
 from dicom_files import make_instance
 from factories import make_operation
 from worlds import World
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from dicom_export.operations import Counters, Operation
+    from dicom_export.operations.counters import Counters
+    from dicom_export.operations.operation import Operation
 
 MALFORMED = "JANE/DOE %2F,x"
 LAYOUTS = {

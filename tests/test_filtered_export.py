@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from dicom_export.adapters.local.state import FolderState
+from dicom_export.adapters.local.folder.state import FolderState
 from dicom_export.bootstrap.wiring import handlers_on
 from dicom_export.errors import Code, NotFound
-from dicom_export.handlers.listing import first_cursor, listing
-from dicom_export.journal import Journal
+from dicom_export.exporting.listing import first_cursor, listing
 from dicom_export.names import GcsUri
-from dicom_export.planning import Cursor, Layout, PlanLimits, cut_page
+from dicom_export.operations.planning import Cursor, Layout, PlanLimits, cut_page
+from dicom_export.state.journal import Journal
 from dicom_export.stores import DeclaredStore
 from dicom_files import make_instance
 from factories import make_object, make_operation
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from dicom_export.operations import Counters, Operation
-    from dicom_export.ports import StoredObject
+    from dicom_export.operations.counters import Counters
+    from dicom_export.operations.operation import Operation
+    from dicom_export.stored_object import StoredObject
 
 URI = GcsUri("filters", "filter.txt")
 INSTANCES = [

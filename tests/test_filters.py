@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicom_export import filters
 from dicom_export.errors import InvalidArgument
-from dicom_export.names import InstanceUids
+from dicom_export.operations import filters
+from dicom_export.uids import InstanceUids
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dicom_export.filters import FilterPath
+    from dicom_export.operations.filters import FilterPath
 
 components = st.sampled_from(["1", "1.2", "1.2.3", "1.20", "1.3"])
 filter_paths = st.lists(

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicom_export.decoding.budget import ColumnLimits
-from dicom_export.row_layout import SchemaKind
 from dicom_export.rows.arrow import record_batch
 from dicom_export.rows.fitting import ColumnBudget, admitted, fitted
-from dicom_export.schema import FIXED_COLUMNS, columns_of, count_fields, merge, ordered
+from dicom_export.rows.layout import SchemaKind
+from dicom_export.rows.schema import FIXED_COLUMNS, columns_of, count_fields, merge, ordered
 from dicom_files import element, make_file, row_of
 
 NAME = {

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from command_line import make_folder, rows, run
-from dicom_export.adapters.local import long_paths, walk
-from dicom_export.adapters.local.store import FolderStore
-from dicom_export.planning import is_ignored, is_ignored_folder
-from dicom_export.ports import Unlisted
+from dicom_export.adapters.local.folder import long_paths, walk
+from dicom_export.adapters.local.folder.store import FolderStore
+from dicom_export.operations.planning import is_ignored, is_ignored_folder
+from dicom_export.stored_object import Unlisted
 from dicom_files import make_instance
 from privileges import permissions_count
 
@@ -110,8 +110,8 @@ def test_an_export_whose_root_may_not_be_listed_is_refused(folder: Path, file: P
 def test_a_folder_that_could_not_be_listed_is_counted_once_however_many_pages_see_it(tmp_path: Path) -> None:
     """It comes between two pages, and each of them meets it."""
     from dicom_export.bootstrap.local import local_house  # noqa: PLC0415 - as the command line does
-    from dicom_export.operations import ExportRequest  # noqa: PLC0415
-    from dicom_export.planning import PlanLimits  # noqa: PLC0415
+    from dicom_export.operations.planning import PlanLimits  # noqa: PLC0415
+    from dicom_export.operations.request import ExportRequest  # noqa: PLC0415
     from dicom_export.settings import LocalSettings  # noqa: PLC0415
     from factories import STORE, TABLE  # noqa: PLC0415
 

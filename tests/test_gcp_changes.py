@@ -17,15 +17,15 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicom_export.adapters.gcp.append_rows import sequence_number
-from dicom_export.adapters.gcp.table_catalog import TableCatalog
-from dicom_export.adapters.gcp.tables import BigQueryTables
+from dicom_export.adapters.gcp.bigquery.append_rows import sequence_number
+from dicom_export.adapters.gcp.bigquery.table_catalog import TableCatalog
+from dicom_export.adapters.gcp.bigquery.tables import BigQueryTables
 from dicom_export.errors import FailedPrecondition, InvalidArgument, NotFound, RowsRefused, Unavailable
 from dicom_export.names import TableName
 from dicom_export.ports import Version
-from dicom_export.row_layout import SchemaKind
 from dicom_export.rows.arrow import record_batch
-from dicom_export.schema import common_columns, to_json
+from dicom_export.rows.layout import SchemaKind
+from dicom_export.rows.schema import common_columns, to_json
 from scripted import Scripted
 from test_gcp_streams import MISSING, OK, SECRET, Calls, refusal, streams
 

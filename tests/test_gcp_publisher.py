@@ -17,9 +17,9 @@ from google.api_core.timeout import ConstantTimeout
 from google.pubsub_v1.types import PublishRequest, PublishResponse
 
 from dicom_export import messages
-from dicom_export.adapters.gcp import publisher
+from dicom_export.adapters.gcp import pubsub as publisher
 from dicom_export.adapters.gcp.calls import TIMEOUT_SECONDS
-from dicom_export.adapters.gcp.publisher import MAX_BYTES, TopicPublisher
+from dicom_export.adapters.gcp.pubsub import MAX_BYTES, TopicPublisher
 from dicom_export.errors import InvalidArgument, NotFound, PermissionDenied, Unavailable
 from dicom_export.messages import TOPICS, ExportStudy, Message, PlanExport, StudyExported
 from emulators.functions import Function
@@ -263,7 +263,7 @@ def test_threads_share_a_client(pubsub: FakePubSub, monkeypatch: pytest.MonkeyPa
 
 FORKED = f"""
 import os, flask, functions_framework
-from dicom_export.adapters.gcp.publisher import TopicPublisher
+from dicom_export.adapters.gcp.pubsub import TopicPublisher
 from dicom_export.messages import PlanExport
 from dicom_export.names import OperationName
 

@@ -22,13 +22,15 @@ from google.auth.credentials import Credentials
 from google.auth.exceptions import TransportError
 from requests.adapters import HTTPAdapter
 
-from dicom_export.adapters.gcp import ranges, storage
 from dicom_export.adapters.gcp.calls import TIMEOUT_SECONDS
-from dicom_export.adapters.gcp.ranges import Ranges
-from dicom_export.adapters.gcp.state import BucketState
-from dicom_export.adapters.gcp.store import BucketStore, existing_bucket
+from dicom_export.adapters.gcp.storage import client as storage
+from dicom_export.adapters.gcp.storage import ranges
+from dicom_export.adapters.gcp.storage.ranges import Ranges
+from dicom_export.adapters.gcp.storage.state import BucketState
+from dicom_export.adapters.gcp.storage.store import BucketStore, existing_bucket
 from dicom_export.errors import DicomExportError, InstanceGone, PermissionDenied, TransientError, Unavailable
-from dicom_export.ports import StateEntry, StateObject, StoredObject
+from dicom_export.ports import StateEntry, StateObject
+from dicom_export.stored_object import StoredObject
 from emulators.storage import HOST_VARIABLE
 
 if TYPE_CHECKING:
@@ -169,7 +171,7 @@ def connected(adapter: HTTPAdapter, credentials: Credentials | None = None) -> C
     client._http.credentials = credentials or Tokens()
     client._http.mount("http://", adapter)
     endpoint = client._connection.get_api_base_url_for_mtls()
-    ranges._RANGES[client] = Ranges(endpoint, client._http.credentials, Connections(adapter))
+    ranges._RANGES[client] = Ranges(endpoint, client._http.credentials, Connections(adapter).get)
     return lambda: client
 
 

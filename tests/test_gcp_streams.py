@@ -21,9 +21,9 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc.status_pb2 import Status
 
+from dicom_export.adapters.gcp.bigquery.table_catalog import TableCatalog
+from dicom_export.adapters.gcp.bigquery.write_streams import WriteStreams
 from dicom_export.adapters.gcp.calls import RETRY
-from dicom_export.adapters.gcp.table_catalog import TableCatalog
-from dicom_export.adapters.gcp.write_streams import WriteStreams
 from dicom_export.errors import (
     DicomExportError,
     FailedPrecondition,

@@ -18,16 +18,16 @@ from google.cloud.bigquery import (
     Table,
 )
 
-from dicom_export.adapters.gcp import table_catalog
-from dicom_export.adapters.gcp.arrow_batches import without_null_lists
+from dicom_export.adapters.gcp.bigquery import table_catalog
+from dicom_export.adapters.gcp.bigquery.arrow_batches import without_null_lists
+from dicom_export.adapters.gcp.bigquery.jobs import JOB_SECONDS, Jobs
+from dicom_export.adapters.gcp.bigquery.table_catalog import TableCatalog, reference, rest_client
+from dicom_export.adapters.gcp.bigquery.table_swap import TableSwaps
+from dicom_export.adapters.gcp.bigquery.tables import BigQueryTables
 from dicom_export.adapters.gcp.calls import RETRY
-from dicom_export.adapters.gcp.jobs import JOB_SECONDS, Jobs
-from dicom_export.adapters.gcp.table_catalog import TableCatalog, reference, rest_client
-from dicom_export.adapters.gcp.table_swap import TableSwaps
-from dicom_export.adapters.gcp.tables import BigQueryTables
 from dicom_export.errors import FailedPrecondition, NotFound, PermissionDenied, Unavailable
 from dicom_export.names import TableName
-from dicom_export.schema import Field, FieldType, Mode
+from dicom_export.rows.schema import Field, FieldType, Mode
 from scripted import Scripted
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def patches(rest: Scripted) -> list[dict[str, Any]]:
 
 def test_no_arrow_no_pydicom_and_no_client_library_is_imported_before_it_is_needed() -> None:
     program = (
-        "import sys, dicom_export.adapters.gcp.tables as tables; tables.BigQueryTables('p');"
+        "import sys, dicom_export.adapters.gcp.bigquery.tables as tables; tables.BigQueryTables('p');"
         "print([name for name in ('pyarrow', 'grpc', 'google.cloud.bigquery', 'pydicom') if name in sys.modules])"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from dicom_export.adapters.gcp.transfers import Transfers
+from dicom_export.adapters.gcp.storage.transfers import Transfers
 from emulators.process import free_port
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def test_nobody_there_is_an_error(transfers: Transfers) -> None:
 
 
 def test_who_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dicom_export.adapters.gcp.transfers.TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setattr("dicom_export.adapters.gcp.storage.transfers.TIMEOUT_SECONDS", 1.0)
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
         pytest.raises(requests.exceptions.ConnectionError, match="too slow"),

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dicom_export.errors import RowsRefused, Unavailable
-from dicom_export.handlers.group_commit import GroupCommit
+from dicom_export.streaming.group_commit import GroupCommit
 from faults import Crash
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from pydicom._dicom_dict import DicomDictionary
 
 from dicom_export import messages
 from dicom_export.bootstrap.wiring import dead_letters_on, handlers_on, service_on
+from dicom_export.decoding.many import decode_in_turn
 from dicom_export.errors import (
     Aborted,
     AlreadyExists,
@@ -23,12 +24,12 @@ from dicom_export.errors import (
     TransientError,
     Unavailable,
 )
-from dicom_export.handlers.decoding import Decoded, decode_in_turn
 from dicom_export.messages import ExportStudy
 from dicom_export.names import StoreName, TableName
-from dicom_export.operations import Counters, Operation, WriteDisposition
-from dicom_export.planning import PlanLimits
-from dicom_export.row_layout import RowLayout, SchemaKind
+from dicom_export.operations.counters import Counters
+from dicom_export.operations.planning import PlanLimits
+from dicom_export.operations.request import WriteDisposition
+from dicom_export.rows.layout import RowLayout, SchemaKind
 from dicom_files import MemoryStore, make_instance, make_stored
 from factories import STORE, TABLE, make_request
 from worlds import World
@@ -37,7 +38,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from dicom_export.ports import DicomStore, OperationStore, StateObject, StoredObject, Tables
+    from dicom_export.decoding.decoded import Decoded
+    from dicom_export.operations.operation import Operation
+    from dicom_export.ports import DicomStore, OperationStore, StateObject, Tables
+    from dicom_export.stored_object import StoredObject
 
 FLATTENED = RowLayout(SchemaKind.FLATTENED)
 PATIENT = "Secret^Patient"

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from agreement import assert_same
-from dicom_export.dicom.series import SeriesMemory
+from dicom_export.decoding.fast.series import SeriesMemory
 from dicom_export.errors import InstanceError, TruncatedInstance
-from dicom_export.row_layout import TABLE_SCHEMAS, SchemaKind
+from dicom_export.rows.layout import TABLE_SCHEMAS, SchemaKind
 from dicom_files import (
     BIG_ENDIAN,
     EXPLICIT,

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from dicom_export import logs, messages
-from dicom_export.planning import MAX_PAGE_OBJECTS, MAX_PAGE_TASKS, MAX_SPLIT, PlanLimits
-from dicom_export.push import BatchRequest
+from dicom_export.operations.planning import MAX_PAGE_OBJECTS, MAX_PAGE_TASKS, MAX_SPLIT, PlanLimits
+from dicom_export.pubsub.push import BatchRequest
 from dicom_export.settings import cloud, limits
 
 ROOT = Path(__file__).parents[1]

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dicom_export.adapters.local.state import FolderState
+from dicom_export.adapters.local.folder.state import FolderState
 from dicom_export.errors import Code, Internal, InvalidArgument, NotFound
-from dicom_export.journal import Claim, Journal, Outcome, PlanPage
-from dicom_export.operations import Counters, Failure, Operation, Status
-from dicom_export.planning import Cursor, Layout
+from dicom_export.operations.counters import Counters
+from dicom_export.operations.failure import Failure, Status
+from dicom_export.operations.planning import Cursor, Layout
+from dicom_export.state.journal import Claim, Journal, Outcome, PlanPage
 from factories import PARENT, TABLE, make_object, make_operation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from dicom_export.operations.operation import Operation
     from dicom_export.ports import StateEntry, StateObject
 
 OPERATION = make_operation()

@@ -12,7 +12,7 @@ import pytest
 import racing_export
 from command_line import rows
 from dicom_export.bootstrap.local import local_operations
-from dicom_export.operations import Counters
+from dicom_export.operations.counters import Counters
 from dicom_files import make_archive_objects
 from factories import PARENT
 

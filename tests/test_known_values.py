@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dicom_export.row_layout import SchemaKind
-from dicom_export.rows.columns import UNCOMMON
-from dicom_export.rows.context import Context
-from dicom_export.rows.known_values import LONGEST, KnownValues
+from dicom_export.decoding.context import Context
+from dicom_export.decoding.fast.conversions import UNCOMMON
+from dicom_export.decoding.fast.known_values import LONGEST, KnownValues
+from dicom_export.rows.layout import SchemaKind
 
 if TYPE_CHECKING:
     from typing import Any

@@ -19,9 +19,8 @@ ENTRY_POINTS = (
     "dicom_export.entry_points",
     "dicom_export.api",
     "dicom_export.cli",
-    "dicom_export.exporting",
+    "dicom_export.folder_export",
     "dicom_export.python_api",
-    "dicom_export.serving",
 )
 # Libraries that one kind of module may import.
 OWNERS = {
@@ -33,13 +32,14 @@ OWNERS = {
     "rich": ("dicom_export.cli",),
     "flask": ("dicom_export.entry_points",),
     "functions_framework": ("dicom_export.entry_points",),
-    "werkzeug": ("dicom_export.entry_points", "dicom_export.api.wsgi", "dicom_export.serving"),
-    "pydicom": ("dicom_export.dicom", "dicom_export.decoding", "dicom_export.rows", "dicom_export.dictionary"),
-    "dicom_export.settings": ("dicom_export.bootstrap", "dicom_export.cli", "dicom_export.exporting", "dicom_export.python_api"),
-    "dicom_export.bootstrap": ("dicom_export.entry_points", "dicom_export.cli", "dicom_export.exporting", "dicom_export.python_api", "dicom_export.serving"),
-    "dicom_export.handlers": ("dicom_export.entry_points", "dicom_export.api", "dicom_export.cli", "dicom_export.bootstrap", "dicom_export.exporting", "dicom_export.adapters.local.decoding"),
+    "werkzeug": ("dicom_export.entry_points", "dicom_export.api.wsgi", "dicom_export.api.local_server"),
+    "pydicom": ("dicom_export.dicom", "dicom_export.decoding"),
+    "dicom_export.settings": ("dicom_export.bootstrap", "dicom_export.cli", "dicom_export.folder_export", "dicom_export.python_api"),
+    "dicom_export.bootstrap": ("dicom_export.entry_points", "dicom_export.cli", "dicom_export.folder_export", "dicom_export.python_api", "dicom_export.api.local_server"),
+    "dicom_export.handlers": ("dicom_export.bootstrap",),
     "dicom_export.adapters": ("dicom_export.bootstrap", "dicom_export.cli.columns", "dicom_export.cli.query", "dicom_export.cli.result_files"),
-    "dicom_export.api": ("dicom_export.entry_points", "dicom_export.serving"),
+    "dicom_export.folder_export": ("dicom_export.cli", "dicom_export.python_api"),
+    "dicom_export.api": ("dicom_export.entry_points", "dicom_export.cli"),
     "dicom_export.cli": ("dicom_export.__main__",),
 }  # fmt: skip
 

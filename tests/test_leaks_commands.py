@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from command_line import rows, run, start, wait_for
-from dicom_export.adapters.local import decoding, store
-from dicom_export.adapters.local.store import FolderStore
+from dicom_export.adapters.local.folder import store
+from dicom_export.adapters.local.folder.store import FolderStore
+from dicom_export.decoding import processes as decoding
 from marked_files import damaged_files, elements, file_of, good_files, other_files, uids, write_all
 from markers import SIGN, found_below, found_in, marker
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
-    from dicom_export.ports import StoredObject
+    from dicom_export.stored_object import StoredObject
 
 
 class Deadly(FolderStore):

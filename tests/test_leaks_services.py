@@ -19,13 +19,13 @@ from functions_framework import create_app
 
 from dicom_export import bootstrap, logs, messages
 from dicom_export.bootstrap.wiring import dead_letters_on, lost_changes_on
-from dicom_export.handlers.batch import give_up_batch_export, start_batch_export
+from dicom_export.handlers.start_export import give_up_batch_export, start_batch_export
 from dicom_export.messages import ExportStudy, InstanceChanged, PlanExport, StudyExported
-from dicom_export.notifications import Notification, instance_changed
-from dicom_export.ports import StoredObject
-from dicom_export.push import BatchRequest
-from dicom_export.row_layout import SchemaKind
-from dicom_export.stream_config import StreamConfig
+from dicom_export.pubsub.notifications import Notification, instance_changed
+from dicom_export.pubsub.push import BatchRequest
+from dicom_export.rows.layout import SchemaKind
+from dicom_export.stored_object import StoredObject
+from dicom_export.streaming.config import StreamConfig
 from factories import STORE, TABLE
 from local_server import BQ_DATASET, Archive, running
 from local_server import STORE as SERVED
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dicom_export.messages import Message
-    from dicom_export.push import DeadLetter
+    from dicom_export.pubsub.push import DeadLetter
 
 FAILURES = replace(TABLE, table="failures")
 STREAMS = (

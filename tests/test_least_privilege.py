@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dicom_export.errors import Unavailable
-from dicom_export.handlers.batch import give_up_batch_export, start_batch_export
+from dicom_export.handlers.start_export import give_up_batch_export, start_batch_export
 from dicom_export.messages import Event, ExportStudy, InstanceChanged, PlanExport, StudyExported
 from dicom_export.names import GcsUri, OperationName
-from dicom_export.operations import ExportRequest, WriteDisposition
-from dicom_export.row_layout import SchemaKind
-from dicom_export.stream_config import StreamConfig
+from dicom_export.operations.request import ExportRequest, WriteDisposition
+from dicom_export.rows.layout import SchemaKind
+from dicom_export.streaming.config import StreamConfig
 from dicom_files import make_instance
 from factories import PARENT, STORE, TABLE
 from google_calls import PERMISSIONS, calls, calls_with_timeout, permissions_of

@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dicom_export.adapters.local import decoding
-from dicom_export.adapters.local.decoding import ParallelDecoder
-from dicom_export.adapters.local.store import FolderStore
+from dicom_export.adapters.local.folder.store import FolderStore
+from dicom_export.decoding import processes as decoding
+from dicom_export.decoding.batches import BATCH_HEADER_BYTES
+from dicom_export.decoding.decoded import Decoded, DecodedInstance, Skipped
+from dicom_export.decoding.many import decode_in_turn
+from dicom_export.decoding.processes import ParallelDecoder
 from dicom_export.errors import InstanceError, LimitExceeded, Unavailable
-from dicom_export.handlers.batching import BATCH_HEADER_BYTES
-from dicom_export.handlers.decoding import Decoded, decode_in_turn
-from dicom_export.row_layout import RowLayout, SchemaKind
 from dicom_export.rows.arrow import Batch, arrow_schema
-from dicom_export.rows.instance import DecodedInstance, Skipped
+from dicom_export.rows.layout import RowLayout, SchemaKind
 from dicom_files import make_instance
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from dicom_export.handlers.batching import DecodedBatch, Found
-    from dicom_export.ports import StoredObject
+    from dicom_export.decoding.decoded import DecodedBatch, Found
+    from dicom_export.stored_object import StoredObject
 
 LAYOUT = RowLayout(SchemaKind.FLATTENED)
 MANY = 10_000

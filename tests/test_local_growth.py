@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dicom_export.adapters.local.conform import conform
-from dicom_export.adapters.local.duckdb_types import growth
-from dicom_export.adapters.local.tables import DuckDbTables
+from dicom_export.adapters.local.duckdb.conform import conform
+from dicom_export.adapters.local.duckdb.tables import DuckDbTables
+from dicom_export.adapters.local.duckdb.types import growth
 from dicom_export.errors import FailedPrecondition
 from dicom_export.names import TableName
 from dicom_export.rows.arrow import arrow_schema, record_batch
-from dicom_export.schema import Field, FieldType, Mode, Schema
+from dicom_export.rows.schema import Field, FieldType, Mode, Schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable

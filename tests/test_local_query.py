@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import duckdb
 import pytest
 
-from dicom_export.adapters.local.query import run_query
+from dicom_export.adapters.local.duckdb.query import run_query
 from dicom_export.errors import FailedPrecondition, InvalidArgument, NotFound
 
 if TYPE_CHECKING:

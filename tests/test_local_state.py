@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dicom_export.adapters.local import files
-from dicom_export.adapters.local.state import FolderState
+from dicom_export.adapters.local.folder import files
+from dicom_export.adapters.local.folder.state import FolderState
 from dicom_export.errors import InvalidArgument, PermissionDenied, ResourceExhausted
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 WRITER = """
 import sys
 from pathlib import Path
-from dicom_export.adapters.local.state import FolderState
+from dicom_export.adapters.local.folder.state import FolderState
 state = FolderState(Path(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()
@@ -33,7 +33,7 @@ for number in range(10**6):
 RACER = """
 import sys
 from pathlib import Path
-from dicom_export.adapters.local.state import FolderState
+from dicom_export.adapters.local.folder.state import FolderState
 state = FolderState(Path(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()

@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicom_export.adapters.local.store import FolderStore
-from dicom_export.adapters.local.walk import name_of_entry, path_of_name
+from dicom_export.adapters.local.folder.store import FolderStore
+from dicom_export.adapters.local.folder.walk import name_of_entry, path_of_name
 from dicom_export.errors import InstanceError, InstanceGone, NotFound, PermissionDenied
-from dicom_export.ports import Unlisted
+from dicom_export.stored_object import Unlisted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

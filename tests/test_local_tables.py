@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicom_export.adapters.local.catalogs import translated
-from dicom_export.adapters.local.conform import conform
-from dicom_export.adapters.local.tables import DuckDbTables
+from dicom_export.adapters.local.duckdb.catalogs import translated
+from dicom_export.adapters.local.duckdb.conform import conform
+from dicom_export.adapters.local.duckdb.tables import DuckDbTables
 from dicom_export.errors import (
     Aborted,
     FailedPrecondition,
@@ -30,7 +30,7 @@ from dicom_export.errors import (
 )
 from dicom_export.names import TableName
 from dicom_export.ports import TableInfo
-from dicom_export.schema import Field, FieldType, Mode, Schema
+from dicom_export.rows.schema import Field, FieldType, Mode, Schema
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +48,7 @@ COMMITTER = """
 import sys
 from pathlib import Path
 import pyarrow as pa
-from dicom_export.adapters.local.tables import DuckDbTables
+from dicom_export.adapters.local.duckdb.tables import DuckDbTables
 from dicom_export.names import TableName
 folder, table = Path(sys.argv[1]), TableName("local", "main", "dicom")
 tables = DuckDbTables({"local": folder / "x.duckdb"}, streams=folder / "streams")

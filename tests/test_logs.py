@@ -9,8 +9,9 @@ import pytest
 
 from dicom_export import logs
 from dicom_export.errors import Code, InvalidArgument, Unavailable
-from dicom_export.names import InstanceUids, OperationName
-from dicom_export.operations import Failure
+from dicom_export.names import OperationName
+from dicom_export.operations.failure import Failure
+from dicom_export.uids import InstanceUids
 from exports import DATASET, STORE
 
 if TYPE_CHECKING:

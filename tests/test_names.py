@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from dicom_export.errors import InvalidArgument
-from dicom_export.names import DatasetName, GcsUri, InstanceUids, OperationName, StoreName, TableName
+from dicom_export.names import DatasetName, GcsUri, OperationName, StoreName, TableName
+from dicom_export.uids import InstanceUids
 
 PARENT = "projects/p/locations/l/datasets/d"
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from dicom_export import push
 from dicom_export.errors import InvalidArgument
 from dicom_export.messages import Event, InstanceChanged
-from dicom_export.names import DatasetName, InstanceUids, StoreName
-from dicom_export.notifications import Notification, instance_changed
-from dicom_export.planning import named_uids
-from dicom_export.ports import StoredObject
+from dicom_export.names import DatasetName, StoreName
+from dicom_export.operations.planning import named_uids
+from dicom_export.pubsub import push
+from dicom_export.pubsub.notifications import Notification, instance_changed
+from dicom_export.stored_object import StoredObject
+from dicom_export.uids import InstanceUids
 from pushes import notification_body
 
 GENERATION = 1_767_323_045_678_901

@@ -11,9 +11,9 @@ import pytest
 
 from dicom_export import logs
 from dicom_export.errors import Unavailable
-from dicom_export.handlers.record import record_dead_letter
+from dicom_export.handlers.record_result import record_dead_letter
 from dicom_export.messages import ExportStudy, decode
-from dicom_export.operations import Status
+from dicom_export.operations.failure import Status
 from dicom_files import make_instance
 from worlds import World
 

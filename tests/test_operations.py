@@ -6,19 +6,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dicom_export.errors import Code, Internal
-from dicom_export.names import GcsUri, InstanceUids
-from dicom_export.operations import (
-    Counters,
-    ExportRequest,
-    Failure,
-    Operation,
-    Status,
-    WriteDisposition,
-    index_path,
-    outcome,
-    replaces_table,
-)
-from dicom_export.row_layout import SchemaKind
+from dicom_export.names import GcsUri
+from dicom_export.operations.counters import Counters
+from dicom_export.operations.failure import Failure, Status
+from dicom_export.operations.operation import Operation
+from dicom_export.operations.outcome import outcome, replaces_table
+from dicom_export.operations.request import ExportRequest, WriteDisposition
+from dicom_export.rows.layout import SchemaKind
+from dicom_export.state.paths import index_path
+from dicom_export.uids import InstanceUids
 from factories import STORE, TABLE, make_operation
 
 OVERWRITE = make_operation(disposition=WriteDisposition.WRITE_TRUNCATE)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicom_export.errors import InvalidArgument
-from dicom_export.operations_filter import parse_operations_filter
+from dicom_export.protocol.operations_filter import parse_operations_filter
 from exports import CREATED, make_operation
 
 RUNNING = make_operation(1)

@@ -8,8 +8,11 @@ from urllib.parse import unquote
 import pytest
 
 from dicom_export.errors import Code
-from dicom_export.operations import Counters, Operation, Status, outcome
-from dicom_export.operations_json import operation_to_json, timestamp
+from dicom_export.operations.counters import Counters
+from dicom_export.operations.failure import Status
+from dicom_export.operations.operation import Operation
+from dicom_export.operations.outcome import outcome
+from dicom_export.protocol.operations_json import operation_to_json, timestamp
 from exports import CREATED, make_operation
 
 NAME = "projects/p/locations/us-central1/datasets/d/operations/o1"

@@ -13,9 +13,9 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID
 
-from dicom_export.dictionary import entry_named, named_tag
-from dicom_export.row_layout import SchemaKind
-from dicom_export.schema import Field, Mode, Schema, columns_of, from_json, ordered
+from dicom_export.dicom.dictionary import entry_named, named_tag
+from dicom_export.rows.layout import SchemaKind
+from dicom_export.rows.schema import Field, Mode, Schema, columns_of, from_json, ordered
 from dicom_files import make_instance, make_meta, row_of
 
 ORACLE = Path(__file__).resolve().parents[2] / "shared" / "oracle"

@@ -12,10 +12,10 @@ import duckdb
 import pytest
 
 from command_line import run
-from dicom_export.adapters.local.tables import DuckDbTables
+from dicom_export.adapters.local.duckdb.tables import DuckDbTables
 from dicom_export.names import TableName
 from dicom_export.rows.arrow import record_batch
-from dicom_export.schema import Field, FieldType, Mode, Schema
+from dicom_export.rows.schema import Field, FieldType, Mode, Schema
 from dicom_files import make_instance
 
 if TYPE_CHECKING:

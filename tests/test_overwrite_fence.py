@@ -12,9 +12,9 @@ from buckets import Bucket
 from dicom_export.errors import FailedPrecondition, Unavailable
 from dicom_export.messages import Event, InstanceChanged, decode
 from dicom_export.names import OperationName, TableName
-from dicom_export.operations import WriteDisposition
-from dicom_export.row_layout import SchemaKind
-from dicom_export.stream_config import StreamConfig
+from dicom_export.operations.request import WriteDisposition
+from dicom_export.rows.layout import SchemaKind
+from dicom_export.streaming.config import StreamConfig
 from dicom_files import make_instance
 from factories import PARENT, STORE, TABLE, make_object
 from faults import Faults

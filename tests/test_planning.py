@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicom_export.planning import (
+from dicom_export.operations.planning import (
     Cursor,
     Layout,
     Listed,

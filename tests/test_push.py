@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicom_export import messages, push
+from dicom_export import messages
 from dicom_export.errors import InvalidArgument, NotFound, Unavailable
 from dicom_export.messages import ExportStudy, Message, PlanExport, StudyExported
-from dicom_export.push import BatchRequest, DeadLetter, PushedMessage
+from dicom_export.pubsub import push
+from dicom_export.pubsub.push import BatchRequest, DeadLetter, PushedMessage
 from factories import make_object, make_operation
 from pushes import push_body
 

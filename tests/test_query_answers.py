@@ -22,7 +22,7 @@ from dicom_export.adapters.local.bigquery_sql.macros import define
 from dicom_export.adapters.local.bigquery_sql.parsing import parse
 from dicom_export.adapters.local.bigquery_sql.reference import reference
 from dicom_export.adapters.local.bigquery_sql.signatures import overloads
-from dicom_export.adapters.local.query import run_query
+from dicom_export.adapters.local.duckdb.query import run_query
 from dicom_export.errors import InvalidArgument
 from query_answers import ERROR, KINDS, REFUSED
 

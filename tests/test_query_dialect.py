@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from command_line import run
-from dicom_export.adapters.local.query import run_query
+from dicom_export.adapters.local.duckdb.query import run_query
 from dicom_export.errors import InvalidArgument
 
 if TYPE_CHECKING:

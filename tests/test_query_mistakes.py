@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
-from dicom_export.adapters.local.query import run_query
+from dicom_export.adapters.local.duckdb.query import run_query
 from dicom_export.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dicom_export.adapters.local.query import Dialect
+    from dicom_export.adapters.local.duckdb.query import Dialect
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from dicom_export.adapters.local.query import run_query
+from dicom_export.adapters.local.duckdb.query import run_query
 from dicom_export.errors import InvalidArgument
 
 if TYPE_CHECKING:

@@ -13,12 +13,13 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 
 from dicom_export.decoding.budget import Limits
-from dicom_export.dicom.ranges import FIRST_RANGE
+from dicom_export.decoding.decoded import Skipped
+from dicom_export.decoding.instance import decode_instance
+from dicom_export.dicom.object_file import FIRST_RANGE
 from dicom_export.errors import InstanceError, LimitExceeded, NotDicom, TruncatedInstance, Unavailable
-from dicom_export.row_layout import TABLE_SCHEMAS, RowLayout, SchemaKind
 from dicom_export.rows.arrow import record_batch
-from dicom_export.rows.instance import Skipped, decode_instance
-from dicom_export.schema import columns_of
+from dicom_export.rows.layout import TABLE_SCHEMAS, RowLayout, SchemaKind
+from dicom_export.rows.schema import columns_of
 from dicom_files import (
     BIG_ENDIAN,
     DEFLATED,

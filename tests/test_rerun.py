@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from command_line import SMALL_MESSAGES, make_folder, operation_ids, rows, run, start, wait_for
-from dicom_export.operations import Counters, WriteDisposition
+from dicom_export.operations.counters import Counters
+from dicom_export.operations.request import WriteDisposition
 from dicom_files import make_instance
 from faults import Faults
 from machines import Machine
@@ -273,7 +274,7 @@ def test_rows_outside_of_the_table_go_with_the_operation_that_needs_them(folder:
         file,
         before="""
 import os, signal
-from dicom_export.adapters.local.tables import DuckDbTables
+from dicom_export.adapters.local.duckdb.tables import DuckDbTables
 DuckDbTables.commit = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 """,
     )

@@ -9,12 +9,12 @@ import pytest
 
 from command_line import make_folder, run
 from dicom_export.errors import ConfigurationError, InvalidArgument
-from dicom_export.export_request import parse_export_request
 from dicom_export.names import TableName
-from dicom_export.reserved import check_table
+from dicom_export.operations.reserved_names import check_table
+from dicom_export.protocol.export_request import parse_export_request
+from dicom_export.protocol.verify_request import parse_verify_request
 from dicom_export.settings import cloud
-from dicom_export.stream_config import parse_stream_configs
-from dicom_export.verify_request import parse_verify_request
+from dicom_export.streaming.config import parse_stream_configs
 from exports import STORE
 
 if TYPE_CHECKING:

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from dicom_export.row_layout import TABLE_SCHEMAS, RowLayout, SchemaKind
-from dicom_export.rows.flattened import MAX_RECORDS
-from dicom_export.rows.instance import Explanation, explain_instance
-from dicom_export.rows.notes import Fate, Note
-from dicom_export.schema import Schema, columns_of
+from dicom_export.decoding.decoded import Explanation
+from dicom_export.decoding.instance import explain_instance
+from dicom_export.decoding.notes import Fate, Note
+from dicom_export.decoding.reference.flattened import MAX_RECORDS
+from dicom_export.rows.layout import TABLE_SCHEMAS, RowLayout, SchemaKind
+from dicom_export.rows.schema import Schema, columns_of
 from dicom_files import (
     BIG_ENDIAN,
     EXPLICIT,

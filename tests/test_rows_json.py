@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 
-from dicom_export.row_layout import SchemaKind
-from dicom_export.schema import columns_of
+from dicom_export.rows.layout import SchemaKind
+from dicom_export.rows.schema import columns_of
 from dicom_files import BIG_ENDIAN, EXPLICIT, UIDS, decode_bytes, element, make_file, make_instance, sequence
 
 

@@ -11,7 +11,7 @@ from pydicom.charset import python_encoding
 
 from dicom_export.dicom.character_sets import encodings_named
 from dicom_export.dicom.text import split
-from dicom_export.row_layout import TABLE_SCHEMAS, SchemaKind
+from dicom_export.rows.layout import TABLE_SCHEMAS, SchemaKind
 from dicom_files import element, make_file, row_of, sequence
 
 DEFAULT = ""

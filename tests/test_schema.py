@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicom_export.errors import FailedPrecondition
-from dicom_export.row_layout import SchemaKind
-from dicom_export.schema import (
+from dicom_export.rows.layout import SchemaKind
+from dicom_export.rows.schema import (
     Field,
     FieldType,
     Mode,

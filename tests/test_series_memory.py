@@ -9,12 +9,13 @@ from copy import deepcopy
 import pytest
 
 from dicom_export.decoding.budget import DEFAULT_LIMITS
-from dicom_export.dicom.kinds import RUN, Unusual
-from dicom_export.dicom.ranges import FIRST_RANGE, RangeFile
-from dicom_export.dicom.scanned import ScannedHeader, scan_header
-from dicom_export.dicom.series import SeriesMemory
-from dicom_export.row_layout import RowLayout, SchemaKind
-from dicom_export.rows.instance import DecodedInstance, decode_instance
+from dicom_export.decoding.decoded import DecodedInstance
+from dicom_export.decoding.fast.header import ScannedHeader, scan_header
+from dicom_export.decoding.fast.kinds import RUN, Unusual
+from dicom_export.decoding.fast.series import SeriesMemory
+from dicom_export.decoding.instance import decode_instance
+from dicom_export.dicom.object_file import FIRST_RANGE, RangeFile
+from dicom_export.rows.layout import RowLayout, SchemaKind
 from dicom_files import BIG_ENDIAN, IMPLICIT, MemoryStore, element, make_file, make_stored, sequence
 
 LAYOUT = RowLayout(SchemaKind.FLATTENED)

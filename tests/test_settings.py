@@ -10,11 +10,11 @@ import pytest
 from dicom_export import settings
 from dicom_export.errors import ConfigurationError
 from dicom_export.names import StoreName, TableName
-from dicom_export.planning import PlanLimits
-from dicom_export.row_layout import SchemaKind
+from dicom_export.operations.planning import PlanLimits
+from dicom_export.rows.layout import SchemaKind
 from dicom_export.settings import cloud
 from dicom_export.settings.cloud import BucketFolder
-from dicom_export.stream_config import StreamConfig
+from dicom_export.streaming.config import StreamConfig
 
 STORE = "projects/p/locations/us/datasets/d/dicomStores/s"
 OTHER = "projects/p/locations/us/datasets/d/dicomStores/t"

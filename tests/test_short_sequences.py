@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 import pytest
 from pydicom.dataset import Dataset
 
-from dicom_export.dicom.kinds import EXPLICIT, IMPLICIT, RUN
-from dicom_export.dicom.scan import DataSetScan, Scanner
-from dicom_export.dicom.short_sequences import ShortSequences
-from dicom_export.row_layout import TABLE_SCHEMAS, RowLayout, SchemaKind
-from dicom_export.rows.instance import DecodedInstance, Explanation, decode_instance, explain_instance
+from dicom_export.decoding.decoded import DecodedInstance, Explanation
+from dicom_export.decoding.fast.kinds import EXPLICIT, IMPLICIT, RUN
+from dicom_export.decoding.fast.scan import DataSetScan, Scanner
+from dicom_export.decoding.fast.short_sequences import ShortSequences
+from dicom_export.decoding.instance import decode_instance, explain_instance
+from dicom_export.rows.layout import TABLE_SCHEMAS, RowLayout, SchemaKind
 from dicom_files import EXPLICIT as EXPLICIT_SYNTAX
 from dicom_files import IMPLICIT as IMPLICIT_SYNTAX
 from dicom_files import MemoryStore, make_instance, make_stored
 
 if TYPE_CHECKING:
-    from dicom_export.dicom.runs import Element
+    from dicom_export.decoding.fast.runs import Element
 
 CONTENT = bytes.fromhex("08001011 5351 0000 00000000")
 ELEMENT: Element = EXPLICIT[CONTENT[:6]][0], [], len(CONTENT)

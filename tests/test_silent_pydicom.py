@@ -44,7 +44,7 @@ child.setLevel(logging.DEBUG)
 child.critical("DOE^JOHN")
 convert_encodings(["DOE^JOHN", "ISO 2022 IR 87"])
 code = compile("from pydicom.misc import warn_and_log\\nwarn_and_log('DOE^JOHN', stacklevel=2)", "x", "exec")
-exec(code, {"__name__": "dicom_export.dicom.header"})
+exec(code, {"__name__": "dicom_export.decoding.reference.header"})
 logging.getLogger("dicom_export").error("heard")
 """
 
@@ -60,6 +60,6 @@ def test_no_message_of_pydicom_leaves_the_process(module: str, order: str) -> No
 
 
 def test_the_modules_that_import_pydicom_are_found() -> None:
-    assert {"dicom_export.dictionary", "dicom_export.dicom", "dicom_export.decoding.reference.parser"} <= set(
+    assert {"dicom_export.dicom.dictionary", "dicom_export.dicom", "dicom_export.decoding.reference.parser"} <= set(
         importers()
     )

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from dicom_export.errors import InstanceError
-from dicom_export.row_layout import TABLE_SCHEMAS, SchemaKind
+from dicom_export.rows.layout import TABLE_SCHEMAS, SchemaKind
 from dicom_files import decode_bytes
 from soak.fuzz import fuzz
 from soak.headers import traps

@@ -13,8 +13,8 @@ from dicom_export.bootstrap.wiring import dead_letters_on
 from dicom_export.errors import Unavailable
 from dicom_export.messages import Event, InstanceChanged
 from dicom_export.names import TableName
-from dicom_export.row_layout import SchemaKind
-from dicom_export.stream_config import StreamConfig
+from dicom_export.rows.layout import SchemaKind
+from dicom_export.streaming.config import StreamConfig
 from dicom_files import make_instance
 from factories import STORE
 from faults import Faults
@@ -223,7 +223,7 @@ def test_a_store_without_streams_is_left_alone(open_world: Callable[..., World],
 def test_a_table_that_takes_no_row_costs_the_others_none(
     world: World, bucket: Bucket, entries: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    from dicom_export.schema import Field, FieldType  # noqa: PLC0415 - of this test only
+    from dicom_export.rows.schema import Field, FieldType  # noqa: PLC0415 - of this test only
 
     world.tables.prepare(JSON.table, (Field("SOPInstanceUID", FieldType.INTEGER),))
     bucket.write("a", INSTANCE)

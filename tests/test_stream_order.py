@@ -10,11 +10,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from buckets import Bucket
-from dicom_export.adapters.local.query import run_query
+from dicom_export.adapters.local.duckdb.query import run_query
 from dicom_export.messages import InstanceChanged, decode
 from dicom_export.names import TableName
-from dicom_export.row_layout import SchemaKind
-from dicom_export.stream_config import StreamConfig
+from dicom_export.rows.layout import SchemaKind
+from dicom_export.streaming.config import StreamConfig
 from dicom_files import make_instance
 from factories import TABLE
 from worlds import World

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dicom_export.adapters.local.state import FolderState
+from dicom_export.adapters.local.folder.state import FolderState
 from dicom_export.errors import (
     DicomExportError,
     FailedPrecondition,
@@ -19,15 +19,15 @@ from dicom_export.errors import (
     RowsRefused,
     Unavailable,
 )
-from dicom_export.handlers.stream import ChangeRow
-from dicom_export.handlers.stream_writing import StreamWriters, TableWriter
 from dicom_export.messages import Event, InstanceChanged
-from dicom_export.names import InstanceUids
-from dicom_export.overwrites import Overwrites
 from dicom_export.ports import TableInfo
-from dicom_export.row_layout import SchemaKind
-from dicom_export.schema import Field, FieldType
-from dicom_export.stream_config import StreamConfig
+from dicom_export.rows.layout import SchemaKind
+from dicom_export.rows.schema import Field, FieldType
+from dicom_export.state.overwrites import Overwrites
+from dicom_export.streaming.change_row import ChangeRow
+from dicom_export.streaming.config import StreamConfig
+from dicom_export.streaming.writing import StreamWriters, TableWriter
+from dicom_export.uids import InstanceUids
 from factories import STORE, TABLE, make_object
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from dicom_export.names import TableName
     from dicom_export.ports import Version
-    from dicom_export.schema import Schema
+    from dicom_export.rows.schema import Schema
 
 FLAT = StreamConfig(TABLE)
 LATEST = StreamConfig(TABLE, SchemaKind.JSON, tracks_changes=True)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dicom_export.adapters.local.definitions import table_sql
+from dicom_export.adapters.local.duckdb.definitions import table_sql
 from dicom_export.errors import Code, Unavailable
-from dicom_export.handlers.batch import start_batch_export
-from dicom_export.handlers.compare import repair_name
+from dicom_export.handlers.start_export import start_batch_export
 from dicom_export.names import OperationName
-from dicom_export.operations import Counters, DifferenceCounts
-from dicom_export.operations_json import operation_to_json
+from dicom_export.operations.counters import Counters, DifferenceCounts
+from dicom_export.protocol.operations_json import operation_to_json
+from dicom_export.verifying.compare import repair_name
 from dicom_files import make_instance
 from factories import PARENT, STORE, TABLE
 from faults import Faults
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from dicom_export.operations import Operation
+    from dicom_export.operations.operation import Operation
 
 NAME = OperationName(PARENT, "4711")
 REPORT = replace(TABLE, table="differences")

@@ -10,23 +10,23 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dicom_export.adapters.local.store import FolderStore
+from dicom_export.adapters.local.folder.store import FolderStore
+from dicom_export.decoding.decoded import DecodedInstance
 from dicom_export.errors import NotDicom, NotFound, Unavailable
-from dicom_export.handlers.keep_watch import Watcher
-from dicom_export.handlers.watch import FolderWatch, Looked
-from dicom_export.names import InstanceUids
-from dicom_export.ports import StoredObject
-from dicom_export.row_layout import RowLayout, SchemaKind
-from dicom_export.rows.instance import DecodedInstance
+from dicom_export.rows.layout import RowLayout, SchemaKind
+from dicom_export.stored_object import StoredObject
 from dicom_export.stores import DeclaredStore
-from dicom_export.touched import Touched
-from dicom_export.watching import LatestRow, Look, Reconciled, WatchedFile, Written, as_unread, reconcile
+from dicom_export.uids import InstanceUids
+from dicom_export.watching.keep_watch import Watcher
+from dicom_export.watching.rows import LatestRow, Look, Reconciled, WatchedFile, Written, as_unread, reconcile
+from dicom_export.watching.touched import Touched
+from dicom_export.watching.watcher import FolderWatch, Looked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from dicom_export.handlers.decoding import Decoded
+    from dicom_export.decoding.decoded import Decoded
     from dicom_export.ports import DicomStore
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)

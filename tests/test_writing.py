@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from dicom_export.decoding import batches as batching
+from dicom_export.decoding.batches import in_batches
+from dicom_export.decoding.decoded import DecodedInstance
 from dicom_export.errors import Code, InvalidArgument, LimitExceeded, RowsRefused
-from dicom_export.handlers import batching
-from dicom_export.handlers.batching import in_batches
-from dicom_export.handlers.writing import Rejected, StreamWriter
-from dicom_export.names import InstanceUids
+from dicom_export.exporting.writing import Rejected, StreamWriter
 from dicom_export.ports import TableInfo
-from dicom_export.row_layout import SchemaKind
-from dicom_export.rows.instance import DecodedInstance
-from dicom_export.schema import Field, FieldType
+from dicom_export.rows.layout import SchemaKind
+from dicom_export.rows.schema import Field, FieldType
+from dicom_export.uids import InstanceUids
 from factories import make_object, make_operation
 
 if TYPE_CHECKING:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from dicom_export.adapters.local.definitions import table_sql
-from dicom_export.adapters.local.state import FolderState
-from dicom_export.adapters.local.store import FolderStore
-from dicom_export.adapters.local.tables import DuckDbTables
+from dicom_export.adapters.local.duckdb.definitions import table_sql
+from dicom_export.adapters.local.duckdb.tables import DuckDbTables
+from dicom_export.adapters.local.folder.state import FolderState
+from dicom_export.adapters.local.folder.store import FolderStore
 from dicom_export.bootstrap.wiring import Ports, handlers_on, service_on
 from dicom_export.errors import TransientError
 from dicom_export.messages import InstanceChanged, encode
-from dicom_export.operations import ExportRequest, Operation, WriteDisposition
-from dicom_export.planning import PlanLimits
-from dicom_export.row_layout import SchemaKind
+from dicom_export.operations.planning import PlanLimits
+from dicom_export.operations.request import ExportRequest, WriteDisposition
+from dicom_export.rows.layout import SchemaKind
 from dicom_export.stores import DeclaredStore
 from factories import STORE, TABLE
 from faults import Crash, Faults, Faulty, Mailbox
@@ -22,8 +22,10 @@ from faults import Crash, Faults, Faulty, Mailbox
 if TYPE_CHECKING:
     from dicom_export.messages import Event
     from dicom_export.names import GcsUri, TableName
-    from dicom_export.ports import DicomStore, StoredObject
-    from dicom_export.stream_config import StreamConfig
+    from dicom_export.operations.operation import Operation
+    from dicom_export.ports import DicomStore
+    from dicom_export.stored_object import StoredObject
+    from dicom_export.streaming.config import StreamConfig
 
 LIMITS = PlanLimits(bundle=3, split=4, page_tasks=2, page_objects=6)
 MOST_DELIVERIES = 10_000

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, TypeVar
 import flask
 import functions_framework
 
-from dicom_export import bootstrap, logs, push
+from dicom_export import bootstrap, logs
 from dicom_export.api.wsgi import respond
 from dicom_export.messages import ExportStudy, PlanExport, StudyExported
+from dicom_export.pubsub import push
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     import werkzeug
 
     from dicom_export.messages import InstanceChanged, Message
-    from dicom_export.notifications import Notification
-    from dicom_export.push import BatchRequest, DeadLetter, PushedMessage
+    from dicom_export.pubsub.notifications import Notification
+    from dicom_export.pubsub.push import BatchRequest, DeadLetter, PushedMessage
 
     T = TypeVar("T")
 

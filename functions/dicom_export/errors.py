@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dicom_export.names import InstanceUids
+    from dicom_export.uids import InstanceUids
 
 
 class Code(IntEnum):

@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dicom_export.errors import DicomExportError
-    from dicom_export.names import InstanceUids, OperationName, StoreName, TableName
-    from dicom_export.operations import Counters, Failure
+    from dicom_export.names import OperationName, StoreName, TableName
+    from dicom_export.operations.counters import Counters
+    from dicom_export.operations.failure import Failure
+    from dicom_export.uids import InstanceUids
 
 OPERATION_LABEL = "operation"
 _LABELS = (OPERATION_LABEL, "store")

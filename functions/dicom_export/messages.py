@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from dicom_export.errors import InvalidArgument
 from dicom_export.names import OperationName, StoreName
-from dicom_export.ports import StoredObject
+from dicom_export.stored_object import StoredObject
 
 
 @dataclass(frozen=True, slots=True)

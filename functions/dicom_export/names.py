@@ -5,10 +5,9 @@ Source: the API's reference pages and `bq://` and `gs://` as the Cloud Healthcar
 
 import re
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import Self
 
 from dicom_export.errors import InvalidArgument
-from dicom_export.uids import shown
 
 MAX_TABLE_URI_LENGTH = 2000
 # Of a part of a resource name, in bytes of UTF-8: it becomes the name of a folder, and no file system takes a longer one.
@@ -99,23 +98,6 @@ class OperationName:
 
     def __str__(self) -> str:
         return f"{self.parent}/operations/{self.operation}"
-
-
-class InstanceUids(NamedTuple):
-    """Study, Series and SOP Instance UID, as far as known: `/studies/S[/series/S[/instances/I]]`."""
-
-    study: str | None = None
-    series: str | None = None
-    instance: str | None = None
-
-    def __str__(self) -> str:
-        parts = (("studies", self.study), ("series", self.series), ("instances", self.instance))
-        return "".join(f"/{kind}/{shown(uid)}" for kind, uid in parts if uid)
-
-    @property
-    def shown(self) -> "InstanceUids":
-        """The UIDs as logs, errors and state may show them."""
-        return InstanceUids(*(uid and shown(uid) for uid in self))
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -6,40 +6,27 @@ Every method may raise TransientError; what else it raises is said with it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     import pyarrow as pa
 
+    from dicom_export.decoding.decoded import Decoded, DecodedBatch, Select
     from dicom_export.messages import Message
-    from dicom_export.names import StoreName, TableName
-    from dicom_export.operations import DifferenceCounts
-    from dicom_export.reconciliation import Difference
-    from dicom_export.schema import Schema
-
-
-class StoredObject(NamedTuple):
-    """One generation of an object in a store.
-
-    `name` is relative to the store's root, with `/` between its parts; `size` is in bytes; `updated` is when the
-    object was last written, with its time zone; `storage_class` is `STANDARD`, `NEARLINE`, `COLDLINE` or `ARCHIVE`.
-    """
-
-    name: str
-    generation: int
-    size: int
-    updated: datetime
-    storage_class: str = "STANDARD"
-
-
-class Unlisted(NamedTuple):
-    """What a listing had to leave out, and why: a folder, whose name ends in `/`, or a single object."""
-
-    name: str
-    reason: str
+    from dicom_export.names import DatasetName, OperationName, StoreName, TableName
+    from dicom_export.operations.counters import DifferenceCounts
+    from dicom_export.operations.failure import Failure
+    from dicom_export.operations.operation import Operation
+    from dicom_export.operations.request import ExportRequest
+    from dicom_export.rows.layout import RowLayout
+    from dicom_export.rows.schema import Schema
+    from dicom_export.stored_object import StoredObject, Unlisted
+    from dicom_export.streaming.config import StreamConfig
+    from dicom_export.verifying.reconciliation import Difference
+    from dicom_export.watching.rows import Look, Reconciled, WatchedFile
 
 
 class DicomStore(Protocol):
@@ -213,3 +200,84 @@ class Tables(Protocol):
 
     def count_differences(self, report: TableName) -> DifferenceCounts:
         """Return how many differences a report has. Raises NotFound."""
+
+
+class Exports(Protocol):
+    """Every method may raise any DicomExportError."""
+
+    def create_export(self, request: ExportRequest, *, api_version: str = "v1") -> Operation:
+        """Start an export."""
+
+    def get_operation(self, name: OperationName) -> Operation:
+        """Return the operation with its counters as they are now. Raises NotFound."""
+
+    def list_operations(self, parent: DatasetName, *, start_after: str = "") -> Iterator[tuple[str, Operation]]:
+        """Yield the operations, the newest first, each with a position that a later call starts after."""
+
+    def cancel_operation(self, name: OperationName) -> Operation:
+        """Ask for the operation's end, and return it as it is then. Without effect on one that has ended. Raises NotFound."""
+
+    def failures_behind(self, name: OperationName, *, start_after: str = "") -> Iterator[tuple[str, Failure]]:
+        """Yield the operation's failed instances, each with a position that a later call starts after. Raises NotFound."""
+
+    def get_store(self, name: StoreName) -> StoreName:
+        """Return the store's name. Raises NotFound."""
+
+    def stream_configs(self, name: StoreName) -> Sequence[StreamConfig]:
+        """Return where rows of the store's new objects go. Raises NotFound."""
+
+    def datasets(self) -> Sequence[DatasetName]:
+        """Return the names of the datasets that a store is in, in order."""
+
+    def list_stores(self, parent: DatasetName) -> Sequence[StoreName]:
+        """Return the names of the dataset's stores, in order."""
+
+
+class WatchedRows(Protocol):
+    """A table, with what is remembered of the files that its rows are of."""
+
+    def known(self, names: Sequence[str]) -> dict[str, WatchedFile]:
+        """Return the files of these names as they were when they were looked at last, by name."""
+
+    def files(self) -> Iterator[WatchedFile]:
+        """Yield all files, by name in order of its UTF-8 bytes."""
+
+    def write(self, look: Look) -> Reconciled:
+        """Add the look's rows and remember its files, both or nothing."""
+
+    def mounts(self) -> set[str]:
+        """Return where disks were mounted at the last scan."""
+
+    def remember_mounts(self, names: Iterable[str]) -> None:
+        """Remember where disks are mounted."""
+
+
+class Mounts(Protocol):
+    """The places in a folder at which disks are mounted, by their names, which end in `/`; the folder's own is empty."""
+
+    def present(self) -> set[str]:
+        """Return where disks are mounted."""
+
+    def missing(self, known: Collection[str]) -> set[str]:
+        """Return those of the known places that are empty because nothing is mounted there."""
+
+
+class Decode(Protocol):
+    """Decodes many objects, in turn or side by side."""
+
+    def __call__(
+        self, store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, /, *, following: int = 0
+    ) -> Iterable[Decoded]:
+        """Yield what each object holds, in their order. Raises TransientError.
+
+        `following` is how many more objects will be decoded soon: whether it pays to start what decodes them.
+        """
+
+
+class DecodeBatches(Protocol):
+    """Decodes many objects into batches."""
+
+    def __call__(
+        self, store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, select: Select | None, /
+    ) -> Iterable[DecodedBatch]:
+        """Yield batches with what each object holds, in their order, as `select` leaves it. Raises TransientError."""

@@ -11,27 +11,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from dicom_export.errors import InvalidArgument, NotDicom, error_of
-from dicom_export.exporting.arguments import (
-    DISPOSITIONS,
-    SCHEMAS,
-    check_filter,
-    check_folder,
-    check_is_database,
-)
-from dicom_export.exporting.ctrl_c import threads_without_ctrl_c
-from dicom_export.exporting.folder_export import folder_export
-from dicom_export.exporting.run import Run, error_besides_failures
-from dicom_export.operations import Counters
-from dicom_export.row_layout import RowLayout, SchemaKind
+from dicom_export.folder_export.arguments import DISPOSITIONS, SCHEMAS, check_filter, check_folder, check_is_database
+from dicom_export.folder_export.ctrl_c import threads_without_ctrl_c
+from dicom_export.folder_export.run import Run, error_besides_failures
+from dicom_export.folder_export.systems import check_system
+from dicom_export.folder_export.wanted import folder_export
+from dicom_export.operations.counters import Counters
+from dicom_export.rows.layout import RowLayout, SchemaKind
 from dicom_export.settings import local_limits
-from dicom_export.systems import check_system
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dicom_export.exporting.folder_export import FolderExport
-    from dicom_export.operations import Failure, Operation
-    from dicom_export.ports import Unlisted
+    from dicom_export.folder_export.wanted import FolderExport
+    from dicom_export.operations.failure import Failure
+    from dicom_export.operations.operation import Operation
+    from dicom_export.stored_object import Unlisted
 
     AnyPath = str | PathLike[str]
 
@@ -77,7 +72,8 @@ def read_row(path: AnyPath, schema: str = "flattened") -> dict[str, Any]:
     check_system()
     layout = RowLayout(SchemaKind(_checked("schema", schema, SCHEMAS)))
     from dicom_export.bootstrap.local import file_and_store  # noqa: PLC0415 - `import dicom_export` stays cheap
-    from dicom_export.rows.instance import Skipped, decode_instance  # noqa: PLC0415 - as above
+    from dicom_export.decoding.decoded import Skipped  # noqa: PLC0415 - as above
+    from dicom_export.decoding.instance import decode_instance  # noqa: PLC0415 - as above
 
     store, stored = file_and_store(_path("path", path))
     decoded = decode_instance(store, stored, layout, limits=local_limits().objects)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from dicom_export.names import StoreName
     from dicom_export.ports import DicomStore
-    from dicom_export.stream_config import StreamConfig
+    from dicom_export.streaming.config import StreamConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from hashlib import sha256
+from typing import NamedTuple
 
 MALFORMED = "[malformed UID]"
 """Stands for a UID that is not made of digits and dots, wherever people other than the table's readers may see it.
@@ -34,3 +35,20 @@ def key_of(uid: str) -> str:
 def shown(uid: str) -> str:
     """Return the UID as logs, errors and state may show it."""
     return uid if is_well_formed(uid) else MALFORMED
+
+
+class InstanceUids(NamedTuple):
+    """Study, Series and SOP Instance UID, as far as known: `/studies/S[/series/S[/instances/I]]`."""
+
+    study: str | None = None
+    series: str | None = None
+    instance: str | None = None
+
+    def __str__(self) -> str:
+        parts = (("studies", self.study), ("series", self.series), ("instances", self.instance))
+        return "".join(f"/{kind}/{shown(uid)}" for kind, uid in parts if uid)
+
+    @property
+    def shown(self) -> InstanceUids:
+        """The UIDs as logs, errors and state may show them."""
+        return InstanceUids(*(uid and shown(uid) for uid in self))

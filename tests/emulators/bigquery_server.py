@@ -33,7 +33,7 @@ from fastapi import Request
 from google.cloud.bigquery_storage_v1 import types
 from google.protobuf.any_pb2 import Any as AnyMessage
 
-from dicom_export.adapters.local.conform import conform
+from dicom_export.adapters.local.duckdb.conform import conform
 from dicom_export.errors import InvalidArgument
 
 Engine = duckdb_engine.DuckDBEngine

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from command_line import rows
 from dicom_export.bootstrap.local import local_operations
-from dicom_export.exporting.places import state_of
+from dicom_export.folder_export.places import state_of
 from dicom_files import make_instance
 from soak.forks import command, forked, scratch
 

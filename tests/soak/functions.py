@@ -18,12 +18,13 @@ from buckets import Bucket
 from dicom_export import messages
 from dicom_export.bootstrap.wiring import dead_letters_on
 from dicom_export.errors import Unavailable
-from dicom_export.handlers.batch import give_up_batch_export, start_batch_export
+from dicom_export.handlers.start_export import give_up_batch_export, start_batch_export
 from dicom_export.messages import InstanceChanged
 from dicom_export.names import OperationName, TableName
-from dicom_export.operations import Counters, WriteDisposition
-from dicom_export.row_layout import SchemaKind
-from dicom_export.stream_config import StreamConfig
+from dicom_export.operations.counters import Counters
+from dicom_export.operations.request import WriteDisposition
+from dicom_export.rows.layout import SchemaKind
+from dicom_export.streaming.config import StreamConfig
 from dicom_files import make_instance
 from factories import PARENT, STORE, TABLE
 from faults import Crash, Faults

@@ -18,9 +18,9 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from agreement import outcome
-from dicom_export.dicom.series import SeriesMemory
-from dicom_export.row_layout import RowLayout, SchemaKind
-from dicom_export.rows.instance import decode_instance, explain_instance
+from dicom_export.decoding.fast.series import SeriesMemory
+from dicom_export.decoding.instance import decode_instance, explain_instance
+from dicom_export.rows.layout import RowLayout, SchemaKind
 from dicom_files import MemoryStore, make_stored
 from soak.headers import seeds
 from synthetic import damaged

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from clouds import STORE, Cloud
 from dicom_export.bootstrap.cloud import cloud_ports
 from dicom_export.bootstrap.wiring import service_on
-from dicom_export.operations import Counters, WriteDisposition, replaces_table
+from dicom_export.operations.counters import Counters
+from dicom_export.operations.outcome import replaces_table
+from dicom_export.operations.request import WriteDisposition
 from dicom_export.settings import cloud as cloud_settings
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from dicom_export.names import StoreName
-    from dicom_export.operations import Operation
+    from dicom_export.operations.operation import Operation
 
 _END_SECONDS = 600
 _FORGOTTEN_SECONDS = 60

@@ -11,12 +11,12 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dicom_export.adapters.local import bookkeeping
+from dicom_export.adapters.local.duckdb import bookkeeping
+from dicom_export.adapters.local.duckdb.tables import DuckDbTables
+from dicom_export.adapters.local.duckdb.watched import WatchedTable
+from dicom_export.adapters.local.folder.state import FolderState
 from dicom_export.adapters.local.queue import LocalQueue
-from dicom_export.adapters.local.state import FolderState
-from dicom_export.adapters.local.tables import DuckDbTables
-from dicom_export.adapters.local.watched import WatchedTable
-from dicom_export.handlers.service import OperationsService
+from dicom_export.exporting.service import OperationsService
 
 if TYPE_CHECKING:
     from collections.abc import Callable

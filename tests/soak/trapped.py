@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from dicom_export.errors import InstanceError
-from dicom_export.row_layout import TABLE_SCHEMAS
+from dicom_export.rows.layout import TABLE_SCHEMAS
 from dicom_files import decode_bytes
 from soak.headers import traps
 

@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dicom_export.api.paging import page_size, start_position, take_page
 from dicom_export.api.parameters import check_boolean
-from dicom_export.discovery import VERSIONS, discovery_document
 from dicom_export.errors import FailedPrecondition, InvalidArgument, NotFound
-from dicom_export.export_request import parse_export_request
 from dicom_export.names import DatasetName, OperationName, StoreName
-from dicom_export.operations_filter import parse_operations_filter
-from dicom_export.operations_json import failure_to_json, operation_to_json
+from dicom_export.protocol.discovery import VERSIONS, discovery_document
+from dicom_export.protocol.export_request import parse_export_request
+from dicom_export.protocol.operations_filter import parse_operations_filter
+from dicom_export.protocol.operations_json import failure_to_json, operation_to_json
 from dicom_export.protocol.resource_filter import fulfils_without_labels, parse_location_filter
 from dicom_export.protocol.tolerant_json import parse_json
+from dicom_export.protocol.transcoding import JsonMessage
 from dicom_export.protocol.violations import Violations
-from dicom_export.transcoding import JsonMessage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from dicom_export.api.exports import Exports
-    from dicom_export.operations import Operation
+    from dicom_export.operations.operation import Operation
+    from dicom_export.ports import Exports
 
     Json = dict[str, Any]
     T = TypeVar("T")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dicom_export.protocol.transcoding import own_name
 from dicom_export.protocol.violations import Violations
-from dicom_export.transcoding import own_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dicom_export.api.exchange import HttpRequest
-    from dicom_export.api.exports import Exports
+    from dicom_export.ports import Exports
 
     Method = Callable[[methods.Call, Exports], dict[str, Any]]
 

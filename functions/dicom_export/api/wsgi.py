@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from werkzeug import Request
 
-    from dicom_export.api.exports import Exports
+    from dicom_export.ports import Exports
 
 _LENGTH = re.compile(r"[0-9]{0,19}")
 CONTENT_TYPE = "application/json; charset=UTF-8"

@@ -20,15 +20,15 @@ from dicom_export.bootstrap.wiring import (
 )
 from dicom_export.errors import ConfigurationError, Internal
 from dicom_export.messages import InstanceChanged
-from dicom_export.notifications import Notification, instance_changed
-from dicom_export.push import BatchRequest
+from dicom_export.pubsub.notifications import Notification, instance_changed
+from dicom_export.pubsub.push import BatchRequest
 from dicom_export.settings import LocalSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from dicom_export.handlers.service import ExportService
-    from dicom_export.push import DeadLetter
+    from dicom_export.exporting.service import ExportService
+    from dicom_export.pubsub.push import DeadLetter
     from dicom_export.settings import CloudSettings
 
 Change = InstanceChanged | Notification
@@ -51,7 +51,7 @@ def handlers() -> Mapping[str, Callable[..., None]]:
 
 def batch_requests() -> Callable[[bytes, str], None]:
     """Return what takes a batch job: the message's data and id. Raises ConfigurationError."""
-    from dicom_export.handlers.batch import start_batch_export  # noqa: PLC0415 - only one entry point needs it
+    from dicom_export.handlers.start_export import start_batch_export  # noqa: PLC0415 - only one entry point needs it
 
     return partial(start_batch_export, service=service())
 
@@ -99,7 +99,7 @@ def _service() -> ExportService:
 
 @cache
 def _handlers() -> Mapping[str, Callable[..., None]]:
-    from dicom_export.handlers.decoding import DecodeAhead  # noqa: PLC0415 - brings pydicom along
+    from dicom_export.decoding.threads import DecodeAhead  # noqa: PLC0415 - brings pydicom along
 
     cloud, ports = _cloud()
     return handlers_on(ports, cloud.limits, DecodeAhead(cloud.readers, cloud.limits.objects))
@@ -107,7 +107,7 @@ def _handlers() -> Mapping[str, Callable[..., None]]:
 
 @cache
 def _dead_letters() -> Callable[[DeadLetter], None]:
-    from dicom_export.handlers.batch import give_up_batch_export  # noqa: PLC0415 - as in `batch_requests`
+    from dicom_export.handlers.start_export import give_up_batch_export  # noqa: PLC0415 - as in `batch_requests`
 
     record, asked = dead_letters_on(_cloud()[1]), service()
 

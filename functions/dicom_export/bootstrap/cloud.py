@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dicom_export.adapters.gcp.publisher import TopicPublisher
-from dicom_export.adapters.gcp.state import BucketState
-from dicom_export.adapters.gcp.store import BucketStore, existing_bucket
-from dicom_export.adapters.gcp.tables import BigQueryTables
+from dicom_export.adapters.gcp.bigquery.tables import BigQueryTables
+from dicom_export.adapters.gcp.pubsub import TopicPublisher
+from dicom_export.adapters.gcp.storage.state import BucketState
+from dicom_export.adapters.gcp.storage.store import BucketStore, existing_bucket
 from dicom_export.bootstrap.wiring import Ports
 from dicom_export.stores import DeclaredStore
 

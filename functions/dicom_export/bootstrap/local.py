@@ -7,28 +7,29 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from dicom_export.adapters.local.state import FolderState
+from dicom_export.adapters.local.folder.state import FolderState
 from dicom_export.bootstrap.reopening import needed_streams, reopen
 from dicom_export.bootstrap.wiring import Ports, dead_letters_on, handlers_on, service_on
 from dicom_export.errors import NotFound
-from dicom_export.handlers.service import ExportService, OperationsService
-from dicom_export.journal import Journal
+from dicom_export.exporting.service import ExportService, OperationsService
+from dicom_export.state.journal import Journal
 from dicom_export.stores import DeclaredStore
-from dicom_export.touched import Touched
+from dicom_export.watching.touched import Touched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from dicom_export.adapters.local.queue import Disorder, LocalQueue
-    from dicom_export.handlers.keep_watch import Watcher
-    from dicom_export.handlers.verify import Verification
-    from dicom_export.handlers.watch import Looked
     from dicom_export.messages import Message
     from dicom_export.names import TableName
-    from dicom_export.operations import ExportRequest
-    from dicom_export.ports import DicomStore, StoredObject
+    from dicom_export.operations.request import ExportRequest
+    from dicom_export.ports import DicomStore
     from dicom_export.settings import LocalSettings
+    from dicom_export.stored_object import StoredObject
+    from dicom_export.verifying.verify import Verification
+    from dicom_export.watching.keep_watch import Watcher
+    from dicom_export.watching.watcher import Looked
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,12 @@ def local_house(local: LocalSettings, disorder: Disorder | None = None) -> Itera
     Raises FailedPrecondition if a file is no DuckDB file or another process has it open.
     """
     # `local_operations` does without DuckDB.
-    from dicom_export.adapters.local.decoding import ParallelDecoder  # noqa: PLC0415 - as said above
-    from dicom_export.adapters.local.destinations import KnownFiles  # noqa: PLC0415 - as said above
+    from dicom_export.adapters.local.duckdb.destinations import KnownFiles  # noqa: PLC0415 - as said above
+    from dicom_export.adapters.local.duckdb.tables import DuckDbTables  # noqa: PLC0415 - as said above
+    from dicom_export.adapters.local.folder.store import FolderStore  # noqa: PLC0415 - as said above
     from dicom_export.adapters.local.queue import LocalQueue  # noqa: PLC0415 - as said above
-    from dicom_export.adapters.local.store import FolderStore  # noqa: PLC0415 - as said above
-    from dicom_export.adapters.local.tables import DuckDbTables  # noqa: PLC0415 - as said above
-    from dicom_export.handlers.verify import Verification  # noqa: PLC0415 - as said above
+    from dicom_export.decoding.processes import ParallelDecoder  # noqa: PLC0415 - as said above
+    from dicom_export.verifying.verify import Verification  # noqa: PLC0415 - as said above
 
     with ExitStack() as stack:
         tables = DuckDbTables(local.databases, streams=local.data / "streams", directory=local.data)
@@ -96,14 +97,14 @@ def folder_watcher(
     follows: bool,
 ) -> Iterator[Watcher]:
     """Open what keeps the request's table up with its folder; if it `follows`, from events of the file system on."""
-    from dicom_export.adapters.local.decoding import ParallelDecoder  # noqa: PLC0415 - as in `local_house`
-    from dicom_export.adapters.local.folder_events import folder_events  # noqa: PLC0415 - as in `local_house`
-    from dicom_export.adapters.local.mounts import Mounts  # noqa: PLC0415 - as in `local_house`
-    from dicom_export.adapters.local.store import FolderStore  # noqa: PLC0415 - as in `local_house`
-    from dicom_export.adapters.local.tables import DuckDbTables  # noqa: PLC0415 - as in `local_house`
-    from dicom_export.adapters.local.watched import WatchedTable  # noqa: PLC0415 - as in `local_house`
-    from dicom_export.handlers.keep_watch import Watcher  # noqa: PLC0415 - as in `local_house`
-    from dicom_export.handlers.watch import PATIENCE_SECONDS, REST_SECONDS, FolderWatch  # noqa: PLC0415 - as in `local_house`
+    from dicom_export.adapters.local.duckdb.tables import DuckDbTables  # noqa: PLC0415 - as in `local_house`
+    from dicom_export.adapters.local.duckdb.watched import WatchedTable  # noqa: PLC0415 - as in `local_house`
+    from dicom_export.adapters.local.folder.events import folder_events  # noqa: PLC0415 - as in `local_house`
+    from dicom_export.adapters.local.folder.mounts import Mounts  # noqa: PLC0415 - as in `local_house`
+    from dicom_export.adapters.local.folder.store import FolderStore  # noqa: PLC0415 - as in `local_house`
+    from dicom_export.decoding.processes import ParallelDecoder  # noqa: PLC0415 - as in `local_house`
+    from dicom_export.watching.keep_watch import Watcher  # noqa: PLC0415 - as in `local_house`
+    from dicom_export.watching.watcher import PATIENCE_SECONDS, REST_SECONDS, FolderWatch  # noqa: PLC0415 - as in `local_house`
 
     folder = local.stores[request.store]
     touched = Touched()
@@ -133,7 +134,7 @@ def folder_watcher(
 
 def _remove_unneeded_streams(data: Path) -> None:
     """Delete the rows that an export was killed with and that nobody will commit: `watch` is not about them, but may be all that runs."""
-    from dicom_export.adapters.local.streams import Streams  # noqa: PLC0415 - as in `local_house`
+    from dicom_export.adapters.local.duckdb.streams import Streams  # noqa: PLC0415 - as in `local_house`
 
     folder = data / "streams"
     if folder.is_dir():
@@ -143,8 +144,8 @@ def _remove_unneeded_streams(data: Path) -> None:
 
 def file_and_store(file: Path) -> tuple[DicomStore, StoredObject]:
     """Return the folder of a file as a store, and the file as its object. Raises NotFound if it is not a regular file."""
-    from dicom_export.adapters.local.store import FolderStore  # noqa: PLC0415 - as in `local_house`
-    from dicom_export.adapters.local.walk import name_of_entry  # noqa: PLC0415 - as in `local_house`
+    from dicom_export.adapters.local.folder.store import FolderStore  # noqa: PLC0415 - as in `local_house`
+    from dicom_export.adapters.local.folder.walk import name_of_entry  # noqa: PLC0415 - as in `local_house`
 
     path = file.absolute()
     store = FolderStore(path.parent)

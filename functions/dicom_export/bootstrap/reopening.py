@@ -14,16 +14,20 @@ from typing import TYPE_CHECKING
 
 from dicom_export.errors import Code, PermanentError
 from dicom_export.logs import Event, operation_event
-from dicom_export.operations import Counters, Operation, Status, WriteDisposition, replaces_table
+from dicom_export.operations.counters import Counters
+from dicom_export.operations.failure import Status
+from dicom_export.operations.operation import Operation
+from dicom_export.operations.outcome import replaces_table
+from dicom_export.operations.request import WriteDisposition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from dicom_export.adapters.local.destinations import KnownFiles
-    from dicom_export.adapters.local.tables import DuckDbTables
-    from dicom_export.handlers.service import ExportService
-    from dicom_export.journal import Claim, Journal
+    from dicom_export.adapters.local.duckdb.destinations import KnownFiles
+    from dicom_export.adapters.local.duckdb.tables import DuckDbTables
+    from dicom_export.exporting.service import ExportService
     from dicom_export.names import DatasetName, OperationName, TableName
+    from dicom_export.state.journal import Claim, Journal
 
 log = logging.getLogger(__name__)
 

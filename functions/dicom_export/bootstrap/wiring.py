@@ -7,21 +7,19 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dicom_export.errors import DicomExportError, Internal
-from dicom_export.handlers.service import ExportService
-from dicom_export.journal import Journal
+from dicom_export.exporting.service import ExportService
 from dicom_export.messages import ExportStudy, InstanceChanged, PlanExport, StudyExported
-from dicom_export.stream_journal import StreamJournal
+from dicom_export.state.journal import Journal
+from dicom_export.state.uploads import StreamJournal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from dicom_export.handlers.batching import DecodeBatches
-    from dicom_export.handlers.decoding import Decode
-    from dicom_export.handlers.failure_report import FailureReport
+    from dicom_export.exporting.failure_report import FailureReport
     from dicom_export.messages import Message
     from dicom_export.names import StoreName, TableName
-    from dicom_export.planning import PlanLimits
-    from dicom_export.ports import DicomStore, OperationStore, Publisher, Tables
+    from dicom_export.operations.planning import PlanLimits
+    from dicom_export.ports import Decode, DecodeBatches, DicomStore, OperationStore, Publisher, Tables
     from dicom_export.stores import DeclaredStore
 
 
@@ -57,11 +55,11 @@ def handlers_on(
 ) -> dict[str, Callable[..., None]]:
     """Return the handler of each topic's messages."""
     # The HTTP function imports this module, and starts without pydicom and pyarrow.
-    from dicom_export.handlers.batching import batches_of  # noqa: PLC0415 - as said above
-    from dicom_export.handlers.decoding import decode_in_turn  # noqa: PLC0415 - as said above
-    from dicom_export.handlers.export import export_study  # noqa: PLC0415
-    from dicom_export.handlers.plan import plan_export  # noqa: PLC0415
-    from dicom_export.handlers.record import record_result  # noqa: PLC0415
+    from dicom_export.decoding.batches import batches_of  # noqa: PLC0415 - as said above
+    from dicom_export.decoding.many import decode_in_turn  # noqa: PLC0415 - as said above
+    from dicom_export.handlers.export_study import export_study  # noqa: PLC0415
+    from dicom_export.handlers.plan_export import plan_export  # noqa: PLC0415
+    from dicom_export.handlers.record_result import record_result  # noqa: PLC0415
 
     decode = decode or partial(decode_in_turn, limits=limits.objects)
     journal, stores, tables, publisher = ports.journal, ports.stores, ports.tables, ports.publisher
@@ -94,9 +92,9 @@ def handlers_on(
 
 def streaming_on(ports: Ports, limits: PlanLimits) -> Callable[[InstanceChanged], None]:
     """Return the handler of what happens to the objects of stores."""
-    from dicom_export.handlers.decoding import decode_in_turn  # noqa: PLC0415 - as in `handlers_on`
-    from dicom_export.handlers.stream import stream_instance  # noqa: PLC0415
-    from dicom_export.handlers.stream_writing import StreamWriters  # noqa: PLC0415
+    from dicom_export.decoding.many import decode_in_turn  # noqa: PLC0415 - as in `handlers_on`
+    from dicom_export.handlers.stream_instance import stream_instance  # noqa: PLC0415
+    from dicom_export.streaming.writing import StreamWriters  # noqa: PLC0415
 
     return partial(
         stream_instance,
@@ -109,20 +107,20 @@ def streaming_on(ports: Ports, limits: PlanLimits) -> Callable[[InstanceChanged]
 
 def lost_changes_on(ports: Ports) -> Callable[[InstanceChanged, DicomExportError], None]:
     """Return what becomes of a change that is out of attempts."""
-    from dicom_export.handlers.stream import report_lost_instance  # noqa: PLC0415 - as in `handlers_on`
+    from dicom_export.handlers.stream_instance import report_lost_instance  # noqa: PLC0415 - as in `handlers_on`
 
     return partial(report_lost_instance, stores=ports.stores)
 
 
 def _report_on(ports: Ports) -> FailureReport | None:
-    from dicom_export.handlers.failure_report import FailureReport  # noqa: PLC0415 - as in `handlers_on`
+    from dicom_export.exporting.failure_report import FailureReport  # noqa: PLC0415 - as in `handlers_on`
 
     return FailureReport(ports.failures_table, ports.tables, ports.journal) if ports.failures_table else None
 
 
 def dead_letters_on(ports: Ports) -> Callable[[Message, BaseException], None]:
     """Return what becomes of a message that is out of attempts, and of the error of its last one."""
-    from dicom_export.handlers.record import record_dead_letter  # noqa: PLC0415 - as in `handlers_on`
+    from dicom_export.handlers.record_result import record_dead_letter  # noqa: PLC0415 - as in `handlers_on`
 
     def on_dead_letter(message: Message, error: BaseException) -> None:
         reason = error if isinstance(error, DicomExportError) else Internal(f"{type(error).__name__} in a handler")

@@ -31,7 +31,7 @@ def columns(word: str, file: Path, table: str, output: str) -> None:
     With WORD, only those that have it in their name or description, in upper or lower case. Nested fields are dotted paths.
     """
     # `--help` is answered without loading DuckDB and pydicom.
-    from dicom_export.adapters.local.table_columns import read_columns  # noqa: PLC0415 - as said above
+    from dicom_export.adapters.local.duckdb.table_columns import read_columns  # noqa: PLC0415 - as said above
     from dicom_export.rows.descriptions import description  # noqa: PLC0415
 
     listed = (

@@ -9,13 +9,13 @@ import click
 
 from dicom_export.cli.whose import of_whom
 from dicom_export.errors import FailedPrecondition
-from dicom_export.handlers.replay import replay_name
+from dicom_export.exporting.replay import replay_name
 from dicom_export.messages import ExportStudy
-from dicom_export.operations_json import timestamp
+from dicom_export.protocol.operations_json import timestamp
 
 if TYPE_CHECKING:
     from dicom_export.cli.whose import Whose
-    from dicom_export.journal import DeadLetter
+    from dicom_export.state.journal import DeadLetter
 
 
 @click.group("dead-letters")

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from dicom_export.cli.values import json_value
-from dicom_export.row_layout import TABLE_SCHEMAS, SchemaKind
+from dicom_export.rows.layout import TABLE_SCHEMAS, SchemaKind
 
 if TYPE_CHECKING:
-    from dicom_export.rows.notes import Note
+    from dicom_export.decoding.notes import Note
 
 
 @click.command()
@@ -28,8 +28,9 @@ def dump(file: Path, schema: str) -> None:
     """Print the row that FILE becomes, as JSON, and a note for each element that has no column of its own."""
     # `--help` is answered without loading pydicom.
     from dicom_export.bootstrap.local import file_and_store  # noqa: PLC0415 - as said above
-    from dicom_export.row_layout import RowLayout  # noqa: PLC0415
-    from dicom_export.rows.instance import Skipped, explain_instance  # noqa: PLC0415
+    from dicom_export.decoding.decoded import Skipped  # noqa: PLC0415
+    from dicom_export.decoding.instance import explain_instance  # noqa: PLC0415
+    from dicom_export.rows.layout import RowLayout  # noqa: PLC0415
 
     store, stored = file_and_store(file)
     explanation = explain_instance(store, stored, RowLayout(SchemaKind(schema)))

@@ -11,7 +11,7 @@ import click
 
 from dicom_export.crashes import keep_values_back, stack_trace
 from dicom_export.errors import Cancelled, DicomExportError, InstanceError, Internal, TransientError
-from dicom_export.systems import check_system
+from dicom_export.folder_export.systems import check_system
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

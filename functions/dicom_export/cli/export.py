@@ -20,13 +20,13 @@ from dicom_export.cli.options import (
     source_store_option,
     table_option,
 )
-from dicom_export.exporting.arguments import DISPOSITIONS
-from dicom_export.exporting.ctrl_c import threads_without_ctrl_c
-from dicom_export.exporting.folder_export import folder_export
+from dicom_export.folder_export.arguments import DISPOSITIONS
+from dicom_export.folder_export.ctrl_c import threads_without_ctrl_c
+from dicom_export.folder_export.wanted import folder_export
 
 if TYPE_CHECKING:
-    from dicom_export.exporting.folder_export import FolderExport
-    from dicom_export.operations import Operation
+    from dicom_export.folder_export.wanted import FolderExport
+    from dicom_export.operations.operation import Operation
     from dicom_export.settings import LocalSettings
 
 
@@ -108,7 +108,7 @@ def _report(operation: Operation, settings: LocalSettings, file: Path, output: s
     """Print how the operation ended, and only then note that it was reported: a crash in between has it reported again."""
     from dicom_export.bootstrap.local import local_operations  # noqa: PLC0415 - as in `_run`
     from dicom_export.cli.summary import summary  # noqa: PLC0415
-    from dicom_export.operations_json import operation_to_json  # noqa: PLC0415
+    from dicom_export.protocol.operations_json import operation_to_json  # noqa: PLC0415
 
     operations = local_operations(settings.data)
     if output == "json":

@@ -12,12 +12,13 @@ import click
 from dicom_export.cli.console import printable
 from dicom_export.cli.summary import failure_line
 from dicom_export.cli.whose import of_whom
-from dicom_export.operations import Counters
-from dicom_export.operations_json import operation_to_json, timestamp
+from dicom_export.operations.counters import Counters
+from dicom_export.protocol.operations_json import operation_to_json, timestamp
 
 if TYPE_CHECKING:
     from dicom_export.cli.whose import Whose
-    from dicom_export.operations import ExportRequest, Operation
+    from dicom_export.operations.operation import Operation
+    from dicom_export.operations.request import ExportRequest
 
 _LISTED = 50
 

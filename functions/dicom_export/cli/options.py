@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from dicom_export.errors import DicomExportError, InvalidArgument
-from dicom_export.exporting.arguments import SCHEMAS, check_is_database, is_pattern
-from dicom_export.row_layout import SchemaKind
+from dicom_export.folder_export.arguments import SCHEMAS, check_is_database, is_pattern
+from dicom_export.rows.layout import SchemaKind
 
 if TYPE_CHECKING:
     import os

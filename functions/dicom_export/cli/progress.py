@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Task
 
-    from dicom_export.operations import Operation
+    from dicom_export.operations.operation import Operation
 
 
 class _Rate(ProgressColumn):

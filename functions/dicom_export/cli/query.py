@@ -10,10 +10,10 @@ import click
 
 from dicom_export.cli.console import print_lines, terminal_width
 from dicom_export.cli.rendering import FORMATS, rendered
-from dicom_export.exporting.places import check_is_file
+from dicom_export.folder_export.places import check_is_file
 
 if TYPE_CHECKING:
-    from dicom_export.adapters.local.query import Dialect, Result
+    from dicom_export.adapters.local.duckdb.query import Dialect, Result
 
 _SUFFIXES = (".parquet", ".csv", ".json")
 
@@ -78,7 +78,7 @@ def query(
         if result_file.exists() and result_file.samefile(file):
             raise click.UsageError("--output is the file that is queried: name another one.")
     # `--help` is answered without loading DuckDB and sqlglot.
-    from dicom_export.adapters.local.query import run_query  # noqa: PLC0415 - as said above
+    from dicom_export.adapters.local.duckdb.query import run_query  # noqa: PLC0415 - as said above
 
     result = run_query(sys.stdin.read() if sql == "-" else sql, file, dialect)
     if result_file:
@@ -101,7 +101,7 @@ def _kind(output: str | None, result_file: Path | None) -> str:
 
 
 def _write(result: Result, kind: str, file: Path, *, has_header: bool) -> None:
-    from dicom_export.adapters.local.files import replaced_file  # noqa: PLC0415 - as in `query`
+    from dicom_export.adapters.local.folder.files import replaced_file  # noqa: PLC0415 - as in `query`
     from dicom_export.cli.result_files import write_result  # noqa: PLC0415
 
     with replaced_file(file) as target:

@@ -14,7 +14,7 @@ from dicom_export.errors import InvalidArgument
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from dicom_export.adapters.local.query import Result
+    from dicom_export.adapters.local.duckdb.query import Result
 
 _ROW_GROUP_BYTES = 64_000_000
 _ROW_GROUP_ROWS = 122_880

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dicom_export.cli.exit_codes import FAILED
 from dicom_export.cli.progress import ExportProgress
-from dicom_export.exporting import run
+from dicom_export.folder_export import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from dicom_export.bootstrap.local import LocalHouse
-    from dicom_export.exporting.ignored import Ignored
-    from dicom_export.operations import ExportRequest, Operation
+    from dicom_export.folder_export.ignored import Ignored
+    from dicom_export.operations.operation import Operation
+    from dicom_export.operations.request import ExportRequest
 
 
 class Run:

@@ -12,9 +12,9 @@ import click
 from dicom_export import logs, settings
 from dicom_export.cli.options import ignore_option
 from dicom_export.errors import FailedPrecondition, InvalidArgument
-from dicom_export.exporting.ctrl_c import threads_without_ctrl_c
+from dicom_export.folder_export.ctrl_c import threads_without_ctrl_c
 from dicom_export.names import TableName
-from dicom_export.reserved import check_dataset_name
+from dicom_export.operations.reserved_names import check_dataset_name
 from dicom_export.settings import LocalSettings, local_store
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def serve(
     logs.configure()
     settings.publish(local)
     # `--help` is answered without loading the framework and DuckDB.
-    from dicom_export import serving  # noqa: PLC0415 - as said above
+    from dicom_export.api import local_server as serving  # noqa: PLC0415 - as said above
 
     with threads_without_ctrl_c():
         server = serving.serve(port, host)

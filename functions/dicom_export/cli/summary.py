@@ -8,15 +8,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from dicom_export.cli.console import printable
-from dicom_export.exporting.run import error_besides_failures
-from dicom_export.operations import Counters
+from dicom_export.folder_export.run import error_besides_failures
+from dicom_export.operations.counters import Counters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from dicom_export.operations import Failure, Operation
-    from dicom_export.ports import Unlisted
+    from dicom_export.operations.failure import Failure
+    from dicom_export.operations.operation import Operation
+    from dicom_export.stored_object import Unlisted
 
 _GROUPS_SHOWN = 20
 _NAMES_SHOWN = 3

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 
-from dicom_export.operations_json import timestamp
+from dicom_export.protocol.operations_json import timestamp
 
 json_text = json.JSONEncoder(ensure_ascii=False).encode
 """Return what `json_value` gave as text."""

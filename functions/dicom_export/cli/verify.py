@@ -10,7 +10,7 @@ import click
 
 from dicom_export.cli.exit_codes import FAILED
 from dicom_export.cli.options import folder_argument, ignore_option, table_option
-from dicom_export.exporting.places import DATASET, PROJECT, check_file, own_files, state_of, store_of, table_of
+from dicom_export.folder_export.places import DATASET, PROJECT, check_file, own_files, state_of, store_of, table_of
 from dicom_export.settings import LocalSettings, local_limits
 
 _REPAIRS = "repairs"

@@ -12,22 +12,23 @@ from dicom_export.bootstrap.local import local_house
 from dicom_export.cli.console import printable, standard_error, warnings_on
 from dicom_export.cli.running import Run
 from dicom_export.cli.summary import unlisted_lines
-from dicom_export.exporting.ctrl_c import threads_without_ctrl_c
-from dicom_export.exporting.ignored import Ignored
+from dicom_export.folder_export.ctrl_c import threads_without_ctrl_c
+from dicom_export.folder_export.ignored import Ignored
 from dicom_export.names import GcsUri
-from dicom_export.operations_json import timestamp
+from dicom_export.protocol.operations_json import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from dicom_export.bootstrap.local import LocalHouse
-    from dicom_export.handlers.verify import Inventory, Report, Verification
     from dicom_export.names import StoreName, TableName
-    from dicom_export.operations import Failure, Operation
-    from dicom_export.ports import Unlisted
-    from dicom_export.reconciliation import Difference
+    from dicom_export.operations.failure import Failure
+    from dicom_export.operations.operation import Operation
     from dicom_export.settings import LocalSettings
+    from dicom_export.stored_object import Unlisted
+    from dicom_export.verifying.reconciliation import Difference
+    from dicom_export.verifying.verify import Inventory, Report, Verification
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,10 @@ from dicom_export.cli.options import (
     source_store_option,
     table_option,
 )
-from dicom_export.exporting.ctrl_c import threads_without_ctrl_c
-from dicom_export.exporting.places import DATASET, PROJECT, check_file, own_files, state_of, store_of, table_of
-from dicom_export.operations import ExportRequest
-from dicom_export.row_layout import SchemaKind
+from dicom_export.folder_export.ctrl_c import threads_without_ctrl_c
+from dicom_export.folder_export.places import DATASET, PROJECT, check_file, own_files, state_of, store_of, table_of
+from dicom_export.operations.request import ExportRequest
+from dicom_export.rows.layout import SchemaKind
 from dicom_export.settings import LocalSettings, local_limits
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from dicom_export.cli.summary import unlisted_lines
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from dicom_export.handlers.watch import Looked
+    from dicom_export.watching.watcher import Looked
 
 _SHOWN_FAILURES = 20
 

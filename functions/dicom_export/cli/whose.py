@@ -11,14 +11,14 @@ import click
 
 from dicom_export import settings
 from dicom_export.errors import InvalidArgument, NotFound
-from dicom_export.exporting.places import existing_state
+from dicom_export.folder_export.places import existing_state
 from dicom_export.names import DatasetName, OperationName
 from dicom_export.settings import LOCAL_PARENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dicom_export.handlers.service import ExportService, OperationsService
+    from dicom_export.exporting.service import ExportService, OperationsService
 
 
 @dataclass(frozen=True)

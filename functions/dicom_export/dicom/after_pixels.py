@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, STANDARD_VR
 
-from dicom_export.dictionary import is_private, standard_vr
+from dicom_export.dicom.dictionary import is_private, standard_vr
 
 if TYPE_CHECKING:
     from dicom_export.dicom.encoding import Encoding

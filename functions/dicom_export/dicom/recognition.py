@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, STANDARD_VR
 
-from dicom_export.dictionary import entry_of, is_group_length, is_private
+from dicom_export.dicom.dictionary import entry_of, is_group_length, is_private
 from dicom_export.errors import NotDicom
 
 if TYPE_CHECKING:
-    from dicom_export.dicom.ranges import RangeFile
+    from dicom_export.dicom.object_file import RangeFile
 
 _PREAMBLE = 128
 _PREFIX = b"DICM"

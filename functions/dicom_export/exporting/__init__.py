@@ -1,1 +1,1 @@
-"""An export of a folder on one machine: what the command line and the Python API share."""
+"""Steps of an export that its handlers, the API and the command line share."""

@@ -1,1 +1,1 @@
-"""What each message and each request does, in terms of the ports."""
+"""The messages' handlers: one module per message, named after what it does."""

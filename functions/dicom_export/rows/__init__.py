@@ -1,1 +1,1 @@
-"""From the elements of an instance to the row of a table."""
+"""The rows of a table: their layout, columns and descriptions, and the columns that are about an instance and not of it."""

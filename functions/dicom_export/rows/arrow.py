@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from dicom_export.schema import Field, FieldType, Mode, Schema
+from dicom_export.rows.schema import Field, FieldType, Mode, Schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dicom_export.names import InstanceUids
-    from dicom_export.ports import StoredObject
+    from dicom_export.stored_object import StoredObject
+    from dicom_export.uids import InstanceUids
 
 DELETE = "DELETE"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dicom_export.dictionary import Entry, definition_of, entry_named, is_private, named_tag
-from dicom_export.schema import NAME_GROUPS
+from dicom_export.dicom.dictionary import Entry, definition_of, entry_named, is_private, named_tag
+from dicom_export.rows.schema import NAME_GROUPS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,9 +7,9 @@ from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Any
 
 from dicom_export.decoding.budget import DEFAULT_COLUMN_LIMITS, ColumnLimits
-from dicom_export.dictionary import entry_named, keyword_of, tag_name
-from dicom_export.row_layout import SchemaKind
-from dicom_export.schema import (
+from dicom_export.dicom.dictionary import entry_named, keyword_of, tag_name
+from dicom_export.rows.layout import SchemaKind
+from dicom_export.rows.schema import (
     FIXED_COLUMNS,
     NAME_GROUPS,
     NAME_PARTS,
@@ -24,8 +24,8 @@ from dicom_export.schema import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from dicom_export.rows.instance import Row
-    from dicom_export.schema import Schema
+    from dicom_export.decoding.decoded import Row
+    from dicom_export.rows.schema import Schema
 
 _OTHER_ELEMENTS = "OtherElements"
 _DROPPED_TAGS = "DroppedTags"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dicom_export.names import InstanceUids
-    from dicom_export.ports import StoredObject
+    from dicom_export.stored_object import StoredObject
+    from dicom_export.uids import InstanceUids
 
 
 def inventory_row(stored: StoredObject, uids: InstanceUids) -> dict[str, Any]:

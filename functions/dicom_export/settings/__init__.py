@@ -14,7 +14,7 @@ from dicom_export.settings.limits import column_limits, object_limits
 from dicom_export.settings.local import LOCAL_LIMITS, LOCAL_PARENT, LocalSettings, local_store
 
 if TYPE_CHECKING:
-    from dicom_export.planning import PlanLimits
+    from dicom_export.operations.planning import PlanLimits
 
 __all__ = [
     "LOCAL_PARENT",

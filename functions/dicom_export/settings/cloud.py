@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from dicom_export.errors import ConfigurationError, InvalidArgument
 from dicom_export.messages import TOPICS
 from dicom_export.names import StoreName, TableName
-from dicom_export.planning import MAX_PAGE_OBJECTS, MAX_PAGE_TASKS, MAX_SPLIT, PlanLimits
-from dicom_export.reserved import check_table
+from dicom_export.operations.planning import MAX_PAGE_OBJECTS, MAX_PAGE_TASKS, MAX_SPLIT, PlanLimits
+from dicom_export.operations.reserved_names import check_table
 from dicom_export.settings import limits as common_limits
 from dicom_export.settings.limits import column_limits, number, object_limits
-from dicom_export.stream_config import StreamConfig, parse_stream_configs
+from dicom_export.streaming.config import StreamConfig, parse_stream_configs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

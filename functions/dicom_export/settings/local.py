@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_export.decoding.budget import ColumnLimits, Limits
 from dicom_export.names import DatasetName, StoreName
-from dicom_export.planning import PlanLimits
+from dicom_export.operations.planning import PlanLimits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

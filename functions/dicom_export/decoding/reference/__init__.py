@@ -1,1 +1,1 @@
-"""The complete way to a row: it reads what the fast way leaves, and explains what becomes of each element."""
+"""The reference decoder: reads every encoding, tolerates what writers get wrong, and explains what becomes of each element."""

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, STANDARD_VR
 
+from dicom_export.dicom.dictionary import display_in_error, is_private, may_be_text, standard_vr
 from dicom_export.dicom.encoding import Encoding, is_vr
-from dicom_export.dictionary import display_in_error, is_private, may_be_text, standard_vr
 from dicom_export.errors import InstanceError, TruncatedInstance
 
 if TYPE_CHECKING:
     from dicom_export.decoding.budget import Budget
-    from dicom_export.dicom.ranges import HeaderFile
+    from dicom_export.dicom.object_file import HeaderFile
 
 MAX_VALUE = 1024 * 1024
 """Bytes of the longest value that is read: a row leaves out what is longer."""

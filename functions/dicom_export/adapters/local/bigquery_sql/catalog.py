@@ -10,8 +10,8 @@ from duckdb import CatalogException
 from dicom_export.adapters.local.bigquery_sql.names import Table
 from dicom_export.adapters.local.bigquery_sql.types import INT64, STRING, TIMESTAMP, Type, of_duckdb
 from dicom_export.adapters.local.bigquery_sql.values import text
-from dicom_export.adapters.local.duckdb_types import quoted
-from dicom_export.adapters.local.mistakes import Unknown, UnknownName, no_such_table
+from dicom_export.adapters.local.duckdb.mistakes import Unknown, UnknownName, no_such_table
+from dicom_export.adapters.local.duckdb.types import quoted
 from dicom_export.errors import InvalidArgument
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from dicom_export.adapters.local.bigquery_sql.types import JSON, Type, struct_of
 from dicom_export.adapters.local.bigquery_sql.values import Value, text
-from dicom_export.adapters.local.duckdb_types import quoted
-from dicom_export.adapters.local.mistakes import Unknown, UnknownName, column_not_found, field_not_found
+from dicom_export.adapters.local.duckdb.mistakes import Unknown, UnknownName, column_not_found, field_not_found
+from dicom_export.adapters.local.duckdb.types import quoted
 from dicom_export.errors import InvalidArgument
 
 if TYPE_CHECKING:

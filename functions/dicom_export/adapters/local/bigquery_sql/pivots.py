@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from dicom_export.adapters.local.bigquery_sql.names import Scope, Source, Table, columns_of
 from dicom_export.adapters.local.bigquery_sql.operators import compared
-from dicom_export.adapters.local.duckdb_types import quoted
+from dicom_export.adapters.local.duckdb.types import quoted
 from dicom_export.errors import InvalidArgument
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from dicom_export.adapters.local.bigquery_sql.expressions import Translator, coe
 from dicom_export.adapters.local.bigquery_sql.names import Scope, Source, Table, fields
 from dicom_export.adapters.local.bigquery_sql.sources import from_clause
 from dicom_export.adapters.local.bigquery_sql.values import Value
-from dicom_export.adapters.local.duckdb_types import quoted
-from dicom_export.adapters.local.mistakes import Unknown, UnknownName, column_not_found, place_of
+from dicom_export.adapters.local.duckdb.mistakes import Unknown, UnknownName, column_not_found, place_of
+from dicom_export.adapters.local.duckdb.types import quoted
 from dicom_export.errors import InvalidArgument
 
 if TYPE_CHECKING:

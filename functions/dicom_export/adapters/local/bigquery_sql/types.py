@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
-from dicom_export.adapters.local.duckdb_types import quoted
+from dicom_export.adapters.local.duckdb.types import quoted
 
 if TYPE_CHECKING:
     from duckdb.sqltypes import DuckDBPyType

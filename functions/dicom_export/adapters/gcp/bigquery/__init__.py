@@ -1,0 +1,1 @@
+"""BigQuery: tables, and streams of the Storage Write API."""

@@ -1,0 +1,1 @@
+"""Cloud Storage: DICOM stores and the state of operations as objects of buckets."""

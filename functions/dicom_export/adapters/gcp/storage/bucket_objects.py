@@ -1,0 +1,77 @@
+"""What a store and the state of operations have in common: they are the objects of a bucket below a prefix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from dicom_export.adapters.gcp.calls import TIMEOUT_SECONDS
+from dicom_export.adapters.gcp.storage.client import called, shared_client
+from dicom_export.errors import NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from google.cloud.storage import Blob, Client  # type: ignore[import-untyped]  # it says nothing of its types
+
+_MAX_NAME_BYTES = 1024
+_NOT_IN_NAMES = frozenset("\0\r\n")
+
+
+@dataclass(frozen=True, slots=True)
+class BucketObjects:
+    """The live objects of a bucket whose names begin with `prefix`, which is no part of their names here.
+
+    `page_size` is how many objects one request lists; without, Cloud Storage's own 1,000.
+    """
+
+    bucket: str
+    prefix: str = ""
+    page_size: int | None = None
+    client: Callable[[], Client] = shared_client
+
+    def uri(self, name: str) -> str:
+        """Return where an object is, for people."""
+        return f"gs://{self.bucket}/{self.prefix}{name}"
+
+    def can_have(self, name: str) -> bool:
+        """Say whether an object can have the name. Source: https://cloud.google.com/storage/docs/objects#naming."""
+        whole = self.prefix + name
+        try:
+            size = len(whole.encode())
+        except UnicodeEncodeError:
+            return False
+        return bool(name) and size <= _MAX_NAME_BYTES and whole not in {".", ".."} and _NOT_IN_NAMES.isdisjoint(whole)
+
+    def listed(self, fields: str, *, prefix: str = "", start_after: str = "") -> Iterator[tuple[str, Blob]]:
+        """Yield the objects as the ports list them, each with its name; one page is in memory.
+
+        `fields` are those of an object that are asked for. Raises NotFound if the bucket is not there.
+        """
+        token: str | None = ""
+        while token is not None:
+            page = partial(self._page, fields, token, self.prefix + prefix, self.prefix + start_after)
+            try:
+                blobs, token = called(f"Listing {self.uri(prefix)}", page)
+            except NotFound as error:
+                raise NotFound(f"Bucket {self.bucket!r} was not found") from error
+            for blob in blobs:
+                name = blob.name.removeprefix(self.prefix)
+                # The listing begins at the offset, and without one at what a console makes for a folder: an object named as the prefix.
+                if name != start_after:
+                    yield name, blob
+
+    def _page(self, fields: str, token: str, prefix: str, start_offset: str) -> tuple[list[Blob], str | None]:
+        """Return the objects of one page, and the token of the next one, if there is one."""
+        pages = self.client().list_blobs(
+            self.bucket,
+            prefix=prefix or None,
+            start_offset=start_offset or None,
+            page_token=token or None,
+            page_size=self.page_size,
+            fields=f"items({fields}),nextPageToken",
+            timeout=TIMEOUT_SECONDS,
+            retry=None,
+        )
+        return list(next(pages.pages)), pages.next_page_token or None

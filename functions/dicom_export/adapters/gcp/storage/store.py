@@ -1,0 +1,91 @@
+"""A bucket, or what is below a prefix in it, as a DICOM store."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from dicom_export.adapters.gcp.calls import TIMEOUT_SECONDS
+from dicom_export.adapters.gcp.storage.bucket_objects import BucketObjects
+from dicom_export.adapters.gcp.storage.client import called, shared_client
+from dicom_export.adapters.gcp.storage.ranges import ranges_of
+from dicom_export.errors import InstanceGone, NotFound, PermissionDenied
+from dicom_export.stored_object import StoredObject
+from dicom_export.stores import storage_class
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from google.cloud.storage import Blob, Client  # type: ignore[import-untyped]  # it says nothing of its types
+
+    from dicom_export.stored_object import Unlisted
+
+_FIELDS = "name,generation,size,updated,storageClass"
+# https://cloud.google.com/storage/docs/buckets#naming
+_BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
+
+
+@dataclass(frozen=True, slots=True)
+class BucketStore(BucketObjects):
+    """The instances in a bucket.
+
+    What is read is what is stored: of an object that was stored with `Content-Encoding: gzip`, the compressed bytes, which
+    its size and its ranges are of.
+    """
+
+    def list(
+        self,
+        *,
+        prefix: str = "",
+        start_after: str = "",
+        unlisted: Callable[[Unlisted], None] = lambda _: None,  # noqa: ARG002 - a bucket is listed as a whole
+    ) -> Iterator[StoredObject]:
+        for name, blob in self.listed(_FIELDS, prefix=prefix, start_after=start_after):
+            yield _stored_object(name, blob)
+
+    def get(self, name: str) -> StoredObject | None:
+        if not self.can_have(name):
+            return None
+        blob = called(f"Looking for {self.uri(name)}", partial(self._get, name))
+        return _stored_object(name, blob) if blob else None
+
+    def read(self, stored: StoredObject, start: int, length: int) -> bytes:
+        if not self.can_have(stored.name):
+            raise InstanceGone(f"{stored.name!r} is not in the store")
+        if length <= 0:
+            return b""
+        try:
+            return called(f"Reading {self.uri(stored.name)}", partial(self._range, stored, start, length))
+        except NotFound as error:
+            raise self._gone(stored) from error
+
+    def _get(self, name: str) -> Blob | None:
+        return self.client().bucket(self.bucket).get_blob(self.prefix + name, timeout=TIMEOUT_SECONDS, retry=None)
+
+    def _range(self, stored: StoredObject, start: int, length: int) -> bytes:
+        ranges = ranges_of(self.client())
+        return ranges.read(self.bucket, self.prefix + stored.name, stored.generation, start, length)
+
+    def _gone(self, stored: StoredObject) -> InstanceGone:
+        if self.get(stored.name) is None:
+            return InstanceGone(f"{stored.name!r} was deleted")
+        return InstanceGone(f"{stored.name!r} was replaced: generation {stored.generation} is there no more")
+
+
+def existing_bucket(name: str, client: Callable[[], Client] = shared_client) -> BucketStore | None:
+    """Return the whole bucket as a store, or None if there is none of this name."""
+    if not _BUCKET_NAME.fullmatch(name):
+        return None
+    try:
+        next(BucketStore(name, page_size=1, client=client).listed("name"), None)
+    except NotFound:
+        return None
+    except PermissionDenied:
+        pass  # Who may not list it may still be allowed to read an object of it: reading will tell.
+    return BucketStore(name, client=client)
+
+
+def _stored_object(name: str, blob: Blob) -> StoredObject:
+    return StoredObject(name, blob.generation, blob.size, blob.updated, storage_class(blob.storage_class))

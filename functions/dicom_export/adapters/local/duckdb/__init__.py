@@ -1,0 +1,1 @@
+"""DuckDB files: tables, streams and queries."""

@@ -1,0 +1,46 @@
+"""Whether the DuckDB files are still those that the state of unfinished operations is about.
+
+State that outlives its file would have an export resumed whose committed rows are gone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from dicom_export.errors import NotFound
+
+if TYPE_CHECKING:
+    from dicom_export.adapters.local.duckdb.tables import DuckDbTables
+    from dicom_export.names import TableName
+    from dicom_export.ports import OperationStore
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFiles:
+    """The files of projects, as they were when the installation was opened last."""
+
+    state: OperationStore
+    tables: DuckDbTables
+
+    def has(self, table: TableName) -> bool:
+        """Return whether the table's file is the known one, or none is known. One that was deleted is not."""
+        known = self.state.read(_path(table.project))
+        try:
+            return known is None or known.content == self.tables.identity(table.project, table.dataset).encode()
+        except NotFound:
+            return False
+
+    def remember(self, project: str, dataset: str) -> None:
+        """Take the project's file for the known one from now on."""
+        identity = self.tables.identity(project, dataset).encode()
+        known = self.state.read(_path(project))
+        if known is None:
+            self.state.create(_path(project), identity)
+        elif known.content != identity:
+            self.state.replace(_path(project), identity, known.version)
+
+
+def _path(project: str) -> str:
+    return f"destinations/{quote(project, safe='')}"

@@ -1,0 +1,59 @@
+"""What an inventory of a store and a table differ in, as one statement: DuckDB spills what does not fit its memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dicom_export.adapters.local.duckdb.definitions import create_or_grow, existing, table_sql
+from dicom_export.verifying.reconciliation import (
+    COUNTS,
+    DIFFERENCES,
+    REPORT,
+    Difference,
+    comparison,
+    difference_counts,
+    has_source_store,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from duckdb import DuckDBPyConnection
+
+    from dicom_export.names import StoreName, TableName
+    from dicom_export.operations.counters import DifferenceCounts
+
+_ROWS_AT_ONCE = 1_000
+
+
+def write_report(
+    cursor: DuckDBPyConnection,
+    table: TableName,
+    inventory: TableName,
+    report: TableName,
+    store: StoreName,
+    before: datetime,
+) -> None:
+    """Put the report in the place of what has its name, as the port's `compare` says. A transaction of the caller's."""
+    columns = {field.name for field in existing(cursor, table)}
+    existing(cursor, inventory)
+    statement = comparison(table, columns, table_sql(table), table_sql(inventory))
+    parameters = [str(store), before] if has_source_store(columns) else [before]
+    cursor.execute(f"DROP TABLE IF EXISTS {table_sql(report)}")
+    create_or_grow(cursor, report, REPORT)
+    cursor.execute(f"INSERT INTO {table_sql(report)} BY NAME {statement}", parameters)
+
+
+def reported(cursor: DuckDBPyConnection, report: TableName) -> Iterator[Difference]:
+    """Yield what the report has, as the port's `differences` says."""
+    existing(cursor, report)
+    answer = cursor.sql(DIFFERENCES.format(report=table_sql(report)))
+    for batch in answer.to_arrow_reader(_ROWS_AT_ONCE):
+        yield from map(Difference.of, batch.to_pylist())
+
+
+def counted(cursor: DuckDBPyConnection, report: TableName) -> DifferenceCounts:
+    """Return how many differences the report has."""
+    existing(cursor, report)
+    return difference_counts(cursor.execute(COUNTS.format(report=table_sql(report))).fetchall())

@@ -1,0 +1,165 @@
+"""A query in BigQuery's SQL over a DuckDB file, which it cannot change."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import unquote
+
+import duckdb
+
+from dicom_export.adapters.local.bigquery_sql import translate
+from dicom_export.adapters.local.bigquery_sql.macros import define
+from dicom_export.adapters.local.bigquery_sql.parsing import parse
+from dicom_export.adapters.local.bigquery_sql.values import MARK
+from dicom_export.adapters.local.duckdb.arrow_results import batches_of, python_values
+from dicom_export.adapters.local.duckdb.catalogs import path_literal, translated
+from dicom_export.adapters.local.duckdb.legacy_sql import check_not_legacy
+from dicom_export.adapters.local.duckdb.mistakes import Queried, UnknownName, explained, place_of
+from dicom_export.adapters.local.duckdb.own_sql import check_duckdb_sql
+from dicom_export.adapters.local.duckdb.types import quoted
+from dicom_export.errors import InvalidArgument, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+
+Dialect = Literal["bigquery", "duckdb"]
+
+_ROWS_AT_ONCE = 1000
+_NAME_IN_ERROR = re.compile(r'"([^"]+)"|[Nn]ame (\S+) does')
+_RESERVED = {"memory", "system", "temp"}
+# A value that does not fit the query is not quoted in the error: it may be a patient's.
+_OUR_ERROR = f"Invalid Input Error: {MARK}"
+_VALUE_ERRORS = (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A query's answer: its columns, and its rows in batches, as they are read."""
+
+    schema: pa.Schema
+    batches: Iterator[pa.RecordBatch]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns' names."""
+        return tuple(self.schema.names)
+
+    @property
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """The rows as Python values: a RECORD is a dict, a REPEATED column a list, a TIMESTAMP a datetime in UTC, JSON is text."""
+        for batch in self.batches:
+            yield from zip(*map(python_values, batch.columns), strict=True)
+
+
+def run_query(sql: str, file: Path, dialect: Dialect = "bigquery") -> Result:
+    """Run one SELECT. A table is `TABLE` of dataset `main`, `DATASET.TABLE`, or that with the file's stem before it.
+
+    With the dialect `duckdb` the SQL runs unchanged.
+    Raises InvalidArgument for a mistake in the SQL, NotFound without the file, FailedPrecondition if the file is no DuckDB
+    file or is open in another process.
+    """
+    if not file.exists():
+        raise NotFound(f"{str(file)!r} was not found")
+    project = unquote(file.stem)
+    catalog = f"{project}_" if project.lower() in _RESERVED else project
+    if dialect == "bigquery":
+        check_not_legacy(sql)
+    script = parse(sql) if dialect == "bigquery" else None
+    connection = duckdb.connect(":memory:", config={"python_enable_replacements": False})
+    queried = Queried(sql, file, connection, catalog, is_translated=script is not None)
+    try:
+        with _errors(queried):
+            _attach(connection, file, catalog)
+            if script:
+                translation = translate(script, sql, connection, project=project, catalog=catalog)
+                define(connection, translation.required)
+            else:
+                check_duckdb_sql(connection, sql)
+            relation = connection.sql(translation.sql if script else sql)
+        with _errors_of_values(queried):
+            reader = relation.to_arrow_reader(_ROWS_AT_ONCE)
+            _check_names(reader.schema.names)
+    except BaseException:
+        connection.close()
+        raise
+    return Result(reader.schema, _batches(queried, reader))
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, file: Path, catalog: str) -> None:
+    """Open the file and nothing else: the query may name no other file, and may not change that."""
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute(f"ATTACH {path_literal(file)} AS {quoted(catalog)} (TYPE duckdb, READ_ONLY)")
+    connection.execute(f"USE {quoted(catalog)}")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+def _batches(queried: Queried, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    with queried.connection, _errors_of_values(queried):
+        yield from batches_of(reader)
+
+
+def _check_names(columns: Sequence[str]) -> None:
+    """Raise InvalidArgument for columns of one name, as BigQuery does: JSON would have only one of them."""
+    times = Counter(map(str.lower, columns))
+    if twice := sorted(name for name, count in times.items() if count > 1):
+        raise InvalidArgument(f"Two columns of the result have the same name: {', '.join(twice)}; name them with AS")
+
+
+@contextmanager
+def _errors(queried: Queried) -> Iterator[None]:
+    file = str(queried.file)
+    try:
+        yield
+    except UnknownName as error:
+        raise InvalidArgument(error.sentence(error.unknown, queried)) from error
+    except _VALUE_ERRORS as error:
+        if "read-only" in str(error):
+            raise InvalidArgument("Only one SELECT can be run: nothing is ever changed by a query") from error
+        raise InvalidArgument(_value_error(str(error), queried.file)) from error
+    except duckdb.PermissionException as error:
+        raise InvalidArgument(f"A query reads {file!r} and no other file") from error
+    except (duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
+        if known := explained(error, queried):
+            raise InvalidArgument(known) from error
+        # After the first line DuckDB shows the place in what it was given.
+        text = str(error).splitlines()[0]
+        shown = text + _place(queried.sql, text) if queried.is_translated else str(error)
+        raise InvalidArgument(f"The query cannot be run: {shown}") from error
+    except duckdb.Error as error:
+        raise translated(error, queried.file) from error
+
+
+@contextmanager
+def _errors_of_values(queried: Queried) -> Iterator[None]:
+    """Translate the errors of a query that runs. It was understood before: what is wrong now is a value, and may be quoted."""
+    with _errors(queried):
+        try:
+            yield
+        except duckdb.PermissionException:
+            raise
+        except (duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
+            raise InvalidArgument(_value_error(str(error), queried.file)) from error
+
+
+def _value_error(text: str, file: Path) -> str:
+    """Return an error of ours as it was written into the translation; DuckDB's own may quote a value."""
+    if text.startswith(_OUR_ERROR):
+        return text.removeprefix(_OUR_ERROR).partition("\n")[0] or "ERROR was called"
+    return (
+        f"A value in {str(file)!r} is not what the query takes it for: SAFE_CAST, SAFE_DIVIDE and SAFE.FUNCTION(…) give NULL "
+        "for such a value instead"
+    )
+
+
+def _place(sql: str, text: str) -> str:
+    """Return where the name that an error is about stands in what the user wrote, if that can be found."""
+    name = _NAME_IN_ERROR.search(text)
+    return place_of(name[1] or name[2], sql) if name else ""

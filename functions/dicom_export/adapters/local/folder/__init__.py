@@ -1,0 +1,1 @@
+"""The file system: folders as DICOM stores, and the state of operations as files."""

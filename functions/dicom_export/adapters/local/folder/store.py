@@ -1,0 +1,142 @@
+"""A folder as a DICOM store."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dicom_export.adapters.local.folder.files import NO_SUCH_NAME
+from dicom_export.adapters.local.folder.long_paths import is_link, open_file, status_of
+from dicom_export.adapters.local.folder.walk import path_of_name, walk
+from dicom_export.errors import InstanceError, InstanceGone, PermissionDenied
+from dicom_export.operations.planning import is_ignored, is_ignored_folder
+from dicom_export.stored_object import StoredObject, Unlisted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST_MICROSECONDS = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+# Set by hand, by a broken clock or by an archive: a modification time may be anything.
+_EARLIEST_MICROSECONDS = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class FolderStore:
+    """The regular files below a folder (see `walk` for their names and order).
+
+    An object's generation is its modification time in nanoseconds: a file that is replaced within one tick of the file
+    system's clock by one of the same size is not told from its predecessor.
+
+    Folders that the patterns of `ignore` ignore are not entered.
+    """
+
+    root: Path
+    ignore: tuple[str, ...] = ()
+
+    def uri(self, name: str) -> str:
+        path = path_of_name(self.root.absolute(), name)
+        return Path(path).as_uri() if path else f"{self.root.absolute().as_uri()}/{name}"
+
+    def list(
+        self, *, prefix: str = "", start_after: str = "", unlisted: Callable[[Unlisted], None] = lambda _: None
+    ) -> Iterator[StoredObject]:
+        found = walk(
+            self.root,
+            prefix=prefix,
+            start_after=start_after,
+            ignores=self._ignores,
+            unlisted=lambda name, error: unlisted(Unlisted(name, _reason(error))),
+        )
+        for name, status in found:
+            yield _stored_object(name, status)
+
+    def get(self, name: str) -> StoredObject | None:
+        path = path_of_name(self.root, name)
+        if path is None:
+            return None
+        try:
+            status = status_of(path)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if link := self._dangling_folder(name):
+                raise PermissionDenied(f"{name!r} cannot be read: the link {link!r} leads nowhere") from error
+            return None
+        except OSError as error:
+            if error.errno in NO_SUCH_NAME:
+                return None
+            raise PermissionDenied(f"{name!r} may not be read: {_reason(error)}") from error
+        return _stored_object(name, status) if stat.S_ISREG(status.st_mode) else None
+
+    def read(self, stored: StoredObject, start: int, length: int) -> bytes:
+        path = path_of_name(self.root, stored.name)
+        if path is None:
+            raise InstanceGone(f"{stored.name!r} is not in the store")
+        try:
+            # O_NONBLOCK: a pipe that took the file's place must not stop the reader; its generation will not match.
+            descriptor = open_file(path, os.O_RDONLY | os.O_NONBLOCK)
+        except PermissionError as error:
+            raise PermissionDenied(f"{stored.name!r} may not be read") from error
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise InstanceGone(f"{stored.name!r} was deleted") from error
+        except OSError as error:
+            raise _unreadable(stored, error) from error
+        try:
+            _check_generation(stored, os.fstat(descriptor))
+            return _read_range(descriptor, start, length)
+        except OSError as error:
+            raise _unreadable(stored, error) from error
+        finally:
+            os.close(descriptor)
+
+    def _ignores(self, name: str) -> bool:
+        return is_ignored_folder(name, self.ignore) if name.endswith("/") else is_ignored(name, self.ignore)
+
+    def _dangling_folder(self, name: str) -> str | None:
+        """Return the folder on the way to the file that is a link to nothing, such as to a disk that is not mounted."""
+        parts = name.split("/")
+        for count in range(1, len(parts)):
+            folder = "/".join(parts[:count])
+            path = path_of_name(self.root, folder)
+            if path and is_link(path):
+                try:
+                    status_of(path)
+                except OSError:
+                    return folder
+        return None
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or type(error).__name__
+
+
+def _stored_object(name: str, status: os.stat_result) -> StoredObject:
+    microseconds = min(max(status.st_mtime_ns // 1_000, _EARLIEST_MICROSECONDS), _LATEST_MICROSECONDS)
+    updated = _EPOCH + timedelta(microseconds=microseconds)
+    return StoredObject(name, generation=status.st_mtime_ns, size=status.st_size, updated=updated)
+
+
+def _check_generation(stored: StoredObject, status: os.stat_result) -> None:
+    if (status.st_mtime_ns, status.st_size) != (stored.generation, stored.size):
+        raise InstanceGone(f"{stored.name!r} was replaced: generation {stored.generation} is there no more")
+
+
+def _unreadable(stored: StoredObject, error: OSError) -> InstanceError:
+    """Return the error of a bad disk, a link in a circle and the like: of this one object, not of the message."""
+    return InstanceError(f"{stored.name!r} cannot be read: {error.strerror}")
+
+
+def _read_range(descriptor: int, start: int, length: int) -> bytes:
+    """Return the bytes; a single pread may give fewer than there are (a signal, a network file system)."""
+    parts = []
+    while length > 0:
+        part = os.pread(descriptor, length, start)
+        if not part:
+            break
+        parts.append(part)
+        start += len(part)
+        length -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -1,0 +1,144 @@
+"""Objects whose decoding may kill a process, decoded apart from all others until the one that does it is known."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TYPE_CHECKING, TypeVar
+
+from dicom_export.decoding.spawning import DecodingContext
+from dicom_export.errors import LimitExceeded, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from ctypes import c_long
+
+    from dicom_export.ports import DicomStore
+    from dicom_export.rows.layout import RowLayout
+    from dicom_export.stored_object import StoredObject, Unlisted
+
+    Objects = Sequence[StoredObject]
+    Decode = Callable[[DicomStore, Objects, RowLayout], "T"]
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Isolation:
+    """One process that works for one caller at a time and notes which object it reads: so it is known which one killed it.
+
+    `begin` is called in the process when it starts.
+    """
+
+    def __init__(self, begin: Callable[[], None]) -> None:
+        self._begin = begin
+        self._pool: ProcessPoolExecutor | None = None
+        self._context = DecodingContext()
+        self._position = self._context.RawValue("l", 0)  # without a lock, which a killed process could hold
+        self._turn = threading.Lock()
+
+    def decode(
+        self, decode: Decode[T], store: DicomStore, objects: Objects, layout: RowLayout
+    ) -> Iterator[tuple[Objects, T]]:
+        """Yield the objects, in one part or several, and what became of each part.
+
+        An object that kills the process fails with LimitExceeded, if it does so by itself again. Raises Unavailable if the process dies
+        before it has work.
+        """
+        parts = [objects] if objects else []
+        while parts:
+            part = parts.pop()
+            with self._turn:
+                results, killer = self._attempt(decode, store, part, layout)
+            if results:
+                yield part, results[0]
+            elif len(part) == 1:
+                yield part, decode(_Unreadable(), part, layout)
+            else:
+                parts += [each for each in (part[killer + 1 :], part[killer : killer + 1], part[:killer]) if each]
+
+    def close(self) -> None:
+        """End the process."""
+        if self._pool:
+            self._pool.shutdown(cancel_futures=True)
+
+    def _attempt(
+        self, decode: Decode[T], store: DicomStore, objects: Objects, layout: RowLayout
+    ) -> tuple[list[T], int]:
+        """Return what became of the objects, in a list; an empty one if one of them killed the process, with its position."""
+        pool = self._started()
+        positions = {stored.name: position for position, stored in enumerate(objects)}
+        try:
+            return [pool.submit(_decode, decode, store, objects, layout, positions).result()], 0
+        except BrokenProcessPool:
+            self._pool = None
+            killer = self._position.value
+            log.warning("A process was killed while it decoded %r", objects[killer].name)
+            return [], killer
+
+    def _started(self) -> ProcessPoolExecutor:
+        self._position.value = 0
+        if self._pool is None:
+            arguments = self._begin, self._position
+            self._pool = ProcessPoolExecutor(1, self._context, initializer=_begin_noting, initargs=arguments)
+            try:
+                self._pool.submit(_do_nothing).result()
+            except BrokenProcessPool as error:
+                self._pool = None
+                raise Unavailable("A process that decodes was killed before it began") from error
+        return self._pool
+
+
+class _Noted:
+    """A store that notes the position of each object that is read, among those that are to be decoded."""
+
+    def __init__(self, store: DicomStore, positions: dict[str, int]) -> None:
+        self._store = store
+        self._positions = positions
+
+    def uri(self, name: str) -> str:
+        return self._store.uri(name)
+
+    def list(
+        self, *, prefix: str = "", start_after: str = "", unlisted: Callable[[Unlisted], None] = lambda _: None
+    ) -> Iterator[StoredObject]:
+        return self._store.list(prefix=prefix, start_after=start_after, unlisted=unlisted)
+
+    def get(self, name: str) -> StoredObject | None:
+        return self._store.get(name)
+
+    def read(self, stored: StoredObject, start: int, length: int) -> bytes:
+        _noted[0].value = self._positions[stored.name]
+        return self._store.read(stored, start, length)
+
+
+class _Unreadable(_Noted):
+    """Stands for the store of an object that kills the process which decodes it."""
+
+    def __init__(self) -> None:
+        """Have nothing to read from."""
+
+    def read(self, stored: StoredObject, start: int, length: int) -> bytes:  # noqa: ARG002 - nothing is read
+        raise LimitExceeded(
+            "Decoding the object kills the process that does it, probably because it takes too much memory"
+        )
+
+
+_noted: list[c_long] = []
+"""In the process: where the position of the object that it reads is noted."""
+
+
+def _begin_noting(begin: Callable[[], None], position: c_long) -> None:
+    begin()
+    _noted.append(position)
+
+
+def _decode(decode: Decode[T], store: DicomStore, objects: Objects, layout: RowLayout, positions: dict[str, int]) -> T:
+    return decode(_Noted(store, positions), objects, layout)
+
+
+def _do_nothing() -> None:
+    """Show that the process lives."""

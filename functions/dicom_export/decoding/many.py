@@ -1,0 +1,48 @@
+"""Many objects decoded, one at a time or side by side; what one of them is like costs no other its row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dicom_export.decoding.budget import DEFAULT_LIMITS, Limits
+from dicom_export.decoding.fast.series import SeriesMemory
+from dicom_export.decoding.instance import decode_instance
+from dicom_export.errors import DicomExportError, Internal, PermanentError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from dicom_export.decoding.decoded import Decoded
+    from dicom_export.ports import DicomStore
+    from dicom_export.rows.layout import RowLayout
+    from dicom_export.stored_object import StoredObject
+
+
+def decode_in_turn(
+    store: DicomStore,
+    objects: Sequence[StoredObject],
+    layout: RowLayout,
+    memory: SeriesMemory | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    following: int = 0,  # noqa: ARG001 - there is nothing to start
+) -> Iterator[Decoded]:
+    """Yield what each object holds, in order: an instance, a reason to skip it, or the error that it fails with."""
+    memory = memory or SeriesMemory()
+    for stored in objects:
+        yield decode_one(store, stored, layout, memory, limits)
+
+
+def decode_one(
+    store: DicomStore, stored: StoredObject, layout: RowLayout, memory: SeriesMemory, limits: Limits
+) -> Decoded:
+    """Return what one object holds, or the error that it fails with. Raises TransientError."""
+    try:
+        return decode_instance(store, stored, layout, memory, limits)
+    except PermanentError as error:
+        return error
+    except (DicomExportError, OSError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001 - a defect that one instance shows must not cost the others their rows
+        # Neither the exception's text nor its traceback: either may quote the value that it stumbled over.
+        return Internal(f"{type(error).__name__} while decoding; please report this with the object's transfer syntax")

@@ -1,0 +1,135 @@
+"""A request becomes an operation, once all that can be checked at once was checked."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from dicom_export.errors import AlreadyExists, FailedPrecondition, NotFound
+from dicom_export.exporting.filter_objects import filter_generation
+from dicom_export.logs import Event, operation_event
+from dicom_export.operations.counters import Counters
+from dicom_export.operations.failure import Status
+from dicom_export.operations.operation import Operation
+from dicom_export.operations.request import WriteDisposition
+from dicom_export.stores import declared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from dicom_export.errors import DicomExportError
+    from dicom_export.names import OperationName, StoreName
+    from dicom_export.operations.request import ExportRequest
+    from dicom_export.ports import DicomStore, TableInfo, Tables
+    from dicom_export.state.journal import Journal
+    from dicom_export.stores import DeclaredStore
+
+log = logging.getLogger(__name__)
+
+
+def create_export(
+    request: ExportRequest,
+    name: OperationName,
+    *,
+    api_version: str,
+    journal: Journal,
+    stores: Mapping[StoreName, DeclaredStore],
+    buckets: Callable[[str], DicomStore | None],
+    tables: Tables,
+    awaits_report: bool = False,
+) -> Operation:
+    """Create the operation of this name; nobody is told yet to plan it.
+
+    Raises NotFound for a store, a dataset or a filter file that is not there, and AlreadyExists or FailedPrecondition
+    for a table that the write disposition protects, or that change data capture keeps.
+    """
+    next(declared(stores, request.store).objects.list(), None)
+    _check_keeps_no_latest(request, stores)
+    take_table(request, name, journal)
+    check_table(request, tables.describe(request.table))
+    _check_compared(request, tables)
+    operation = Operation(
+        name,
+        api_version,
+        datetime.now(UTC),
+        request,
+        filter_generation=filter_generation(request.filter_uri, buckets) if request.filter_uri else None,
+        awaits_report=awaits_report,
+    )
+    if request.write_disposition is WriteDisposition.WRITE_TRUNCATE:
+        # Before anything is listed: what is streamed into the table from now on leaves a record.
+        journal.overwrites.begin(request.table, name)
+    journal.create(operation)
+    log.info("Export of %s to %s created", request.store, request.table, extra=operation_event(name, Event.CREATED))
+    return operation
+
+
+def refuse_export(name: OperationName, error: DicomExportError, *, api_version: str, journal: Journal) -> Operation:
+    """Create an operation that has ended with the error, so that whoever sent the request can see it."""
+    now = datetime.now(UTC)
+    status = Status(error.code, error.message)
+    operation = Operation(name, api_version, now, None, end_time=now, counters=Counters(), error=status)
+    journal.create(operation)
+    log.warning("An export was refused: %s", error.message, extra=operation_event(name, Event.ENDED))
+    return operation
+
+
+def _check_keeps_no_latest(request: ExportRequest, stores: Mapping[StoreName, DeclaredStore]) -> None:
+    """Raise FailedPrecondition for a table that has each instance once by change data capture: rows of an export have no version."""
+    for name, store in stores.items():
+        if any(config.tracks_changes and config.table == request.table for config in store.streams):
+            raise FailedPrecondition(
+                f"{request.table} is kept by the changeDataCaptureConfig of {name}, one row an instance; export to another table"
+            )
+
+
+def _check_compared(request: ExportRequest, tables: Tables) -> None:
+    """Raise NotFound if the table that a verification is about is not there."""
+    if request.comparison and tables.describe(request.comparison.table) is None:
+        raise NotFound(f"Table {request.comparison.table} was not found; an export creates it")
+
+
+def take_table(request: ExportRequest, name: OperationName, journal: Journal) -> None:
+    """Make sure that of the exports that want an empty or a new table only one fills it.
+
+    Raises FailedPrecondition if another one does. Exports that append or replace ask nobody.
+    """
+    if wants_table_for_itself(request):
+        _require_holder(request, name, journal.take(request.table, name))
+
+
+def hold_table(request: ExportRequest, name: OperationName, journal: Journal) -> None:
+    """Make sure that the table that was taken was taken by nobody else since. Raises FailedPrecondition."""
+    if wants_table_for_itself(request):
+        _require_holder(request, name, journal.holder(request.table))
+
+
+def wants_table_for_itself(request: ExportRequest) -> bool:
+    """Say whether the export wants an empty or a new table."""
+    return request.write_disposition in (WriteDisposition.WRITE_EMPTY, WriteDisposition.CREATE_NEW)
+
+
+def _require_holder(request: ExportRequest, name: OperationName, holder: OperationName | None) -> None:
+    if holder != name:
+        raise FailedPrecondition(
+            f"Operation {holder} is exporting to {request.table}; wait for its end, cancel it, or set writeDisposition to"
+            " WRITE_APPEND"
+        )
+
+
+def check_table(request: ExportRequest, table: TableInfo | None) -> None:
+    """Raise AlreadyExists or FailedPrecondition if the write disposition protects the table."""
+    if table is None:
+        return
+    match request.write_disposition:
+        case WriteDisposition.CREATE_NEW:
+            raise AlreadyExists(
+                f"Table {request.table} exists; name a new one, or set writeDisposition to WRITE_EMPTY,"
+                " WRITE_APPEND or WRITE_TRUNCATE"
+            )
+        case WriteDisposition.WRITE_EMPTY if table.row_count:
+            raise FailedPrecondition(
+                f"Table {request.table} has {table.row_count} rows; WRITE_EMPTY takes an empty or a new one,"
+                " WRITE_APPEND adds to it, WRITE_TRUNCATE replaces it"
+            )

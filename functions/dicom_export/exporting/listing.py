@@ -1,0 +1,135 @@
+"""The objects that an export is about, from a cursor on: the whole store, or what its filter names."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from itertools import groupby, islice
+from typing import TYPE_CHECKING
+
+from dicom_export.operations import filters
+from dicom_export.operations.planning import (
+    Cursor,
+    Layout,
+    Listed,
+    detect_layout,
+    is_planned,
+    named_instance,
+    prefix_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from dicom_export.operations.filters import FilterPath
+    from dicom_export.operations.operation import Operation
+    from dicom_export.state.journal import FilterIndex, Journal
+    from dicom_export.stored_object import StoredObject, Unlisted
+    from dicom_export.stores import DeclaredStore
+
+log = logging.getLogger(__name__)
+
+_LAYOUT_NAMES = 50_000
+_PASSED_OVER = 100
+
+
+def first_cursor(store: DeclaredStore, index: FilterIndex | None = None) -> Cursor:
+    """Return where a plan begins, with the layout that the store's first names have: those not ignored of fifty thousand.
+
+    A filter that names a malformed UID has every header read: of such a UID only the digest is known, which no name can be found by.
+    """
+    if index and index.has_malformed:
+        return Cursor(Layout.FOLDERS)
+    names = islice(store.objects.list(), _LAYOUT_NAMES)
+    return Cursor(detect_layout(each.name for each in names if is_planned(each, store.ignore)))
+
+
+def listing(
+    store: DeclaredStore,
+    cursor: Cursor,
+    operation: Operation,
+    index: FilterIndex | None,
+    journal: Journal,
+    unlisted: Callable[[Unlisted], None],
+) -> Iterator[Listed]:
+    """Yield the store's objects behind the cursor, those that the filter names if their names tell.
+
+    A step without an object stands behind each folder of the filter, and for each hundred names that are passed over.
+    `unlisted` gets what cannot be listed.
+    """
+    if index is None or cursor.layout is Layout.FOLDERS:
+        found = store.objects.list(start_after=cursor.start_after, unlisted=unlisted)
+        yield from _steps(found, lambda stored: is_planned(stored, store.ignore), cursor)
+        return
+    begun = cursor
+    for folder, paths in groupby(_paths(operation, index, journal, cursor.path), key=lambda path: path[:2]):
+        named = list(paths)
+        yield from _folder(store, folder, named, begun, operation, unlisted)
+        begun = Cursor(cursor.layout, begun.path + len(named))
+        yield Listed(None, begun, folder[0])
+
+
+def _steps(
+    found: Iterable[StoredObject], is_wanted: Callable[[StoredObject], bool], begun: Cursor, study: str = ""
+) -> Iterator[Listed]:
+    """Yield the wanted objects, and a step without one for each so many others, however they are spread."""
+    passed_over = 0
+    for stored in found:
+        if is_wanted(stored):
+            yield Listed(stored, replace(begun, start_after=stored.name), study)
+            continue
+        passed_over += 1
+        if passed_over % _PASSED_OVER == 0:
+            yield Listed(None, replace(begun, start_after=stored.name), study)
+
+
+def _paths(operation: Operation, index: FilterIndex, journal: Journal, start: int) -> Iterator[FilterPath]:
+    for chunk in range(start // index.chunk_size, len(index.firsts)):
+        skipped = start - chunk * index.chunk_size
+        yield from journal.filter_chunk(operation.name, chunk)[max(skipped, 0) :]
+
+
+def _folder(
+    store: DeclaredStore,
+    folder: FilterPath,
+    named: list[FilterPath],
+    begun: Cursor,
+    operation: Operation,
+    unlisted: Callable[[Unlisted], None],
+) -> Iterator[Listed]:
+    """Yield what paths name in one study or series: one listing, however many of its instances they name."""
+    matched: set[FilterPath] = set()
+    path_of = _paths_by_name(named)
+
+    def is_wanted(stored: StoredObject) -> bool:
+        path = path_of(stored.name)
+        if path is None or not is_planned(stored, store.ignore):
+            return False
+        matched.add(path)
+        return True
+
+    prefix = prefix_of(begun.layout, folder)
+    found = store.objects.list(prefix=prefix, start_after=begun.start_after, unlisted=unlisted)
+    yield from _steps(found, is_wanted, begun, folder[0])
+    if not begun.start_after:
+        warn_unmatched(operation, [path for path in named if path not in matched])
+
+
+def _paths_by_name(named: list[FilterPath]) -> Callable[[str], FilterPath | None]:
+    """Return what tells which of a folder's paths names an object: the folder itself, or its instance."""
+    widest = named[0]
+    if len(widest) < 3:  # noqa: PLR2004 - study, series, instance
+        return lambda _: widest
+    by_instance = {path[2]: path for path in named}
+    return lambda name: by_instance.get(named_instance(name) or "")
+
+
+def warn_unmatched(operation: Operation, paths: Sequence[FilterPath]) -> None:
+    """Log the filter's paths that nothing in the store matched."""
+    for path in paths:
+        log.warning(
+            "The filter's path %s matched nothing in %s",
+            filters.display(path),
+            operation.request.store,
+            extra={"operation": str(operation.name)},
+        )

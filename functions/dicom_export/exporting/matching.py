@@ -1,0 +1,77 @@
+"""Which of the filter's paths names an instance, where only its header tells."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from dicom_export.decoding.decoded import DecodedInstance, Skipped
+from dicom_export.errors import InstanceError, Internal, MissingUid, NotDicom
+from dicom_export.operations.filters import path_of, position_of
+from dicom_export.uids import InstanceUids
+
+if TYPE_CHECKING:
+    from dicom_export.decoding.decoded import Decoded, Found
+    from dicom_export.errors import PermanentError
+    from dicom_export.names import OperationName
+    from dicom_export.state.journal import Journal
+
+UNNAMED = Skipped("not named by the filter")
+
+
+class FilterLookup:
+    """Looks instances up in an operation's filter; a few chunks of it are held in memory, not all."""
+
+    def __init__(self, name: OperationName, journal: Journal) -> None:
+        index = journal.filter_index(name)
+        if index is None:
+            raise Internal(f"The filter of {name} is not stored")
+        self._index = index
+        self._chunk = lru_cache(maxsize=8)(lambda number: journal.filter_chunk(name, number))
+
+    def position_of(self, uids: InstanceUids) -> int | None:
+        """Return the position of the path that names the instance among the filter's sorted paths, or None."""
+        instance = path_of(uids)
+        number = bisect_right(self._index.firsts, instance) - 1
+        if number < 0:
+            return None
+        position = position_of(self._chunk(number), instance)
+        return None if position is None else number * self._index.chunk_size + position
+
+
+class Selection:
+    """Leaves out what the filter does not name. `matched` has the positions of the paths that named something."""
+
+    def __init__(self, lookup: FilterLookup) -> None:
+        self._lookup = lookup
+        self.matched: set[int] = set()
+
+    def __call__(self, decoded: Decoded) -> Decoded:
+        """Return what was decoded, or that it is skipped.
+
+        What is no DICOM is in no study; an instance that cannot be told is taken for one that the filter may name.
+        """
+        if isinstance(decoded, Skipped):
+            return decoded
+        if isinstance(decoded, NotDicom):
+            return UNNAMED
+        uids = uids_of(decoded)
+        if uids.study is None:
+            return decoded
+        position = self._lookup.position_of(uids)
+        if position is None:
+            return UNNAMED
+        self.matched.add(position)
+        return decoded
+
+
+def without_unnamable(found: Found) -> Found:
+    """Return what was found, or that it is skipped because no line of a filter can name it: it is in no study."""
+    return UNNAMED if isinstance(found, MissingUid) and uids_of(found).study is None else found
+
+
+def uids_of(decoded: DecodedInstance | PermanentError) -> InstanceUids:
+    """Return the UIDs of an instance, as far as its header could be read."""
+    known = decoded.uids if isinstance(decoded, DecodedInstance | InstanceError) else None
+    return known or InstanceUids()

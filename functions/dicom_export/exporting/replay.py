@@ -1,0 +1,107 @@
+"""What dead letters cost an operation its rows is exported after all, by another operation."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from dicom_export.errors import FailedPrecondition, NotFound
+from dicom_export.logs import Event, operation_event
+from dicom_export.messages import ExportStudy, PlanExport
+from dicom_export.operations.operation import Operation
+from dicom_export.operations.planning import Cursor
+from dicom_export.operations.request import WriteDisposition
+from dicom_export.state.journal import PlanPage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from dicom_export.names import OperationName
+    from dicom_export.state.journal import DeadLetter, Journal
+
+log = logging.getLogger(__name__)
+
+_PAGE_TASKS = 100
+_SUFFIX = "-replay"
+
+
+def replay_name(name: OperationName) -> OperationName:
+    """Return the name of the operation that replays another's dead letters: there is one."""
+    return replace(name, operation=f"{name.operation}{_SUFFIX}")
+
+
+def is_replay(name: OperationName) -> bool:
+    """Say whether the operation replays another's dead letters, and so exports a part of what was asked for."""
+    return name.operation.endswith(_SUFFIX)
+
+
+def create_replay(name: OperationName, journal: Journal) -> Operation:
+    """Create the operation that exports what the dead letters of an ended one were about, or find it created.
+
+    It adds to the same table what its messages say, of the same generations, with the same filter, and goes on with the plan
+    if that could not be finished. Raises NotFound if there is no such operation or nothing to replay, FailedPrecondition
+    if the operation still runs, or was an overwrite: that left the old table as it was, and has to be requested again.
+    """
+    original = journal.load(name)
+    created = journal.find(replay_name(name))
+    if created:
+        return created
+    letters = list(journal.dead_letters(name.parent, name))
+    _check(original, letters)
+    replayed = Operation(
+        replay_name(name),
+        original.api_version,
+        datetime.now(UTC),
+        replace(original.request, write_disposition=WriteDisposition.WRITE_APPEND),
+        filter_generation=original.filter_generation,
+    )
+    journal.copy_filter(name, replayed.name)
+    for number, page in enumerate(_plan(original.name, letters, journal)):
+        journal.create_plan_page(replayed.name, number, page)
+    journal.create(replayed)
+    log.info(
+        "%d dead letters of %s are replayed", len(letters), name, extra=operation_event(replayed.name, Event.CREATED)
+    )
+    return journal.load(replayed.name)
+
+
+def _check(original: Operation, letters: Sequence[DeadLetter]) -> None:
+    if not original.is_done:
+        raise FailedPrecondition(f"Operation {original.name} has not ended yet; its dead letters can be replayed then")
+    if not letters:
+        raise NotFound(f"Operation {original.name} has no dead letters to replay")
+    if original.request.write_disposition is WriteDisposition.WRITE_TRUNCATE:
+        raise FailedPrecondition(
+            f"Operation {original.name} was to replace {original.request.table} and left it as it was; request the export again"
+        )
+
+
+def _plan(name: OperationName, letters: Sequence[DeadLetter], journal: Journal) -> Iterator[PlanPage]:
+    """Yield the first pages of the replay's plan: the tasks that were given up, and then where the listing was.
+
+    None if the listing did not even begin: then the replay is planned from the start.
+    """
+    first = journal.plan_page(name, 0)
+    if first is None or first.error:
+        return
+    messages = [letter.message for letter in letters]
+    studies = [message for message in messages if isinstance(message, ExportStudy)]
+    chunks = [studies[start : start + _PAGE_TASKS] for start in range(0, len(studies), _PAGE_TASKS)] or [[]]
+    another = Cursor(first.layout)  # that there is a next page, and not where it begins: it stands already
+    following = [another] * (len(chunks) - 1) + [_interrupted_at(name, messages, journal)]
+    for chunk, cursor in zip(chunks, following, strict=True):
+        tasks = tuple(message.objects for message in chunk)
+        yield PlanPage(tasks, cursor, first.layout, applies_filter=first.applies_filter)
+
+
+def _interrupted_at(
+    name: OperationName, messages: Sequence[PlanExport | ExportStudy], journal: Journal
+) -> Cursor | None:
+    """Return where the page begins that could not be planned; None if all were."""
+    for message in messages:
+        if isinstance(message, PlanExport):
+            previous = journal.plan_page(name, message.page - 1)
+            return previous.next if previous else None
+    return None

@@ -1,0 +1,205 @@
+"""What the API, the batch jobs and the command line ask for."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from dicom_export.errors import DicomExportError
+from dicom_export.exporting.create import create_export
+from dicom_export.exporting.replay import create_replay
+from dicom_export.logs import Event, operation_event
+from dicom_export.messages import PlanExport
+from dicom_export.names import DatasetName, OperationName, StoreName
+from dicom_export.operations.failure import Status
+from dicom_export.state.journal import PlanPage
+from dicom_export.stores import declared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from dicom_export.operations.failure import Failure
+    from dicom_export.operations.operation import Operation
+    from dicom_export.operations.request import ExportRequest
+    from dicom_export.ports import DicomStore, Publisher, Tables
+    from dicom_export.state.journal import DeadLetter, Journal
+    from dicom_export.stored_object import Unlisted
+    from dicom_export.stores import DeclaredStore
+    from dicom_export.streaming.config import StreamConfig
+
+
+log = logging.getLogger(__name__)
+
+_FORGOTTEN = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class OperationsService:
+    """The operations of an installation: needs nothing but their state."""
+
+    journal: Journal
+
+    def get_operation(self, name: OperationName) -> Operation:
+        """Return the operation with its counters as they are now. Raises NotFound."""
+        return self._counted(self.journal.load(name))
+
+    def list_operations(self, parent: DatasetName, *, start_after: str = "") -> Iterator[tuple[str, Operation]]:
+        """Yield a dataset's operations, newest first, each with the position that `start_after` takes."""
+        for position, operation in self.journal.newest_first(parent, start_after):
+            yield position, self._counted(operation)
+
+    def cancel_operation(self, name: OperationName) -> Operation:
+        """Ask for the operation's end; without effect on one that has ended. Raises NotFound."""
+        operation = self.journal.change(
+            name, lambda current: current if current.is_done else replace(current, cancel_requested=True)
+        )
+        return self._counted(operation)
+
+    def failures(self, name: OperationName) -> Iterator[Failure]:
+        """Yield the operation's failures as far as it is. Raises NotFound."""
+        return (failure for _, failure in self.failures_behind(name))
+
+    def failures_behind(self, name: OperationName, *, start_after: str = "") -> Iterator[tuple[str, Failure]]:
+        """Yield the operation's failures, each with the position that `start_after` takes. Raises NotFound."""
+        self.journal.load(name)
+        return self.journal.failures_behind(start_after, name)
+
+    def passed_over(self, name: OperationName) -> Iterator[tuple[str, str]]:
+        """Yield the objects that are positively something else than DICOM, each with what it is. Raises NotFound."""
+        self.journal.load(name)
+        return self.journal.passed_over(name)
+
+    def unlisted(self, name: OperationName) -> list[Unlisted]:
+        """Return what the operation could not list, as far as it is."""
+        return self.journal.unlisted(name)
+
+    def dead_letters(self, parent: DatasetName, name: OperationName | None = None) -> Iterator[DeadLetter]:
+        """Yield the messages that ran out of attempts, of a dataset's operations or of one of them."""
+        return self.journal.dead_letters(parent, name)
+
+    def set_reported(self, name: OperationName) -> None:
+        """Note that the user was told how the operation ended: the same command begins another one from now on."""
+        self.journal.change(name, lambda current: replace(current, awaits_report=False))
+
+    def _counted(self, operation: Operation) -> Operation:
+        return replace(operation, counters=self.journal.counters(operation))
+
+
+def new_name(request: ExportRequest) -> OperationName:
+    """Return a name that no operation has."""
+    return OperationName(request.store.parent, str(secrets.randbelow(9 * 10**18) + 10**18))
+
+
+@dataclass(frozen=True)
+class ExportService(OperationsService):
+    """The operations and the stores of an installation that can start one."""
+
+    stores: Mapping[StoreName, DeclaredStore]
+    buckets: Callable[[str], DicomStore | None]
+    tables: Tables
+    publisher: Publisher
+
+    def create_export(
+        self,
+        request: ExportRequest,
+        *,
+        api_version: str = "v1",
+        name: OperationName | None = None,
+        awaits_report: bool = False,
+    ) -> Operation:
+        """Start an export, of a `new_name` unless it has one. Raises what `exporting.create.create_export` raises."""
+        name = name or new_name(request)
+        operation = self.create(request, name, api_version=api_version, awaits_report=awaits_report)
+        try:
+            self.resume(operation)
+        except DicomExportError as error:
+            # The client is told, and would start another one: this one must not stay pending for ever.
+            status = Status(error.code, f"The export could not be started: {error.message}")
+            if self.journal.create_plan_page(name, 0, PlanPage(error=status)).error == status:
+                self.give_up(operation, status)
+                raise
+            # It was told of after all, and is on its way.
+        return operation
+
+    def create(
+        self, request: ExportRequest, name: OperationName, *, api_version: str, awaits_report: bool = False
+    ) -> Operation:
+        """Create an operation of this name, which `resume` sets going. Raises what `exporting.create.create_export` raises."""
+        return create_export(
+            request,
+            name,
+            api_version=api_version,
+            journal=self.journal,
+            stores=self.stores,
+            buckets=self.buckets,
+            tables=self.tables,
+            awaits_report=awaits_report,
+        )
+
+    def get_operation(self, name: OperationName) -> Operation:
+        """As that of OperationsService; an operation that nobody was told to plan is told of now.
+
+        Its message was lost with the process that created it.
+        """
+        operation = super().get_operation(name)
+        periods = (datetime.now(UTC) - operation.create_time) // _FORGOTTEN
+        is_forgotten = not operation.is_done and periods > 0 and not self.journal.planned_pages(name)
+        if is_forgotten and self.journal.is_first_to_heal(name, periods):
+            self.resume(operation)
+        return operation
+
+    def cancel_operation(self, name: OperationName) -> Operation:
+        """Ask for the operation's end, and see to it even if the message that would plan its next page is lost."""
+        operation = super().cancel_operation(name)
+        if not operation.is_done:
+            pages = self.journal.planned_pages(name) or [0]
+            self.publisher.publish([PlanExport(name, pages[-1])])
+        return operation
+
+    def unfinished(self, parent: DatasetName) -> list[Operation]:
+        """Return the operations of a dataset that have not ended."""
+        return [operation for _, operation in self.journal.newest_first(parent) if not operation.is_done]
+
+    def replay(self, name: OperationName) -> Operation:
+        """Export what an operation's dead letters cost it, by another one. Raises what `exporting.replay.create_replay` raises."""
+        operation = create_replay(name, self.journal)
+        if not operation.is_done:
+            self.resume(operation)
+        return operation
+
+    def give_up(self, operation: Operation, reason: Status) -> None:
+        """End an operation that cannot go on, as it is now. Without effect on one that has ended."""
+        counters = self.journal.counters(operation)
+
+        def ended(current: Operation) -> Operation:
+            if current.is_done:
+                return current
+            return replace(current, end_time=datetime.now(UTC), counters=counters, error=reason)
+
+        self.journal.change(operation.name, ended)
+        log.warning("Export given up: %s", reason.message, extra=operation_event(operation.name, Event.ENDED))
+
+    def resume(self, operation: Operation) -> None:
+        """Have an operation go on whose messages were lost: everything that exists stays, what is missing is done."""
+        pages = self.journal.planned_pages(operation.name) or [0]
+        self.publisher.publish([PlanExport(operation.name, page) for page in pages])
+
+    def get_store(self, name: StoreName) -> StoreName:
+        """Return the store's name if it is declared. Raises NotFound."""
+        declared(self.stores, name)
+        return name
+
+    def stream_configs(self, name: StoreName) -> tuple[StreamConfig, ...]:
+        """Return where rows of the store's new objects go. Raises NotFound."""
+        return declared(self.stores, name).streams
+
+    def datasets(self) -> list[DatasetName]:
+        """Return the datasets of the declared stores, by name."""
+        return sorted({name.parent for name in self.stores})
+
+    def list_stores(self, parent: DatasetName) -> list[StoreName]:
+        """Return the declared stores of a dataset, by name."""
+        return sorted(name for name in self.stores if name.parent == parent)

@@ -1,0 +1,163 @@
+"""Batches of rows into one stream, so that memory holds a batch and not a study."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+import pyarrow as pa
+
+from dicom_export.decoding.batches import REQUEST_BYTES
+from dicom_export.decoding.budget import DEFAULT_COLUMN_LIMITS, ColumnLimits
+from dicom_export.decoding.decoded import Wide
+from dicom_export.errors import Aborted, LimitExceeded, PermanentError, RowsRefused, Unavailable
+from dicom_export.operations.request import WriteDisposition
+from dicom_export.rows.arrow import TooLarge, batches
+from dicom_export.rows.fitting import fits, within_budget
+from dicom_export.rows.schema import columns_of_all, covers, merge
+from dicom_export.uids import InstanceUids
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    from dicom_export.decoding.decoded import DecodedBatch, Row
+    from dicom_export.operations.operation import Operation
+    from dicom_export.ports import Tables
+    from dicom_export.rows.schema import Schema
+    from dicom_export.stored_object import StoredObject
+
+Pending = tuple["StoredObject", InstanceUids]
+Rejected = tuple["StoredObject", InstanceUids, PermanentError]
+
+
+def prepare_target(operation: Operation, schema: Schema, tables: Tables) -> None:
+    """Give the table that the operation writes to these columns; what an overwrite or a verification writes to may expire."""
+    if operation.request.write_disposition is WriteDisposition.WRITE_TRUNCATE:
+        like = operation.target if operation.request.comparison else operation.request.table
+        tables.prepare_staging(operation.target, schema, like)
+    else:
+        tables.prepare(operation.target, schema)
+
+
+class StreamWriter:
+    """Writes an operation's rows to a new stream, and makes sure before each batch that the table has its columns.
+
+    `is_wanted` says whether nobody else was faster: the staging table of an overwrite that has ended is not made again.
+    """
+
+    def __init__(
+        self,
+        operation: Operation,
+        tables: Tables,
+        is_wanted: Callable[[], bool] = lambda: True,
+        limits: ColumnLimits = DEFAULT_COLUMN_LIMITS,
+    ) -> None:
+        self._operation = operation
+        self._tables = tables
+        self._is_wanted = is_wanted
+        self._limits = limits
+        self._columns: Schema | None = None
+        self._stream: str | None = None
+        self._offset = 0
+        self._rejected: list[Rejected] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Discard a stream that an error left unfinished: nobody will claim it."""
+        if self._stream and isinstance(error, Exception):
+            self._tables.discard(self._stream)
+
+    def write(self, objects: Sequence[StoredObject], batch: DecodedBatch) -> None:
+        """Write the rows of a batch of these objects."""
+        if not batch.rows:
+            return
+        instances = [
+            (stored, found)
+            for stored, found in zip(objects, batch.found, strict=True)
+            if isinstance(found, InstanceUids)
+        ]
+        for part in batch.rows:
+            if isinstance(part, TooLarge):
+                self._rejected.append((*instances[part.index], _too_large(part)))
+            elif isinstance(part, Wide):
+                self._append_fitted([instances[part.index]], [part.row])
+            else:
+                pending = instances[part.start : part.start + part.records.num_rows]
+                if fits(self._existing(), batch.schema, self._limits):
+                    self._ensure(batch.schema)
+                    self._append(pending, part.records)
+                else:
+                    self._append_fitted(pending, part.records.to_pylist())
+
+    def finish(self) -> tuple[str | None, list[Rejected]]:
+        """Finalize the stream and return its name, or None if there are no rows, and the rows that the table does not take.
+
+        Raises Unavailable if the stream does not hold what was sent.
+        """
+        if self._stream and not self._offset:
+            self._tables.discard(self._stream)
+            self._stream = None
+        if self._stream:
+            count = self._tables.finalize(self._stream)
+            if count != self._offset:
+                raise Unavailable(f"Stream {self._stream} holds {count} rows of {self._offset} that were sent")
+        return self._stream, self._rejected
+
+    def _append_fitted(self, pending: list[Pending], rows: Sequence[Row]) -> None:
+        """Append rows that may need more columns than the table may get."""
+        kind = self._operation.request.schema
+        rows = within_budget(rows, self._existing(), kind, self._limits)
+        schema = columns_of_all(rows, kind)
+        self._ensure(schema)
+        for part in batches(rows, schema, REQUEST_BYTES):
+            if isinstance(part, TooLarge):
+                self._rejected.append((*pending[part.index], _too_large(part)))
+            else:
+                self._append(pending[part.start : part.start + part.records.num_rows], part.records)
+
+    def _append(self, pending: list[Pending], records: pa.RecordBatch) -> None:
+        """Append the instances' rows but for those that the table refuses, however many answers it takes to name these."""
+        if self._stream is None:
+            self._stream = self._tables.open_stream(self._operation.target)
+        while pending:
+            try:
+                self._tables.append(self._stream, self._offset, records)
+            except RowsRefused as error:
+                kept = self._reject(pending, error)
+                pending, records = [pending[index] for index in kept], records.take(pa.array(kept, pa.int64()))
+            else:
+                self._offset += records.num_rows
+                return
+
+    def _reject(self, pending: list[Pending], error: RowsRefused) -> list[int]:
+        """Reject the rows that the error names and return the indices of the others. Raises it if it names none of them."""
+        refused = {index for index in error.indices if 0 <= index < len(pending)}
+        if not refused:
+            raise error
+        for index in sorted(refused):
+            self._rejected.append((*pending[index], error))
+        return [index for index in range(len(pending)) if index not in refused]
+
+    def _ensure(self, schema: Schema) -> None:
+        """Add the columns that the table lacks."""
+        existing = self._existing()
+        if not covers(existing, schema):
+            prepare_target(self._operation, schema, self._tables)
+            self._columns = merge(existing, schema)
+
+    def _existing(self) -> Schema:
+        """Return the columns of the table, which is asked for them once per stream."""
+        if self._columns is None:
+            table = self._tables.describe(self._operation.target)
+            self._columns = table.schema if table else ()
+            if table is None and not self._is_wanted():
+                raise Aborted(f"{self._operation.target} is gone because others did this work meanwhile")
+        return self._columns
+
+
+def _too_large(batch: TooLarge) -> LimitExceeded:
+    return LimitExceeded(f"The row has {batch.bytes} bytes; a request to the table takes {REQUEST_BYTES}")

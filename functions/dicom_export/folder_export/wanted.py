@@ -1,0 +1,69 @@
+"""What an export of a folder to a DuckDB file is, from the words of a command or of a call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from dicom_export.folder_export.ignored import Ignored
+from dicom_export.folder_export.places import (
+    DATASET,
+    FILTER_BUCKET,
+    PROJECT,
+    check_file,
+    check_is_file,
+    own_files,
+    state_of,
+    store_of,
+    table_of,
+)
+from dicom_export.names import GcsUri
+from dicom_export.operations.request import ExportRequest, WriteDisposition
+from dicom_export.rows.layout import SchemaKind
+from dicom_export.settings import LocalSettings, local_limits
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+class FolderExport(NamedTuple):
+    """The request, the installation that it runs on, and the patterns that are part of it."""
+
+    request: ExportRequest
+    settings: LocalSettings
+    ignored: Ignored
+
+
+def folder_export(
+    folder: Path,
+    file: Path,
+    *,
+    table: str,
+    filter_file: Path | None,
+    write_disposition: str,
+    schema: str,
+    include_source_store: bool,
+    ignore: Sequence[str],
+) -> FolderExport:
+    """Return the export of the folder to the DuckDB file. Raises InvalidArgument or FailedPrecondition if that cannot be."""
+    request = ExportRequest(
+        store_of(folder),
+        table_of(table),
+        WriteDisposition(write_disposition.upper().replace("-", "_")),
+        SchemaKind(schema),
+        include_source_store,
+        GcsUri(FILTER_BUCKET, filter_file.name) if filter_file else None,
+    )
+    settings = LocalSettings(
+        data=state_of(file),
+        stores={request.store: folder},
+        buckets={FILTER_BUCKET: filter_file.parent} if filter_file else {},
+        databases={PROJECT: file},
+        datasets=((PROJECT, DATASET),),
+        ignore=(*ignore, *own_files(file, folder)),
+        limits=local_limits(),
+    )
+    check_file(file)
+    if filter_file:
+        check_is_file(filter_file)
+    return FolderExport(request, settings, Ignored(frozenset(ignore), state_of(file) / "ignored"))

@@ -1,0 +1,223 @@
+"""The objects of one message become rows: read, write to a stream, claim, commit, report.
+
+A crash at any point is mended by the message's next delivery. The claim is what decides: it is created once, it names
+the one stream that may be committed, and the result follows from it, so a row and its count never disagree.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from dicom_export.decoding.budget import DEFAULT_COLUMN_LIMITS, ColumnLimits
+from dicom_export.decoding.decoded import Skipped
+from dicom_export.errors import FailedPrecondition, Internal, NotFound, PermanentError, Unavailable
+from dicom_export.exporting.matching import UNNAMED, FilterLookup, Selection, uids_of, without_unnamable
+from dicom_export.exporting.writing import StreamWriter
+from dicom_export.logs import instance_failure, instances_done
+from dicom_export.messages import ExportStudy, StudyExported
+from dicom_export.operations.counters import Counters
+from dicom_export.operations.failure import Failure, Status
+from dicom_export.state.journal import Claim, DeadLetter, Outcome
+from dicom_export.stores import declared
+from dicom_export.uids import InstanceUids, key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from dicom_export.decoding.decoded import Found
+    from dicom_export.names import StoreName
+    from dicom_export.operations.operation import Operation
+    from dicom_export.ports import DecodeBatches, DicomStore, Publisher, Tables
+    from dicom_export.state.journal import Journal
+    from dicom_export.stored_object import StoredObject
+    from dicom_export.stores import DeclaredStore
+
+log = logging.getLogger(__name__)
+
+
+def export_study(
+    message: ExportStudy,
+    *,
+    journal: Journal,
+    stores: Mapping[StoreName, DeclaredStore],
+    tables: Tables,
+    publisher: Publisher,
+    decode: DecodeBatches,
+    columns: ColumnLimits = DEFAULT_COLUMN_LIMITS,
+) -> None:
+    """Export the message's objects, once, however often it is delivered and whoever else works on it."""
+    operation = journal.load(message.operation)
+    if operation.is_done:
+        return
+    if journal.result(message.operation, message.page, message.task) is None:
+        store = declared(stores, operation.request.store).objects
+        claim = journal.claim(message.operation, message.page, message.task)
+        if claim is None:
+            claim = _decide(message, operation, journal, store, tables, decode, columns)
+        settle(message, operation, claim, store, journal, tables)
+    publisher.publish([StudyExported(message.operation, message.page)])
+
+
+def settle(
+    message: ExportStudy,
+    operation: Operation,
+    claim: Claim,
+    store: DicomStore | None,
+    journal: Journal,
+    tables: Tables,
+    *,
+    is_last_attempt: bool = False,
+) -> None:
+    """Commit the claimed stream and create the result that follows from the claim.
+
+    A stream that can never be committed makes failures of its rows, and a dead letter. Whatever else a commit fails of is tried
+    again, for the rows may be in the table, until the last attempt. The store only tells the log where the failed objects are; it
+    may be None if it is declared no more.
+    """
+    outcome = claim.outcome
+    if claim.stream:
+        try:
+            tables.commit(operation.target, claim.stream)
+        except (NotFound, FailedPrecondition) as error:
+            outcome = _lost(message, outcome, error)
+            journal.keep_dead_letter(DeadLetter(message, Status(error.code, error.message), datetime.now(UTC)))
+        except PermanentError as error:
+            if not is_last_attempt:
+                raise Unavailable(f"The rows cannot be committed yet: {error.message}") from error
+            outcome = _lost(message, outcome, error)
+    if journal.create_result(message.operation, message.page, message.task, outcome):
+        instances_done(message.operation, operation.request.store, outcome.counters)
+        for failure in outcome.failures:
+            uri = store.uri(failure.object) if store else failure.object
+            instance_failure(message.operation, uri, operation.request.store, failure)
+
+
+def _lost(message: ExportStudy, outcome: Outcome, error: PermanentError) -> Outcome:
+    """Return the outcome when the claimed stream can never be committed: what would have been its rows are failures."""
+    failed, skipped = {failure.object for failure in outcome.failures}, set(outcome.skipped)
+    lost = tuple(
+        Failure(stored.name, stored.generation, "COMMIT", error.code, error.message)
+        for position, stored in enumerate(message.objects)
+        if stored.name not in failed and position not in skipped
+    )
+    failures = outcome.failures + lost
+    counters = replace(outcome.counters, success=0, studies=0, failure=len(failures), abandoned=len(lost))
+    return replace(outcome, counters=counters, failures=failures, studies=())
+
+
+def _decide(
+    message: ExportStudy,
+    operation: Operation,
+    journal: Journal,
+    store: DicomStore,
+    tables: Tables,
+    decode: DecodeBatches,
+    columns: ColumnLimits,
+) -> Claim:
+    """Return the claim that stands after our attempt to create one; a stream that lost the race is discarded."""
+    if operation.cancel_requested:
+        ours = Claim(None, Outcome(Counters(cancelled=len(message.objects))))
+    else:
+        ours = _export(message, operation, journal, store, tables, decode, columns)
+    claim = journal.create_claim(message.operation, message.page, message.task, ours)
+    if ours.stream and claim.stream != ours.stream:
+        tables.discard(ours.stream)
+    return claim
+
+
+def _export(
+    message: ExportStudy,
+    operation: Operation,
+    journal: Journal,
+    store: DicomStore,
+    tables: Tables,
+    decode: DecodeBatches,
+    columns: ColumnLimits,
+) -> Claim:
+    """Read the objects, write their rows to a finalized stream, and return the claim that would commit it."""
+    selection = Selection(FilterLookup(operation.name, journal)) if message.applies_filter else None
+    tally = _Tally(operation)
+    writer = StreamWriter(operation, tables, is_wanted=lambda: not _is_decided(message, journal), limits=columns)
+    with writer:
+        for batch in decode(store, message.objects, operation.request.row_layout, selection):
+            objects = message.objects[tally.objects : tally.objects + len(batch.found)]
+            tally.add(objects, map(without_unnamable, batch.found) if operation.request.is_filtered else batch.found)
+            writer.write(objects, batch)
+        if tally.objects != len(message.objects):
+            raise Internal(f"Of {len(message.objects)} objects {tally.objects} were decoded")
+        stream, rejected = writer.finish()
+    for stored, uids, error in rejected:
+        tally.reject(stored, uids, error)
+    return Claim(stream, tally.outcome(selection.matched if selection else ()))
+
+
+def _is_decided(message: ExportStudy, journal: Journal) -> bool:
+    """Return whether the message is done, by another delivery or by the end of its operation."""
+    has_ended = journal.load(message.operation).is_done
+    return has_ended or journal.result(message.operation, message.page, message.task) is not None
+
+
+class _Tally:
+    """What became of each object of a message."""
+
+    def __init__(self, operation: Operation) -> None:
+        self._operation = operation
+        self._instances: Counter[InstanceUids] = Counter()
+        self._failures: list[Failure] = []
+        self._skipped: list[int] = []
+        self._passed_over: list[tuple[str, str]] = []
+        self.objects = 0
+
+    def add(self, objects: Sequence[StoredObject], found: Iterable[Found]) -> None:
+        """Count what was found in the next objects."""
+        for stored, each in zip(objects, found, strict=True):
+            if isinstance(each, InstanceUids):
+                self._instances[each] += 1
+            elif isinstance(each, Skipped):
+                self._skipped.append(self.objects)
+                if each != UNNAMED:
+                    self._passed_over.append((stored.name, each.kind))
+            else:
+                self._fail(stored, "READ", each, uids_of(each))
+            self.objects += 1
+
+    def reject(self, stored: StoredObject, uids: InstanceUids, error: PermanentError) -> None:
+        """Take back an instance whose row no table takes."""
+        self._instances[uids] -= 1
+        self._fail(stored, "WRITE", error, uids)
+
+    def outcome(self, matched: Iterable[int]) -> Outcome:
+        """Return the counters, the failures, the studies and the filter's paths that matched; log the instances that the store holds more than once."""
+        success = self._instances.total()
+        studies = tuple(sorted({key_of(uids.study) for uids, count in self._instances.items() if count and uids.study}))
+        for uids, count in self._instances.items():
+            if count > 1:
+                log.warning(
+                    "%d objects hold the instance %s; each becomes a row",
+                    count,
+                    uids,
+                    extra={"operation": str(self._operation.name)},
+                )
+        counters = Counters(
+            success=success,
+            failure=len(self._failures),
+            skipped=len(self._skipped),
+            studies=len(studies),
+        )
+        skipped, passed_over = tuple(self._skipped), tuple(self._passed_over)
+        return Outcome(counters, tuple(self._failures), studies, skipped, tuple(sorted(matched)), passed_over)
+
+    def _fail(self, stored: StoredObject, stage: str, error: PermanentError, uids: InstanceUids) -> None:
+        self._failures.append(Failure(stored.name, stored.generation, stage, error.code, error.message, uids.shown))
+
+
+def abandoned(message: ExportStudy, reason: Status) -> Claim:
+    """Return the claim of a message that is out of attempts: every instance of it failed."""
+    failures = tuple(
+        Failure(stored.name, stored.generation, "DELIVERY", reason.code, reason.message) for stored in message.objects
+    )
+    return Claim(None, Outcome(Counters(failure=len(failures), abandoned=len(failures)), failures))

@@ -1,0 +1,169 @@
+"""One page of the plan: list the store, group it by study, tell the workers, go on with the next page."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dicom_export.decoding.decoded import DecodedInstance
+from dicom_export.decoding.many import decode_in_turn
+from dicom_export.errors import Code, PermanentError
+from dicom_export.exporting.create import check_table, hold_table
+from dicom_export.exporting.filter_objects import store_filter
+from dicom_export.exporting.listing import first_cursor, listing
+from dicom_export.exporting.writing import prepare_target
+from dicom_export.logs import Event, operation_event
+from dicom_export.messages import ExportStudy, PlanExport, StudyExported
+from dicom_export.operations.failure import Status
+from dicom_export.operations.planning import Cursor, PlanLimits, cut_page, sample
+from dicom_export.operations.request import WriteDisposition
+from dicom_export.rows.fitting import within_budget
+from dicom_export.rows.layout import SchemaKind
+from dicom_export.rows.schema import columns_of_all, common_columns, merge
+from dicom_export.state.journal import PlanPage
+from dicom_export.stores import declared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from dicom_export.decoding.budget import ColumnLimits
+    from dicom_export.names import StoreName
+    from dicom_export.operations.operation import Operation
+    from dicom_export.ports import Decode, DicomStore, Publisher, Tables
+    from dicom_export.rows.schema import Schema
+    from dicom_export.state.journal import Journal
+    from dicom_export.stored_object import StoredObject, Unlisted
+    from dicom_export.stores import DeclaredStore
+
+log = logging.getLogger(__name__)
+
+
+def plan_export(
+    message: PlanExport,
+    *,
+    journal: Journal,
+    stores: Mapping[StoreName, DeclaredStore],
+    buckets: Callable[[str], DicomStore | None],
+    tables: Tables,
+    publisher: Publisher,
+    limits: PlanLimits,
+    decode: Decode = decode_in_turn,
+) -> None:
+    """Plan the page unless it is planned, publish its messages, and then the next page's or seal the plan.
+
+    The chain of create-once pages decides what the plan is: the page without a next one is the last, whatever an
+    operation that is being cancelled says meanwhile.
+    """
+    operation = journal.load(message.operation)
+    if operation.is_done:
+        return
+    page = journal.plan_page(operation.name, message.page)
+    if page is None:
+        planned = _plan_page(operation, message.page, journal, stores, buckets, tables, limits, decode)
+        page = journal.create_plan_page(operation.name, message.page, planned)
+        _warn_of_unlisted(page, operation)
+        log.info(
+            "Page %d planned: %d messages",
+            message.page,
+            len(page.tasks),
+            extra=operation_event(operation.name, Event.PROGRESSED),
+        )
+    announce(message, page, journal=journal, publisher=publisher)
+
+
+def announce(message: PlanExport, page: PlanPage, *, journal: Journal, publisher: Publisher) -> None:
+    """Publish the messages of a page that is planned, and the next page's, or seal the plan."""
+    if not journal.has_page_sum(message.operation, message.page):
+        publisher.publish(_export_messages(message, page))
+    if page.next:
+        # Once the next page exists, its own message sees to it: a repeated delivery must not replay the whole plan.
+        if not journal.has_plan_page(message.operation, message.page + 1):
+            publisher.publish([PlanExport(message.operation, message.page + 1)])
+    else:
+        pages, error = message.page + 1, page.error
+        journal.change(message.operation, lambda current: replace(current, pages=pages, plan_error=error))
+    publisher.publish([StudyExported(message.operation, message.page)])
+
+
+def _export_messages(message: PlanExport, page: PlanPage) -> list[ExportStudy]:
+    return [
+        ExportStudy(message.operation, message.page, number, task, page.applies_filter)
+        for number, task in enumerate(page.tasks)
+    ]
+
+
+def _plan_page(
+    operation: Operation,
+    number: int,
+    journal: Journal,
+    stores: Mapping[StoreName, DeclaredStore],
+    buckets: Callable[[str], DicomStore | None],
+    tables: Tables,
+    limits: PlanLimits,
+    decode: Decode,
+) -> PlanPage:
+    if operation.cancel_requested:
+        return PlanPage(error=Status(Code.CANCELLED, "Cancelled while the store was being listed."))
+    try:
+        store = declared(stores, operation.request.store)
+        index = store_filter(operation, buckets, journal) if operation.request.is_filtered else None
+        cursor = _cursor(operation, number, journal) or first_cursor(store, index)
+        unlisted: dict[Unlisted, None] = {}
+        found = listing(store, cursor, operation, index, journal, unlisted.setdefault)
+        tasks, following = cut_page(found, cursor.layout, limits)
+        objects = sample(tasks, limits.sample)
+        if number == 0:
+            _check_table_again(operation, journal, tables)
+        table = tables.describe(operation.target)
+        existing = table.schema if table else ()
+        planned = sum(map(len, tasks))
+        columns = _columns(operation, store.objects, objects, decode, existing, limits.columns, planned=planned)
+        # Who was faster may have come to the end of an overwrite meanwhile: its staging table must not be made again.
+        if not journal.has_plan_page(operation.name, number):
+            prepare_target(operation, columns, tables)
+    except PermanentError as error:
+        log.error("The export cannot be planned: %s", error.message, extra={"operation": str(operation.name)})  # noqa: TRY400 - its message says it all
+        return PlanPage(error=Status(error.code, error.message))
+    applies_filter = index is not None and not cursor.layout.names_studies
+    return PlanPage(tuple(tasks), following, cursor.layout, applies_filter, unlisted=tuple(unlisted))
+
+
+def _warn_of_unlisted(page: PlanPage, operation: Operation) -> None:
+    for each in page.unlisted:
+        log.warning("%r cannot be listed: %s", each.name, each.reason, extra={"operation": str(operation.name)})
+
+
+def _check_table_again(operation: Operation, journal: Journal, tables: Tables) -> None:
+    """Make sure that no other export began to fill the table since the request.
+
+    A table that has to be new may be there by now because of an earlier delivery of this message.
+    """
+    hold_table(operation.request, operation.name, journal)
+    if operation.request.write_disposition is WriteDisposition.WRITE_EMPTY:
+        check_table(operation.request, tables.describe(operation.request.table))
+
+
+def _cursor(operation: Operation, number: int, journal: Journal) -> Cursor | None:
+    previous = journal.plan_page(operation.name, number - 1) if number else None
+    return previous.next if previous else None
+
+
+def _columns(
+    operation: Operation,
+    store: DicomStore,
+    objects: Sequence[StoredObject],
+    decode: Decode,
+    existing: Schema,
+    limits: ColumnLimits,
+    *,
+    planned: int,
+) -> Schema:
+    """Return the columns of a sample of what was planned, so that the workers hardly ever need one that the table lacks."""
+    layout = operation.request.row_layout
+    common = common_columns(layout.kind, has_source_store=layout.source_store is not None)
+    if layout.kind is SchemaKind.INVENTORY:
+        return common
+    decoded = decode(store, objects, layout, following=planned)
+    rows = [instance.row for instance in decoded if isinstance(instance, DecodedInstance)]
+    return merge(columns_of_all(within_budget(rows, existing, layout.kind, limits), layout.kind), common)

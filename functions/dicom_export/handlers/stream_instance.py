@@ -1,0 +1,169 @@
+"""One object of a store was written, or is there no more: a row in every table of the store's streamConfigs.
+
+At least once: a message that comes twice makes two rows, which say the same. It is acknowledged only after its rows are durable.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from dicom_export.decoding.decoded import DecodedInstance, Skipped
+from dicom_export.decoding.many import decode_in_turn
+from dicom_export.errors import InstanceError, InstanceGone, NotFound, PermanentError, TransientError
+from dicom_export.logs import stream_failure
+from dicom_export.messages import Event, InstanceChanged
+from dicom_export.operations.planning import is_planned, named_uids
+from dicom_export.rows.deletion import deletion_row
+from dicom_export.rows.layout import RowLayout, SchemaKind
+from dicom_export.streaming.change_row import ChangeRow
+from dicom_export.streaming.read_once import ReadOnce
+from dicom_export.uids import MALFORMED, InstanceUids
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dicom_export.decoding.decoded import Row
+    from dicom_export.errors import DicomExportError
+    from dicom_export.names import StoreName
+    from dicom_export.ports import Decode
+    from dicom_export.state.uploads import StreamJournal
+    from dicom_export.stores import DeclaredStore
+    from dicom_export.streaming.config import StreamConfig
+    from dicom_export.streaming.writing import StreamWriters
+
+log = logging.getLogger(__name__)
+
+
+def stream_instance(
+    message: InstanceChanged,
+    *,
+    journal: StreamJournal,
+    stores: Mapping[StoreName, DeclaredStore],
+    writers: StreamWriters,
+    decode: Decode = decode_in_turn,
+) -> None:
+    """Write the change's row to every table of its store, and return when they are durable.
+
+    What cannot become a row is logged for each table. Raises TransientError after the other tables have their rows.
+    """
+    store = stores.get(message.store)
+    if store is None or not store.streams or not is_planned(message.stored, store.ignore):
+        return
+    try:
+        rows = (_rows_written if message.event is Event.WRITTEN else _rows_deleted)(message, store, journal, decode)
+    except InstanceGone as error:
+        log.info("%s: what came after it will be streamed", error.message, extra={"store": str(message.store)})
+    except PermanentError as error:
+        report_lost_instance(message, error, stores=stores)
+    else:
+        _write(rows, store, writers)
+
+
+def report_lost_instance(
+    message: InstanceChanged, reason: DicomExportError, *, stores: Mapping[StoreName, DeclaredStore]
+) -> None:
+    """Log, for each table of its store, that the change makes no row there."""
+    store = stores.get(message.store)
+    uids = (reason.uids if isinstance(reason, InstanceError) else None) or InstanceUids()
+    for config in store.streams if store else ():
+        _report(message, store, config, uids, reason)
+
+
+def _report(
+    message: InstanceChanged,
+    store: DeclaredStore | None,
+    config: StreamConfig,
+    uids: InstanceUids,
+    error: DicomExportError,
+) -> None:
+    uri = store.objects.uri(message.stored.name) if store else message.stored.name
+    stream_failure(uri, message.store, config.table, uids, error)
+
+
+def _write(rows: list[ChangeRow], store: DeclaredStore, writers: StreamWriters) -> None:
+    """Write each row to its table. One table that cannot take it costs no other its row."""
+    transient: list[TransientError] = []
+    for row in rows:
+        try:
+            writers.write(row)
+        except PermanentError as error:
+            _report(row.change, store, row.config, row.uids, error)
+        except TransientError as error:
+            transient.append(error)
+    if transient:
+        raise transient[0]
+
+
+def _rows_written(
+    message: InstanceChanged, store: DeclaredStore, journal: StreamJournal, decode: Decode
+) -> list[ChangeRow]:
+    """Return the rows of exactly the generation that was written. Raises InstanceGone, and what the object fails with."""
+    read_once = replace(store, objects=ReadOnce(store.objects))
+    kinds = dict.fromkeys(config.schema for config in store.streams)
+    instances = {kind: _decoded(message, read_once, kind, decode) for kind in kinds}
+    rows = [
+        ChangeRow(message, config, _columns(instance.row, config), instance.uids)
+        for config in store.streams
+        if (instance := instances[config.schema])
+    ]
+    if rows and named_uids(message.stored.name) != rows[0].uids and not journal.note_instance(message, rows[0].uids):
+        raise InstanceGone(f"{message.stored.name!r} was deleted", rows[0].uids)
+    return rows
+
+
+def _decoded(
+    message: InstanceChanged, store: DeclaredStore, kind: SchemaKind, decode: Decode
+) -> DecodedInstance | None:
+    """Return the instance, or None for what is meant to be none."""
+    (decoded,) = decode(store.objects, [message.stored], RowLayout(kind, str(message.store)))
+    if isinstance(decoded, PermanentError):
+        raise decoded
+    return None if isinstance(decoded, Skipped) else decoded
+
+
+def _columns(row: Mapping[str, Any], config: StreamConfig) -> Row:
+    left_out = {
+        *(() if config.include_source_store else ("SourceDicomStore",)),
+        *(("Type",) if config.tracks_changes else ()),
+    }
+    return {name: value for name, value in row.items() if name not in left_out}
+
+
+def _rows_deleted(
+    message: InstanceChanged, store: DeclaredStore, journal: StreamJournal, decode: Decode
+) -> list[ChangeRow]:
+    """Return the rows that say that the instance is there no more; none if the object is there, by a newer generation."""
+    if store.objects.get(message.stored.name):
+        return []
+    uids = _deleted_uids(message, store, journal, decode)
+    row = deletion_row(uids, message.stored, str(message.store))
+    return [ChangeRow(message, config, _columns(row, config), uids) for config in store.streams]
+
+
+def _deleted_uids(
+    message: InstanceChanged, store: DeclaredStore, journal: StreamJournal, decode: Decode
+) -> InstanceUids:
+    """Return which instance the object was: as noted when it was written, as its name says, or as is still to be read.
+
+    Raises NotFound if nobody knows.
+    """
+    noted = journal.deleted_instance(message) or named_uids(message.stored.name)
+    if noted and MALFORMED in noted:
+        raise NotFound(
+            f"{message.stored.name!r} was deleted, and its row stays: one of its UIDs is malformed, and is therefore not kept in the state"
+        )
+    if noted:
+        return noted
+    try:
+        kept = _decoded(message, store, SchemaKind.JSON, decode)
+    except InstanceError:
+        kept = None
+    uids = kept.uids if kept else journal.note_deletion(message)
+    if uids is None:
+        raise NotFound(
+            f"{message.stored.name!r} was deleted, and which instance it was is not known: neither its name nor an earlier"
+            " event tells"
+        )
+    return uids

@@ -1,0 +1,77 @@
+"""How many instances an operation is about, and what became of them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """Units are instances; `studies` are those of which an instance was exported.
+
+    `planned` are the objects that the plan found; `skipped` of them were no instances, or none that the filter names;
+    `cancelled` were given up; `abandoned` are the failures of messages that ran out of attempts. `unlisted` are the folders
+    that could not be listed, known at the end.
+    """
+
+    planned: int = 0
+    success: int = 0
+    failure: int = 0
+    skipped: int = 0
+    cancelled: int = 0
+    abandoned: int = 0
+    studies: int = 0
+    unlisted: int = 0
+
+    @property
+    def found(self) -> int:
+        """How many instances there are, as far as is known by now."""
+        return self.planned - self.skipped
+
+    @property
+    def pending(self) -> int:
+        """How many instances have no outcome yet."""
+        return self.found - self.success - self.failure - self.cancelled
+
+    def __add__(self, other: Counters) -> Counters:
+        return Counters(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
+
+    def to_metadata(self) -> dict[str, str]:
+        """Return the counters that are not zero, as custom metadata of a state object."""
+        return {name: str(count) for name, count in asdict(self).items() if count}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str]) -> Counters:
+        return cls(**{each.name: int(metadata.get(each.name, 0)) for each in fields(cls)})
+
+    @classmethod
+    def total(cls, counters: Iterable[Counters]) -> Counters:
+        """Return the sum."""
+        return sum(counters, cls())
+
+
+@dataclass(frozen=True, slots=True)
+class DifferenceCounts:
+    """How many instances a verification found to differ, and how.
+
+    `outranked` are objects that are older than a row of theirs that is not right: an export would not mend these.
+    """
+
+    missing: int = 0
+    stale: int = 0
+    orphaned: int = 0
+    outranked: int = 0
+
+    @property
+    def total(self) -> int:
+        """How many instances differ."""
+        return self.missing + self.stale + self.orphaned
+
+    @property
+    def repairable(self) -> int:
+        """How many of them an export makes right."""
+        return self.missing + self.stale - self.outranked

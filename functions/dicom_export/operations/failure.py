@@ -1,0 +1,60 @@
+"""Why an instance, or a whole operation, failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from dicom_export.errors import Code
+from dicom_export.uids import InstanceUids
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One object that did not become a row, and why: an entry of the operation's failure report."""
+
+    object: str
+    generation: int
+    stage: str
+    code: Code
+    message: str
+    uids: InstanceUids = field(default_factory=InstanceUids)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "object": self.object,
+            "generation": str(self.generation),
+            "stage": self.stage,
+            "code": int(self.code),
+            "message": self.message,
+            **{name: uid for name, uid in self.uids._asdict().items() if uid},
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Failure:
+        return cls(
+            data["object"],
+            int(data["generation"]),
+            data["stage"],
+            Code(data["code"]),
+            data["message"],
+            InstanceUids(data.get("study"), data.get("series"), data.get("instance")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """google.rpc.Status: how an operation ended that did not succeed."""
+
+    code: Code
+    message: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"code": int(self.code), "message": self.message}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Status:
+        return cls(Code(data["code"]), data["message"])

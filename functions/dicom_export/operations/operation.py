@@ -1,0 +1,115 @@
+"""A long-running operation: what was asked for, how far it is, how it ended; and where its state lies.
+
+State objects of the operation `N` (DESIGN: created and never updated, but for `operation.json`):
+
+    N/operation.json              compare-and-set: created, planned, cancel requested, done
+    N/filter/index.json, CHUNK.json   the filter's paths, sorted, create-once
+    N/plan/PAGE.json              the page's tasks, create-once, before its messages go out
+    N/claims/PAGE/TASK.json       names the one stream that may be committed, create-once
+    N/results/PAGE/TASK.json      what became of the task's objects, create-once, after the commit
+    N/heals/PERIOD                the operation was told of again, create-once
+    N/reports/PAGE.json           names the one stream of failure rows that may be committed, create-once
+    N/pages/PAGE.json             the sum of a page whose results are all in, create-once
+    D/dead-letters/N-…            a message of N that ran out of attempts, and cost its instances their rows, create-once
+    D/operations-by-time/T-O      an index of the dataset D's operations, newest first
+    exclusive/TABLE.json          the export that has a table for itself, compare-and-set
+
+What the automatic export keeps is in `stream_journal` and `overwrites`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+
+from dicom_export.errors import Internal
+from dicom_export.names import OperationName, TableName
+from dicom_export.operations.counters import Counters, DifferenceCounts
+from dicom_export.operations.failure import Status
+from dicom_export.operations.request import ExportRequest, WriteDisposition
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What `operation.json` holds. `pages` is None until the plan is sealed; `counters` stand once it is done.
+
+    `requested` is None if the request of a batch job was refused: then the operation is done from the start. `differences` are what
+    a verification found. `awaits_report` says that the command that began it has not printed yet how it ended.
+    """
+
+    name: OperationName
+    api_version: str
+    create_time: datetime
+    requested: ExportRequest | None
+    filter_generation: int | None = None
+    cancel_requested: bool = False
+    pages: int | None = None
+    plan_error: Status | None = None
+    end_time: datetime | None = None
+    counters: Counters | None = None
+    error: Status | None = None
+    differences: DifferenceCounts | None = None
+    awaits_report: bool = False
+
+    @property
+    def request(self) -> ExportRequest:
+        """What was asked for. Raises Internal if that was refused."""
+        if self.requested is None:
+            raise Internal(f"Operation {self.name} has no request: it was refused")
+        return self.requested
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the operation has ended."""
+        return self.end_time is not None
+
+    @property
+    def target(self) -> TableName:
+        """The table that rows are committed into: the destination, or an overwrite's staging table or a verification's inventory beside it."""
+        table = self.request.table
+        if self.request.write_disposition is not WriteDisposition.WRITE_TRUNCATE:
+            return table
+        kind = "inventory" if self.request.comparison else "staging"
+        return replace(table, table=f"dicom_export_{kind}_{self.name.operation}".replace("-", "_"))
+
+    def encode(self) -> bytes:
+        """Return the content of `operation.json`."""
+        return json.dumps(
+            {
+                "name": str(self.name),
+                "apiVersion": self.api_version,
+                "createTime": self.create_time.isoformat(),
+                "request": self.requested.to_json() if self.requested else None,
+                "filterGeneration": self.filter_generation,
+                "cancelRequested": self.cancel_requested,
+                "pages": self.pages,
+                "planError": self.plan_error.to_json() if self.plan_error else None,
+                "endTime": self.end_time.isoformat() if self.end_time else None,
+                "counters": asdict(self.counters) if self.counters else None,
+                "error": self.error.to_json() if self.error else None,
+                "differences": asdict(self.differences) if self.differences else None,
+                "awaitsReport": self.awaits_report,
+            },
+            indent=1,
+        ).encode()
+
+    @classmethod
+    def decode(cls, content: bytes) -> Operation:
+        """Return the operation that `encode` gave."""
+        data = json.loads(content)
+        return cls(
+            OperationName.parse(data["name"]),
+            data.get("apiVersion") or "",
+            datetime.fromisoformat(data["createTime"]),
+            ExportRequest.from_json(data["request"]) if data["request"] else None,
+            data["filterGeneration"],
+            data["cancelRequested"],
+            data["pages"],
+            Status.from_json(data["planError"]) if data["planError"] else None,
+            datetime.fromisoformat(data["endTime"]) if data["endTime"] else None,
+            Counters(**data["counters"]) if data["counters"] else None,
+            Status.from_json(data["error"]) if data["error"] else None,
+            DifferenceCounts(**data["differences"]) if data.get("differences") else None,
+            data.get("awaitsReport", False),
+        )

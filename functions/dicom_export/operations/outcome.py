@@ -1,0 +1,57 @@
+"""How an operation ends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dicom_export.errors import Code
+from dicom_export.operations.failure import Status
+from dicom_export.operations.request import WriteDisposition
+
+if TYPE_CHECKING:
+    from dicom_export.operations.counters import Counters
+    from dicom_export.operations.operation import Operation
+
+
+def replaces_table(operation: Operation, counters: Counters) -> bool:
+    """Return whether an overwrite with these final counters may take the old table's place.
+
+    Instances that cannot be read are reported and do not hold it up; but where the export was cancelled, its plan or a
+    whole message failed, or nothing at all could be read, the old table stays as it was.
+    """
+    is_whole = not (operation.plan_error or counters.cancelled or counters.abandoned or counters.pending)
+    return is_whole and (counters.success > 0 or counters.failure == 0)
+
+
+def outcome(operation: Operation, counters: Counters) -> Status | None:
+    """Return how an operation with these final counters ends: None is success."""
+    status = _outcome(operation, counters)
+    overwrites = operation.request.write_disposition is WriteDisposition.WRITE_TRUNCATE
+    if status and overwrites and not replaces_table(operation, counters):
+        return replace(status, message=f"{status.message} {operation.request.table} was left as it was.")
+    return status
+
+
+def _outcome(operation: Operation, counters: Counters) -> Status | None:
+    plan_error = operation.plan_error
+    if counters.cancelled or (plan_error and plan_error.code is Code.CANCELLED):
+        return Status(
+            Code.CANCELLED,
+            f"The export was cancelled: of {counters.found} instances found until then, {counters.success} were"
+            f" exported, {counters.failure} failed and {counters.cancelled} were left.",
+        )
+    if plan_error:
+        return plan_error
+    if counters.pending:
+        return Status(
+            Code.INTERNAL,
+            f"{counters.pending} of {counters.found} instances have no outcome, which is a defect; export them again",
+        )
+    if counters.failure:
+        return Status(
+            Code.INTERNAL if counters.abandoned else Code.INVALID_ARGUMENT,
+            f"{counters.failure} of {counters.found} instances failed. To list each with its reason: dicom-export operations"
+            f" failures {operation.name}, with --from FILE.duckdb or, for what serve exported, --data DIR.",
+        )
+    return None

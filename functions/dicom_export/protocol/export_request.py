@@ -1,0 +1,141 @@
+"""The body of `dicomStores.export`, decoded: which table, how to write it, and which part of the store.
+
+Source: https://cloud.google.com/healthcare-api/docs/reference/rest/v1beta1/projects.locations.datasets.dicomStores/export
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dicom_export.errors import Unimplemented
+from dicom_export.names import GcsUri, TableName
+from dicom_export.operations.request import ExportRequest, WriteDisposition
+from dicom_export.operations.reserved_names import check_table
+from dicom_export.protocol.transcoding import JsonMessage
+from dicom_export.rows.layout import SchemaKind
+
+if TYPE_CHECKING:
+    from dicom_export.names import StoreName
+
+_DESTINATIONS = ("bigqueryDestination", "gcsDestination")
+# `writeDisposition` stood here, and not in the destination, in the how-to page of 2023.
+_REQUEST = ("name", *_DESTINATIONS, "filterConfig", "writeDisposition")
+_SCHEMAS = ("schemaFlattened", "schemaJson")
+_CAPTURE = "changeDataCaptureConfig"
+_DESTINATION = ("tableUri", "writeDisposition", "force", "includeSourceStore", *_SCHEMAS, _CAPTURE)
+_MAX_SHOWN_LENGTH = 200
+_WRITE_DISPOSITIONS = ("WRITE_DISPOSITION_UNSPECIFIED", "WRITE_EMPTY", "WRITE_TRUNCATE", "WRITE_APPEND")
+
+
+def parse_export_request(store: StoreName, body: object, *, api_version: str) -> ExportRequest:
+    """Return the request that the JSON value `body` is, for this store.
+
+    Raises InvalidArgument for what is malformed or contradicts itself, Unimplemented for what the managed service can
+    do and this system cannot.
+    """
+    request = JsonMessage.root(body, _REQUEST)
+    package = f"google.cloud.healthcare.{api_version}.dicom"
+    _check_name(request, store)
+    destination = _destination(request, package)
+    filter_uri = _filter_uri(request, package)
+    if destination is None:
+        request.check()
+        raise Unimplemented(
+            "gcsDestination: exporting DICOM files to Cloud Storage is not implemented; bigqueryDestination exports"
+            " their metadata."
+        )
+    table = parse_table(destination)
+    write_disposition = _write_disposition(request, destination, package)
+    schema = _schema(destination, package, api_version)
+    include_source_store = bool(destination.boolean("includeSourceStore"))
+    return ExportRequest(
+        store=store,
+        table=request.right(table),
+        write_disposition=write_disposition,
+        schema=_without_changes(schema),
+        include_source_store=include_source_store,
+        filter_uri=filter_uri,
+    )
+
+
+def _check_name(request: JsonMessage, store: StoreName) -> None:
+    name = request.text("name")
+    if name is not None and name != str(store):
+        request.refuse(
+            "name", f"The request's name is {name[:_MAX_SHOWN_LENGTH]!r}, but it was sent to {str(store)!r}."
+        )
+
+
+def _destination(request: JsonMessage, package: str) -> JsonMessage | None:
+    """Return the table's part of the request; None if it is not about a table, which may be wrong."""
+    which = request.only_one_of("destination", _DESTINATIONS)
+    if which is None:
+        request.refuse_absence(
+            "bigqueryDestination",
+            'A destination is required: {"bigqueryDestination": {"tableUri": "bq://PROJECT.DATASET.TABLE"}}.',
+        )
+    request.message("gcsDestination", ("uriPrefix", "mimeType"), f"{package}.GcsDestination")
+    return request.message("bigqueryDestination", _DESTINATION, f"{package}.BigQueryDestination")
+
+
+def parse_table(destination: JsonMessage) -> TableName | None:
+    """Return the table that a BigQueryDestination names; None, with a violation, if it names none that may be written."""
+    return destination.required("tableUri", lambda uri: check_table(TableName.parse(uri)), "bq://PROJECT.DATASET.TABLE")
+
+
+def _write_disposition(request: JsonMessage, destination: JsonMessage, package: str) -> WriteDisposition:
+    enum = f"{package}.BigQueryDestination.WriteDisposition"
+    unspecified = _WRITE_DISPOSITIONS[0]
+    given = destination.enum("writeDisposition", _WRITE_DISPOSITIONS, enum) or unspecified
+    beside = request.enum("writeDisposition", _WRITE_DISPOSITIONS, enum) or unspecified
+    force = destination.boolean("force")
+    if unspecified not in (given, beside) and given != beside:
+        request.refuse(
+            "writeDisposition",
+            f"writeDisposition is {given} in bigqueryDestination and {beside} beside it; give it once.",
+        )
+    for disposition in (given, beside):
+        if disposition != unspecified:
+            return WriteDisposition(disposition)
+    if force is None:
+        return WriteDisposition.WRITE_EMPTY
+    return WriteDisposition.WRITE_TRUNCATE if force else WriteDisposition.CREATE_NEW
+
+
+def parse_schema(destination: JsonMessage, package: str) -> tuple[SchemaKind, bool]:
+    """Return the schema that a BigQueryDestination asks for, and whether for change data capture.
+
+    Change data capture with another schema than the one with one row per instance is a violation.
+    """
+    which = destination.only_one_of("schema", _SCHEMAS)
+    destination.message("schemaFlattened", (), f"{package}.SchemaFlattened")
+    destination.message("schemaJson", (), f"{package}.SchemaJSON")
+    capture = destination.message(_CAPTURE, (), f"{package}.ChangeDataCaptureConfig")
+    schema = SchemaKind.JSON if which == "schemaJson" else SchemaKind.FLATTENED
+    if capture is not None and schema is not SchemaKind.JSON:
+        destination.refuse(
+            _CAPTURE, f'{_CAPTURE} needs "schemaJson": {{}}, which is the schema with one row per instance.'
+        )
+    return schema, capture is not None
+
+
+def _schema(destination: JsonMessage, package: str, api_version: str) -> tuple[SchemaKind, bool]:
+    schema, captures_changes = parse_schema(destination, package)
+    if captures_changes and api_version != "v1beta1":
+        destination.refuse(_CAPTURE, f"{_CAPTURE} is a field of v1beta1; this is a request to {api_version}.")
+    return schema, captures_changes
+
+
+def _without_changes(schema: tuple[SchemaKind, bool]) -> SchemaKind:
+    kind, captures_changes = schema
+    if captures_changes:
+        raise Unimplemented(
+            f"{_CAPTURE} is not implemented for exports: an export writes every row once, so there is no older version to"
+            " replace; leave it out."
+        )
+    return kind
+
+
+def _filter_uri(request: JsonMessage, package: str) -> GcsUri | None:
+    config = request.message("filterConfig", ("resourcePathsGcsUri",), f"{package}.FilterConfig")
+    return config.required("resourcePathsGcsUri", GcsUri.parse, "gs://BUCKET/PATH") if config else None

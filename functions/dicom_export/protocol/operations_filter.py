@@ -1,0 +1,70 @@
+"""The filter of `operations.list`: `done:true AND name:TEXT AND metadata.createTime>="2026-01-02T03:04:05Z"`."""
+
+from __future__ import annotations
+
+import operator
+import re
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from dicom_export.errors import InvalidArgument
+from dicom_export.protocol.list_filter import Term, malformed, parse_terms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dicom_export.operations.operation import Operation
+
+    Condition = Callable[[Operation], bool]
+    # To the microsecond, and the decimals beyond it without trailing zeros: in the order of time, and exact.
+    Moment = tuple[datetime, str]
+
+# RFC 3339 §5.6
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,6}(?P<beyond>\d*))?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_COMPARISONS: dict[str, Callable[[Moment, Moment], bool]] = {
+    "=": operator.eq,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_RIGHT = (
+    "it would be done:true, done=false, name:TEXT, or metadata.createTime or metadata.endTime with =, <, <=, > or >= and"
+    ' a time as "2026-01-02T03:04:05Z", joined by AND'
+)
+
+
+def parse_operations_filter(text: str) -> Condition:
+    """Return what an operation has to fulfil. Raises InvalidArgument for what is not in the grammar."""
+    conditions = [_condition(text, term) for term in parse_terms(text, _RIGHT)]
+    return lambda operation: all(condition(operation) for condition in conditions)
+
+
+def _condition(text: str, term: Term) -> Condition:
+    value = term.value
+    match term.field, term.compare:
+        case "done", ":" | "=" if value in ("true", "false"):
+            return lambda operation: operation.is_done is (value == "true")
+        case "name", ":" if value:
+            return lambda operation: value in str(operation.name)
+        case "metadata.createTime", compare if compare in _COMPARISONS:
+            return _compared(lambda operation: operation.create_time, compare, _time(value))
+        case "metadata.endTime", compare if compare in _COMPARISONS:
+            return _compared(lambda operation: operation.end_time, compare, _time(value))
+    raise malformed(text, term.position, _RIGHT)
+
+
+def _compared(moment: Callable[[Operation], datetime | None], compare: str, bound: Moment) -> Condition:
+    def condition(operation: Operation) -> bool:
+        at = moment(operation)
+        return at is not None and _COMPARISONS[compare]((at, ""), bound)
+
+    return condition
+
+
+def _time(value: str) -> Moment:
+    if match := _TIME.fullmatch(value):
+        with suppress(ValueError):
+            return datetime.fromisoformat(value.upper()), (match["beyond"] or "").rstrip("0")
+    raise InvalidArgument(f"{value[:100]!r} in the filter is not a time in RFC 3339; it would be 2026-01-02T03:04:05Z.")

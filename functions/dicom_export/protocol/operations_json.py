@@ -1,0 +1,122 @@
+"""An operation as the API shows it: google.longrunning.Operation with the Healthcare API's metadata.
+
+Source: https://cloud.google.com/healthcare-api/docs/reference/rest/v1/projects.locations.datasets.operations
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from dicom_export.logs import OPERATION_LABEL
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from dicom_export.operations.counters import Counters, DifferenceCounts
+    from dicom_export.operations.failure import Failure, Status
+    from dicom_export.operations.operation import Operation
+
+_EMPTY = "type.googleapis.com/google.protobuf.Empty"
+_TYPE_PREFIX = "type.googleapis.com/google.cloud.healthcare"
+
+
+def operation_to_json(operation: Operation, read_by: str = "v1", root: str = "") -> dict[str, Any]:
+    """Return the resource, with the type names of the API version that started the operation.
+
+    If that is not known it is the version that reads it. `root` is where the API is served, with version and slash, if it is.
+    """
+    version = operation.api_version or read_by
+    resource = {"name": str(operation.name), "metadata": _metadata(operation, version)}
+    if not operation.is_done:
+        return resource
+    if operation.error:
+        return resource | {"done": True, "error": _error(operation, operation.error, root)}
+    return resource | {"done": True, "response": {"@type": _EMPTY}}
+
+
+def _metadata(operation: Operation, version: str) -> dict[str, Any]:
+    metadata = {
+        "@type": f"{_TYPE_PREFIX}.{version}.OperationMetadata",
+        "apiMethodName": _method(operation, version),
+        "createTime": timestamp(operation.create_time),
+    }
+    if operation.end_time:
+        metadata["endTime"] = timestamp(operation.end_time)
+    return {
+        **metadata,
+        "logsUrl": logs_url(operation),
+        **({"cancelRequested": True} if operation.cancel_requested else {}),
+        "counter": _counter(operation.counters, is_done=operation.is_done) if operation.counters else {},
+        **({"differences": _differences(operation.differences)} if operation.differences else {}),
+        **_unlisted(operation),
+    }
+
+
+def _method(operation: Operation, version: str) -> str:
+    if operation.requested and operation.requested.comparison:
+        return "dicom_export.Verify"
+    return f"google.cloud.healthcare.{version}.dicom.DicomService.ExportDicomData_bq"
+
+
+def _counter(counters: Counters, *, is_done: bool) -> dict[str, str]:
+    units = {
+        "pending": 0 if is_done else counters.pending,
+        "success": counters.success,
+        "failure": counters.failure,
+        "secondarySuccess": counters.studies,
+    }
+    return {name: str(count) for name, count in units.items() if count}
+
+
+def _differences(differences: DifferenceCounts) -> dict[str, str]:
+    """Return what a verification found; ours, beside what the Healthcare API's operations have."""
+    return {name: str(count) for name, count in asdict(differences).items()}
+
+
+def _unlisted(operation: Operation) -> dict[str, str]:
+    """Return how many folders could not be listed; ours, as the differences are."""
+    count = operation.counters.unlisted if operation.counters else 0
+    return {"unlistedFolders": str(count)} if count else {}
+
+
+def _error(operation: Operation, status: Status, root: str) -> dict[str, Any]:
+    links = [{"description": "The operation's log entries", "url": logs_url(operation)}]
+    message = status.message
+    if root and operation.counters and operation.counters.failure:
+        url = f"{root}{quote(str(operation.name), safe='/')}/failures"
+        links.append({"description": "The failed instances, each with its reason", "url": url})
+        message += f" Or: GET {url}"
+    help_links = {"@type": "type.googleapis.com/google.rpc.Help", "links": links}
+    return {"code": int(status.code), "message": message, "details": [help_links]}
+
+
+def failure_to_json(failure: Failure) -> dict[str, Any]:
+    """Return a failed instance as the API tells it: the object, its UIDs as far as they are known, the stage, a Status."""
+    uids = {
+        "studyInstanceUid": failure.uids.study,
+        "seriesInstanceUid": failure.uids.series,
+        "sopInstanceUid": failure.uids.instance,
+    }
+    return {
+        "object": failure.object,
+        "generation": str(failure.generation),
+        **{name: uid for name, uid in uids.items() if uid},
+        "stage": failure.stage,
+        "error": {"code": int(failure.code), "message": failure.message},
+    }
+
+
+def logs_url(operation: Operation) -> str:
+    """Return where Cloud Logging shows this operation's entries, those of past days too."""
+    # The query names a time because the Logs Explorer looks no further back than an hour for one that does not.
+    query = f'labels.{OPERATION_LABEL}="{operation.name}" AND timestamp>="{timestamp(operation.create_time)}"'
+    project = quote(operation.name.parent.project, safe="")
+    return f"https://console.cloud.google.com/logs/query;query={quote(query, safe='')}?project={project}"
+
+
+def timestamp(moment: datetime) -> str:
+    """Return the moment as JSON has a google.protobuf.Timestamp: `2026-01-02T03:04:05.678901Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

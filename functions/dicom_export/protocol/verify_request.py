@@ -1,0 +1,45 @@
+"""A batch job that compares a store with a table, decoded. The managed service has none: the message is ours.
+
+`{"name": STORE, "verify": {"tableUri": "bq://…", "reportTableUri": "bq://…", "repair": false}}`
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dicom_export.errors import InvalidArgument
+from dicom_export.names import TableName
+from dicom_export.operations.request import Comparison, ExportRequest, WriteDisposition
+from dicom_export.operations.reserved_names import check_table
+from dicom_export.protocol.transcoding import JsonMessage
+from dicom_export.rows.layout import SchemaKind
+
+if TYPE_CHECKING:
+    from dicom_export.names import StoreName
+
+VERIFY = "verify"
+_FIELDS = ("tableUri", "reportTableUri", "repair")
+
+
+def parse_verify_request(store: StoreName, body: object) -> ExportRequest:
+    """Return the request that the JSON value `body` is, for this store. Raises InvalidArgument."""
+    request = JsonMessage.root(body, ("name", VERIFY))
+    verify = request.message(VERIFY, _FIELDS, "dicom_export.Verify")
+    if verify is None:
+        request.check()
+        raise InvalidArgument(f'"{VERIFY}" is empty; it would be {{"tableUri": "bq://PROJECT.DATASET.TABLE", …}}.')
+    compared, report = (verify.required(name, _table, "bq://PROJECT.DATASET.TABLE") for name in _FIELDS[:2])
+    if compared and compared == report:
+        verify.refuse(_FIELDS[1], f"The report would take the place of {compared}; give it a table of its own.")
+    repair = bool(verify.boolean("repair"))
+    return ExportRequest(
+        store,
+        verify.right(report),
+        WriteDisposition.WRITE_TRUNCATE,
+        SchemaKind.INVENTORY,
+        comparison=Comparison(verify.right(compared), repair=repair),
+    )
+
+
+def _table(uri: str) -> TableName:
+    return check_table(TableName.parse(uri))

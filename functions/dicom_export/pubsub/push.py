@@ -1,0 +1,181 @@
+"""What a push subscription posts, and how it is answered.
+
+Pub/Sub takes 204 as the acknowledgement, and delivers a message again after any answer that is no success. It cannot be told
+that a message is a dead letter before its attempts are used up.
+
+Source: https://cloud.google.com/pubsub/docs/push#receive_push, wrapped, and
+https://cloud.google.com/pubsub/docs/dead-letter-topics#how_dead_letter_topics_work
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from base64 import b64decode
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+
+from dicom_export import messages
+from dicom_export.errors import DicomExportError, InvalidArgument, PermanentError, TransientError, Unavailable
+from dicom_export.messages import InstanceChanged
+from dicom_export.pubsub import notifications
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from dicom_export.messages import Message
+    from dicom_export.pubsub.notifications import Notification
+
+    M = TypeVar("M", bound="Message | BatchRequest | Notification")
+    T = TypeVar("T")
+
+_LABELS = "logging.googleapis.com/labels"
+_ATTEMPTS_ATTRIBUTE = "CloudPubSubDeadLetterSourceDeliveryCount"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PushedMessage:
+    """A message as it is pushed. `subscription` is a resource name."""
+
+    message_id: str
+    data: bytes = field(repr=False)
+    attributes: Mapping[str, str]
+    subscription: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRequest:
+    """A user's message: the export request as it was sent, and the message's id, which the operation's id comes from."""
+
+    topic: ClassVar[str] = "export-requests"
+
+    data: bytes = field(repr=False)
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that no further attempt is made for, and why."""
+
+    message: Message | BatchRequest | Notification
+    reason: DicomExportError
+
+
+def parse(body: bytes) -> PushedMessage:
+    """Return the message that a push request's body holds. Raises InvalidArgument, which quotes nothing of it."""
+    try:
+        return _pushed(json.loads(body))
+    except KeyError as error:
+        raise InvalidArgument(f"A push request of {len(body)} bytes has no {error.args[0]!r}") from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidArgument(
+            f"A push request of {len(body)} bytes is not the JSON of a wrapped message ({type(error).__name__})"
+        ) from error
+
+
+def _pushed(envelope: Any) -> PushedMessage:  # noqa: ANN401 - JSON
+    message = _typed(dict, envelope["message"])
+    attributes = _typed(dict, message.get("attributes") or {})
+    return PushedMessage(
+        _typed(str, message["messageId"]),
+        b64decode(message.get("data") or "", validate=True),
+        {_typed(str, name): _typed(str, value) for name, value in attributes.items()},
+        _typed(str, envelope["subscription"]),
+    )
+
+
+def _typed(kind: type[T], value: object) -> T:
+    if not isinstance(value, kind):
+        raise TypeError
+    return value
+
+
+def message(topic: str, pushed: PushedMessage) -> Message:
+    """Return the topic's message that was pushed. Raises InvalidArgument if its data is none of this topic's."""
+    return messages.decode(topic, pushed.data)
+
+
+def batch_request(pushed: PushedMessage) -> BatchRequest:
+    """Return a user's message, which may be anything."""
+    return BatchRequest(pushed.data, pushed.message_id)
+
+
+def change(pushed: PushedMessage) -> Notification | InstanceChanged:
+    """Return what a bucket says of an object, or what we say ourselves of one, which comes by the same topic.
+
+    Raises InvalidArgument if it is neither.
+    """
+    if pushed.attributes.get(messages.KIND_ATTRIBUTE) != InstanceChanged.topic:
+        return notifications.parse_notification(pushed.attributes, pushed.data)
+    ours = message(InstanceChanged.topic, pushed)
+    return cast("InstanceChanged", ours)
+
+
+def dead_change(pushed: PushedMessage) -> DeadLetter:
+    """Return the dead letter of a change. Raises InvalidArgument if it is none."""
+    return _dead(change(pushed), pushed)
+
+
+def dead_letter(pushed: PushedMessage) -> DeadLetter:
+    """Return the dead letter of one of our messages, which name their kind in an attribute.
+
+    Raises InvalidArgument if it is of no kind, or its data is malformed. Those of users come by a topic of their own: what a user
+    writes must not pass for a message of ours.
+    """
+    kind = pushed.attributes.get(messages.KIND_ATTRIBUTE, "")
+    if kind not in messages.OPERATION_TOPICS:
+        raise InvalidArgument(f"A dead letter of {len(pushed.data)} bytes is of no kind; a message of ours says which")
+    return _dead(message(kind, pushed), pushed)
+
+
+def dead_request(pushed: PushedMessage) -> DeadLetter:
+    """Return the dead letter of a user's message."""
+    return _dead(batch_request(pushed), pushed)
+
+
+def _dead(message: Message | BatchRequest | Notification, pushed: PushedMessage) -> DeadLetter:
+    attempts = pushed.attributes.get(_ATTEMPTS_ATTRIBUTE, "")
+    count = attempts if attempts.isdecimal() else "several"
+    return DeadLetter(message, Unavailable(f"No attempt of {count} to handle the message succeeded; the log says why"))
+
+
+def hand_over(message: M, handler: Callable[[M], None], on_dead_letter: Callable[[DeadLetter], None]) -> None:
+    """Have the message handled. After a PermanentError it is a dead letter at once, so that its operation ends."""
+    try:
+        handler(message)
+    except PermanentError as error:
+        on_dead_letter(DeadLetter(message, error))
+
+
+def answer(body: bytes, decode: Callable[[PushedMessage], T], take: Callable[[T], None]) -> HTTPStatus:
+    """Return the status to answer a push request with, after what `decode` makes of its message was taken.
+
+    What cannot be decoded is logged and acknowledged: it would be no better the next time.
+    """
+    extra: dict[str, Any] = {}
+    try:
+        pushed = parse(body)
+        extra = {"payload": {_LABELS: {"message_id": pushed.message_id, "subscription": pushed.subscription}}}
+        decoded = decode(pushed)
+    except InvalidArgument as error:
+        _log.error("A message was dropped: %s", error.message, extra=extra)
+        return HTTPStatus.NO_CONTENT
+    except Exception:  # noqa: BLE001 - what is decoded is bytes alone, which are the same at every attempt
+        _log.exception("A message was dropped: it cannot be decoded", extra=extra)
+        return HTTPStatus.NO_CONTENT
+    return _taken(lambda: take(decoded), extra)
+
+
+def _taken(take: Callable[[], None], extra: Mapping[str, Any]) -> HTTPStatus:
+    try:
+        take()
+    except TransientError as error:
+        _log.warning("The message will be delivered again: %s", error.message, extra=extra)
+        return HTTPStatus.SERVICE_UNAVAILABLE
+    except Exception:  # noqa: BLE001 - the answer has it delivered again
+        _log.exception("The message will be delivered again after an unexpected failure", extra=extra)
+        return HTTPStatus.INTERNAL_SERVER_ERROR
+    return HTTPStatus.NO_CONTENT

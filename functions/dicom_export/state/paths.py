@@ -1,0 +1,114 @@
+"""Where the state's objects are."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dicom_export.names import DatasetName, OperationName, TableName
+
+_LONGEST_IN_PATH = 240
+
+
+_END_OF_TIME = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp() * 1_000_000)
+
+
+def operation_path(name: OperationName) -> str:
+    """Return where the operation itself lies."""
+    return f"{name}/operation.json"
+
+
+def index_path(name: OperationName, create_time: datetime) -> str:
+    """Return the operation's entry in the index, whose order is newest first."""
+    age = _END_OF_TIME - int(create_time.timestamp() * 1_000_000)
+    return f"{index_prefix(name.parent)}{age:018d}-{name.operation}"
+
+
+def index_prefix(parent: DatasetName) -> str:
+    """Return the prefix of the index of a dataset's operations."""
+    return f"{parent}/operations-by-time/"
+
+
+def plan_path(name: OperationName, page: int) -> str:
+    """Return where a page of the plan lies."""
+    return f"{name}/plan/{page:06d}.json"
+
+
+def claims_prefix(name: OperationName) -> str:
+    """Return the prefix of the claims of an operation."""
+    return f"{name}/claims/"
+
+
+def claim_path(name: OperationName, page: int, task: int) -> str:
+    """Return where the claim of a task lies."""
+    return f"{claims_prefix(name)}{page:06d}/{task:03d}.json"
+
+
+def results_prefix(name: OperationName, page: int | None = None) -> str:
+    """Return the prefix of the results of a page, or of all of them."""
+    return f"{name}/results/" if page is None else f"{name}/results/{page:06d}/"
+
+
+def result_path(name: OperationName, page: int, task: int) -> str:
+    """Return where the result of a task lies."""
+    return f"{results_prefix(name, page)}{task:03d}.json"
+
+
+def pages_prefix(name: OperationName) -> str:
+    """Return the prefix of the pages' sums."""
+    return f"{name}/pages/"
+
+
+def page_path(name: OperationName, page: int) -> str:
+    """Return where the sum of a page lies."""
+    return f"{pages_prefix(name)}{page:06d}.json"
+
+
+def plan_prefix(name: OperationName) -> str:
+    """Return the prefix of the plan's pages."""
+    return f"{name}/plan/"
+
+
+def filter_index_path(name: OperationName) -> str:
+    """Return where the filter's index lies: the first path of each chunk."""
+    return f"{name}/filter/index.json"
+
+
+def filter_path(name: OperationName, chunk: int) -> str:
+    """Return where a chunk of the filter's sorted paths lies."""
+    return f"{name}/filter/{chunk:06d}.json"
+
+
+def report_path(name: OperationName, page: int) -> str:
+    """Return where the claim of a page's failure rows lies."""
+    return f"{name}/reports/{page:06d}.json"
+
+
+def dead_letters_prefix(parent: DatasetName) -> str:
+    """Return the prefix of the dead letters of a dataset's operations."""
+    return f"{parent}/dead-letters/"
+
+
+def dead_letter_path(name: OperationName, letter: str) -> str:
+    """Return where a dead letter of the operation lies."""
+    return f"{dead_letters_prefix(name.parent)}{name.operation}/{letter}.json"
+
+
+def exclusive_path(table: TableName) -> str:
+    """Return where the name of the export lies that has the table for itself."""
+    return f"exclusive/{table_path(table)}.json"
+
+
+def table_path(table: TableName) -> str:
+    """Return the table as a part of a path: a long name as a digest, because no file system takes one of 1,024 bytes."""
+    return "/".join(
+        name if len(name.encode()) <= _LONGEST_IN_PATH else f"~{sha256(name.encode()).hexdigest()}"
+        for name in (table.project, table.dataset, table.table)
+    )
+
+
+def heal_path(name: OperationName, period: int) -> str:
+    """Return where it is marked that an operation was told of again in a period."""
+    return f"{name}/heals/{period}"

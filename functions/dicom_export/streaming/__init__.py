@@ -1,0 +1,1 @@
+"""Rows of new uploads and deletions, written while they arrive."""

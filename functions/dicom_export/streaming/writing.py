@@ -1,0 +1,175 @@
+"""Rows of changes into their tables: columns first, then the rows, and what each comes to."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from dicom_export.decoding.budget import DEFAULT_COLUMN_LIMITS, ColumnLimits
+from dicom_export.errors import DicomExportError, LimitExceeded, PermanentError, RowsRefused, TransientError
+from dicom_export.rows.arrow import TooLarge, batches
+from dicom_export.rows.fitting import within_budget
+from dicom_export.rows.schema import columns_of, columns_of_all, common_columns, covers, merge
+from dicom_export.streaming.group_commit import GroupCommit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dicom_export.names import TableName
+    from dicom_export.ports import Tables
+    from dicom_export.rows.schema import Schema
+    from dicom_export.state.overwrites import Overwrites
+    from dicom_export.streaming.change_row import ChangeRow
+    from dicom_export.streaming.config import StreamConfig
+
+_REQUEST_BYTES = 8_000_000
+
+Outcome = DicomExportError | None
+"""What a row comes to: None once it is durable, else why it is not."""
+
+
+class StreamWriters:
+    """Writes rows of changes, each to the table of its stream config: those that arrive together by one append.
+
+    Before it, they are recorded with each overwrite of the table that runs.
+    """
+
+    def __init__(self, tables: Tables, overwrites: Overwrites, limits: ColumnLimits = DEFAULT_COLUMN_LIMITS) -> None:
+        self._tables = tables
+        self._overwrites = overwrites
+        self._limits = limits
+        self._groups: dict[StreamConfig, GroupCommit[ChangeRow]] = {}
+        self._opening = threading.Lock()
+
+    def write(self, row: ChangeRow) -> None:
+        """Return when the row is durable. Raises PermanentError if the table does not take it, TransientError."""
+        self._group(row.config).commit(row)
+
+    def _group(self, config: StreamConfig) -> GroupCommit[ChangeRow]:
+        with self._opening:
+            if config not in self._groups:
+                self._groups[config] = GroupCommit(
+                    partial(self._flush, TableWriter(config, self._tables, self._limits))
+                )
+            return self._groups[config]
+
+    def _flush(self, writer: TableWriter, rows: Sequence[ChangeRow]) -> list[Outcome]:
+        for overwrite in self._overwrites.running(writer.table):
+            for row in rows:
+                self._overwrites.record(overwrite, row.change)
+        return writer.write(rows)
+
+
+class TableWriter:
+    """Writes rows of one stream config to its table. Its calls take turns.
+
+    The columns that the table has taken before go with every append, so that one connection serves them; a row that has another
+    one goes by itself, because BigQuery may not know a new column for minutes, and the others need not wait for that.
+    """
+
+    def __init__(self, config: StreamConfig, tables: Tables, limits: ColumnLimits = DEFAULT_COLUMN_LIMITS) -> None:
+        self._config = config
+        self._tables = tables
+        self._limits = limits
+        self._taken: Schema = ()
+
+    @property
+    def table(self) -> TableName:
+        """Where the rows go."""
+        return self._config.table
+
+    def write(self, rows: Sequence[ChangeRow]) -> list[Outcome]:
+        """Write the rows, and return what each came to, in their order."""
+        is_known = [covers(self._taken, columns_of(row.row, self._config.schema)) for row in rows]
+        outcomes: dict[int, Outcome] = {}
+        for known in (True, False):
+            positions = [position for position, each in enumerate(is_known) if each is known]
+            written = self._write([rows[position] for position in positions]) if positions else []
+            outcomes.update(zip(positions, written, strict=True))
+        return [outcomes[position] for position in range(len(rows))]
+
+    def _write(self, rows: Sequence[ChangeRow]) -> list[Outcome]:
+        taken = self._taken
+        schema: Schema | None = None
+        try:
+            rows = self._within_budget(rows)
+            schema = merge(
+                taken or self._common_columns(), columns_of_all([row.row for row in rows], self._config.schema)
+            )
+            if schema != taken:
+                self._prepare(schema)
+            outcomes = self._append(rows, schema)
+        except TransientError as error:
+            return [error] * len(rows)
+        except PermanentError as error:
+            return self._write_again(rows, error, was_prepared=schema != taken)
+        self._taken = schema
+        return outcomes
+
+    def _within_budget(self, rows: Sequence[ChangeRow]) -> Sequence[ChangeRow]:
+        """Return the rows as they fit the columns that the table may get. The table is only asked for its columns if it lacks one."""
+        wanted = columns_of_all([row.row for row in rows], self._config.schema)
+        if covers(self._taken, wanted):
+            return rows
+        table = self._tables.describe(self._config.table)
+        existing = table.schema if table else ()
+        fitted = within_budget([row.row for row in rows], existing, self._config.schema, self._limits)
+        return [replace(row, row=each) for row, each in zip(rows, fitted, strict=True)]
+
+    def _write_again(self, rows: Sequence[ChangeRow], error: PermanentError, *, was_prepared: bool) -> list[Outcome]:
+        """Write the rows to a table that may be another one by now; if it is not, each by itself."""
+        self._taken = ()
+        if not was_prepared:
+            return self._write(rows)
+        if len(rows) == 1:
+            return [error]
+        return [outcome for row in rows for outcome in self._write([row])]
+
+    def _common_columns(self) -> Schema:
+        columns = common_columns(self._config.schema, has_source_store=self._config.include_source_store)
+        return tuple(column for column in columns if column.name != "Type" or not self._config.tracks_changes)
+
+    def _prepare(self, schema: Schema) -> None:
+        prepare = self._tables.prepare_changes if self._config.tracks_changes else self._tables.prepare
+        prepare(self._config.table, schema)
+
+    def _append(self, rows: Sequence[ChangeRow], schema: Schema) -> list[Outcome]:
+        outcomes: list[Outcome] = [None] * len(rows)
+        for batch in batches([row.row for row in rows], schema, _REQUEST_BYTES):
+            if isinstance(batch, TooLarge):
+                outcomes[batch.index] = LimitExceeded(
+                    f"The row has {batch.bytes} bytes; a request to the table takes {_REQUEST_BYTES}",
+                    rows[batch.index].uids,
+                )
+                continue
+            span = slice(batch.start, batch.start + batch.records.num_rows)
+            outcomes[span] = self._send(rows[span], batch.records)
+        return outcomes
+
+    def _send(self, rows: Sequence[ChangeRow], records: pa.RecordBatch) -> list[Outcome]:
+        """Append the rows but for those that the table refuses, however many answers it takes to name these."""
+        outcomes: list[Outcome] = [None] * len(rows)
+        left = list(range(len(rows)))
+        while left:
+            try:
+                self._send_all([rows[index] for index in left], records.take(pa.array(left, pa.int64())))
+            except RowsRefused as error:
+                refused = {left[index] for index in error.indices if 0 <= index < len(left)}
+                if not refused:
+                    raise
+                for index in refused:
+                    outcomes[index] = error
+                left = [index for index in left if index not in refused]
+            else:
+                break
+        return outcomes
+
+    def _send_all(self, rows: Sequence[ChangeRow], records: pa.RecordBatch) -> None:
+        if self._config.tracks_changes:
+            self._tables.change(self._config.table, records, [row.version for row in rows])
+        else:
+            self._tables.stream(self._config.table, records)

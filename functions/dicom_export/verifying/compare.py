@@ -1,0 +1,90 @@
+"""The end of a verification: the inventory is compared with the table, and what lacks is exported on demand."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from dicom_export.errors import NotFound
+from dicom_export.logs import Event, operation_event
+from dicom_export.messages import PlanExport
+from dicom_export.operations import filters
+from dicom_export.operations.operation import Operation
+from dicom_export.verifying.reconciliation import export_like
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dicom_export.names import OperationName, TableName
+    from dicom_export.operations.counters import DifferenceCounts
+    from dicom_export.operations.filters import FilterPath
+    from dicom_export.operations.request import Comparison
+    from dicom_export.ports import Publisher, Tables
+    from dicom_export.state.journal import Journal
+
+log = logging.getLogger(__name__)
+
+
+def repair_name(name: OperationName) -> OperationName:
+    """Return the name of the operation that exports what a verification found to be missing or stale."""
+    return replace(name, operation=f"{name.operation}-repair")
+
+
+def compare(
+    verification: Operation, comparison: Comparison, journal: Journal, tables: Tables, publisher: Publisher
+) -> DifferenceCounts:
+    """Write the verification's report, once, and begin the repair that was asked for; return how much differs.
+
+    Raises NotFound if the compared table is there no more, FailedPrecondition if it is none of an export's.
+    """
+    request = verification.request
+    tables.compare(
+        comparison.table,
+        verification.target,
+        request.table,
+        request.store,
+        before=verification.create_time,
+        job=verification.name.operation,
+    )
+    tables.drop(verification.target)
+    differences = tables.count_differences(request.table)
+    log.info(
+        "%s compared with %s: %d missing, %d stale, %d orphaned",
+        request.store,
+        comparison.table,
+        differences.missing,
+        differences.stale,
+        differences.orphaned,
+        extra={"operation": str(verification.name)},
+    )
+    if comparison.repair and differences.repairable:
+        _begin_repair(verification, comparison, journal, tables)
+        publisher.publish([PlanExport(repair_name(verification.name), 0)])
+    return differences
+
+
+def repair_lines(tables: Tables, report: TableName) -> Iterator[str]:
+    """Yield the lines of a filter that names what an export makes right of a report."""
+    return (f"{filters.line_of(path)}\n" for path in _repairable(tables, report))
+
+
+def _repairable(tables: Tables, report: TableName) -> Iterator[FilterPath]:
+    return (filters.path_of(each.uids) for each in tables.differences(report) if each.is_repairable)
+
+
+def _begin_repair(verification: Operation, comparison: Comparison, journal: Journal, tables: Tables) -> None:
+    """Create the operation of the repair, with its filter, unless an earlier delivery has."""
+    name = repair_name(verification.name)
+    if journal.find(name):
+        return
+    journal.create_filter(name, filters.widest(_repairable(tables, verification.request.table)))
+    table = tables.describe(comparison.table)
+    if table is None:
+        raise NotFound(f"Table {comparison.table} was not found; an export creates it")
+    request = replace(
+        export_like(table.schema, verification.request.store, comparison.table), repairs=verification.request.table
+    )
+    journal.create(Operation(name, verification.api_version, datetime.now(UTC), request))
+    log.info("Repair of %s created", comparison.table, extra=operation_event(name, Event.CREATED))

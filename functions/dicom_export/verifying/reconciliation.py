@@ -1,0 +1,166 @@
+"""What a store holds beside what a table says of it: the inventory, the statement that compares them, and the differences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from dicom_export.errors import FailedPrecondition
+from dicom_export.operations.counters import DifferenceCounts
+from dicom_export.operations.filters import names_instance
+from dicom_export.operations.request import ExportRequest, WriteDisposition
+from dicom_export.rows.layout import SchemaKind
+from dicom_export.rows.schema import INVENTORY, Field, FieldType, Schema
+from dicom_export.uids import InstanceUids
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+    from datetime import datetime
+
+    from dicom_export.names import StoreName, TableName
+
+REPORT: Schema = (
+    Field("Difference", FieldType.STRING),
+    *(field for field in INVENTORY if field.name != "BlobStorageSize"),
+    Field("RowLastUpdated", FieldType.TIMESTAMP),
+)
+"""The columns of a table with a row for each instance that a store and a table differ in."""
+
+_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+_NEEDED = ("LastUpdated", "BlobStorageSize")
+
+# As both BigQuery and DuckDB have it. The latest row of an instance is the one that queries/latest-instances.sql takes.
+_COMPARISON = """
+WITH objects AS (
+    SELECT * FROM {inventory} WHERE TRUE
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY SOPInstanceUID ORDER BY LastUpdated DESC, Object) = 1
+), latest AS (
+    SELECT * FROM (SELECT {columns} FROM {table} WHERE {is_of_store}) WHERE SOPInstanceUID IS NOT NULL
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY SOPInstanceUID ORDER BY LastUpdated DESC NULLS LAST) = 1
+)
+SELECT
+    CASE
+        WHEN o.Object IS NULL THEN 'ORPHANED'
+        WHEN r.SOPInstanceUID IS NULL OR NOT r.IsThere THEN 'MISSING'
+        ELSE 'STALE'
+    END AS Difference,
+    o.Object AS Object,
+    o.Generation AS Generation,
+    COALESCE(o.StudyInstanceUID, r.StudyInstanceUID) AS StudyInstanceUID,
+    COALESCE(o.SeriesInstanceUID, r.SeriesInstanceUID) AS SeriesInstanceUID,
+    COALESCE(o.SOPInstanceUID, r.SOPInstanceUID) AS SOPInstanceUID,
+    o.LastUpdated AS LastUpdated,
+    r.LastUpdated AS RowLastUpdated
+FROM objects AS o FULL JOIN latest AS r ON o.SOPInstanceUID = r.SOPInstanceUID
+WHERE (r.LastUpdated IS NULL OR r.LastUpdated < ?) AND CASE
+    WHEN o.Object IS NULL THEN r.IsThere
+    WHEN r.SOPInstanceUID IS NULL OR NOT r.IsThere THEN TRUE
+    ELSE r.LastUpdated IS NULL OR r.LastUpdated < o.LastUpdated OR r.BlobStorageSize IS DISTINCT FROM o.BlobStorageSize
+END
+"""
+
+COUNTS = """
+SELECT Difference, COUNT(*) AS Instances, SUM(CASE WHEN RowLastUpdated >= LastUpdated THEN 1 ELSE 0 END) AS Outranked
+FROM {report} GROUP BY Difference
+"""
+DIFFERENCES = "SELECT * FROM {report} ORDER BY Difference, Object, SOPInstanceUID"
+
+
+class DifferenceKind(StrEnum):
+    """How an instance of the store and its latest row differ."""
+
+    MISSING = "MISSING"
+    """It has no row, or the latest one is that of a deletion."""
+    STALE = "STALE"
+    """Its row is older than the object, or of another size."""
+    ORPHANED = "ORPHANED"
+    """The row's instance is in no object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One instance whose latest row is not what the store holds.
+
+    `object`, `generation` and `updated` are None without an object, `row_updated` without a row. `outranks_object` says whether the
+    row's time is not before the object's, so that a row of this object would not be the latest one.
+    """
+
+    kind: DifferenceKind
+    uids: InstanceUids
+    object: str | None = None
+    generation: int | None = None
+    updated: datetime | None = None
+    row_updated: datetime | None = None
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Difference:
+        """Return the difference that a row of the report is."""
+        return cls(
+            DifferenceKind(row["Difference"]),
+            InstanceUids(*(row[uid] for uid in _UIDS)),
+            row["Object"],
+            row["Generation"],
+            row["LastUpdated"],
+            row["RowLastUpdated"],
+        )
+
+    @property
+    def outranks_object(self) -> bool:
+        return bool(self.updated and self.row_updated and self.row_updated >= self.updated)
+
+    @property
+    def obstacle(self) -> str:
+        """Why an export of the instance does not make its latest row right; empty if it does."""
+        if self.kind is DifferenceKind.ORPHANED:
+            return "nothing in the store holds this instance, and an export removes no rows"
+        if self.outranks_object:
+            return "the object is not newer than its row, and a row of it would not be the latest one"
+        return "" if names_instance(self.uids) else "one of its UIDs is missing, so that no filter can name it"
+
+    @property
+    def is_repairable(self) -> bool:
+        """Whether an export of the instance makes its latest row right."""
+        return not self.obstacle
+
+
+def difference_counts(rows: Iterable[tuple[str, int, int]]) -> DifferenceCounts:
+    """Return what the rows of COUNTS say."""
+    found = {kind: (instances, outranked) for kind, instances, outranked in rows}
+    instances = {kind.lower(): found.get(kind, (0, 0))[0] for kind in DifferenceKind}
+    return DifferenceCounts(**instances, outranked=sum(outranked for _, outranked in found.values()))
+
+
+def has_source_store(columns: Collection[str]) -> bool:
+    """Say whether the rows of a table with these columns tell which store they are of."""
+    return "SourceDicomStore" in columns
+
+
+def comparison(table: TableName, columns: Collection[str], table_sql: str, inventory_sql: str) -> str:
+    """Return the statement whose rows are the REPORT, in no order.
+
+    Its parameters are the store's name, if the table `has_source_store`, and the moment from which on a row is not judged. A table
+    without instances has no UIDs yet. Raises FailedPrecondition if the columns are none of an export's.
+    """
+    if lacking := [name for name in _NEEDED if name not in columns]:
+        raise FailedPrecondition(f"{table} has no column {lacking[0]}: it is no table of an export")
+    uids = [name if name in columns else f"CAST(NULL AS STRING) AS {name}" for name in _UIDS]
+    is_there = "Type IS NOT DISTINCT FROM 'CREATE'" if "Type" in columns else "TRUE"
+    return _COMPARISON.format(
+        inventory=inventory_sql,
+        columns=", ".join((*uids, *_NEEDED, f"{is_there} AS IsThere")),
+        table=table_sql,
+        is_of_store="SourceDicomStore = ?" if has_source_store(columns) else "TRUE",
+    )
+
+
+def export_like(schema: Schema, store: StoreName, table: TableName) -> ExportRequest:
+    """Return the request that adds the store's instances to a table of this schema, in rows like those that it has."""
+    columns = {field.name: field.type for field in schema}
+    return ExportRequest(
+        store,
+        table,
+        WriteDisposition.WRITE_APPEND,
+        SchemaKind.JSON if columns.get("Metadata") is FieldType.JSON else SchemaKind.FLATTENED,
+        has_source_store(columns),
+    )

@@ -1,0 +1,145 @@
+"""A store compared with a table: an inventory of the store beside the table, and what the two differ in."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from dicom_export.decoding.decoded import DecodedInstance
+from dicom_export.errors import NotFound, PermanentError
+from dicom_export.operations.failure import Failure
+from dicom_export.operations.planning import is_planned
+from dicom_export.rows.arrow import record_batch
+from dicom_export.rows.layout import RowLayout, SchemaKind
+from dicom_export.rows.schema import INVENTORY
+from dicom_export.verifying.compare import repair_lines
+from dicom_export.verifying.reconciliation import REPORT, DifferenceKind, export_like
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from dicom_export.names import GcsUri, StoreName, TableName
+    from dicom_export.operations.counters import DifferenceCounts
+    from dicom_export.operations.request import ExportRequest
+    from dicom_export.ports import Decode, DicomStore, TableInfo, Tables
+    from dicom_export.stored_object import StoredObject, Unlisted
+    from dicom_export.stores import DeclaredStore
+    from dicom_export.verifying.reconciliation import Difference
+
+_OBJECTS_AT_ONCE = 1_000
+_LAYOUT = RowLayout(SchemaKind.INVENTORY)
+_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a comparison found: how many differences of each kind, and the first of them.
+
+    `unjudged` are the rows without an object where the object may be in a folder that could not be listed.
+    """
+
+    counts: DifferenceCounts
+    first: tuple[Difference, ...]
+    unjudged: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """The table that has a row for each instance of the store, how many it has, and what could not be listed."""
+
+    store: StoreName
+    table: TableName
+    instances: int
+    unlisted: tuple[Unlisted, ...] = ()
+
+
+@dataclass(frozen=True)
+class Verification:
+    """A table, and what it takes to compare it with a store."""
+
+    table: TableName
+    tables: Tables
+    decode: Decode
+
+    @contextmanager
+    def inventory(
+        self, name: StoreName, store: DeclaredStore, on_failure: Callable[[Failure], None]
+    ) -> Iterator[Inventory]:
+        """Give an inventory of the store, in a table beside the one to verify that is gone afterwards.
+
+        What cannot be exported is told to `on_failure` and is not in it. Raises NotFound without the table or the store.
+        """
+        self._require_table()
+        inventory = replace(self.table, table=f"dicom_export_inventory_{secrets.token_hex(8)}")
+        self.tables.prepare_staging(inventory, INVENTORY, inventory)
+        try:
+            unlisted: dict[Unlisted, None] = {}
+            listed = store.objects.list(unlisted=unlisted.setdefault)
+            planned = (stored for stored in listed if is_planned(stored, store.ignore))
+            instances = 0
+            while chunk := list(islice(planned, _OBJECTS_AT_ONCE)):
+                instances += self._add(inventory, store.objects, chunk, on_failure)
+            yield Inventory(name, inventory, instances, tuple(unlisted))
+        finally:
+            self.tables.drop(inventory)
+
+    @contextmanager
+    def report(self, inventory: Inventory) -> Iterator[TableName]:
+        """Give the report of what the store and the table differ in, as they are now and were when the inventory was taken."""
+        report = replace(self.table, table=f"dicom_export_report_{secrets.token_hex(8)}")
+        self.tables.prepare_staging(report, REPORT, report)
+        try:
+            # Nobody else streams into a file that this process has open: no row is too new to be judged.
+            self.tables.compare(
+                self.table, inventory.table, report, inventory.store, before=_END_OF_TIME, job=report.table
+            )
+            yield report
+        finally:
+            self.tables.drop(report)
+
+    def summary(self, inventory: Inventory, limit: int) -> Report:
+        """Return how many differences there are, and the first `limit` of them.
+
+        A row does not tell which folder its object was in: where one could not be listed, no row is orphaned.
+        """
+        with self.report(inventory) as report:
+            counts, found = self.tables.count_differences(report), self.tables.differences(report)
+            if not inventory.unlisted:
+                return Report(counts, tuple(islice(found, limit)))
+            judged = (each for each in found if each.kind is not DifferenceKind.ORPHANED)
+            return Report(replace(counts, orphaned=0), tuple(islice(judged, limit)), counts.orphaned)
+
+    def repairs(self, report: TableName) -> Iterator[str]:
+        """Yield the filter's lines that name what an export makes right."""
+        return repair_lines(self.tables, report)
+
+    def repair_request(self, store: StoreName, filter_uri: GcsUri) -> ExportRequest:
+        """Return the request that exports what the filter names, in rows like those of the table."""
+        return replace(export_like(self._require_table().schema, store, self.table), filter_uri=filter_uri)
+
+    def _require_table(self) -> TableInfo:
+        found = self.tables.describe(self.table)
+        if found is None:
+            raise NotFound(f"Table {self.table} was not found; an export creates it")
+        return found
+
+    def _add(
+        self,
+        inventory: TableName,
+        objects: DicomStore,
+        chunk: Sequence[StoredObject],
+        on_failure: Callable[[Failure], None],
+    ) -> int:
+        rows = []
+        for stored, decoded in zip(chunk, self.decode(objects, chunk, _LAYOUT), strict=True):
+            if isinstance(decoded, DecodedInstance):
+                rows.append(decoded.row)
+            elif isinstance(decoded, PermanentError):
+                on_failure(Failure(stored.name, stored.generation, "read", decoded.code, decoded.message))
+        if rows:
+            self.tables.stream(inventory, record_batch(rows, INVENTORY))
+        return len(rows)

@@ -1,0 +1,1 @@
+"""A table that is kept in sync with a folder."""
