@@ -180,7 +180,7 @@ def export(environment: Mapping[str, str]) -> dict[str, float]:
         handlers[topic](decode(topic, data))
         if topic == ExportStudy.topic:
             post.counted["worker seconds"] += time.process_time() - begin
-    counters = service.journal.load(operation.name).counters
+    counters = service.journal.operations.load(operation.name).counters
     return {**post.counted, "success": counters.success if counters else 0}
 
 

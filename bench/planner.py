@@ -24,10 +24,11 @@ from dicom_export.exporting.service import OperationsService
 from dicom_export.handlers.plan_export import plan_export
 from dicom_export.messages import ExportStudy, PlanExport
 from dicom_export.operations.counters import Counters
+from dicom_export.operations.outcome import Outcome
 from dicom_export.operations.planning import PlanLimits
 from dicom_export.operations.request import WriteDisposition
 from dicom_export.protocol.operations_json import operation_to_json
-from dicom_export.state.journal import Journal, Outcome
+from dicom_export.state.journal import Journal
 from dicom_export.stores import DeclaredStore
 from dicom_files import make_instance
 from factories import STORE, make_object, make_operation
@@ -145,13 +146,13 @@ def figures(size: int) -> list[float]:
     """Return the row of the table."""
     with tempfile.TemporaryDirectory() as folder:
         journal, before = Journal(FolderState(Path(folder))), _peak_mebibytes()
-        journal.create(_operation())
+        journal.operations.create(_operation())
         begin = time.perf_counter()
         queue = plan(journal, size)
         rate = size / (time.perf_counter() - begin)
         peak = _peak_mebibytes()
         for page, task in queue.studies:
-            journal.create_result(_operation().name, page, task, Outcome(Counters(success=1), studies=("1.2",)))
+            journal.tasks.create_result(_operation().name, page, task, Outcome(Counters(success=1), studies=("1.2",)))
         return [size, round(rate), len(queue.studies), peak, peak - before, *get_operation(Path(folder))]
 
 

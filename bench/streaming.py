@@ -19,7 +19,7 @@ from dicom_export.adapters.local.folder.state import FolderState
 from dicom_export.handlers.stream_instance import stream_instance
 from dicom_export.messages import Event, InstanceChanged
 from dicom_export.state.overwrites import Overwrites
-from dicom_export.state.uploads import StreamJournal
+from dicom_export.state.uploads import Uploads
 from dicom_export.stores import DeclaredStore
 from dicom_export.streaming.config import StreamConfig
 from dicom_export.streaming.writing import StreamWriters, TableWriter
@@ -99,7 +99,7 @@ def measure(writers: Any, events: int) -> tuple[float, int]:  # noqa: ANN401 - a
         state = FolderState(Path(folder))
         handle = partial(
             stream_instance,
-            journal=StreamJournal(state),
+            journal=Uploads(state),
             stores={STORE: DeclaredStore(bucket, streams=(StreamConfig(TABLE),))},
             writers=writers(table, Overwrites(state, lambda _: None)),
         )

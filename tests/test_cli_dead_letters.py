@@ -13,7 +13,8 @@ from dicom_export.adapters.local.folder.state import FolderState
 from dicom_export.errors import Code
 from dicom_export.messages import ExportStudy, PlanExport
 from dicom_export.operations.failure import Status
-from dicom_export.state.journal import DeadLetter, Journal
+from dicom_export.state.dead_letters import DeadLetter
+from dicom_export.state.journal import Journal
 from factories import make_object, make_operation
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ def data(tmp_path: Path) -> Path:
     journal = Journal(FolderState(tmp_path / "state"))
     reason = Status(Code.UNAVAILABLE, "out of attempts")
     for operation in (make_operation("7"), make_operation("8")):
-        journal.create(operation)
-        journal.keep_dead_letter(DeadLetter(ExportStudy(operation.name, 0, 3, (make_object(),) * 2), reason, FOUND))
-    journal.keep_dead_letter(DeadLetter(PlanExport(make_operation("8").name, 4), reason, FOUND))
+        journal.operations.create(operation)
+        journal.dead_letters.keep(DeadLetter(ExportStudy(operation.name, 0, 3, (make_object(),) * 2), reason, FOUND))
+    journal.dead_letters.keep(DeadLetter(PlanExport(make_operation("8").name, 4), reason, FOUND))
     return tmp_path
 
 

@@ -180,7 +180,7 @@ def test_a_dead_letter_whose_claim_a_late_worker_settled_is_kept(world: World) -
     message = messages.decode(*letter)
     assert isinstance(message, ExportStudy)
     reason = Status(Code.UNAVAILABLE, "out of attempts")
-    world.ports.journal.create_claim(operation.name, message.page, message.task, abandoned(message, reason))
+    world.ports.journal.tasks.create_claim(operation.name, message.page, message.task, abandoned(message, reason))
     world.drain()
     dead_letters_on(world.ports)(message, Unavailable("out of attempts"))
     assert [each.message for each in world.service.dead_letters(PARENT)] == [message]

@@ -114,7 +114,7 @@ def test_a_table_that_cannot_be_reached_is_tried_again(open_world: Callable[...,
     broken = handlers_on(replace(world.ports, tables=unreachable), LIMITS)[StudyExported.topic]
     for topic, data in world.mailbox.waiting:
         message = messages.decode(topic, data)
-        if isinstance(message, StudyExported) and world.ports.journal.results_of_page(operation.name, message.page):
+        if isinstance(message, StudyExported) and world.ports.journal.pages.results(operation.name, message.page):
             with pytest.raises(Unavailable):
                 broken(message)
     world.drain()

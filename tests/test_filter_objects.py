@@ -16,7 +16,8 @@ from dicom_export.adapters.local.folder.state import FolderState
 from dicom_export.errors import Code, InvalidArgument, NotFound
 from dicom_export.names import GcsUri
 from dicom_export.operations import filters
-from dicom_export.state.journal import FilterIndex, Journal
+from dicom_export.state.filters import FilterIndex
+from dicom_export.state.journal import Journal
 from dicom_export.state.paths import filter_index_path, filter_path
 from dicom_export.uids import InstanceUids
 from dicom_files import make_instance
@@ -187,8 +188,8 @@ def test_a_filter_that_an_earlier_version_stored_is_still_found(tmp_path: Path) 
     state.create(filter_path(name, 0), json.dumps([["1.2.1"], ["1.2.2", "1.3"]]).encode())
     state.create(filter_index_path(name), json.dumps({"firsts": [["1.2.1"]], "chunk_size": 10_000}).encode())
     journal = Journal(state)
-    assert journal.filter_index(name) == FilterIndex((("1.2.1",),), 10_000, has_malformed=False)
-    chunk = journal.filter_chunk(name, 0)
+    assert journal.filters.index(name) == FilterIndex((("1.2.1",),), 10_000, has_malformed=False)
+    chunk = journal.filters.chunk(name, 0)
     assert filters.position_of(chunk, filters.path_of(InstanceUids("1.2.2", "1.3", "1"))) == 1
     assert filters.position_of(chunk, filters.path_of(InstanceUids("1.2.2", "A", "1"))) is None
 

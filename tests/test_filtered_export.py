@@ -188,7 +188,7 @@ def plan_pages(
 ) -> Iterator[tuple[list[str], int, int]]:
     """Yield what each page of a plan has, and how many requests and names listing it took."""
     journal, operation, cursor = Journal(FolderState(tmp_path)), make_operation(), Cursor(layout)
-    index = journal.create_filter(operation.name, list(paths), chunk_size=100) if paths is not None else None
+    index = journal.filters.create(operation.name, list(paths), chunk_size=100) if paths is not None else None
     while cursor:
         store = CountingStore(names)
         declared = DeclaredStore(cast("Any", store), ("*.txt",))

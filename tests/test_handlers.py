@@ -407,7 +407,7 @@ def test_a_claimed_stream_that_is_gone_is_reported_with_every_instance(world: Wo
     world.deliver(next(n for n, (topic, _) in enumerate(world.mailbox.waiting) if topic == "export-study"))
     assert world.faults.log == ["open_stream", "append", "finalize", "create"]
     world.faults.at = frozenset()
-    claim = world.service.journal.claim(operation.name, 0, 0)
+    claim = world.service.journal.tasks.claim(operation.name, 0, 0)
     assert claim
     assert claim.stream
     world.tables.discard(claim.stream)
@@ -466,7 +466,7 @@ def test_an_operation_that_nobody_was_told_to_plan_is_planned_when_it_is_asked_f
     world.service.get_operation(operation.name)
     assert not world.mailbox.waiting
     long_ago = operation.create_time - timedelta(minutes=11)
-    world.ports.journal.change(operation.name, lambda current: replace(current, create_time=long_ago))
+    world.ports.journal.operations.change(operation.name, lambda current: replace(current, create_time=long_ago))
     world.service.get_operation(operation.name)
     world.drain()
     assert world.ended(operation).error is None

@@ -142,7 +142,7 @@ def test_a_repair_exports_what_is_missing_and_stale_and_a_second_one_nothing(ope
     world.drain()
     again = OperationName(PARENT, "4712")
     assert ended(world, again).differences == DifferenceCounts(orphaned=1)
-    assert world.service.journal.find(repair_name(again)) is None
+    assert world.service.journal.operations.find(repair_name(again)) is None
 
 
 @pytest.mark.parametrize("error", [None, Unavailable])

@@ -144,7 +144,7 @@ def _wrong_after_export(exported: dict[str, Any], file: Path) -> list[str]:
     if half := [row for row in found if not str(row[1]).startswith("version ")]:
         wrong.append(f"{len(half)} rows of a half file")
     service = local_operations(state_of(file))
-    (_, operation), *_ = service.list_operations(next(service.journal.parents()))
+    (_, operation), *_ = service.list_operations(next(service.journal.operations.parents()))
     counters = operation.counters
     if counters is None or counters.success != len(found) or counters.pending:
         wrong.append(f"{counters} and {len(found)} rows")
@@ -163,7 +163,7 @@ def _wrong_after_watch(folder: Path, file: Path) -> list[str]:
 
 def _counted(file: Path) -> tuple[int, int]:
     service = local_operations(state_of(file))
-    (_, operation), *_ = service.list_operations(next(service.journal.parents()))
+    (_, operation), *_ = service.list_operations(next(service.journal.operations.parents()))
     [(found,)] = rows(file, "SELECT (SELECT count(*) FROM dicom) + (SELECT count(*) FROM exported)")
     return found, operation.counters.failure if operation.counters else 0
 

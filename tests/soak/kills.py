@@ -162,7 +162,7 @@ def _failed(result: dict[str, Any]) -> str:
 
 def _operations(file: Path) -> list[tuple[str, bool]]:
     service = local_operations(state_of(file))
-    found = [each for parent in service.journal.parents() for _, each in service.list_operations(parent)]
+    found = [each for parent in service.journal.operations.parents() for _, each in service.list_operations(parent)]
     return [(each.name.operation, each.is_done and not each.awaits_report and not each.error) for each in found]
 
 

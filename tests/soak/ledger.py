@@ -85,7 +85,7 @@ class Ledger:
             if (
                 age > _FORGOTTEN_SECONDS
                 and name not in self._resumed
-                and not self._service.journal.planned_pages(operation.name)
+                and not self._service.journal.plans.pages(operation.name)
             ):
                 self._resumed.add(name)
                 self._service.resume(operation)
@@ -93,7 +93,7 @@ class Ledger:
 
     def _wrong_counters(self, operation: Operation) -> Iterator[str]:
         counters, journal = operation.counters or Counters(), self._service.journal
-        summed = Counters.total(each.counters for each in journal.results(operation.name))
+        summed = Counters.total(each.counters for each in journal.tasks.results(operation.name))
         told = ("planned", "success", "failure", "skipped", "cancelled")
         if any(getattr(counters, each) != getattr(summed, each) for each in told[1:]):
             yield f"{operation.name} counted {counters}, its results are {summed}"

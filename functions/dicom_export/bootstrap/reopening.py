@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from dicom_export.adapters.local.duckdb.tables import DuckDbTables
     from dicom_export.exporting.service import ExportService
     from dicom_export.names import DatasetName, OperationName, TableName
-    from dicom_export.state.journal import Claim, Journal
+    from dicom_export.state.journal import Journal
+    from dicom_export.state.tasks import Claim
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ class Reopening:
 
     def _has_target(self, operation: Operation, written: _Written) -> bool:
         """Return whether the table is there that rows were, or can be, committed into; True if none were and none will be."""
-        needs_it = written.rows if operation.is_done else self.service.journal.planned_pages(operation.name)
+        needs_it = written.rows if operation.is_done else self.service.journal.plans.pages(operation.name)
         try:
             return not needs_it or self.tables.describe(operation.target) is not None
         except PermanentError:  # it is a view by now
@@ -113,7 +114,7 @@ class Reopening:
         status = Status(Code.FAILED_PRECONDITION, reason)
         log.warning("Export %s cannot go on: %s", operation.name.operation, reason)
         if operation.is_done:
-            self.service.journal.change(operation.name, lambda current: replace(current, error=status))
+            self.service.journal.operations.change(operation.name, lambda current: replace(current, error=status))
         else:
             self.service.give_up(operation, status)
 
@@ -123,17 +124,17 @@ class Reopening:
         A crash in between is mended by the next call: everything is created once, and this operation ends last.
         """
         journal, name = self.service.journal, restored_name(operation.name)
-        journal.copy_filter(operation.name, name)
-        for number in journal.planned_pages(operation.name):
-            page = journal.plan_page(operation.name, number)
+        journal.filters.copy(operation.name, name)
+        for number in journal.plans.pages(operation.name):
+            page = journal.plans.page(operation.name, number)
             if page:
-                journal.create_plan_page(name, number, page)
+                journal.plans.create_page(name, number, page)
         for page_number, task, claim in written.there:
-            journal.create_claim(name, page_number, task, claim)
-            outcome = journal.result(operation.name, page_number, task)
+            journal.tasks.create_claim(name, page_number, task, claim)
+            outcome = journal.tasks.result(operation.name, page_number, task)
             if outcome:
-                journal.create_result(name, page_number, task, outcome)
-        journal.create(
+                journal.tasks.create_result(name, page_number, task, outcome)
+        journal.operations.create(
             Operation(
                 name,
                 operation.api_version,
@@ -147,7 +148,7 @@ class Reopening:
         self._end(operation, f"{_older_copy(operation, written)}; export {name.operation} writes them again")
         self.service.set_reported(operation.name)
         if operation.request.write_disposition is not WriteDisposition.WRITE_APPEND:
-            journal.take(operation.request.table, name)
+            journal.tables.take(operation.request.table, name)
 
 
 def restored_name(name: OperationName) -> OperationName:
@@ -173,9 +174,9 @@ class _Written:
     def of(cls, operation: Operation, service: ExportService, tables: DuckDbTables) -> _Written:
         found = cls()
         committed = tables.commits(operation.target)
-        successes = service.journal.successes(operation.name)
+        successes = service.journal.tasks.successes(operation.name)
         streams = set()
-        for page, task, claim in service.journal.claims(operation.name):
+        for page, task, claim in service.journal.tasks.claims(operation.name):
             streams.add(claim.stream)
             rows = successes.get((page, task))
             found.rows += rows or 0
@@ -213,7 +214,7 @@ def _claimed_by_others(operation: Operation, service: ExportService) -> Iterator
     """Yield the streams of all operations into the same table."""
     for _, other in service.list_operations(operation.name.parent):
         if other.requested and other.target == operation.target:
-            for _, _, claim in service.journal.claims(other.name):
+            for _, _, claim in service.journal.tasks.claims(other.name):
                 if claim.stream:
                     yield claim.stream
 
@@ -240,9 +241,9 @@ def _older_copy(operation: Operation, written: _Written) -> str:
 def needed_streams(journal: Journal) -> set[str]:
     """Return the streams that unfinished operations will commit."""
     needed: set[str] = set()
-    for parent in journal.parents():
-        for _, operation in journal.newest_first(parent):
+    for parent in journal.operations.parents():
+        for _, operation in journal.operations.newest_first(parent):
             if not operation.is_done:
-                decided, claims = journal.successes(operation.name), journal.claims(operation.name)
+                decided, claims = journal.tasks.successes(operation.name), journal.tasks.claims(operation.name)
                 needed |= {claim.stream for page, task, claim in claims if claim.stream and (page, task) not in decided}
     return needed

@@ -10,7 +10,7 @@ from dicom_export.errors import DicomExportError, Internal
 from dicom_export.exporting.service import ExportService
 from dicom_export.messages import ExportStudy, InstanceChanged, PlanExport, StudyExported
 from dicom_export.state.journal import Journal
-from dicom_export.state.uploads import StreamJournal
+from dicom_export.state.uploads import Uploads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,9 +40,9 @@ class Ports:
         return Journal(self.operations)
 
     @property
-    def stream_journal(self) -> StreamJournal:
+    def uploads(self) -> Uploads:
         """The state of its automatic export."""
-        return StreamJournal(self.operations)
+        return Uploads(self.operations)
 
 
 def service_on(ports: Ports) -> ExportService:
@@ -98,7 +98,7 @@ def streaming_on(ports: Ports, limits: PlanLimits) -> Callable[[InstanceChanged]
 
     return partial(
         stream_instance,
-        journal=ports.stream_journal,
+        journal=ports.journal.uploads,
         stores=ports.stores,
         writers=StreamWriters(ports.tables, ports.journal.overwrites, limits.columns),
         decode=partial(decode_in_turn, limits=limits.objects),

@@ -15,7 +15,7 @@ from dicom_export.protocol.operations_json import timestamp
 
 if TYPE_CHECKING:
     from dicom_export.cli.whose import Whose
-    from dicom_export.state.journal import DeadLetter
+    from dicom_export.state.dead_letters import DeadLetter
 
 
 @click.group("dead-letters")

@@ -60,7 +60,7 @@ def create_export(
     if request.write_disposition is WriteDisposition.WRITE_TRUNCATE:
         # Before anything is listed: what is streamed into the table from now on leaves a record.
         journal.overwrites.begin(request.table, name)
-    journal.create(operation)
+    journal.operations.create(operation)
     log.info("Export of %s to %s created", request.store, request.table, extra=operation_event(name, Event.CREATED))
     return operation
 
@@ -70,7 +70,7 @@ def refuse_export(name: OperationName, error: DicomExportError, *, api_version: 
     now = datetime.now(UTC)
     status = Status(error.code, error.message)
     operation = Operation(name, api_version, now, None, end_time=now, counters=Counters(), error=status)
-    journal.create(operation)
+    journal.operations.create(operation)
     log.warning("An export was refused: %s", error.message, extra=operation_event(name, Event.ENDED))
     return operation
 
@@ -96,13 +96,13 @@ def take_table(request: ExportRequest, name: OperationName, journal: Journal) ->
     Raises FailedPrecondition if another one does. Exports that append or replace ask nobody.
     """
     if wants_table_for_itself(request):
-        _require_holder(request, name, journal.take(request.table, name))
+        _require_holder(request, name, journal.tables.take(request.table, name))
 
 
 def hold_table(request: ExportRequest, name: OperationName, journal: Journal) -> None:
     """Make sure that the table that was taken was taken by nobody else since. Raises FailedPrecondition."""
     if wants_table_for_itself(request):
-        _require_holder(request, name, journal.holder(request.table))
+        _require_holder(request, name, journal.tables.holder(request.table))
 
 
 def wants_table_for_itself(request: ExportRequest) -> bool:

@@ -41,7 +41,7 @@ class FailureReport:
         TransientError.
         """
         try:
-            stream = self.journal.report(operation.name, page) or self._claimed(operation, page, failures)
+            stream = self.journal.reports.find(operation.name, page) or self._claimed(operation, page, failures)
             self.tables.commit(self.table, stream)
         except PermanentError as error:
             log.error(  # noqa: TRY400 - its message says it all
@@ -59,7 +59,7 @@ class FailureReport:
         held = self.tables.finalize(ours)
         if held != sent:
             raise Unavailable(f"Stream {ours} holds {held} rows of {sent} that were sent")
-        claimed = self.journal.create_report(operation.name, page, ours)
+        claimed = self.journal.reports.create(operation.name, page, ours)
         if claimed != ours:
             self.tables.discard(ours)
         return claimed

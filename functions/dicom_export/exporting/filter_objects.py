@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from dicom_export.operations.filters import FilterPath
     from dicom_export.operations.operation import Operation
     from dicom_export.ports import DicomStore
-    from dicom_export.state.journal import FilterIndex, Journal
+    from dicom_export.state.filters import FilterIndex
+    from dicom_export.state.journal import Journal
     from dicom_export.stored_object import StoredObject
 
     Buckets = Callable[[str], DicomStore | None]
@@ -37,9 +38,9 @@ def store_filter(operation: Operation, buckets: Buckets, journal: Journal) -> Fi
     Raises InvalidArgument for a malformed line, FailedPrecondition if the filter was replaced since the request, NotFound
     if it was deleted.
     """
-    index = journal.filter_index(operation.name)
+    index = journal.filters.index(operation.name)
     if index is None:
-        index = journal.create_filter(operation.name, filters.widest(_paths(operation, buckets)))
+        index = journal.filters.create(operation.name, filters.widest(_paths(operation, buckets)))
     return index
 
 

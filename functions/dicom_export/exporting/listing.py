@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from dicom_export.operations.filters import FilterPath
     from dicom_export.operations.operation import Operation
-    from dicom_export.state.journal import FilterIndex, Journal
+    from dicom_export.state.filters import FilterIndex
+    from dicom_export.state.journal import Journal
     from dicom_export.stored_object import StoredObject, Unlisted
     from dicom_export.stores import DeclaredStore
 
@@ -86,7 +87,7 @@ def _steps(
 def _paths(operation: Operation, index: FilterIndex, journal: Journal, start: int) -> Iterator[FilterPath]:
     for chunk in range(start // index.chunk_size, len(index.firsts)):
         skipped = start - chunk * index.chunk_size
-        yield from journal.filter_chunk(operation.name, chunk)[max(skipped, 0) :]
+        yield from journal.filters.chunk(operation.name, chunk)[max(skipped, 0) :]
 
 
 def _folder(

@@ -24,11 +24,11 @@ class FilterLookup:
     """Looks instances up in an operation's filter; a few chunks of it are held in memory, not all."""
 
     def __init__(self, name: OperationName, journal: Journal) -> None:
-        index = journal.filter_index(name)
+        index = journal.filters.index(name)
         if index is None:
             raise Internal(f"The filter of {name} is not stored")
         self._index = index
-        self._chunk = lru_cache(maxsize=8)(lambda number: journal.filter_chunk(name, number))
+        self._chunk = lru_cache(maxsize=8)(lambda number: journal.filters.chunk(name, number))
 
     def position_of(self, uids: InstanceUids) -> int | None:
         """Return the position of the path that names the instance among the filter's sorted paths, or None."""

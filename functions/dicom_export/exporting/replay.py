@@ -11,15 +11,16 @@ from dicom_export.errors import FailedPrecondition, NotFound
 from dicom_export.logs import Event, operation_event
 from dicom_export.messages import ExportStudy, PlanExport
 from dicom_export.operations.operation import Operation
+from dicom_export.operations.plan_page import PlanPage
 from dicom_export.operations.planning import Cursor
 from dicom_export.operations.request import WriteDisposition
-from dicom_export.state.journal import PlanPage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from dicom_export.names import OperationName
-    from dicom_export.state.journal import DeadLetter, Journal
+    from dicom_export.state.dead_letters import DeadLetter
+    from dicom_export.state.journal import Journal
 
 log = logging.getLogger(__name__)
 
@@ -44,11 +45,11 @@ def create_replay(name: OperationName, journal: Journal) -> Operation:
     if that could not be finished. Raises NotFound if there is no such operation or nothing to replay, FailedPrecondition
     if the operation still runs, or was an overwrite: that left the old table as it was, and has to be requested again.
     """
-    original = journal.load(name)
-    created = journal.find(replay_name(name))
+    original = journal.operations.load(name)
+    created = journal.operations.find(replay_name(name))
     if created:
         return created
-    letters = list(journal.dead_letters(name.parent, name))
+    letters = list(journal.dead_letters.all(name.parent, name))
     _check(original, letters)
     replayed = Operation(
         replay_name(name),
@@ -57,14 +58,14 @@ def create_replay(name: OperationName, journal: Journal) -> Operation:
         replace(original.request, write_disposition=WriteDisposition.WRITE_APPEND),
         filter_generation=original.filter_generation,
     )
-    journal.copy_filter(name, replayed.name)
+    journal.filters.copy(name, replayed.name)
     for number, page in enumerate(_plan(original.name, letters, journal)):
-        journal.create_plan_page(replayed.name, number, page)
-    journal.create(replayed)
+        journal.plans.create_page(replayed.name, number, page)
+    journal.operations.create(replayed)
     log.info(
         "%d dead letters of %s are replayed", len(letters), name, extra=operation_event(replayed.name, Event.CREATED)
     )
-    return journal.load(replayed.name)
+    return journal.operations.load(replayed.name)
 
 
 def _check(original: Operation, letters: Sequence[DeadLetter]) -> None:
@@ -83,7 +84,7 @@ def _plan(name: OperationName, letters: Sequence[DeadLetter], journal: Journal) 
 
     None if the listing did not even begin: then the replay is planned from the start.
     """
-    first = journal.plan_page(name, 0)
+    first = journal.plans.page(name, 0)
     if first is None or first.error:
         return
     messages = [letter.message for letter in letters]
@@ -102,6 +103,6 @@ def _interrupted_at(
     """Return where the page begins that could not be planned; None if all were."""
     for message in messages:
         if isinstance(message, PlanExport):
-            previous = journal.plan_page(name, message.page - 1)
+            previous = journal.plans.page(name, message.page - 1)
             return previous.next if previous else None
     return None

@@ -15,7 +15,7 @@ from dicom_export.logs import Event, operation_event
 from dicom_export.messages import PlanExport
 from dicom_export.names import DatasetName, OperationName, StoreName
 from dicom_export.operations.failure import Status
-from dicom_export.state.journal import PlanPage
+from dicom_export.operations.plan_page import PlanPage
 from dicom_export.stores import declared
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from dicom_export.operations.operation import Operation
     from dicom_export.operations.request import ExportRequest
     from dicom_export.ports import DicomStore, Publisher, Tables
-    from dicom_export.state.journal import DeadLetter, Journal
+    from dicom_export.state.dead_letters import DeadLetter
+    from dicom_export.state.journal import Journal
     from dicom_export.stored_object import Unlisted
     from dicom_export.stores import DeclaredStore
     from dicom_export.streaming.config import StreamConfig
@@ -44,16 +45,16 @@ class OperationsService:
 
     def get_operation(self, name: OperationName) -> Operation:
         """Return the operation with its counters as they are now. Raises NotFound."""
-        return self._counted(self.journal.load(name))
+        return self._counted(self.journal.operations.load(name))
 
     def list_operations(self, parent: DatasetName, *, start_after: str = "") -> Iterator[tuple[str, Operation]]:
         """Yield a dataset's operations, newest first, each with the position that `start_after` takes."""
-        for position, operation in self.journal.newest_first(parent, start_after):
+        for position, operation in self.journal.operations.newest_first(parent, start_after):
             yield position, self._counted(operation)
 
     def cancel_operation(self, name: OperationName) -> Operation:
         """Ask for the operation's end; without effect on one that has ended. Raises NotFound."""
-        operation = self.journal.change(
+        operation = self.journal.operations.change(
             name, lambda current: current if current.is_done else replace(current, cancel_requested=True)
         )
         return self._counted(operation)
@@ -64,28 +65,28 @@ class OperationsService:
 
     def failures_behind(self, name: OperationName, *, start_after: str = "") -> Iterator[tuple[str, Failure]]:
         """Yield the operation's failures, each with the position that `start_after` takes. Raises NotFound."""
-        self.journal.load(name)
-        return self.journal.failures_behind(start_after, name)
+        self.journal.operations.load(name)
+        return self.journal.tasks.failures_after(start_after, name)
 
     def passed_over(self, name: OperationName) -> Iterator[tuple[str, str]]:
         """Yield the objects that are positively something else than DICOM, each with what it is. Raises NotFound."""
-        self.journal.load(name)
-        return self.journal.passed_over(name)
+        self.journal.operations.load(name)
+        return self.journal.tasks.passed_over(name)
 
     def unlisted(self, name: OperationName) -> list[Unlisted]:
         """Return what the operation could not list, as far as it is."""
-        return self.journal.unlisted(name)
+        return self.journal.plans.unlisted(name)
 
     def dead_letters(self, parent: DatasetName, name: OperationName | None = None) -> Iterator[DeadLetter]:
         """Yield the messages that ran out of attempts, of a dataset's operations or of one of them."""
-        return self.journal.dead_letters(parent, name)
+        return self.journal.dead_letters.all(parent, name)
 
     def set_reported(self, name: OperationName) -> None:
         """Note that the user was told how the operation ended: the same command begins another one from now on."""
-        self.journal.change(name, lambda current: replace(current, awaits_report=False))
+        self.journal.operations.change(name, lambda current: replace(current, awaits_report=False))
 
     def _counted(self, operation: Operation) -> Operation:
-        return replace(operation, counters=self.journal.counters(operation))
+        return replace(operation, counters=self.journal.pages.counters(operation))
 
 
 def new_name(request: ExportRequest) -> OperationName:
@@ -118,7 +119,7 @@ class ExportService(OperationsService):
         except DicomExportError as error:
             # The client is told, and would start another one: this one must not stay pending for ever.
             status = Status(error.code, f"The export could not be started: {error.message}")
-            if self.journal.create_plan_page(name, 0, PlanPage(error=status)).error == status:
+            if self.journal.plans.create_page(name, 0, PlanPage(error=status)).error == status:
                 self.give_up(operation, status)
                 raise
             # It was told of after all, and is on its way.
@@ -146,8 +147,8 @@ class ExportService(OperationsService):
         """
         operation = super().get_operation(name)
         periods = (datetime.now(UTC) - operation.create_time) // _FORGOTTEN
-        is_forgotten = not operation.is_done and periods > 0 and not self.journal.planned_pages(name)
-        if is_forgotten and self.journal.is_first_to_heal(name, periods):
+        is_forgotten = not operation.is_done and periods > 0 and not self.journal.plans.pages(name)
+        if is_forgotten and self.journal.operations.is_first_to_heal(name, periods):
             self.resume(operation)
         return operation
 
@@ -155,13 +156,13 @@ class ExportService(OperationsService):
         """Ask for the operation's end, and see to it even if the message that would plan its next page is lost."""
         operation = super().cancel_operation(name)
         if not operation.is_done:
-            pages = self.journal.planned_pages(name) or [0]
+            pages = self.journal.plans.pages(name) or [0]
             self.publisher.publish([PlanExport(name, pages[-1])])
         return operation
 
     def unfinished(self, parent: DatasetName) -> list[Operation]:
         """Return the operations of a dataset that have not ended."""
-        return [operation for _, operation in self.journal.newest_first(parent) if not operation.is_done]
+        return [operation for _, operation in self.journal.operations.newest_first(parent) if not operation.is_done]
 
     def replay(self, name: OperationName) -> Operation:
         """Export what an operation's dead letters cost it, by another one. Raises what `exporting.replay.create_replay` raises."""
@@ -172,19 +173,19 @@ class ExportService(OperationsService):
 
     def give_up(self, operation: Operation, reason: Status) -> None:
         """End an operation that cannot go on, as it is now. Without effect on one that has ended."""
-        counters = self.journal.counters(operation)
+        counters = self.journal.pages.counters(operation)
 
         def ended(current: Operation) -> Operation:
             if current.is_done:
                 return current
             return replace(current, end_time=datetime.now(UTC), counters=counters, error=reason)
 
-        self.journal.change(operation.name, ended)
+        self.journal.operations.change(operation.name, ended)
         log.warning("Export given up: %s", reason.message, extra=operation_event(operation.name, Event.ENDED))
 
     def resume(self, operation: Operation) -> None:
         """Have an operation go on whose messages were lost: everything that exists stays, what is missing is done."""
-        pages = self.journal.planned_pages(operation.name) or [0]
+        pages = self.journal.plans.pages(operation.name) or [0]
         self.publisher.publish([PlanExport(operation.name, page) for page in pages])
 
     def get_store(self, name: StoreName) -> StoreName:

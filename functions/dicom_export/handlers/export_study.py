@@ -21,7 +21,9 @@ from dicom_export.logs import instance_failure, instances_done
 from dicom_export.messages import ExportStudy, StudyExported
 from dicom_export.operations.counters import Counters
 from dicom_export.operations.failure import Failure, Status
-from dicom_export.state.journal import Claim, DeadLetter, Outcome
+from dicom_export.operations.outcome import Outcome
+from dicom_export.state.dead_letters import DeadLetter
+from dicom_export.state.tasks import Claim
 from dicom_export.stores import declared
 from dicom_export.uids import InstanceUids, key_of
 
@@ -50,12 +52,12 @@ def export_study(
     columns: ColumnLimits = DEFAULT_COLUMN_LIMITS,
 ) -> None:
     """Export the message's objects, once, however often it is delivered and whoever else works on it."""
-    operation = journal.load(message.operation)
+    operation = journal.operations.load(message.operation)
     if operation.is_done:
         return
-    if journal.result(message.operation, message.page, message.task) is None:
+    if journal.tasks.result(message.operation, message.page, message.task) is None:
         store = declared(stores, operation.request.store).objects
-        claim = journal.claim(message.operation, message.page, message.task)
+        claim = journal.tasks.claim(message.operation, message.page, message.task)
         if claim is None:
             claim = _decide(message, operation, journal, store, tables, decode, columns)
         settle(message, operation, claim, store, journal, tables)
@@ -84,12 +86,12 @@ def settle(
             tables.commit(operation.target, claim.stream)
         except (NotFound, FailedPrecondition) as error:
             outcome = _lost(message, outcome, error)
-            journal.keep_dead_letter(DeadLetter(message, Status(error.code, error.message), datetime.now(UTC)))
+            journal.dead_letters.keep(DeadLetter(message, Status(error.code, error.message), datetime.now(UTC)))
         except PermanentError as error:
             if not is_last_attempt:
                 raise Unavailable(f"The rows cannot be committed yet: {error.message}") from error
             outcome = _lost(message, outcome, error)
-    if journal.create_result(message.operation, message.page, message.task, outcome):
+    if journal.tasks.create_result(message.operation, message.page, message.task, outcome):
         instances_done(message.operation, operation.request.store, outcome.counters)
         for failure in outcome.failures:
             uri = store.uri(failure.object) if store else failure.object
@@ -123,7 +125,7 @@ def _decide(
         ours = Claim(None, Outcome(Counters(cancelled=len(message.objects))))
     else:
         ours = _export(message, operation, journal, store, tables, decode, columns)
-    claim = journal.create_claim(message.operation, message.page, message.task, ours)
+    claim = journal.tasks.create_claim(message.operation, message.page, message.task, ours)
     if ours.stream and claim.stream != ours.stream:
         tables.discard(ours.stream)
     return claim
@@ -157,8 +159,8 @@ def _export(
 
 def _is_decided(message: ExportStudy, journal: Journal) -> bool:
     """Return whether the message is done, by another delivery or by the end of its operation."""
-    has_ended = journal.load(message.operation).is_done
-    return has_ended or journal.result(message.operation, message.page, message.task) is not None
+    has_ended = journal.operations.load(message.operation).is_done
+    return has_ended or journal.tasks.result(message.operation, message.page, message.task) is not None
 
 
 class _Tally:

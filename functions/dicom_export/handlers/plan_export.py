@@ -16,12 +16,12 @@ from dicom_export.exporting.writing import prepare_target
 from dicom_export.logs import Event, operation_event
 from dicom_export.messages import ExportStudy, PlanExport, StudyExported
 from dicom_export.operations.failure import Status
+from dicom_export.operations.plan_page import PlanPage
 from dicom_export.operations.planning import Cursor, PlanLimits, cut_page, sample
 from dicom_export.operations.request import WriteDisposition
 from dicom_export.rows.fitting import within_budget
 from dicom_export.rows.layout import SchemaKind
 from dicom_export.rows.schema import columns_of_all, common_columns, merge
-from dicom_export.state.journal import PlanPage
 from dicom_export.stores import declared
 
 if TYPE_CHECKING:
@@ -55,13 +55,13 @@ def plan_export(
     The chain of create-once pages decides what the plan is: the page without a next one is the last, whatever an
     operation that is being cancelled says meanwhile.
     """
-    operation = journal.load(message.operation)
+    operation = journal.operations.load(message.operation)
     if operation.is_done:
         return
-    page = journal.plan_page(operation.name, message.page)
+    page = journal.plans.page(operation.name, message.page)
     if page is None:
         planned = _plan_page(operation, message.page, journal, stores, buckets, tables, limits, decode)
-        page = journal.create_plan_page(operation.name, message.page, planned)
+        page = journal.plans.create_page(operation.name, message.page, planned)
         _warn_of_unlisted(page, operation)
         log.info(
             "Page %d planned: %d messages",
@@ -74,15 +74,15 @@ def plan_export(
 
 def announce(message: PlanExport, page: PlanPage, *, journal: Journal, publisher: Publisher) -> None:
     """Publish the messages of a page that is planned, and the next page's, or seal the plan."""
-    if not journal.has_page_sum(message.operation, message.page):
+    if not journal.pages.has_sum(message.operation, message.page):
         publisher.publish(_export_messages(message, page))
     if page.next:
         # Once the next page exists, its own message sees to it: a repeated delivery must not replay the whole plan.
-        if not journal.has_plan_page(message.operation, message.page + 1):
+        if not journal.plans.has_page(message.operation, message.page + 1):
             publisher.publish([PlanExport(message.operation, message.page + 1)])
     else:
         pages, error = message.page + 1, page.error
-        journal.change(message.operation, lambda current: replace(current, pages=pages, plan_error=error))
+        journal.operations.change(message.operation, lambda current: replace(current, pages=pages, plan_error=error))
     publisher.publish([StudyExported(message.operation, message.page)])
 
 
@@ -120,7 +120,7 @@ def _plan_page(
         planned = sum(map(len, tasks))
         columns = _columns(operation, store.objects, objects, decode, existing, limits.columns, planned=planned)
         # Who was faster may have come to the end of an overwrite meanwhile: its staging table must not be made again.
-        if not journal.has_plan_page(operation.name, number):
+        if not journal.plans.has_page(operation.name, number):
             prepare_target(operation, columns, tables)
     except PermanentError as error:
         log.error("The export cannot be planned: %s", error.message, extra={"operation": str(operation.name)})  # noqa: TRY400 - its message says it all
@@ -145,7 +145,7 @@ def _check_table_again(operation: Operation, journal: Journal, tables: Tables) -
 
 
 def _cursor(operation: Operation, number: int, journal: Journal) -> Cursor | None:
-    previous = journal.plan_page(operation.name, number - 1) if number else None
+    previous = journal.plans.page(operation.name, number - 1) if number else None
     return previous.next if previous else None
 
 

@@ -18,8 +18,9 @@ from dicom_export.messages import ExportStudy, OperationMessage, PlanExport, Stu
 from dicom_export.operations.counters import Counters
 from dicom_export.operations.failure import Status
 from dicom_export.operations.outcome import outcome, replaces_table
+from dicom_export.operations.plan_page import PlanPage
 from dicom_export.operations.request import WriteDisposition
-from dicom_export.state.journal import DeadLetter, PlanPage
+from dicom_export.state.dead_letters import DeadLetter
 from dicom_export.verifying.compare import compare
 
 if TYPE_CHECKING:
@@ -51,36 +52,36 @@ def record_result(
 
     What counts is what exists, so it does not matter how often or in which order the messages come.
     """
-    operation = journal.load(message.operation)
+    operation = journal.operations.load(message.operation)
     if operation.is_done or not _sum_page(operation, message.page, journal, report):
         return
     if operation.pages is None:  # it may have been sealed since
-        operation = journal.load(message.operation)
-    sums = journal.page_sums(operation.name)
+        operation = journal.operations.load(message.operation)
+    sums = journal.pages.sums(operation.name)
     if operation.pages is not None and len(sums) >= operation.pages:
         _finish(operation, _total(operation, sums, journal), journal, tables, publisher)
 
 
 def _sum_page(operation: Operation, page: int, journal: Journal, report: FailureReport | None) -> bool:
     """Return whether the page's results are all in; then they are reported and summed."""
-    if journal.has_page_sum(operation.name, page):
+    if journal.pages.has_sum(operation.name, page):
         return True
-    results = journal.results_of_page(operation.name, page)
+    results = journal.pages.results(operation.name, page)
     if results is None:
         return False
     if report and results.counters.failure:
-        report.write(operation, page, journal.failures(operation.name, page))
-    journal.create_page_sum(operation.name, page, results)
+        report.write(operation, page, journal.tasks.failures(operation.name, page))
+    journal.pages.create_sum(operation.name, page, results)
     return True
 
 
 def _total(operation: Operation, sums: Mapping[int, Counters], journal: Journal) -> Counters:
     """Return the sum of the pages; a study that several of them share still counts once, as does what cannot be listed."""
-    total = replace(Counters.total(sums.values()), unlisted=len(journal.unlisted(operation.name)))
-    first_page = journal.plan_page(operation.name, 0)
+    total = replace(Counters.total(sums.values()), unlisted=len(journal.plans.unlisted(operation.name)))
+    first_page = journal.plans.page(operation.name, 0)
     if len(sums) == 1 or first_page is None:
         return total
-    return replace(total, studies=journal.studies(operation.name, are_in_order=first_page.layout.names_studies))
+    return replace(total, studies=journal.pages.studies(operation.name, are_in_order=first_page.layout.names_studies))
 
 
 def _finish(operation: Operation, counters: Counters, journal: Journal, tables: Tables, publisher: Publisher) -> None:
@@ -95,7 +96,7 @@ def _finish(operation: Operation, counters: Counters, journal: Journal, tables: 
             return current
         return replace(current, end_time=datetime.now(UTC), counters=counters, error=error, differences=differences)
 
-    journal.change(operation.name, ended)
+    journal.operations.change(operation.name, ended)
     if not (counters.abandoned or is_replay(operation.name)):
         _warn_of_unmatched_paths(operation, journal)
     log.info(
@@ -138,13 +139,13 @@ def _stream_again(operation: Operation, journal: Journal, publisher: Publisher) 
 
 def _warn_of_unmatched_paths(operation: Operation, journal: Journal) -> None:
     """Log the filter's paths that matched nothing, where only the workers could tell; else the plan has logged them."""
-    index = journal.filter_index(operation.name) if operation.request.is_filtered else None
-    first_page = journal.plan_page(operation.name, 0) if index else None
+    index = journal.filters.index(operation.name) if operation.request.is_filtered else None
+    first_page = journal.plans.page(operation.name, 0) if index else None
     if index is None or first_page is None or not first_page.applies_filter:
         return
-    matched = journal.matched(operation.name)
+    matched = journal.pages.matched(operation.name)
     for number in range(len(index.firsts)):
-        chunk = journal.filter_chunk(operation.name, number)
+        chunk = journal.filters.chunk(operation.name, number)
         start = number * index.chunk_size
         warn_unmatched(operation, [path for position, path in enumerate(chunk, start) if position not in matched])
 
@@ -168,7 +169,7 @@ def record_dead_letter(
         reason.message,
         extra={"operation": str(message.operation)},
     )
-    if journal.find(message.operation) is None:
+    if journal.operations.find(message.operation) is None:
         log.error("Operation %s is there no more", message.operation)
         return
     status = Status(reason.code, reason.message)
@@ -185,9 +186,9 @@ def record_dead_letter(
 
 def _give_up_on_page(message: PlanExport, reason: Status, journal: Journal, publisher: Publisher) -> None:
     ours = PlanPage(error=Status(reason.code, f"The store could not be listed: {reason.message}"))
-    page = journal.create_plan_page(message.operation, message.page, ours)
+    page = journal.plans.create_page(message.operation, message.page, ours)
     if page == ours:
-        journal.keep_dead_letter(DeadLetter(message, reason, datetime.now(UTC)))
+        journal.dead_letters.keep(DeadLetter(message, reason, datetime.now(UTC)))
     announce(message, page, journal=journal, publisher=publisher)
 
 
@@ -198,20 +199,20 @@ def _give_up_on_study(
     stores: Mapping[StoreName, DeclaredStore],
     tables: Tables,
 ) -> None:
-    operation = journal.load(message.operation)
-    page = journal.plan_page(message.operation, message.page)
+    operation = journal.operations.load(message.operation)
+    page = journal.plans.page(message.operation, message.page)
     if page is None or message.task >= len(page.tasks):
         log.error("Page %d has no task %d", message.page, message.task, extra={"operation": str(message.operation)})
         return
     planned = replace(message, objects=page.tasks[message.task])
-    is_decided = operation.is_done or journal.result(message.operation, message.page, message.task) is not None
+    is_decided = operation.is_done or journal.tasks.result(message.operation, message.page, message.task) is not None
     if is_decided:
-        claim = journal.claim(message.operation, message.page, message.task)
+        claim = journal.tasks.claim(message.operation, message.page, message.task)
     else:
         ours = abandoned(planned, reason)
-        claim = journal.create_claim(message.operation, message.page, message.task, ours)
+        claim = journal.tasks.create_claim(message.operation, message.page, message.task, ours)
     if claim and not claim.stream and claim.outcome.counters.abandoned:
-        journal.keep_dead_letter(DeadLetter(planned, reason, datetime.now(UTC)))
+        journal.dead_letters.keep(DeadLetter(planned, reason, datetime.now(UTC)))
     if claim and not is_decided:
         store = stores.get(operation.request.store)
         settle(planned, operation, claim, store.objects if store else None, journal, tables, is_last_attempt=True)

@@ -39,7 +39,7 @@ def start_batch_export(data: bytes, job: str, service: ExportService) -> None:
 
 def _begun(name: OperationName, store: StoreName, fields: object, service: ExportService) -> Operation:
     """Return the operation of this name, which an earlier delivery may have created."""
-    found = service.journal.find(name)
+    found = service.journal.operations.find(name)
     if found:
         return found
     try:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dicom_export.errors import DicomExportError
     from dicom_export.names import StoreName
     from dicom_export.ports import Decode
-    from dicom_export.state.uploads import StreamJournal
+    from dicom_export.state.uploads import Uploads
     from dicom_export.stores import DeclaredStore
     from dicom_export.streaming.config import StreamConfig
     from dicom_export.streaming.writing import StreamWriters
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 def stream_instance(
     message: InstanceChanged,
     *,
-    journal: StreamJournal,
+    journal: Uploads,
     stores: Mapping[StoreName, DeclaredStore],
     writers: StreamWriters,
     decode: Decode = decode_in_turn,
@@ -96,9 +96,7 @@ def _write(rows: list[ChangeRow], store: DeclaredStore, writers: StreamWriters) 
         raise transient[0]
 
 
-def _rows_written(
-    message: InstanceChanged, store: DeclaredStore, journal: StreamJournal, decode: Decode
-) -> list[ChangeRow]:
+def _rows_written(message: InstanceChanged, store: DeclaredStore, journal: Uploads, decode: Decode) -> list[ChangeRow]:
     """Return the rows of exactly the generation that was written. Raises InstanceGone, and what the object fails with."""
     read_once = replace(store, objects=ReadOnce(store.objects))
     kinds = dict.fromkeys(config.schema for config in store.streams)
@@ -131,9 +129,7 @@ def _columns(row: Mapping[str, Any], config: StreamConfig) -> Row:
     return {name: value for name, value in row.items() if name not in left_out}
 
 
-def _rows_deleted(
-    message: InstanceChanged, store: DeclaredStore, journal: StreamJournal, decode: Decode
-) -> list[ChangeRow]:
+def _rows_deleted(message: InstanceChanged, store: DeclaredStore, journal: Uploads, decode: Decode) -> list[ChangeRow]:
     """Return the rows that say that the instance is there no more; none if the object is there, by a newer generation."""
     if store.objects.get(message.stored.name):
         return []
@@ -142,9 +138,7 @@ def _rows_deleted(
     return [ChangeRow(message, config, _columns(row, config), uids) for config in store.streams]
 
 
-def _deleted_uids(
-    message: InstanceChanged, store: DeclaredStore, journal: StreamJournal, decode: Decode
-) -> InstanceUids:
+def _deleted_uids(message: InstanceChanged, store: DeclaredStore, journal: Uploads, decode: Decode) -> InstanceUids:
     """Return which instance the object was: as noted when it was written, as its name says, or as is still to be read.
 
     Raises NotFound if nobody knows.

@@ -14,7 +14,7 @@ State objects of the operation `N` (DESIGN: created and never updated, but for `
     D/operations-by-time/T-O      an index of the dataset D's operations, newest first
     exclusive/TABLE.json          the export that has a table for itself, compare-and-set
 
-What the automatic export keeps is in `stream_journal` and `overwrites`.
+What the automatic export keeps is in `uploads` and `overwrites`.
 """
 
 from __future__ import annotations

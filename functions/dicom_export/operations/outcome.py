@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from dicom_export.errors import Code
-from dicom_export.operations.failure import Status
+from dicom_export.operations.counters import Counters
+from dicom_export.operations.failure import Failure, Status
 from dicom_export.operations.request import WriteDisposition
 
 if TYPE_CHECKING:
-    from dicom_export.operations.counters import Counters
     from dicom_export.operations.operation import Operation
 
 
@@ -55,3 +55,20 @@ def _outcome(operation: Operation, counters: Counters) -> Status | None:
             f" failures {operation.name}, with --from FILE.duckdb or, for what serve exported, --data DIR.",
         )
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What becomes of a task's objects.
+
+    `skipped` are the positions in the task of objects that are no instances, or none that the filter names; `matched`
+    are the positions in the filter that the task's instances are of; `passed_over` are the names of objects that are positively
+    something else than DICOM, each with what it is.
+    """
+
+    counters: Counters = field(default_factory=Counters)
+    failures: tuple[Failure, ...] = ()
+    studies: tuple[str, ...] = ()
+    skipped: tuple[int, ...] = ()
+    matched: tuple[int, ...] = ()
+    passed_over: tuple[tuple[str, str], ...] = ()

@@ -112,3 +112,8 @@ def table_path(table: TableName) -> str:
 def heal_path(name: OperationName, period: int) -> str:
     """Return where it is marked that an operation was told of again in a period."""
     return f"{name}/heals/{period}"
+
+
+def page_of(path: str) -> int:
+    """Return the number of the page that the object is about."""
+    return int(path.rpartition("/")[2].removesuffix(".json"))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _UNKNOWN = InstanceUids()
 
 
-class StreamJournal:
+class Uploads:
     """The state of the automatic export."""
 
     def __init__(self, store: OperationStore) -> None:

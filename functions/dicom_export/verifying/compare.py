@@ -77,14 +77,14 @@ def _repairable(tables: Tables, report: TableName) -> Iterator[FilterPath]:
 def _begin_repair(verification: Operation, comparison: Comparison, journal: Journal, tables: Tables) -> None:
     """Create the operation of the repair, with its filter, unless an earlier delivery has."""
     name = repair_name(verification.name)
-    if journal.find(name):
+    if journal.operations.find(name):
         return
-    journal.create_filter(name, filters.widest(_repairable(tables, verification.request.table)))
+    journal.filters.create(name, filters.widest(_repairable(tables, verification.request.table)))
     table = tables.describe(comparison.table)
     if table is None:
         raise NotFound(f"Table {comparison.table} was not found; an export creates it")
     request = replace(
         export_like(table.schema, verification.request.store, comparison.table), repairs=verification.request.table
     )
-    journal.create(Operation(name, verification.api_version, datetime.now(UTC), request))
+    journal.operations.create(Operation(name, verification.api_version, datetime.now(UTC), request))
     log.info("Repair of %s created", comparison.table, extra=operation_event(name, Event.CREATED))

@@ -1,0 +1,29 @@
+"""One page of a plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dicom_export.operations.planning import Cursor, Layout, Task
+
+if TYPE_CHECKING:
+    from dicom_export.operations.failure import Status
+    from dicom_export.stored_object import Unlisted
+
+
+@dataclass(frozen=True, slots=True)
+class PlanPage:
+    """The tasks of one page, and where the next one begins; the last page has no next one.
+
+    A page that could not be planned has the reason in `error`, no tasks and no next page. `applies_filter` says that
+    the workers have to apply the operation's filter, since the names of the objects do not tell. `unlisted` could not be
+    listed; what comes between two pages may be in both.
+    """
+
+    tasks: tuple[Task, ...] = ()
+    next: Cursor | None = None
+    layout: Layout = Layout.FOLDERS
+    applies_filter: bool = False
+    error: Status | None = None
+    unlisted: tuple[Unlisted, ...] = ()

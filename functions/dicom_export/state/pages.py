@@ -1,0 +1,110 @@
+"""The sums of pages whose results are all in, and the counters that follow from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from dicom_export.operations.counters import Counters
+from dicom_export.state import paths
+from dicom_export.state.paths import page_of
+from dicom_export.state.records import Records, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from dicom_export.names import OperationName
+    from dicom_export.operations.operation import Operation
+    from dicom_export.operations.outcome import Outcome
+    from dicom_export.ports import OperationStore
+    from dicom_export.state.tasks import Tasks
+
+
+class Pages(Records):
+    """The pages of all operations, counted."""
+
+    def __init__(self, store: OperationStore, tasks: Tasks) -> None:
+        super().__init__(store)
+        self._tasks = tasks
+
+    def has_sum(self, name: OperationName, page: int) -> bool:
+        """Return whether all results of the page are in and summed."""
+        return self._store.read(paths.page_path(name, page)) is not None
+
+    def results(self, name: OperationName, page: int) -> PageResults | None:
+        """Return the page's results if they are all in, else None. One list call decides."""
+        planned = next(self._store.list(paths.plan_path(name, page)), None)
+        if planned is None:
+            return None
+        results = list(self._store.list(paths.results_prefix(name, page)))
+        if len(results) < int(planned.metadata["tasks"]):
+            return None
+        counters = Counters.total(Counters.from_metadata(entry.metadata) for entry in results)
+        return PageResults(replace(counters, planned=int(planned.metadata["planned"])), self._tasks.results(name, page))
+
+    def create_sum(self, name: OperationName, page: int, results: PageResults) -> None:
+        """Create the sum of a page whose results are all in."""
+        outcomes = list(results.outcomes)
+        studies = sorted({study for outcome in outcomes for study in outcome.studies})
+        matched = sorted({position for outcome in outcomes for position in outcome.matched})
+        content = encode({"studies": studies, "matched": matched})
+        counters = replace(results.counters, studies=len(studies))
+        self._store.create(paths.page_path(name, page), content, counters.to_metadata())
+
+    def sums(self, name: OperationName) -> dict[int, Counters]:
+        """Return the sums of the finished pages."""
+        return {
+            page_of(entry.path): Counters.from_metadata(entry.metadata)
+            for entry in self._store.list(paths.pages_prefix(name))
+        }
+
+    def studies(self, name: OperationName, *, are_in_order: bool) -> int:
+        """Return how many studies the finished pages have among them.
+
+        Where the plan goes through them in order, only pages that follow each other can share one, and two are held.
+        """
+        count, seen = 0, set[str]()
+        for page in self._contents(name):
+            studies = set(page["studies"])
+            count += len(studies - seen)
+            # A page without any may lie between two that share one.
+            seen = studies or seen if are_in_order else seen | studies
+        return count
+
+    def matched(self, name: OperationName) -> set[int]:
+        """Return the positions in the filter that the instances of the finished pages are of."""
+        return {position for page in self._contents(name) for position in page["matched"]}
+
+    def _contents(self, name: OperationName) -> Iterator[dict[str, Any]]:
+        entries = self._store.list(paths.pages_prefix(name))
+        return (data for _, data in self._read_all(entry.path for entry in entries))
+
+    def counters(self, operation: Operation) -> Counters:
+        """Return the operation's counters as they are now.
+
+        Those of a running one are derived from what exists: the finished pages, and the results in the open ones.
+        """
+        if operation.counters:
+            return operation.counters
+        sums = self.sums(operation.name)
+        plan = {page_of(entry.path): entry.metadata for entry in self._store.list(paths.plan_prefix(operation.name))}
+        planned = {page: int(metadata["planned"]) for page, metadata in plan.items() if page not in sums}
+        results = self._results_of_pages(operation.name, planned.keys())
+        return Counters.total((*sums.values(), Counters(planned=sum(planned.values())), *results))
+
+    def _results_of_pages(self, name: OperationName, pages: Collection[int]) -> Iterator[Counters]:
+        """Yield what the results of some pages say in their metadata, by one listing from the first of them on."""
+        if pages:
+            for entry in self._store.list(
+                paths.results_prefix(name), start_after=paths.results_prefix(name, min(pages))
+            ):
+                if page_of(entry.path.rpartition("/")[0]) in pages:
+                    yield Counters.from_metadata(entry.metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class PageResults:
+    """A page's results, all of them: their sum but for the studies, and what each says, read while it is iterated."""
+
+    counters: Counters
+    outcomes: Iterator[Outcome]
