@@ -9,7 +9,7 @@ import pytest
 from dicom_export.api import HttpRequest, answer
 from dicom_export.api.paging import take_page
 from dicom_export.errors import Code
-from dicom_export.operations.failure import Failure
+from dicom_export.operations.failure import Failure, FailureStage
 from dicom_export.uids import InstanceUids
 from exports import DATASET, InMemoryExports, make_operation
 from test_api import get
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 OPERATION = f"{DATASET}/operations/o1"
 FAILED = [
-    Failure("a/1.dcm", 17, "READ", Code.DATA_LOSS, "cut short", InstanceUids("1.2", "1.3", "1.4")),
-    Failure("a/2.dcm", 18, "READ", Code.INVALID_ARGUMENT, "no DICOM"),
-    Failure("a/3.dcm", 19, "DELIVERY", Code.UNAVAILABLE, "out of attempts", InstanceUids("1.2")),
+    Failure("a/1.dcm", 17, FailureStage.READ, Code.DATA_LOSS, "cut short", InstanceUids("1.2", "1.3", "1.4")),
+    Failure("a/2.dcm", 18, FailureStage.READ, Code.INVALID_ARGUMENT, "no DICOM"),
+    Failure("a/3.dcm", 19, FailureStage.DELIVERY, Code.UNAVAILABLE, "out of attempts", InstanceUids("1.2")),
 ]
 
 

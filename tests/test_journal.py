@@ -11,7 +11,7 @@ import pytest
 from dicom_export.adapters.local.folder.state import FolderState
 from dicom_export.errors import Code, Internal, InvalidArgument, NotFound
 from dicom_export.operations.counters import Counters
-from dicom_export.operations.failure import Failure, Status
+from dicom_export.operations.failure import Failure, FailureStage, Status
 from dicom_export.operations.outcome import Outcome
 from dicom_export.operations.plan_page import PlanPage
 from dicom_export.operations.planning import Cursor, Layout
@@ -38,7 +38,7 @@ def journal(tmp_path: Path) -> Journal:
 
 
 def make_outcome(success: int = 1, *, study: str = "1.2", failures: int = 0) -> Outcome:
-    failed = tuple(Failure(f"bad{n}", 1, "READ", Code.DATA_LOSS, "why") for n in range(failures))
+    failed = tuple(Failure(f"bad{n}", 1, FailureStage.READ, Code.DATA_LOSS, "why") for n in range(failures))
     return Outcome(Counters(success=success, failure=failures, studies=1), failed, (study,))
 
 

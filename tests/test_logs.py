@@ -10,7 +10,7 @@ import pytest
 from dicom_export import logs
 from dicom_export.errors import Code, InvalidArgument, Unavailable
 from dicom_export.names import OperationName
-from dicom_export.operations.failure import Failure
+from dicom_export.operations.failure import Failure, FailureStage
 from dicom_export.uids import InstanceUids
 from exports import DATASET, STORE
 
@@ -41,7 +41,7 @@ def log() -> logging.Logger:
 
 
 def make_failure(uids: InstanceUids = NO_UIDS) -> Failure:
-    return Failure("a/b.dcm", 7, "read", Code.INVALID_ARGUMENT, "Not DICOM", uids)
+    return Failure("a/b.dcm", 7, FailureStage.READ, Code.INVALID_ARGUMENT, "Not DICOM", uids)
 
 
 def test_an_entry_is_one_line_with_a_severity_and_its_operation_as_a_label(

@@ -8,7 +8,7 @@ import pytest
 from dicom_export.errors import Code, Internal
 from dicom_export.names import GcsUri
 from dicom_export.operations.counters import Counters
-from dicom_export.operations.failure import Failure, Status
+from dicom_export.operations.failure import Failure, FailureStage, Status
 from dicom_export.operations.operation import Operation
 from dicom_export.operations.outcome import outcome, replaces_table
 from dicom_export.operations.request import ExportRequest, WriteDisposition
@@ -47,7 +47,7 @@ def test_an_operation_comes_back_from_its_state() -> None:
 
 
 def test_a_failure_comes_back_from_its_state() -> None:
-    failure = Failure("a/b.dcm", 7, "READ", Code.DATA_LOSS, "why", InstanceUids("1.2", "1.3", None))
+    failure = Failure("a/b.dcm", 7, FailureStage.READ, Code.DATA_LOSS, "why", InstanceUids("1.2", "1.3", None))
     assert Failure.from_json(failure.to_json()) == failure
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dicom_export.adapters.local.queue import Disorder, LocalQueue
     from dicom_export.messages import Message
     from dicom_export.names import TableName
-    from dicom_export.operations.request import ExportRequest
+    from dicom_export.operations.request import Request
     from dicom_export.ports import DicomStore
     from dicom_export.settings import LocalSettings
     from dicom_export.stored_object import StoredObject
@@ -91,7 +91,7 @@ def local_house(local: LocalSettings, disorder: Disorder | None = None) -> Itera
 @contextmanager
 def folder_watcher(
     local: LocalSettings,
-    request: ExportRequest,
+    request: Request,
     report: Callable[[Looked], None],
     *,
     follows: bool,

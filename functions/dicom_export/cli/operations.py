@@ -18,7 +18,7 @@ from dicom_export.protocol.operations_json import operation_to_json, timestamp
 if TYPE_CHECKING:
     from dicom_export.cli.whose import Whose
     from dicom_export.operations.operation import Operation
-    from dicom_export.operations.request import ExportRequest
+    from dicom_export.operations.request import Request
 
 _LISTED = 50
 
@@ -111,7 +111,7 @@ def _show(operation: Operation, output: str) -> None:
         click.echo(f"{'error:':19}{operation.error.code.name}: {operation.error.message}")
 
 
-def _requested(request: ExportRequest) -> dict[str, object]:
+def _requested(request: Request) -> dict[str, object]:
     return {
         "store": request.store,
         "table": request.table,

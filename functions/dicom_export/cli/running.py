@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dicom_export.bootstrap.local import LocalHouse
     from dicom_export.folder_export.ignored import Ignored
     from dicom_export.operations.operation import Operation
-    from dicom_export.operations.request import ExportRequest
+    from dicom_export.operations.request import Request
 
 
 class Run:
@@ -30,7 +30,7 @@ class Run:
     def __init__(
         self,
         house: LocalHouse,
-        request: ExportRequest,
+        request: Request,
         ignored: Ignored,
         console: Console,
         *,

@@ -12,7 +12,7 @@ from dicom_export.logs import Event, operation_event
 from dicom_export.operations.counters import Counters
 from dicom_export.operations.failure import Status
 from dicom_export.operations.operation import Operation
-from dicom_export.operations.request import WriteDisposition
+from dicom_export.operations.request import Request, VerifyRequest, WriteDisposition
 from dicom_export.stores import declared
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from dicom_export.errors import DicomExportError
     from dicom_export.names import OperationName, StoreName
-    from dicom_export.operations.request import ExportRequest
     from dicom_export.ports import DicomStore, TableInfo, Tables
     from dicom_export.state.journal import Journal
     from dicom_export.stores import DeclaredStore
@@ -29,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 def create_export(
-    request: ExportRequest,
+    request: Request,
     name: OperationName,
     *,
     api_version: str,
@@ -75,7 +74,7 @@ def refuse_export(name: OperationName, error: DicomExportError, *, api_version: 
     return operation
 
 
-def _check_keeps_no_latest(request: ExportRequest, stores: Mapping[StoreName, DeclaredStore]) -> None:
+def _check_keeps_no_latest(request: Request, stores: Mapping[StoreName, DeclaredStore]) -> None:
     """Raise FailedPrecondition for a table that has each instance once by change data capture: rows of an export have no version."""
     for name, store in stores.items():
         if any(config.tracks_changes and config.table == request.table for config in store.streams):
@@ -84,13 +83,13 @@ def _check_keeps_no_latest(request: ExportRequest, stores: Mapping[StoreName, De
             )
 
 
-def _check_compared(request: ExportRequest, tables: Tables) -> None:
+def _check_compared(request: Request, tables: Tables) -> None:
     """Raise NotFound if the table that a verification is about is not there."""
-    if request.comparison and tables.describe(request.comparison.table) is None:
-        raise NotFound(f"Table {request.comparison.table} was not found; an export creates it")
+    if isinstance(request, VerifyRequest) and tables.describe(request.compared) is None:
+        raise NotFound(f"Table {request.compared} was not found; an export creates it")
 
 
-def take_table(request: ExportRequest, name: OperationName, journal: Journal) -> None:
+def take_table(request: Request, name: OperationName, journal: Journal) -> None:
     """Make sure that of the exports that want an empty or a new table only one fills it.
 
     Raises FailedPrecondition if another one does. Exports that append or replace ask nobody.
@@ -99,18 +98,18 @@ def take_table(request: ExportRequest, name: OperationName, journal: Journal) ->
         _require_holder(request, name, journal.tables.take(request.table, name))
 
 
-def hold_table(request: ExportRequest, name: OperationName, journal: Journal) -> None:
+def hold_table(request: Request, name: OperationName, journal: Journal) -> None:
     """Make sure that the table that was taken was taken by nobody else since. Raises FailedPrecondition."""
     if wants_table_for_itself(request):
         _require_holder(request, name, journal.tables.holder(request.table))
 
 
-def wants_table_for_itself(request: ExportRequest) -> bool:
+def wants_table_for_itself(request: Request) -> bool:
     """Say whether the export wants an empty or a new table."""
     return request.write_disposition in (WriteDisposition.WRITE_EMPTY, WriteDisposition.CREATE_NEW)
 
 
-def _require_holder(request: ExportRequest, name: OperationName, holder: OperationName | None) -> None:
+def _require_holder(request: Request, name: OperationName, holder: OperationName | None) -> None:
     if holder != name:
         raise FailedPrecondition(
             f"Operation {holder} is exporting to {request.table}; wait for its end, cancel it, or set writeDisposition to"
@@ -118,7 +117,7 @@ def _require_holder(request: ExportRequest, name: OperationName, holder: Operati
         )
 
 
-def check_table(request: ExportRequest, table: TableInfo | None) -> None:
+def check_table(request: Request, table: TableInfo | None) -> None:
     """Raise AlreadyExists or FailedPrecondition if the write disposition protects the table."""
     if table is None:
         return

@@ -13,7 +13,7 @@ from dicom_export.messages import ExportStudy, PlanExport
 from dicom_export.operations.operation import Operation
 from dicom_export.operations.plan_page import PlanPage
 from dicom_export.operations.planning import Cursor
-from dicom_export.operations.request import WriteDisposition
+from dicom_export.operations.request import ExportRequest, Request, WriteDisposition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -55,7 +55,7 @@ def create_replay(name: OperationName, journal: Journal) -> Operation:
         replay_name(name),
         original.api_version,
         datetime.now(UTC),
-        replace(original.request, write_disposition=WriteDisposition.WRITE_APPEND),
+        _appending(original.request),
         filter_generation=original.filter_generation,
     )
     journal.filters.copy(name, replayed.name)
@@ -66,6 +66,13 @@ def create_replay(name: OperationName, journal: Journal) -> Operation:
         "%d dead letters of %s are replayed", len(letters), name, extra=operation_event(replayed.name, Event.CREATED)
     )
     return journal.operations.load(replayed.name)
+
+
+def _appending(request: Request) -> Request:
+    """Return the request with rows that are added to what the table has."""
+    if isinstance(request, ExportRequest):
+        return replace(request, write_disposition=WriteDisposition.WRITE_APPEND)
+    return request
 
 
 def _check(original: Operation, letters: Sequence[DeadLetter]) -> None:

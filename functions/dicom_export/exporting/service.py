@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from dicom_export.operations.failure import Failure
     from dicom_export.operations.operation import Operation
-    from dicom_export.operations.request import ExportRequest
+    from dicom_export.operations.request import Request
     from dicom_export.ports import DicomStore, Publisher, Tables
     from dicom_export.state.dead_letters import DeadLetter
     from dicom_export.state.journal import Journal
@@ -89,7 +89,7 @@ class OperationsService:
         return replace(operation, counters=self.journal.pages.counters(operation))
 
 
-def new_name(request: ExportRequest) -> OperationName:
+def new_name(request: Request) -> OperationName:
     """Return a name that no operation has."""
     return OperationName(request.store.parent, str(secrets.randbelow(9 * 10**18) + 10**18))
 
@@ -105,7 +105,7 @@ class ExportService(OperationsService):
 
     def create_export(
         self,
-        request: ExportRequest,
+        request: Request,
         *,
         api_version: str = "v1",
         name: OperationName | None = None,
@@ -126,7 +126,7 @@ class ExportService(OperationsService):
         return operation
 
     def create(
-        self, request: ExportRequest, name: OperationName, *, api_version: str, awaits_report: bool = False
+        self, request: Request, name: OperationName, *, api_version: str, awaits_report: bool = False
     ) -> Operation:
         """Create an operation of this name, which `resume` sets going. Raises what `exporting.create.create_export` raises."""
         return create_export(

@@ -10,7 +10,7 @@ from dicom_export.decoding.batches import REQUEST_BYTES
 from dicom_export.decoding.budget import DEFAULT_COLUMN_LIMITS, ColumnLimits
 from dicom_export.decoding.decoded import Wide
 from dicom_export.errors import Aborted, LimitExceeded, PermanentError, RowsRefused, Unavailable
-from dicom_export.operations.request import WriteDisposition
+from dicom_export.operations.request import VerifyRequest, WriteDisposition
 from dicom_export.rows.arrow import TooLarge, batches
 from dicom_export.rows.fitting import fits, within_budget
 from dicom_export.rows.schema import columns_of_all, covers, merge
@@ -33,7 +33,7 @@ Rejected = tuple["StoredObject", InstanceUids, PermanentError]
 def prepare_target(operation: Operation, schema: Schema, tables: Tables) -> None:
     """Give the table that the operation writes to these columns; what an overwrite or a verification writes to may expire."""
     if operation.request.write_disposition is WriteDisposition.WRITE_TRUNCATE:
-        like = operation.target if operation.request.comparison else operation.request.table
+        like = operation.target if isinstance(operation.request, VerifyRequest) else operation.request.table
         tables.prepare_staging(operation.target, schema, like)
     else:
         tables.prepare(operation.target, schema)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dicom_export.folder_export.ignored import Ignored
     from dicom_export.operations.failure import Status
     from dicom_export.operations.operation import Operation
-    from dicom_export.operations.request import ExportRequest
+    from dicom_export.operations.request import Request
 
 _POLL_SECONDS = 0.25
 
@@ -31,7 +31,7 @@ class Run:
     def __init__(
         self,
         house: LocalHouse,
-        request: ExportRequest,
+        request: Request,
         ignored: Ignored,
         tell: Callable[[str], None],
         *,

@@ -20,7 +20,7 @@ from dicom_export.exporting.writing import StreamWriter
 from dicom_export.logs import instance_failure, instances_done
 from dicom_export.messages import ExportStudy, StudyExported
 from dicom_export.operations.counters import Counters
-from dicom_export.operations.failure import Failure, Status
+from dicom_export.operations.failure import Failure, FailureStage, Status
 from dicom_export.operations.outcome import Outcome
 from dicom_export.state.dead_letters import DeadLetter
 from dicom_export.state.tasks import Claim
@@ -102,7 +102,7 @@ def _lost(message: ExportStudy, outcome: Outcome, error: PermanentError) -> Outc
     """Return the outcome when the claimed stream can never be committed: what would have been its rows are failures."""
     failed, skipped = {failure.object for failure in outcome.failures}, set(outcome.skipped)
     lost = tuple(
-        Failure(stored.name, stored.generation, "COMMIT", error.code, error.message)
+        Failure(stored.name, stored.generation, FailureStage.COMMIT, error.code, error.message)
         for position, stored in enumerate(message.objects)
         if stored.name not in failed and position not in skipped
     )
@@ -184,13 +184,13 @@ class _Tally:
                 if each != UNNAMED:
                     self._passed_over.append((stored.name, each.kind))
             else:
-                self._fail(stored, "READ", each, uids_of(each))
+                self._fail(stored, FailureStage.READ, each, uids_of(each))
             self.objects += 1
 
     def reject(self, stored: StoredObject, uids: InstanceUids, error: PermanentError) -> None:
         """Take back an instance whose row no table takes."""
         self._instances[uids] -= 1
-        self._fail(stored, "WRITE", error, uids)
+        self._fail(stored, FailureStage.WRITE, error, uids)
 
     def outcome(self, matched: Iterable[int]) -> Outcome:
         """Return the counters, the failures, the studies and the filter's paths that matched; log the instances that the store holds more than once."""
@@ -213,13 +213,14 @@ class _Tally:
         skipped, passed_over = tuple(self._skipped), tuple(self._passed_over)
         return Outcome(counters, tuple(self._failures), studies, skipped, tuple(sorted(matched)), passed_over)
 
-    def _fail(self, stored: StoredObject, stage: str, error: PermanentError, uids: InstanceUids) -> None:
+    def _fail(self, stored: StoredObject, stage: FailureStage, error: PermanentError, uids: InstanceUids) -> None:
         self._failures.append(Failure(stored.name, stored.generation, stage, error.code, error.message, uids.shown))
 
 
 def abandoned(message: ExportStudy, reason: Status) -> Claim:
     """Return the claim of a message that is out of attempts: every instance of it failed."""
     failures = tuple(
-        Failure(stored.name, stored.generation, "DELIVERY", reason.code, reason.message) for stored in message.objects
+        Failure(stored.name, stored.generation, FailureStage.DELIVERY, reason.code, reason.message)
+        for stored in message.objects
     )
     return Claim(None, Outcome(Counters(failure=len(failures), abandoned=len(failures)), failures))

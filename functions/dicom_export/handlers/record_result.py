@@ -19,7 +19,7 @@ from dicom_export.operations.counters import Counters
 from dicom_export.operations.failure import Status
 from dicom_export.operations.outcome import outcome, replaces_table
 from dicom_export.operations.plan_page import PlanPage
-from dicom_export.operations.request import WriteDisposition
+from dicom_export.operations.request import VerifyRequest, WriteDisposition
 from dicom_export.state.dead_letters import DeadLetter
 from dicom_export.verifying.compare import compare
 
@@ -120,8 +120,8 @@ def _completed(
     try:
         if not replaces_table(operation, counters):
             tables.drop(operation.target)
-        elif request.comparison:
-            return None, compare(operation, request.comparison, journal, tables, publisher)
+        elif isinstance(request, VerifyRequest):
+            return None, compare(operation, request, journal, tables, publisher)
         else:
             job = operation.name.operation
             tables.replace(request.table, operation.target, expected_rows=counters.success, job=job)

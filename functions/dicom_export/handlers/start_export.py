@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dicom_export.errors import DicomExportError
     from dicom_export.exporting.service import ExportService
     from dicom_export.operations.operation import Operation
-    from dicom_export.operations.request import ExportRequest
+    from dicom_export.operations.request import Request
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ def _store_of(fields: object) -> StoreName:
         ) from error
 
 
-def _request(store: StoreName, fields: object) -> ExportRequest:
+def _request(store: StoreName, fields: object) -> Request:
     if isinstance(fields, dict) and VERIFY in fields:
         return parse_verify_request(store, fields)
     return parse_export_request(store, fields, api_version=_VERSION)

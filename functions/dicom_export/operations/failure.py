@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from dicom_export.errors import Code
@@ -12,13 +13,26 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+class FailureStage(StrEnum):
+    """Which step of an instance's export failed."""
+
+    READ = "READ"
+    """Reading the object, or decoding its header."""
+    WRITE = "WRITE"
+    """Writing the row to a stream."""
+    COMMIT = "COMMIT"
+    """Committing the stream."""
+    DELIVERY = "DELIVERY"
+    """Delivering the message: it ran out of attempts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """One object that did not become a row, and why: an entry of the operation's failure report."""
 
     object: str
     generation: int
-    stage: str
+    stage: FailureStage
     code: Code
     message: str
     uids: InstanceUids = field(default_factory=InstanceUids)
@@ -38,7 +52,7 @@ class Failure:
         return cls(
             data["object"],
             int(data["generation"]),
-            data["stage"],
+            FailureStage(data["stage"]),
             Code(data["code"]),
             data["message"],
             InstanceUids(data.get("study"), data.get("series"), data.get("instance")),

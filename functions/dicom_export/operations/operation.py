@@ -27,7 +27,7 @@ from dicom_export.errors import Internal
 from dicom_export.names import OperationName, TableName
 from dicom_export.operations.counters import Counters, DifferenceCounts
 from dicom_export.operations.failure import Status
-from dicom_export.operations.request import ExportRequest, WriteDisposition
+from dicom_export.operations.request import Request, VerifyRequest, WriteDisposition, request_from_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Operation:
     name: OperationName
     api_version: str
     create_time: datetime
-    requested: ExportRequest | None
+    requested: Request | None
     filter_generation: int | None = None
     cancel_requested: bool = False
     pages: int | None = None
@@ -53,7 +53,7 @@ class Operation:
     awaits_report: bool = False
 
     @property
-    def request(self) -> ExportRequest:
+    def request(self) -> Request:
         """What was asked for. Raises Internal if that was refused."""
         if self.requested is None:
             raise Internal(f"Operation {self.name} has no request: it was refused")
@@ -70,7 +70,7 @@ class Operation:
         table = self.request.table
         if self.request.write_disposition is not WriteDisposition.WRITE_TRUNCATE:
             return table
-        kind = "inventory" if self.request.comparison else "staging"
+        kind = "inventory" if isinstance(self.request, VerifyRequest) else "staging"
         return replace(table, table=f"dicom_export_{kind}_{self.name.operation}".replace("-", "_"))
 
     def encode(self) -> bytes:
@@ -102,7 +102,7 @@ class Operation:
             OperationName.parse(data["name"]),
             data.get("apiVersion") or "",
             datetime.fromisoformat(data["createTime"]),
-            ExportRequest.from_json(data["request"]) if data["request"] else None,
+            request_from_json(data["request"]) if data["request"] else None,
             data["filterGeneration"],
             data["cancelRequested"],
             data["pages"],

@@ -1,4 +1,4 @@
-"""What a client asks for: which part of which store, into which table, and how."""
+"""What a client asks for: an export, a verification or a repair."""
 
 from __future__ import annotations
 
@@ -23,27 +23,8 @@ class WriteDisposition(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """The table that a store is compared with, and whether what it lacks is exported to it afterwards."""
-
-    table: TableName
-    repair: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        return {"table": str(self.table), "repair": self.repair}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Comparison:
-        return cls(TableName.parse(data["table"]), data["repair"])
-
-
-@dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """A valid request: which store, into which table, how, and which part of the store.
-
-    With a `comparison` it is one for a verification: what is exported is an inventory, and `table` becomes the report of what the store
-    and the compared table differ in. With `repairs` it exports the instances that a report says are to be exported.
-    """
+    """Write a row for each instance of a store, or of the part that a filter names, to a table."""
 
     store: StoreName
     table: TableName
@@ -51,41 +32,96 @@ class ExportRequest:
     schema: SchemaKind = SchemaKind.FLATTENED
     include_source_store: bool = False
     filter_uri: GcsUri | None = None
-    comparison: Comparison | None = None
-    repairs: TableName | None = None
 
     @property
     def is_filtered(self) -> bool:
-        """Whether it is about a part of the store only."""
-        return self.filter_uri is not None or self.repairs is not None
+        """Whether the request is about a part of the store only."""
+        return self.filter_uri is not None
 
     @property
     def row_layout(self) -> RowLayout:
-        """What the rows are like."""
+        """The layout of the rows."""
         return RowLayout(self.schema, str(self.store) if self.include_source_store else None)
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "store": str(self.store),
-            "table": str(self.table),
-            "writeDisposition": self.write_disposition.value,
-            "schema": self.schema.value,
-            "includeSourceStore": self.include_source_store,
-            "filterUri": str(self.filter_uri) if self.filter_uri else None,
-            "comparison": self.comparison.to_json() if self.comparison else None,
-            "repairs": str(self.repairs) if self.repairs else None,
-        }
+        return _to_json(self, filterUri=str(self.filter_uri) if self.filter_uri else None)
 
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> ExportRequest:
-        return cls(
-            StoreName.parse(data["store"]),
-            TableName.parse(data["table"]),
-            WriteDisposition(data["writeDisposition"]),
-            SchemaKind(data["schema"]),
-            data["includeSourceStore"],
-            GcsUri.parse(data["filterUri"]) if data["filterUri"] else None,
-            # Operations of earlier versions have neither.
-            Comparison.from_json(data["comparison"]) if data.get("comparison") else None,
-            TableName.parse(data["repairs"]) if data.get("repairs") else None,
-        )
+
+@dataclass(frozen=True, slots=True)
+class VerifyRequest:
+    """Compare a store with the table `compared`, and write what they differ in to `table`, the report.
+
+    The operation's rows are an inventory of the store. With `repair`, another operation then exports what the table lacks.
+    """
+
+    store: StoreName
+    table: TableName
+    compared: TableName
+    repair: bool = False
+
+    write_disposition = WriteDisposition.WRITE_TRUNCATE
+    schema = SchemaKind.INVENTORY
+    include_source_store = False
+    filter_uri = None
+    is_filtered = False
+
+    @property
+    def row_layout(self) -> RowLayout:
+        """The layout of the inventory's rows."""
+        return RowLayout(self.schema)
+
+    def to_json(self) -> dict[str, Any]:
+        return _to_json(self, comparison={"table": str(self.compared), "repair": self.repair})
+
+
+@dataclass(frozen=True, slots=True)
+class RepairRequest:
+    """Append to a table the rows of the instances that a verification's `report` names: those missing and stale."""
+
+    store: StoreName
+    table: TableName
+    report: TableName
+    schema: SchemaKind = SchemaKind.FLATTENED
+    include_source_store: bool = False
+
+    write_disposition = WriteDisposition.WRITE_APPEND
+    filter_uri = None
+    is_filtered = True
+
+    @property
+    def row_layout(self) -> RowLayout:
+        """The layout of the rows: as the table has them."""
+        return RowLayout(self.schema, str(self.store) if self.include_source_store else None)
+
+    def to_json(self) -> dict[str, Any]:
+        return _to_json(self, repairs=str(self.report))
+
+
+Request = ExportRequest | VerifyRequest | RepairRequest
+
+
+def _to_json(request: Request, **own: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    """Return the request as the state holds it: one object for all kinds, with null where a kind has no such field."""
+    return {
+        "store": str(request.store),
+        "table": str(request.table),
+        "writeDisposition": request.write_disposition.value,
+        "schema": request.schema.value,
+        "includeSourceStore": request.include_source_store,
+        **dict.fromkeys(("filterUri", "comparison", "repairs")),
+        **own,
+    }
+
+
+def request_from_json(data: Mapping[str, Any]) -> Request:
+    """Return the request that `to_json` gave, in this version or an earlier one."""
+    store, table = StoreName.parse(data["store"]), TableName.parse(data["table"])
+    schema, include_source_store = SchemaKind(data["schema"]), data["includeSourceStore"]
+    # Operations of earlier versions have neither of these.
+    if comparison := data.get("comparison"):
+        return VerifyRequest(store, table, TableName.parse(comparison["table"]), comparison["repair"])
+    if repairs := data.get("repairs"):
+        return RepairRequest(store, table, TableName.parse(repairs), schema, include_source_store)
+    filter_uri = GcsUri.parse(data["filterUri"]) if data["filterUri"] else None
+    disposition = WriteDisposition(data["writeDisposition"])
+    return ExportRequest(store, table, disposition, schema, include_source_store, filter_uri)

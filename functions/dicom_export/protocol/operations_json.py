@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from dicom_export.logs import OPERATION_LABEL
+from dicom_export.operations.request import VerifyRequest
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -56,7 +57,7 @@ def _metadata(operation: Operation, version: str) -> dict[str, Any]:
 
 
 def _method(operation: Operation, version: str) -> str:
-    if operation.requested and operation.requested.comparison:
+    if isinstance(operation.requested, VerifyRequest):
         return "dicom_export.Verify"
     return f"google.cloud.healthcare.{version}.dicom.DicomService.ExportDicomData_bq"
 

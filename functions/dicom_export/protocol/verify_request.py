@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 from dicom_export.errors import InvalidArgument
 from dicom_export.names import TableName
-from dicom_export.operations.request import Comparison, ExportRequest, WriteDisposition
+from dicom_export.operations.request import VerifyRequest
 from dicom_export.operations.reserved_names import check_table
 from dicom_export.protocol.transcoding import JsonMessage
-from dicom_export.rows.layout import SchemaKind
 
 if TYPE_CHECKING:
     from dicom_export.names import StoreName
@@ -21,7 +20,7 @@ VERIFY = "verify"
 _FIELDS = ("tableUri", "reportTableUri", "repair")
 
 
-def parse_verify_request(store: StoreName, body: object) -> ExportRequest:
+def parse_verify_request(store: StoreName, body: object) -> VerifyRequest:
     """Return the request that the JSON value `body` is, for this store. Raises InvalidArgument."""
     request = JsonMessage.root(body, ("name", VERIFY))
     verify = request.message(VERIFY, _FIELDS, "dicom_export.Verify")
@@ -32,13 +31,7 @@ def parse_verify_request(store: StoreName, body: object) -> ExportRequest:
     if compared and compared == report:
         verify.refuse(_FIELDS[1], f"The report would take the place of {compared}; give it a table of its own.")
     repair = bool(verify.boolean("repair"))
-    return ExportRequest(
-        store,
-        verify.right(report),
-        WriteDisposition.WRITE_TRUNCATE,
-        SchemaKind.INVENTORY,
-        comparison=Comparison(verify.right(compared), repair=repair),
-    )
+    return VerifyRequest(store, verify.right(report), verify.right(compared), repair=repair)
 
 
 def _table(uri: str) -> TableName:

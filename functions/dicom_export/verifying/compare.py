@@ -12,7 +12,8 @@ from dicom_export.logs import Event, operation_event
 from dicom_export.messages import PlanExport
 from dicom_export.operations import filters
 from dicom_export.operations.operation import Operation
-from dicom_export.verifying.reconciliation import export_like
+from dicom_export.operations.request import RepairRequest, VerifyRequest
+from dicom_export.verifying.reconciliation import layout_like
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from dicom_export.names import OperationName, TableName
     from dicom_export.operations.counters import DifferenceCounts
     from dicom_export.operations.filters import FilterPath
-    from dicom_export.operations.request import Comparison
     from dicom_export.ports import Publisher, Tables
     from dicom_export.state.journal import Journal
 
@@ -33,15 +33,14 @@ def repair_name(name: OperationName) -> OperationName:
 
 
 def compare(
-    verification: Operation, comparison: Comparison, journal: Journal, tables: Tables, publisher: Publisher
+    verification: Operation, request: VerifyRequest, journal: Journal, tables: Tables, publisher: Publisher
 ) -> DifferenceCounts:
     """Write the verification's report, once, and begin the repair that was asked for; return how much differs.
 
     Raises NotFound if the compared table is there no more, FailedPrecondition if it is none of an export's.
     """
-    request = verification.request
     tables.compare(
-        comparison.table,
+        request.compared,
         verification.target,
         request.table,
         request.store,
@@ -53,14 +52,14 @@ def compare(
     log.info(
         "%s compared with %s: %d missing, %d stale, %d orphaned",
         request.store,
-        comparison.table,
+        request.compared,
         differences.missing,
         differences.stale,
         differences.orphaned,
         extra={"operation": str(verification.name)},
     )
-    if comparison.repair and differences.repairable:
-        _begin_repair(verification, comparison, journal, tables)
+    if request.repair and differences.repairable:
+        _begin_repair(verification, request, journal, tables)
         publisher.publish([PlanExport(repair_name(verification.name), 0)])
     return differences
 
@@ -74,17 +73,16 @@ def _repairable(tables: Tables, report: TableName) -> Iterator[FilterPath]:
     return (filters.path_of(each.uids) for each in tables.differences(report) if each.is_repairable)
 
 
-def _begin_repair(verification: Operation, comparison: Comparison, journal: Journal, tables: Tables) -> None:
+def _begin_repair(verification: Operation, request: VerifyRequest, journal: Journal, tables: Tables) -> None:
     """Create the operation of the repair, with its filter, unless an earlier delivery has."""
     name = repair_name(verification.name)
     if journal.operations.find(name):
         return
-    journal.filters.create(name, filters.widest(_repairable(tables, verification.request.table)))
-    table = tables.describe(comparison.table)
+    journal.filters.create(name, filters.widest(_repairable(tables, request.table)))
+    table = tables.describe(request.compared)
     if table is None:
-        raise NotFound(f"Table {comparison.table} was not found; an export creates it")
-    request = replace(
-        export_like(table.schema, verification.request.store, comparison.table), repairs=verification.request.table
-    )
-    journal.operations.create(Operation(name, verification.api_version, datetime.now(UTC), request))
-    log.info("Repair of %s created", comparison.table, extra=operation_event(name, Event.CREATED))
+        raise NotFound(f"Table {request.compared} was not found; an export creates it")
+    schema, include_source_store = layout_like(table.schema)
+    repair = RepairRequest(request.store, request.compared, request.table, schema, include_source_store)
+    journal.operations.create(Operation(name, verification.api_version, datetime.now(UTC), repair))
+    log.info("Repair of %s created", request.compared, extra=operation_event(name, Event.CREATED))

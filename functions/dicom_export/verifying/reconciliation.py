@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from dicom_export.errors import FailedPrecondition
 from dicom_export.operations.counters import DifferenceCounts
 from dicom_export.operations.filters import names_instance
-from dicom_export.operations.request import ExportRequest, WriteDisposition
 from dicom_export.rows.layout import SchemaKind
 from dicom_export.rows.schema import INVENTORY, Field, FieldType, Schema
 from dicom_export.uids import InstanceUids
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
 
-    from dicom_export.names import StoreName, TableName
+    from dicom_export.names import TableName
 
 REPORT: Schema = (
     Field("Difference", FieldType.STRING),
@@ -154,13 +153,8 @@ def comparison(table: TableName, columns: Collection[str], table_sql: str, inven
     )
 
 
-def export_like(schema: Schema, store: StoreName, table: TableName) -> ExportRequest:
-    """Return the request that adds the store's instances to a table of this schema, in rows like those that it has."""
+def layout_like(schema: Schema) -> tuple[SchemaKind, bool]:
+    """Return what the rows of a table with these columns are like: their schema, and whether they have SourceDicomStore."""
     columns = {field.name: field.type for field in schema}
-    return ExportRequest(
-        store,
-        table,
-        WriteDisposition.WRITE_APPEND,
-        SchemaKind.JSON if columns.get("Metadata") is FieldType.JSON else SchemaKind.FLATTENED,
-        has_source_store(columns),
-    )
+    kind = SchemaKind.JSON if columns.get("Metadata") is FieldType.JSON else SchemaKind.FLATTENED
+    return kind, has_source_store(columns)

@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING
 
 from dicom_export.decoding.decoded import DecodedInstance
 from dicom_export.errors import NotFound, PermanentError
-from dicom_export.operations.failure import Failure
+from dicom_export.operations.failure import Failure, FailureStage
 from dicom_export.operations.planning import is_planned
+from dicom_export.operations.request import ExportRequest, WriteDisposition
 from dicom_export.rows.arrow import record_batch
 from dicom_export.rows.layout import RowLayout, SchemaKind
 from dicom_export.rows.schema import INVENTORY
 from dicom_export.verifying.compare import repair_lines
-from dicom_export.verifying.reconciliation import REPORT, DifferenceKind, export_like
+from dicom_export.verifying.reconciliation import REPORT, DifferenceKind, layout_like
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from dicom_export.names import GcsUri, StoreName, TableName
     from dicom_export.operations.counters import DifferenceCounts
-    from dicom_export.operations.request import ExportRequest
     from dicom_export.ports import Decode, DicomStore, TableInfo, Tables
     from dicom_export.stored_object import StoredObject, Unlisted
     from dicom_export.stores import DeclaredStore
@@ -119,7 +119,10 @@ class Verification:
 
     def repair_request(self, store: StoreName, filter_uri: GcsUri) -> ExportRequest:
         """Return the request that exports what the filter names, in rows like those of the table."""
-        return replace(export_like(self._require_table().schema, store, self.table), filter_uri=filter_uri)
+        schema, include_source_store = layout_like(self._require_table().schema)
+        return ExportRequest(
+            store, self.table, WriteDisposition.WRITE_APPEND, schema, include_source_store, filter_uri=filter_uri
+        )
 
     def _require_table(self) -> TableInfo:
         found = self.tables.describe(self.table)
@@ -139,7 +142,7 @@ class Verification:
             if isinstance(decoded, DecodedInstance):
                 rows.append(decoded.row)
             elif isinstance(decoded, PermanentError):
-                on_failure(Failure(stored.name, stored.generation, "read", decoded.code, decoded.message))
+                on_failure(Failure(stored.name, stored.generation, FailureStage.READ, decoded.code, decoded.message))
         if rows:
             self.tables.stream(inventory, record_batch(rows, INVENTORY))
         return len(rows)
