@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from google.cloud.bigquery import Client
 
-    from dicom_export.ports import Tables
+    from dicom_export.ports import Warehouse as Tables
     from emulators.bigquery import BigQuery
 
 TABLE = TableName("my-project", "imaging", "dicom")

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from dicom_export.decoding.decoded import Decoded
     from dicom_export.operations.operation import Operation
-    from dicom_export.ports import DicomStore, OperationStore, StateObject, Tables
+    from dicom_export.ports import DicomStore, OperationStore, StateObject, Warehouse
     from dicom_export.stored_object import StoredObject
 
 FLATTENED = RowLayout(SchemaKind.FLATTENED)
@@ -389,7 +389,7 @@ def test_a_stream_that_lost_rows_is_written_again(world: World) -> None:
     operation = world.export()
     world.deliver()
     topic, data = next(each for each in world.mailbox.waiting if each[0] == "export-study")
-    ports = replace(world.ports, tables=cast("Tables", Forgetful(world.tables)))
+    ports = replace(world.ports, tables=cast("Warehouse", Forgetful(world.tables)))
     with pytest.raises(TransientError, match="holds 1 rows of 3"):
         handlers_on(ports, PlanLimits())[topic](messages.decode(topic, data))
     world.drain()
@@ -426,12 +426,12 @@ class Refusing(Forgetful):
         raise FailedPrecondition("DuckDB refused a statement")
 
     def finalize(self, stream: str) -> int:
-        return cast("Tables", self._tables).finalize(stream)
+        return cast("Warehouse", self._tables).finalize(stream)
 
 
 def test_a_commit_that_is_refused_for_good_ends_the_operation(world: World) -> None:
     operation = world.export()
-    world.handlers = handlers_on(replace(world.ports, tables=cast("Tables", Refusing(world.tables))), PlanLimits())
+    world.handlers = handlers_on(replace(world.ports, tables=cast("Warehouse", Refusing(world.tables))), PlanLimits())
     world.drain()
     ended = world.ended(operation)
     assert ended.error
@@ -442,7 +442,7 @@ def test_an_attempt_that_fails_leaves_no_stream_behind(world: World) -> None:
     operation = world.export()
     world.deliver()
     topic, data = next(each for each in world.mailbox.waiting if each[0] == "export-study")
-    ports = replace(world.ports, tables=cast("Tables", Forgetful(world.tables)))
+    ports = replace(world.ports, tables=cast("Warehouse", Forgetful(world.tables)))
     with pytest.raises(TransientError):
         handlers_on(ports, PlanLimits())[topic](messages.decode(topic, data))
     assert not world.stream_folders()
@@ -505,7 +505,7 @@ def test_a_column_that_takes_effect_late_loses_nothing(world: World, store: Path
             world.ports.tables.append(stream, offset, batch)
 
     world.handlers = handlers_on(
-        replace(world.ports, tables=cast("Tables", Late())), PlanLimits(bundle=1, page_tasks=10, sample=1)
+        replace(world.ports, tables=cast("Warehouse", Late())), PlanLimits(bundle=1, page_tasks=10, sample=1)
     )
     operation = world.export(schema=SchemaKind.FLATTENED)
     world.drain()

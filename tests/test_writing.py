@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from dicom_export.ports import Tables
+    from dicom_export.ports import Warehouse
 
 COLUMN = "PatientID"
 
@@ -65,7 +65,7 @@ class Picky:
 
 def write(tables: object, values: Iterable[str]) -> tuple[str | None, list[Rejected]]:
     """Write a row for each value; its object has the first letter for a name."""
-    writer = StreamWriter(make_operation(), cast("Tables", tables))
+    writer = StreamWriter(make_operation(), cast("Warehouse", tables))
     waiting = iter([make_object(value[0]) for value in values])
     instances = [DecodedInstance({COLUMN: value}, InstanceUids("1", "2", value[0])) for value in values]
     with writer:

@@ -114,7 +114,7 @@ class Version:
 
 
 class Tables(Protocol):
-    """The tables of a warehouse, and streams that commit their rows exactly once.
+    """The tables of a warehouse.
 
     The dataset of a table that is named has to exist: every method raises NotFound if it does not.
     """
@@ -142,6 +142,22 @@ class Tables(Protocol):
 
         Raises FailedPrecondition if it exists without that key.
         """
+
+    def replace(self, table: TableName, staging: TableName, *, expected_rows: int, job: str) -> None:
+        """Put the staging table's columns and rows in the place of the table's, atomically, once per `job`.
+
+        The staging table is gone afterwards. Raises FailedPrecondition if it does not hold the expected number of rows.
+        """
+
+    def drop(self, staging: TableName) -> None:
+        """Delete a staging table. Without effect if there is none."""
+
+
+class WriteStreams(Protocol):
+    """Streams that commit their rows to a table exactly once, and rows that show at once.
+
+    The dataset of a table that is named has to exist: every method raises NotFound if it does not.
+    """
 
     def stream(self, table: TableName, batch: pa.RecordBatch) -> None:
         """Append rows at least once; they are durable when it returns, and show at once. Raises as `append`, and NotFound."""
@@ -176,14 +192,12 @@ class Tables(Protocol):
     def discard(self, stream: str) -> None:
         """Give up a stream that nobody will commit. Without effect on one that is not there."""
 
-    def replace(self, table: TableName, staging: TableName, *, expected_rows: int, job: str) -> None:
-        """Put the staging table's columns and rows in the place of the table's, atomically, once per `job`.
 
-        The staging table is gone afterwards. Raises FailedPrecondition if it does not hold the expected number of rows.
-        """
+class Comparisons(Protocol):
+    """Comparisons of a table with an inventory of a store.
 
-    def drop(self, staging: TableName) -> None:
-        """Delete a staging table. Without effect if there is none."""
+    The dataset of a table that is named has to exist: every method raises NotFound if it does not.
+    """
 
     def compare(
         self, table: TableName, inventory: TableName, report: TableName, store: StoreName, *, before: datetime, job: str
@@ -200,6 +214,10 @@ class Tables(Protocol):
 
     def count_differences(self, report: TableName) -> DifferenceCounts:
         """Return how many differences a report has. Raises NotFound."""
+
+
+class Warehouse(Tables, WriteStreams, Comparisons, Protocol):
+    """Where tables are: BigQuery, or DuckDB files."""
 
 
 class Exports(Protocol):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dicom_export.messages import Message
     from dicom_export.names import StoreName, TableName
     from dicom_export.operations.planning import PlanLimits
-    from dicom_export.ports import Decode, DecodeBatches, DicomStore, OperationStore, Publisher, Tables
+    from dicom_export.ports import Decode, DecodeBatches, DicomStore, OperationStore, Publisher, Warehouse
     from dicom_export.stores import DeclaredStore
 
 
@@ -30,7 +30,7 @@ class Ports:
     operations: OperationStore
     stores: Mapping[StoreName, DeclaredStore]
     buckets: Callable[[str], DicomStore | None]
-    tables: Tables
+    tables: Warehouse
     publisher: Publisher
     failures_table: TableName | None = None
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dicom_export.names import TableName
     from dicom_export.operations.failure import Failure
     from dicom_export.operations.operation import Operation
-    from dicom_export.ports import Tables
+    from dicom_export.ports import Warehouse
     from dicom_export.state.journal import Journal
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class FailureReport:
     """Where the rows of failed instances go."""
 
     table: TableName
-    tables: Tables
+    tables: Warehouse
     journal: Journal
 
     def write(self, operation: Operation, page: int, failures: Iterable[Failure]) -> None:

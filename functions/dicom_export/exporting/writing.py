@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from dicom_export.decoding.decoded import DecodedBatch, Row
     from dicom_export.operations.operation import Operation
-    from dicom_export.ports import Tables
+    from dicom_export.ports import Tables, Warehouse
     from dicom_export.rows.schema import Schema
     from dicom_export.stored_object import StoredObject
 
@@ -48,7 +48,7 @@ class StreamWriter:
     def __init__(
         self,
         operation: Operation,
-        tables: Tables,
+        tables: Warehouse,
         is_wanted: Callable[[], bool] = lambda: True,
         limits: ColumnLimits = DEFAULT_COLUMN_LIMITS,
     ) -> None:

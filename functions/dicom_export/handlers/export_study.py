@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from dicom_export.decoding.decoded import Found
     from dicom_export.names import StoreName
     from dicom_export.operations.operation import Operation
-    from dicom_export.ports import DecodeBatches, DicomStore, Publisher, Tables
+    from dicom_export.ports import DecodeBatches, DicomStore, Publisher, Warehouse
     from dicom_export.state.journal import Journal
     from dicom_export.stored_object import StoredObject
     from dicom_export.stores import DeclaredStore
@@ -46,7 +46,7 @@ def export_study(
     *,
     journal: Journal,
     stores: Mapping[StoreName, DeclaredStore],
-    tables: Tables,
+    tables: Warehouse,
     publisher: Publisher,
     decode: DecodeBatches,
     columns: ColumnLimits = DEFAULT_COLUMN_LIMITS,
@@ -70,7 +70,7 @@ def settle(
     claim: Claim,
     store: DicomStore | None,
     journal: Journal,
-    tables: Tables,
+    tables: Warehouse,
     *,
     is_last_attempt: bool = False,
 ) -> None:
@@ -116,7 +116,7 @@ def _decide(
     operation: Operation,
     journal: Journal,
     store: DicomStore,
-    tables: Tables,
+    tables: Warehouse,
     decode: DecodeBatches,
     columns: ColumnLimits,
 ) -> Claim:
@@ -136,7 +136,7 @@ def _export(
     operation: Operation,
     journal: Journal,
     store: DicomStore,
-    tables: Tables,
+    tables: Warehouse,
     decode: DecodeBatches,
     columns: ColumnLimits,
 ) -> Claim:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from dicom_export.names import StoreName
     from dicom_export.operations.counters import DifferenceCounts
     from dicom_export.operations.operation import Operation
-    from dicom_export.ports import Publisher, Tables
+    from dicom_export.ports import Publisher, Warehouse
     from dicom_export.state.journal import Journal
     from dicom_export.stores import DeclaredStore
 
@@ -44,7 +44,7 @@ def record_result(
     message: StudyExported,
     *,
     journal: Journal,
-    tables: Tables,
+    tables: Warehouse,
     publisher: Publisher,
     report: FailureReport | None = None,
 ) -> None:
@@ -84,7 +84,7 @@ def _total(operation: Operation, sums: Mapping[int, Counters], journal: Journal)
     return replace(total, studies=journal.pages.studies(operation.name, are_in_order=first_page.layout.names_studies))
 
 
-def _finish(operation: Operation, counters: Counters, journal: Journal, tables: Tables, publisher: Publisher) -> None:
+def _finish(operation: Operation, counters: Counters, journal: Journal, tables: Warehouse, publisher: Publisher) -> None:
     """Put an overwrite in its place, have streamed again what was streamed meanwhile, and write down how the operation ended."""
     error, differences = _completed(operation, counters, journal, tables, publisher)
     error = error or outcome(operation, counters)
@@ -108,7 +108,7 @@ def _finish(operation: Operation, counters: Counters, journal: Journal, tables: 
 
 
 def _completed(
-    operation: Operation, counters: Counters, journal: Journal, tables: Tables, publisher: Publisher
+    operation: Operation, counters: Counters, journal: Journal, tables: Warehouse, publisher: Publisher
 ) -> tuple[Status | None, DifferenceCounts | None]:
     """End an overwrite: its rows, or what a verification finds by them, take the old ones' place, or are dropped.
 
@@ -156,7 +156,7 @@ def record_dead_letter(
     *,
     journal: Journal,
     stores: Mapping[StoreName, DeclaredStore],
-    tables: Tables,
+    tables: Warehouse,
     publisher: Publisher,
 ) -> None:
     """Count what a message that is out of attempts was about as failed, so that its operation ends, and keep it.
@@ -197,7 +197,7 @@ def _give_up_on_study(
     reason: Status,
     journal: Journal,
     stores: Mapping[StoreName, DeclaredStore],
-    tables: Tables,
+    tables: Warehouse,
 ) -> None:
     operation = journal.operations.load(message.operation)
     page = journal.plans.page(message.operation, message.page)

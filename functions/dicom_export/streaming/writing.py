@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dicom_export.names import TableName
-    from dicom_export.ports import Tables
+    from dicom_export.ports import Warehouse
     from dicom_export.rows.schema import Schema
     from dicom_export.state.overwrites import Overwrites
     from dicom_export.streaming.change_row import ChangeRow
@@ -38,7 +38,7 @@ class StreamWriters:
     Before it, they are recorded with each overwrite of the table that runs.
     """
 
-    def __init__(self, tables: Tables, overwrites: Overwrites, limits: ColumnLimits = DEFAULT_COLUMN_LIMITS) -> None:
+    def __init__(self, tables: Warehouse, overwrites: Overwrites, limits: ColumnLimits = DEFAULT_COLUMN_LIMITS) -> None:
         self._tables = tables
         self._overwrites = overwrites
         self._limits = limits
@@ -71,7 +71,7 @@ class TableWriter:
     one goes by itself, because BigQuery may not know a new column for minutes, and the others need not wait for that.
     """
 
-    def __init__(self, config: StreamConfig, tables: Tables, limits: ColumnLimits = DEFAULT_COLUMN_LIMITS) -> None:
+    def __init__(self, config: StreamConfig, tables: Warehouse, limits: ColumnLimits = DEFAULT_COLUMN_LIMITS) -> None:
         self._config = config
         self._tables = tables
         self._limits = limits

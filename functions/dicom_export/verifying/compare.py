@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dicom_export.names import OperationName, TableName
     from dicom_export.operations.counters import DifferenceCounts
     from dicom_export.operations.filters import FilterPath
-    from dicom_export.ports import Publisher, Tables
+    from dicom_export.ports import Comparisons, Publisher, Warehouse
     from dicom_export.state.journal import Journal
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ def repair_name(name: OperationName) -> OperationName:
 
 
 def compare(
-    verification: Operation, request: VerifyRequest, journal: Journal, tables: Tables, publisher: Publisher
+    verification: Operation, request: VerifyRequest, journal: Journal, tables: Warehouse, publisher: Publisher
 ) -> DifferenceCounts:
     """Write the verification's report, once, and begin the repair that was asked for; return how much differs.
 
@@ -64,16 +64,16 @@ def compare(
     return differences
 
 
-def repair_lines(tables: Tables, report: TableName) -> Iterator[str]:
+def repair_lines(comparisons: Comparisons, report: TableName) -> Iterator[str]:
     """Yield the lines of a filter that names what an export makes right of a report."""
-    return (f"{filters.line_of(path)}\n" for path in _repairable(tables, report))
+    return (f"{filters.line_of(path)}\n" for path in _repairable(comparisons, report))
 
 
-def _repairable(tables: Tables, report: TableName) -> Iterator[FilterPath]:
-    return (filters.path_of(each.uids) for each in tables.differences(report) if each.is_repairable)
+def _repairable(comparisons: Comparisons, report: TableName) -> Iterator[FilterPath]:
+    return (filters.path_of(each.uids) for each in comparisons.differences(report) if each.is_repairable)
 
 
-def _begin_repair(verification: Operation, request: VerifyRequest, journal: Journal, tables: Tables) -> None:
+def _begin_repair(verification: Operation, request: VerifyRequest, journal: Journal, tables: Warehouse) -> None:
     """Create the operation of the repair, with its filter, unless an earlier delivery has."""
     name = repair_name(verification.name)
     if journal.operations.find(name):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from dicom_export.names import GcsUri, StoreName, TableName
     from dicom_export.operations.counters import DifferenceCounts
-    from dicom_export.ports import Decode, DicomStore, TableInfo, Tables
+    from dicom_export.ports import Decode, DicomStore, TableInfo, Warehouse
     from dicom_export.stored_object import StoredObject, Unlisted
     from dicom_export.stores import DeclaredStore
     from dicom_export.verifying.reconciliation import Difference
@@ -62,7 +62,7 @@ class Verification:
     """A table, and what it takes to compare it with a store."""
 
     table: TableName
-    tables: Tables
+    tables: Warehouse
     decode: Decode
 
     @contextmanager
