@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from pydicom.data import get_testdata_file
 from pydicom.data.data_manager import DATA_ROOT
 
-from dicom_export.decoding.fast.series import SeriesMemory
+from dicom_export.decoding.fast.memory import Memory
 from dicom_export.decoding.instance import decode_instance
 from dicom_export.errors import InstanceError
 from dicom_export.rows.layout import RowLayout, SchemaKind
@@ -116,12 +116,12 @@ def _row(workload: Workload, scale: float) -> tuple[object, ...]:
 def _in_process(*, is_series: bool) -> dict[str, Way]:
     return {
         "pydicom's recipe": recipe,
-        "ours": own(SchemaKind.FLATTENED, SeriesMemory() if is_series else None),
-        "ours, JSON schema": own(SchemaKind.JSON, SeriesMemory() if is_series else None),
+        "ours": own(SchemaKind.FLATTENED, Memory() if is_series else None),
+        "ours, JSON schema": own(SchemaKind.JSON, Memory() if is_series else None),
     }
 
 
-def own(kind: SchemaKind, memory: SeriesMemory | None = None) -> Way:
+def own(kind: SchemaKind, memory: Memory | None = None) -> Way:
     """Return our way to a row; with a memory of the series, or without."""
     layout = RowLayout(kind)
     return lambda data: decode_instance(MemoryStore({"a": data}), make_stored("a", data), layout, memory)

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from buckets import Bucket
 from dicom_export.adapters.local.folder.state import FolderState
 from dicom_export.handlers.stream_instance import stream_instance
-from dicom_export.messages import Event, InstanceChanged
+from dicom_export.messages import InstanceChanged, ObjectEvent
 from dicom_export.state.overwrites import Overwrites
 from dicom_export.state.uploads import Uploads
 from dicom_export.stores import DeclaredStore
 from dicom_export.streaming.config import StreamConfig
-from dicom_export.streaming.writing import StreamWriters, TableWriter
+from dicom_export.streaming.writing import ChangeWriter, ChangeWriters
 from dicom_files import make_archive_objects
 from factories import STORE, TABLE
 from tables import print_section, print_table
@@ -69,10 +69,10 @@ class OneByOne:
 
     def __init__(self, tables: Any, overwrites: Overwrites) -> None:  # noqa: ANN401 - a part of the port
         self._overwrites = overwrites
-        self._writer = partial(TableWriter, tables=tables)
+        self._writer = partial(ChangeWriter, tables=tables)
 
     def write(self, row: ChangeRow) -> None:
-        """Write the row as `StreamWriters` does, fence and all."""
+        """Write the row as `ChangeWriters` does, fence and all."""
         self._overwrites.running(row.config.table)
         (outcome,) = self._writer(row.config).write([row])
         if outcome:
@@ -82,7 +82,7 @@ class OneByOne:
 def print_streaming(events: int) -> None:
     """Print the section for so many events."""
     print_section("Automatic export, with and without group commit", NOTE)
-    ways = {"an append for each": OneByOne, "group commit": StreamWriters}
+    ways = {"an append for each": OneByOne, "group commit": ChangeWriters}
     print_table(HEAD, (_row(name, writers, events) for name, writers in ways.items()))
 
 
@@ -105,7 +105,7 @@ def measure(writers: Any, events: int) -> tuple[float, int]:  # noqa: ANN401 - a
         )
         begin = time.perf_counter()
         with ThreadPoolExecutor(THREADS) as pool:
-            list(pool.map(handle, (InstanceChanged(STORE, Event.WRITTEN, each) for each in stored)))
+            list(pool.map(handle, (InstanceChanged(STORE, ObjectEvent.WRITTEN, each) for each in stored)))
         took = time.perf_counter() - begin
     if table.rows != events:
         raise SystemExit(f"{table.rows} rows of {events} events")

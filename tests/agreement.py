@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dicom_export.decoding.decoded import Skipped
-from dicom_export.decoding.instance import decode_instance, explain_instance
+from dicom_export.decoding.explain import explain_instance
+from dicom_export.decoding.instance import decode_instance
 from dicom_export.errors import InstanceError
 from dicom_export.rows.layout import RowLayout, SchemaKind
 from dicom_files import MemoryStore, make_stored
@@ -13,7 +14,7 @@ from dicom_files import MemoryStore, make_stored
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dicom_export.decoding.fast.series import SeriesMemory
+    from dicom_export.decoding.fast.memory import Memory
 
 
 def outcome(decode: Callable[[], Any]) -> Any:
@@ -33,7 +34,7 @@ def in_order(value: Any) -> Any:
     return [in_order(nested) for nested in value] if isinstance(value, list) else value
 
 
-def assert_same(data: bytes, kind: SchemaKind, memory: SeriesMemory) -> Any:
+def assert_same(data: bytes, kind: SchemaKind, memory: Memory) -> Any:
     """Assert that both ways agree, without knowing the series and knowing it; return the outcome."""
     store, stored, layout = MemoryStore({"a": data}), make_stored("a", data), RowLayout(kind)
     expected = outcome(lambda: explain_instance(store, stored, layout))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from dicom_export.errors import InstanceGone
-from dicom_export.messages import Event
+from dicom_export.messages import ObjectEvent
 from dicom_export.stored_object import StoredObject
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class Bucket:
     `on_read` is what others do while an object is being read: after its bytes were taken.
     """
 
-    def __init__(self, tell: Callable[[Event, StoredObject], None] = lambda _event, _stored: None) -> None:
+    def __init__(self, tell: Callable[[ObjectEvent, StoredObject], None] = lambda _event, _stored: None) -> None:
         self.objects: dict[str, tuple[StoredObject, bytes]] = {}
         self.tell = tell
         self.on_read: Callable[[], None] = lambda: None
@@ -34,12 +34,12 @@ class Bucket:
         updated = EPOCH + timedelta(microseconds=self._clock)
         stored = StoredObject(name, self._clock + 7, len(content), updated)
         self.objects[name] = stored, content
-        self.tell(Event.WRITTEN, stored)
+        self.tell(ObjectEvent.WRITTEN, stored)
         return stored
 
     def delete(self, name: str) -> StoredObject:
         stored, _ = self.objects.pop(name)
-        self.tell(Event.DELETED, stored)
+        self.tell(ObjectEvent.DELETED, stored)
         return stored
 
     def uri(self, name: str) -> str:

@@ -15,7 +15,7 @@ from pydicom.data.data_manager import DATA_ROOT
 from agreement import assert_same
 from dicom_export.decoding import instance
 from dicom_export.decoding.decoded import Skipped
-from dicom_export.decoding.fast.series import SeriesMemory
+from dicom_export.decoding.fast.memory import Memory
 from dicom_export.decoding.instance import decode_instance
 from dicom_export.decoding.reference.header import UIDS
 from dicom_export.rows.layout import TABLE_SCHEMAS, RowLayout, SchemaKind
@@ -42,7 +42,7 @@ def make_part_10(*elements: bytes) -> bytes:
 @pytest.mark.parametrize("kind", TABLE_SCHEMAS)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_real_files_have_the_rows_that_pydicom_gives_them(part: int, kind: SchemaKind) -> None:
-    memory = SeriesMemory()
+    memory = Memory()
     for path in real_files()[part::PARTS]:
         data = path.read_bytes()
         for _ in range(3):  # as the first of its series, as the second, and when all of it is repeated
@@ -52,7 +52,7 @@ def test_real_files_have_the_rows_that_pydicom_gives_them(part: int, kind: Schem
 @pytest.mark.parametrize("kind", TABLE_SCHEMAS)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_synthetic_series_have_the_rows_that_pydicom_gives_them(part: int, kind: SchemaKind) -> None:
-    memory = SeriesMemory()
+    memory = Memory()
     rows = 0
     for number in range(part, COMPARED // 4, PARTS):
         for data in make_series(Random(number), 4):
@@ -69,7 +69,7 @@ def test_what_lacks_a_uid_fails_as_it_does_by_pydicom_but_is_not_read_by_it(
     values = {**dict.fromkeys(UIDS, b"1.2\0"), tag: value}
     uids = [element(uid, "UI", each) for uid, each in sorted(values.items()) if each is not None]
     data = make_part_10(*uids, behind)
-    memory = SeriesMemory()
+    memory = Memory()
     for _ in range(3):
         error, *_ = assert_same(data, SchemaKind.FLATTENED, memory)
     monkeypatch.delattr(instance, "header_of")
@@ -82,7 +82,7 @@ def test_what_lacks_a_uid_and_has_a_character_set_that_cannot_be_looked_up_fails
     for unknown in (character_set, sequence(0x00081140, character_set)):
         data = make_part_10(unknown, element(0x00200013, "IS", b"1 "))
         for kind in TABLE_SCHEMAS:
-            assert "Missing StudyInstanceUID" in assert_same(data, kind, SeriesMemory())[1]
+            assert "Missing StudyInstanceUID" in assert_same(data, kind, Memory())[1]
 
 
 @pytest.mark.parametrize("kind", TABLE_SCHEMAS)
@@ -94,7 +94,7 @@ def test_damaged_files_have_the_rows_or_errors_that_pydicom_gives_them(part: int
     for number in range(part, COMPARED // 5, PARTS):
         random = Random(number)
         whole = random.choice(files).read_bytes() if number % 3 else random.choice(make_series(random, 3))
-        memory = SeriesMemory()
+        memory = Memory()
         for data in [whole, whole, *(damaged(random, whole) for _ in range(5))]:
             same = assert_same(data, kind, memory)
             outcomes.add(Skipped if isinstance(same, Skipped) else type(same[0]))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from dicom_export.ports import Publisher
-    from dicom_export.pubsub.push import DeadLetter
+    from dicom_export.pubsub.push import UndeliveredMessage
     from emulators.pubsub import PubSub
 
 NAME = make_operation().name
@@ -110,7 +110,7 @@ class PubSubSubscriptions:
         self._stack.callback(self._emulator.delete, resource)
         return resource
 
-    def _bury(self, letter: DeadLetter) -> None:
+    def _bury(self, letter: UndeliveredMessage) -> None:
         assert not isinstance(letter.message, push.BatchRequest | Notification)
         self.dead.append((letter.message, letter.reason))
 

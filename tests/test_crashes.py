@@ -71,7 +71,7 @@ def raising(error: BaseException) -> Callable[..., None]:
 @pytest.mark.parametrize(
     ("command", "place"),
     [
-        ("dump FILE", "dicom_export.decoding.instance.explain_instance"),
+        ("dump FILE", "dicom_export.decoding.explain.explain_instance"),
         ("verify FOLDER --from TABLE", "dicom_export.verifying.verify.record_batch"),
         ("watch FOLDER --to TABLE --once", "dicom_export.adapters.local.duckdb.watched.record_batch"),
         ("query SELECT_1 --from TABLE", "dicom_export.cli.query.rendered"),
@@ -99,6 +99,6 @@ def test_what_the_system_refuses_is_told_in_one_line_with_the_file(
 ) -> None:
     file = make_folder(tmp_path / "store", 1) / "000000.dcm"
     error = OSError(errno.EROFS, "Read-only file system", "/some/file")
-    monkeypatch.setattr("dicom_export.decoding.instance.explain_instance", raising(error))
+    monkeypatch.setattr("dicom_export.decoding.explain.explain_instance", raising(error))
     result = run("dump", file)
     assert (result.exit_code, result.stderr) == (1, "Error: /some/file: Read-only file system\n")

@@ -17,9 +17,9 @@ from functions_framework import create_app
 
 from dicom_export import bootstrap, logs
 from dicom_export.errors import ConfigurationError, NotFound, Unavailable
-from dicom_export.messages import Event, ExportStudy, InstanceChanged, Message, PlanExport, StudyExported
+from dicom_export.messages import ExportStudy, InstanceChanged, Message, ObjectEvent, PlanExport, StudyExported
 from dicom_export.pubsub import push
-from dicom_export.pubsub.push import BatchRequest, DeadLetter
+from dicom_export.pubsub.push import BatchRequest, UndeliveredMessage
 from emulators.functions import Function
 from factories import make_object, make_operation, make_request
 from pushes import notification_body, push_body
@@ -36,7 +36,7 @@ MESSAGES: dict[str, Message] = {
     "export_study": ExportStudy(NAME, 0, 1, (make_object(),)),
     "record_result": StudyExported(NAME, 0),
 }
-CHANGE = InstanceChanged(make_request().store, Event.WRITTEN, make_object())
+CHANGE = InstanceChanged(make_request().store, ObjectEvent.WRITTEN, make_object())
 NOTIFICATION = push.change(push.parse(notification_body()))
 CONTENTS: dict[str, Message] = {
     **MESSAGES,
@@ -53,7 +53,7 @@ class Installation:
     """Keeps what its handlers get. They raise what `errors` says: those of messages, and that of dead letters."""
 
     received: list[Any] = field(default_factory=list)
-    letters: list[DeadLetter] = field(default_factory=list)
+    letters: list[UndeliveredMessage] = field(default_factory=list)
     error: Exception | None = None
     letter_error: Exception | None = None
     opening_error: Exception | None = None
@@ -70,11 +70,11 @@ class Installation:
         self._open()
         return self._handle
 
-    def lost_changes(self) -> Callable[[DeadLetter], None]:
+    def lost_changes(self) -> Callable[[UndeliveredMessage], None]:
         self._open()
         return self._bury
 
-    def dead_letters(self) -> Callable[[DeadLetter], None]:
+    def dead_letters(self) -> Callable[[UndeliveredMessage], None]:
         self._open()
         return self._bury
 
@@ -87,7 +87,7 @@ class Installation:
         if self.error:
             raise self.error
 
-    def _bury(self, letter: DeadLetter) -> None:
+    def _bury(self, letter: UndeliveredMessage) -> None:
         self.letters.append(letter)
         if self.letter_error:
             raise self.letter_error
@@ -210,7 +210,7 @@ def test_a_permanent_error_is_a_dead_letter_at_once(
     content = CONTENTS.get(target, b"a request")
     assert post(target, push_body(content, message_id="7")).status_code == 204
     message = BatchRequest(content, "7") if isinstance(content, bytes) else content
-    assert installation.letters == [DeadLetter(message, installation.error)]
+    assert installation.letters == [UndeliveredMessage(message, installation.error)]
 
 
 @pytest.mark.parametrize("target", [*MESSAGES, "start_export", "stream_instance"])

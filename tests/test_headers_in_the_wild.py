@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agreement import assert_same
-from dicom_export.decoding.fast.series import SeriesMemory
+from dicom_export.decoding.fast.memory import Memory
 from dicom_export.errors import InstanceError, TruncatedInstance
 from dicom_export.rows.layout import TABLE_SCHEMAS, SchemaKind
 from dicom_files import (
@@ -36,7 +36,7 @@ CONTOURS = 0x30060039
 def rows(data: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the flattened row and the model of the JSON schema, after both decoders agreed on each."""
     for kind in TABLE_SCHEMAS:
-        assert_same(data, kind, SeriesMemory())
+        assert_same(data, kind, Memory())
     return row_of(data), json.loads(row_of(data, SchemaKind.JSON)["Metadata"])
 
 
@@ -213,7 +213,7 @@ def test_group_length_that_ends_before_the_transfer_syntax_does_not_hide_it(grou
 def test_decoders_agree_on_what_comes_before_the_file_meta_information(early: bytes) -> None:
     meta = element(0x00020010, "UI", EXPLICIT.encode() + b"\0")
     for kind in TABLE_SCHEMAS:
-        assert_same(PREAMBLE + early + meta + identity() + THICKNESS, kind, SeriesMemory())
+        assert_same(PREAMBLE + early + meta + identity() + THICKNESS, kind, Memory())
 
 
 @pytest.mark.parametrize("delimiter", [0xFFFEE00D, 0xFFFEE0DD])

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dicom_export.messages import Message
-    from dicom_export.pubsub.push import DeadLetter
+    from dicom_export.pubsub.push import UndeliveredMessage
 
 FAILURES = replace(TABLE, table="failures")
 STREAMS = (
@@ -93,13 +93,13 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         if changed := change(found):
             opened.handlers[InstanceChanged.topic](changed)
 
-    def bury(letter: DeadLetter) -> None:
+    def bury(letter: UndeliveredMessage) -> None:
         if isinstance(letter.message, BatchRequest):
             give_up_batch_export(letter.message.data, letter.message.job, letter.reason, opened.service)
         elif not isinstance(letter.message, Notification):
             dead_letters_on(ports)(letter.message, letter.reason)
 
-    def lose(letter: DeadLetter) -> None:
+    def lose(letter: UndeliveredMessage) -> None:
         if not isinstance(letter.message, BatchRequest) and (changed := change(letter.message)):  # type: ignore[arg-type]
             lost_changes_on(ports)(changed, letter.reason)
 
@@ -196,12 +196,12 @@ def test_uploads_and_deletions_tell_nothing(
     store = world.ports.stores[STORE].objects
     found = list(store.list())
     for stored in found:
-        message = InstanceChanged(STORE, messages.Event.WRITTEN, stored)
+        message = InstanceChanged(STORE, messages.ObjectEvent.WRITTEN, stored)
         assert post("stream_instance", push_body(message)).status_code == 204
         assert post("report_lost_instance", push_body(message)).status_code == 204
     for stored in found:
         (tmp_path / "store" / stored.name).unlink()
-        message = InstanceChanged(STORE, messages.Event.DELETED, stored)
+        message = InstanceChanged(STORE, messages.ObjectEvent.DELETED, stored)
         assert post("stream_instance", push_body(message)).status_code == 204
     assert any(SIGN in str(row) for row in world.rows(STREAMS[0].table))
     assert any(row["Type"] == "DELETE" for row in world.rows(STREAMS[0].table))

@@ -14,7 +14,7 @@ import pytest
 
 from dicom_export.errors import Unavailable
 from dicom_export.handlers.start_export import give_up_batch_export, start_batch_export
-from dicom_export.messages import Event, ExportStudy, InstanceChanged, PlanExport, StudyExported
+from dicom_export.messages import ExportStudy, InstanceChanged, ObjectEvent, PlanExport, StudyExported
 from dicom_export.names import GcsUri, OperationName
 from dicom_export.operations.request import ExportRequest, WriteDisposition
 from dicom_export.rows.layout import SchemaKind
@@ -143,17 +143,17 @@ def run_stream(installation: Recorded, store: Path) -> None:
     for lost in ((), (StudyExported,)):
         operation = installation.service.create_export(flat)
         for stored in objects[:2]:
-            change(installation, Event.WRITTEN, stored)
+            change(installation, ObjectEvent.WRITTEN, stored)
         installation.drain(losing=lost)
         assert installation.service.get_operation(operation.name).is_done
     for stored in objects[:2]:
         (store / stored.name).unlink()
-        change(installation, Event.DELETED, stored)
-    change(installation, Event.WRITTEN, objects[0])
-    installation.give_up(InstanceChanged(STORE, Event.WRITTEN, objects[0]))
+        change(installation, ObjectEvent.DELETED, stored)
+    change(installation, ObjectEvent.WRITTEN, objects[0])
+    installation.give_up(InstanceChanged(STORE, ObjectEvent.WRITTEN, objects[0]))
 
 
-def change(installation: Recorded, event: Event, stored: Any) -> None:
+def change(installation: Recorded, event: ObjectEvent, stored: Any) -> None:
     with installation.function("stream_instance"):
         installation.handlers[InstanceChanged.topic](InstanceChanged(STORE, event, stored))
 

@@ -4,7 +4,7 @@ import pytest
 
 from dicom_export import messages
 from dicom_export.errors import InvalidArgument
-from dicom_export.messages import Event, ExportStudy, InstanceChanged, Message, PlanExport, StudyExported
+from dicom_export.messages import ExportStudy, InstanceChanged, Message, ObjectEvent, PlanExport, StudyExported
 from factories import STORE, make_object, make_operation
 
 NAME = make_operation().name
@@ -17,8 +17,8 @@ NAME = make_operation().name
         ExportStudy(NAME, 1, 2, (make_object("ü/1.dcm", generation=2**62), make_object("b"))),
         ExportStudy(NAME, 1, 2, (), applies_filter=True),
         StudyExported(NAME, 0),
-        InstanceChanged(STORE, Event.WRITTEN, make_object("ü/1.dcm", generation=2**62)),
-        InstanceChanged(STORE, Event.DELETED, make_object("\udcff")),
+        InstanceChanged(STORE, ObjectEvent.WRITTEN, make_object("ü/1.dcm", generation=2**62)),
+        InstanceChanged(STORE, ObjectEvent.DELETED, make_object("\udcff")),
     ],
 )
 def test_a_message_comes_back_from_the_wire(message: Message) -> None:
@@ -48,7 +48,7 @@ def test_a_malformed_message_is_an_invalid_argument(topic: str, data: bytes) -> 
 
 def test_a_message_says_beside_its_data_what_it_is_about() -> None:
     assert messages.attributes(StudyExported(NAME, 0)) == {"kind": "study-exported", "operation": str(NAME)}
-    changed = InstanceChanged(STORE, Event.DELETED, make_object())
+    changed = InstanceChanged(STORE, ObjectEvent.DELETED, make_object())
     assert messages.attributes(changed) == {"kind": "instance-changed", "store": str(STORE)}
 
 

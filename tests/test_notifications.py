@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dicom_export.errors import InvalidArgument
-from dicom_export.messages import Event, InstanceChanged
+from dicom_export.messages import InstanceChanged, ObjectEvent
 from dicom_export.names import DatasetName, StoreName
 from dicom_export.operations.planning import named_uids
 from dicom_export.pubsub import push
@@ -37,14 +37,18 @@ def changed(*args: Any, **more: Any) -> InstanceChanged | None:
 
 def test_a_notification_is_read_as_it_is_documented() -> None:
     stored = StoredObject("dicom/a.dcm", GENERATION, 1234, UPDATED, "NEARLINE")
-    assert notification() == Notification("images", Event.WRITTEN, stored)
+    assert notification() == Notification("images", ObjectEvent.WRITTEN, stored)
 
 
 @pytest.mark.parametrize(
     ("event", "expected"),
-    [("OBJECT_FINALIZE", Event.WRITTEN), ("OBJECT_DELETE", Event.DELETED), ("OBJECT_ARCHIVE", Event.DELETED)],
+    [
+        ("OBJECT_FINALIZE", ObjectEvent.WRITTEN),
+        ("OBJECT_DELETE", ObjectEvent.DELETED),
+        ("OBJECT_ARCHIVE", ObjectEvent.DELETED),
+    ],
 )
-def test_an_object_is_written_or_deleted(event: str, expected: Event) -> None:
+def test_an_object_is_written_or_deleted(event: str, expected: ObjectEvent) -> None:
     found = changed(event)
     assert found
     assert (found.event, found.stored.name, found.stored.generation) == (expected, "a.dcm", GENERATION)

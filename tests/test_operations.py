@@ -10,7 +10,7 @@ from dicom_export.names import GcsUri
 from dicom_export.operations.counters import Counters
 from dicom_export.operations.failure import Failure, FailureStage, Status
 from dicom_export.operations.operation import Operation
-from dicom_export.operations.outcome import outcome, replaces_table
+from dicom_export.operations.outcome import final_status, replaces_table
 from dicom_export.operations.request import ExportRequest, WriteDisposition
 from dicom_export.rows.layout import SchemaKind
 from dicom_export.state.paths import index_path
@@ -69,7 +69,7 @@ def test_an_overwrite_is_written_beside_its_table() -> None:
 
 
 def test_success_has_no_error() -> None:
-    assert outcome(make_operation(), Counters(planned=2, success=2)) is None
+    assert final_status(make_operation(), Counters(planned=2, success=2)) is None
 
 
 @pytest.mark.parametrize(
@@ -91,14 +91,14 @@ def test_an_overwrite_takes_its_place_only_when_it_is_whole(
     replaces: bool,  # noqa: FBT001 - a parameter
 ) -> None:
     operation = replace(OVERWRITE, plan_error=plan_error)
-    status = outcome(operation, counters)
+    status = final_status(operation, counters)
     assert (status.code if status else None) == code
     assert replaces_table(operation, counters) is replaces
     assert (status is not None and "was left as it was" in status.message) is not replaces
 
 
 def test_a_cancelled_export_says_how_far_it_got() -> None:
-    status = outcome(make_operation(), Counters(planned=12, success=5, failure=1, cancelled=6))
+    status = final_status(make_operation(), Counters(planned=12, success=5, failure=1, cancelled=6))
     assert status
     assert status.message == (
         "The export was cancelled: of 12 instances found until then, 5 were exported, 1 failed and 6 were left."
@@ -106,7 +106,7 @@ def test_a_cancelled_export_says_how_far_it_got() -> None:
 
 
 def test_a_cancellation_that_came_too_late_changes_nothing() -> None:
-    assert outcome(replace(make_operation(), cancel_requested=True), Counters(planned=1, success=1)) is None
+    assert final_status(replace(make_operation(), cancel_requested=True), Counters(planned=1, success=1)) is None
 
 
 def test_the_index_is_newest_first() -> None:

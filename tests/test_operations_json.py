@@ -11,7 +11,7 @@ from dicom_export.errors import Code
 from dicom_export.operations.counters import Counters
 from dicom_export.operations.failure import Status
 from dicom_export.operations.operation import Operation
-from dicom_export.operations.outcome import outcome
+from dicom_export.operations.outcome import final_status
 from dicom_export.protocol.operations_json import operation_to_json, timestamp
 from exports import CREATED, make_operation
 
@@ -86,7 +86,7 @@ def test_an_operation_whose_version_is_not_known_is_of_the_one_that_reads_it() -
 def test_a_partial_failure_says_how_to_see_the_failures_by_command_and_url() -> None:
     counters = Counters(planned=5, success=4, failure=1, studies=2)
     operation = make_operation(end_time=ENDED, counters=counters)
-    operation = replace(operation, error=outcome(operation, counters))
+    operation = replace(operation, error=final_status(operation, counters))
     error = operation_to_json(operation, "v1beta1", "http://127.0.0.1:8080/v1beta1/")["error"]
     assert f"dicom-export operations failures {NAME}" in error["message"]
     url = f"http://127.0.0.1:8080/v1beta1/{NAME}/failures"

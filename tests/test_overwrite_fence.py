@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from buckets import Bucket
 from dicom_export.errors import FailedPrecondition, Unavailable
-from dicom_export.messages import Event, InstanceChanged, decode
+from dicom_export.messages import InstanceChanged, ObjectEvent, decode
 from dicom_export.names import OperationName, TableName
 from dicom_export.operations.request import WriteDisposition
 from dicom_export.rows.layout import SchemaKind
@@ -232,7 +232,7 @@ def test_an_overwrite_that_is_about_to_be_created_counts(open_race: Callable[...
 def test_a_change_is_recorded_once_and_comes_back_as_it_was(open_race: Callable[..., Race]) -> None:
     overwrites = open_race().world.ports.journal.overwrites
     name = OperationName(PARENT, "7")
-    changes = [InstanceChanged(STORE, event, make_object("a/é")) for event in Event]
+    changes = [InstanceChanged(STORE, event, make_object("a/é")) for event in ObjectEvent]
     for change in (*changes, *changes):
         overwrites.record(name, change)
     assert sorted(overwrites.recorded(name), key=lambda each: each.event, reverse=True) == changes

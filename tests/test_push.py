@@ -17,7 +17,7 @@ from dicom_export import messages
 from dicom_export.errors import InvalidArgument, NotFound, Unavailable
 from dicom_export.messages import ExportStudy, Message, PlanExport, StudyExported
 from dicom_export.pubsub import push
-from dicom_export.pubsub.push import BatchRequest, DeadLetter, PushedMessage
+from dicom_export.pubsub.push import BatchRequest, PushedMessage, UndeliveredMessage
 from factories import make_object, make_operation
 from pushes import push_body
 
@@ -142,15 +142,15 @@ def test_a_malformed_dead_letter_is_an_invalid_argument() -> None:
 
 
 def test_a_permanent_error_is_a_dead_letter_with_its_reason() -> None:
-    letters: list[DeadLetter] = []
+    letters: list[UndeliveredMessage] = []
     error = NotFound("no such table")
     push.hand_over(PLAN, raising(error), letters.append)
-    assert letters == [DeadLetter(PLAN, error)]
+    assert letters == [UndeliveredMessage(PLAN, error)]
 
 
 @pytest.mark.parametrize("error", [Unavailable("not now"), ZeroDivisionError()])
 def test_any_other_error_is_left_to_the_next_attempt(error: Exception) -> None:
-    letters: list[DeadLetter] = []
+    letters: list[UndeliveredMessage] = []
     with pytest.raises(type(error)):
         push.hand_over(PLAN, raising(error), letters.append)
     assert letters == []

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dicom_export.decoding.decoded import Explanation
-from dicom_export.decoding.instance import explain_instance
+from dicom_export.decoding.explain import explain_instance
 from dicom_export.decoding.notes import Fate, Note
 from dicom_export.decoding.reference.flattened import MAX_RECORDS
 from dicom_export.rows.layout import TABLE_SCHEMAS, RowLayout, SchemaKind

@@ -12,6 +12,7 @@ from dicom_export.decoding.budget import DEFAULT_LIMITS
 from dicom_export.decoding.decoded import DecodedInstance
 from dicom_export.decoding.fast.header import ScannedHeader, scan_header
 from dicom_export.decoding.fast.kinds import RUN, Unusual
+from dicom_export.decoding.fast.memory import Memory
 from dicom_export.decoding.fast.series import SeriesMemory
 from dicom_export.decoding.instance import decode_instance
 from dicom_export.dicom.object_file import FIRST_RANGE, RangeFile
@@ -32,7 +33,7 @@ def scanned(data: bytes, memory: SeriesMemory) -> ScannedHeader:
     return scan_header(RangeFile(MemoryStore({"a": data}), make_stored("a", data)), memory, DEFAULT_LIMITS)
 
 
-def decoded(data: bytes, memory: SeriesMemory | None = None) -> DecodedInstance:
+def decoded(data: bytes, memory: Memory | None = None) -> DecodedInstance:
     instance = decode_instance(MemoryStore({"a": data}), make_stored("a", data), LAYOUT, memory)
     assert isinstance(instance, DecodedInstance)
     return instance
@@ -52,7 +53,7 @@ def test_what_is_forgotten_leaves_nothing_to_the_collector_of_cycles() -> None:
     gc.collect()
     gc.disable()
     try:
-        memory = SeriesMemory()
+        memory = Memory()
         for number in range(4):
             decoded(make_slice(number, *[element(0x00080070, "LO", b"x ")] * (number < 3)), memory)
         del memory
@@ -62,7 +63,7 @@ def test_what_is_forgotten_leaves_nothing_to_the_collector_of_cycles() -> None:
 
 
 def test_the_next_long_header_of_a_folder_is_read_by_one_request() -> None:
-    memory = SeriesMemory()
+    memory = Memory()
     long, longer, short = (
         make_slice(number, *(element(0x00091000 + at, "LT", b"x" * 60_000) for at in range(elements)))
         + element(0x7FE00010, "OW", bytes(4 * FIRST_RANGE))
@@ -90,7 +91,7 @@ def test_the_lengths_of_headers_of_few_folders_are_held() -> None:
 
 
 def test_rows_share_what_repeats_and_do_not_change_any_more() -> None:
-    memory = SeriesMemory()
+    memory = Memory()
     first, second, third = (decoded(make_slice(number), memory).row for number in range(3))
     kept = deepcopy(second)
     decoded(make_slice(9, element(0x60000010, "US", b"\1\0"), element(0x00091001, "LO", b"x ")), memory)
@@ -113,7 +114,7 @@ def test_rows_share_what_repeats_and_do_not_change_any_more() -> None:
 def test_same_bytes_in_another_context_have_another_value(
     dependent: bytes, value: str, owner: tuple[int, str, list[bytes]]
 ) -> None:
-    memory = SeriesMemory()
+    memory = Memory()
     tag, vr, stated = owner
     for data in [make_slice(number, dependent, element(tag, vr, stated[number % 2])) for number in range(6)]:
         assert decoded(data, memory) == decoded(data)
@@ -122,7 +123,7 @@ def test_same_bytes_in_another_context_have_another_value(
 
 
 def test_same_private_element_of_another_owner_has_another_value() -> None:
-    memory = SeriesMemory()
+    memory = Memory()
     rows = []
     for owner in [b"SIEMENS MR HEADER "] * 3 + [b"ACME"] * 2:
         private = element(0x00190010, None, owner), element(0x0019100C, None, b"1000")
@@ -144,7 +145,7 @@ def test_memory_is_bounded_by_series_and_by_bytes() -> None:
 
 
 def test_threads_may_share_a_memory() -> None:
-    memory = SeriesMemory()
+    memory = Memory()
     slices = [make_slice(number, element(DESCRIPTION, "LO", b"%02d" % (number // 5 % 4))) for number in range(200)]
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(lambda data: decoded(data, memory), slices)) == [decoded(data) for data in slices]

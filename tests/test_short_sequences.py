@@ -8,10 +8,11 @@ import pytest
 from pydicom.dataset import Dataset
 
 from dicom_export.decoding.decoded import DecodedInstance, Explanation
+from dicom_export.decoding.explain import explain_instance
 from dicom_export.decoding.fast.kinds import EXPLICIT, IMPLICIT, RUN
 from dicom_export.decoding.fast.scan import DataSetScan, Scanner
 from dicom_export.decoding.fast.short_sequences import ShortSequences
-from dicom_export.decoding.instance import decode_instance, explain_instance
+from dicom_export.decoding.instance import decode_instance
 from dicom_export.rows.layout import TABLE_SCHEMAS, RowLayout, SchemaKind
 from dicom_files import EXPLICIT as EXPLICIT_SYNTAX
 from dicom_files import IMPLICIT as IMPLICIT_SYNTAX

@@ -11,7 +11,7 @@ import pytest
 from buckets import Bucket
 from dicom_export.bootstrap.wiring import dead_letters_on
 from dicom_export.errors import Unavailable
-from dicom_export.messages import Event, InstanceChanged
+from dicom_export.messages import InstanceChanged, ObjectEvent
 from dicom_export.names import TableName
 from dicom_export.rows.layout import SchemaKind
 from dicom_export.streaming.config import StreamConfig
@@ -152,7 +152,7 @@ def test_a_deletion_nobody_knows_the_instance_of_is_logged_for_each_table(
     stored = bucket.write("any/name", INSTANCE)
     world.mailbox.waiting.clear()
     bucket.objects.clear()
-    world.change(Event.DELETED, stored)
+    world.change(ObjectEvent.DELETED, stored)
     world.drain()
     assert [entry["destination"] for entry in entries()] == [str(config.table) for config in ALL]
     assert {entry["error"]["code"] for entry in entries()} == {5}
@@ -163,7 +163,7 @@ def test_a_deletion_of_a_kept_generation_reads_which_instance_it_was(world: Worl
     stored = bucket.write("any/name", INSTANCE)
     world.mailbox.waiting.clear()
     bucket.get = lambda _: None  # type: ignore[assignment,method-assign]
-    world.change(Event.DELETED, stored)
+    world.change(ObjectEvent.DELETED, stored)
     world.drain()
     assert [row["SOPInstanceUID"] for row in world.rows(FLAT.table)] == ["1.4.1"]
 
@@ -171,7 +171,7 @@ def test_a_deletion_of_a_kept_generation_reads_which_instance_it_was(world: Worl
 def test_a_deletion_of_what_was_written_again_is_none(world: World, bucket: Bucket) -> None:
     stored = bucket.write(NAMED, INSTANCE)
     bucket.write(NAMED, INSTANCE)
-    world.change(Event.DELETED, stored)
+    world.change(ObjectEvent.DELETED, stored)
     world.drain()
     assert [row["Type"] for row in world.rows(FLAT.table)] == ["CREATE"]
 
@@ -258,7 +258,7 @@ def test_a_fault_at_any_call_is_mended_by_the_next_delivery(open_world: Callable
 def test_a_change_that_is_out_of_attempts_is_logged_for_each_table(
     world: World, bucket: Bucket, entries: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    message = InstanceChanged(STORE, Event.WRITTEN, bucket.write(NAMED, INSTANCE))
+    message = InstanceChanged(STORE, ObjectEvent.WRITTEN, bucket.write(NAMED, INSTANCE))
     dead_letters_on(world.ports)(message, Unavailable("No attempt of 5 succeeded"))
     assert [entry["destination"] for entry in entries()] == [str(config.table) for config in ALL]
     assert {entry["error"]["code"] for entry in entries()} == {14}

@@ -107,9 +107,7 @@ def open_history(tmp_path: Path) -> Iterator[Callable[[], History]]:
 @settings(max_examples=25)
 @example(steps=[("write", "1.4.3", 1.0), ("delete", "1.4.3", 1.0), ("deliver", "1.4.3", 0.501)])
 @example(steps=[("write", "1.4.3", 1.0), ("write", "1.4.3", 0.1), ("deliver", "1.4.3", 0.5)])
-@example(
-    steps=[("write", "1.4.3", 1.0), ("write", "1.4.3", 0.1), ("delete", "1.4.3", 0.1), ("deliver", "1.4.3", 0.5)]
-)
+@example(steps=[("write", "1.4.3", 1.0), ("write", "1.4.3", 0.1), ("delete", "1.4.3", 0.1), ("deliver", "1.4.3", 0.5)])
 @example(
     steps=[("write", "1.4.1", 1.0), ("repeat", "1.4.1", 1.0), ("delete", "1.4.1", 1.0), ("deliver", "1.4.1", 0.501)]
 )

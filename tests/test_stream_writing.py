@@ -19,14 +19,14 @@ from dicom_export.errors import (
     RowsRefused,
     Unavailable,
 )
-from dicom_export.messages import Event, InstanceChanged
+from dicom_export.messages import InstanceChanged, ObjectEvent
 from dicom_export.ports import TableInfo
 from dicom_export.rows.layout import SchemaKind
 from dicom_export.rows.schema import Field, FieldType
 from dicom_export.state.overwrites import Overwrites
 from dicom_export.streaming.change_row import ChangeRow
 from dicom_export.streaming.config import StreamConfig
-from dicom_export.streaming.writing import StreamWriters, TableWriter
+from dicom_export.streaming.writing import ChangeWriter, ChangeWriters
 from dicom_export.uids import InstanceUids
 from factories import STORE, TABLE, make_object
 
@@ -94,7 +94,7 @@ class Warehouse:
 
 
 def row(uid: str, config: StreamConfig = FLAT, **columns: Any) -> ChangeRow:
-    change = InstanceChanged(STORE, Event.WRITTEN, make_object(uid, generation=int(uid)))
+    change = InstanceChanged(STORE, ObjectEvent.WRITTEN, make_object(uid, generation=int(uid)))
     return ChangeRow(change, config, {"SOPInstanceUID": uid, **columns}, InstanceUids(instance=uid))
 
 
@@ -103,8 +103,8 @@ def warehouse() -> Warehouse:
     return Warehouse()
 
 
-def writer(warehouse: Any, config: StreamConfig = FLAT) -> TableWriter:
-    return TableWriter(config, warehouse)
+def writer(warehouse: Any, config: StreamConfig = FLAT) -> ChangeWriter:
+    return ChangeWriter(config, warehouse)
 
 
 def kinds(outcomes: Sequence[DicomExportError | None]) -> list[type | None]:
@@ -160,7 +160,7 @@ def test_a_table_that_was_dropped_or_replaced_is_prepared_again(warehouse: Wareh
 
 def test_changes_go_with_their_versions(warehouse: Warehouse) -> None:
     deleted = row("2", LATEST)
-    deleted = replace(deleted, change=replace(deleted.change, event=Event.DELETED))
+    deleted = replace(deleted, change=replace(deleted.change, event=ObjectEvent.DELETED))
     assert writer(warehouse, LATEST).write([row("1", LATEST), deleted]) == [None, None]
     assert [(version.generation, version.is_deletion) for version in warehouse.versions] == [(1, False), (2, True)]
     assert "Type" not in warehouse.columns
@@ -181,7 +181,7 @@ def test_a_table_that_may_not_be_described_costs_the_rows_that_need_it_and_no_ot
 
 def test_rows_of_many_threads_are_each_there_once(warehouse: Warehouse, tmp_path: Path) -> None:
     tables: Any = warehouse
-    writers = StreamWriters(tables, Overwrites(FolderState(tmp_path), lambda _: None))
+    writers = ChangeWriters(tables, Overwrites(FolderState(tmp_path), lambda _: None))
     with ThreadPoolExecutor(16) as pool:
         for future in [pool.submit(writers.write, row(str(number))) for number in range(500)]:
             future.result()

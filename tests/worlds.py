@@ -20,7 +20,7 @@ from factories import STORE, TABLE
 from faults import Crash, Faults, Faulty, Mailbox
 
 if TYPE_CHECKING:
-    from dicom_export.messages import Event
+    from dicom_export.messages import ObjectEvent
     from dicom_export.names import GcsUri, TableName
     from dicom_export.operations.operation import Operation
     from dicom_export.ports import DicomStore
@@ -96,7 +96,7 @@ class World:
             self.deliver()
         raise AssertionError(f"After {MOST_DELIVERIES} deliveries still waiting: {self.mailbox.waiting[0]}")
 
-    def change(self, event: Event, stored: StoredObject) -> None:
+    def change(self, event: ObjectEvent, stored: StoredObject) -> None:
         """Tell of a change of the store's object; nothing is delivered yet."""
         self.mailbox.waiting.append((InstanceChanged.topic, encode(InstanceChanged(STORE, event, stored))))
 

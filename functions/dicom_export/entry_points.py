@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from dicom_export.messages import InstanceChanged, Message
     from dicom_export.pubsub.notifications import Notification
-    from dicom_export.pubsub.push import BatchRequest, DeadLetter, PushedMessage
+    from dicom_export.pubsub.push import BatchRequest, PushedMessage, UndeliveredMessage
 
     T = TypeVar("T")
 
@@ -105,9 +105,9 @@ def _stream(change: Notification | InstanceChanged) -> None:
     push.hand_over(change, bootstrap.instance_changes(), _lose)
 
 
-def _lose(letter: DeadLetter) -> None:
+def _lose(letter: UndeliveredMessage) -> None:
     bootstrap.lost_changes()(letter)
 
 
-def _give_up(letter: DeadLetter) -> None:
+def _give_up(letter: UndeliveredMessage) -> None:
     bootstrap.dead_letters()(letter)

@@ -83,7 +83,7 @@ class StudyExported:
         return cls(OperationName.parse(data["operation"]), int(data["page"]))
 
 
-class Event(StrEnum):
+class ObjectEvent(StrEnum):
     """What happened to one generation of an object: an overwrite is the writing of another one."""
 
     WRITTEN = "written"
@@ -97,7 +97,7 @@ class InstanceChanged:
     topic: ClassVar[str] = "instance-changed"
 
     store: StoreName
-    event: Event
+    event: ObjectEvent
     stored: StoredObject
 
     def to_json(self) -> dict[str, Any]:
@@ -105,7 +105,7 @@ class InstanceChanged:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> InstanceChanged:
-        return cls(StoreName.parse(data["store"]), Event(data["event"]), object_from_json(data["object"]))
+        return cls(StoreName.parse(data["store"]), ObjectEvent(data["event"]), object_from_json(data["object"]))
 
 
 OperationMessage = PlanExport | ExportStudy | StudyExported

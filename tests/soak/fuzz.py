@@ -18,8 +18,9 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from agreement import outcome
-from dicom_export.decoding.fast.series import SeriesMemory
-from dicom_export.decoding.instance import decode_instance, explain_instance
+from dicom_export.decoding.explain import explain_instance
+from dicom_export.decoding.fast.memory import Memory
+from dicom_export.decoding.instance import decode_instance
 from dicom_export.rows.layout import RowLayout, SchemaKind
 from dicom_files import MemoryStore, make_stored
 from soak.headers import seeds
@@ -42,7 +43,7 @@ class Fuzzed:
         self.rows = 0
         self.wrong = 0
         self.slowest = 0.0
-        self._memory = SeriesMemory()
+        self._memory = Memory()
         self._began = time.monotonic()
 
     def take(self, data: bytes) -> None:

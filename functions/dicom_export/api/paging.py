@@ -19,7 +19,7 @@ MAX_PAGE_SIZE = 1000
 
 _LONGEST_POSITION = 2048
 
-Item = TypeVar("Item")
+T = TypeVar("T")
 
 
 def page_size(parameters: Mapping[str, str]) -> int:
@@ -47,7 +47,7 @@ def start_position(parameters: Mapping[str, str], *bound_to: str) -> str:
     return position
 
 
-def take_page(items: Iterable[tuple[str, Item]], size: int, *bound_to: str) -> tuple[list[Item], dict[str, str]]:
+def take_page(items: Iterable[tuple[str, T]], size: int, *bound_to: str) -> tuple[list[T], dict[str, str]]:
     """Return the first items, and `nextPageToken` if there are more. Each item comes with its position."""
     page = list(islice(items, size + 1))
     entries = [item for _, item in page[:size]]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from dicom_export.exporting.service import ExportService
-    from dicom_export.pubsub.push import DeadLetter
+    from dicom_export.pubsub.push import UndeliveredMessage
     from dicom_export.settings import CloudSettings
 
 Change = InstanceChanged | Notification
@@ -56,7 +56,7 @@ def batch_requests() -> Callable[[bytes, str], None]:
     return partial(start_batch_export, service=service())
 
 
-def dead_letters() -> Callable[[DeadLetter], None]:
+def dead_letters() -> Callable[[UndeliveredMessage], None]:
     """Return what takes a message that is out of attempts. Raises ConfigurationError."""
     with _opening:
         return _dead_letters()
@@ -68,7 +68,7 @@ def instance_changes() -> Callable[[Change], None]:
         return _instance_changes()
 
 
-def lost_changes() -> Callable[[DeadLetter], None]:
+def lost_changes() -> Callable[[UndeliveredMessage], None]:
     """Return what takes a change that is out of attempts. Raises ConfigurationError."""
     with _opening:
         return _lost_changes()
@@ -106,12 +106,12 @@ def _handlers() -> Mapping[str, Callable[..., None]]:
 
 
 @cache
-def _dead_letters() -> Callable[[DeadLetter], None]:
+def _dead_letters() -> Callable[[UndeliveredMessage], None]:
     from dicom_export.handlers.start_export import give_up_batch_export  # noqa: PLC0415 - as in `batch_requests`
 
     record, asked = dead_letters_on(_cloud()[1]), service()
 
-    def take(letter: DeadLetter) -> None:
+    def take(letter: UndeliveredMessage) -> None:
         if isinstance(letter.message, BatchRequest):
             give_up_batch_export(letter.message.data, letter.message.job, letter.reason, asked)
         elif isinstance(letter.message, Notification):
@@ -136,11 +136,11 @@ def _instance_changes() -> Callable[[Change], None]:
 
 
 @cache
-def _lost_changes() -> Callable[[DeadLetter], None]:
+def _lost_changes() -> Callable[[UndeliveredMessage], None]:
     cloud, ports = _cloud()
     report = lost_changes_on(ports)
 
-    def take(letter: DeadLetter) -> None:
+    def take(letter: UndeliveredMessage) -> None:
         found = _of_a_store(letter.message, cloud) if isinstance(letter.message, Change) else None
         if found:
             report(found, letter.reason)

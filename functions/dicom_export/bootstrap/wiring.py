@@ -94,13 +94,13 @@ def streaming_on(ports: Ports, limits: PlanLimits) -> Callable[[InstanceChanged]
     """Return the handler of what happens to the objects of stores."""
     from dicom_export.decoding.many import decode_in_turn  # noqa: PLC0415 - as in `handlers_on`
     from dicom_export.handlers.stream_instance import stream_instance  # noqa: PLC0415
-    from dicom_export.streaming.writing import StreamWriters  # noqa: PLC0415
+    from dicom_export.streaming.writing import ChangeWriters  # noqa: PLC0415
 
     return partial(
         stream_instance,
         journal=ports.journal.uploads,
         stores=ports.stores,
-        writers=StreamWriters(ports.tables, ports.journal.overwrites, limits.columns),
+        writers=ChangeWriters(ports.tables, ports.journal.overwrites, limits.columns),
         decode=partial(decode_in_turn, limits=limits.objects),
     )
 

@@ -29,7 +29,7 @@ def dump(file: Path, schema: str) -> None:
     # `--help` is answered without loading pydicom.
     from dicom_export.bootstrap.local import file_and_store  # noqa: PLC0415 - as said above
     from dicom_export.decoding.decoded import Skipped  # noqa: PLC0415
-    from dicom_export.decoding.instance import explain_instance  # noqa: PLC0415
+    from dicom_export.decoding.explain import explain_instance  # noqa: PLC0415
     from dicom_export.rows.layout import RowLayout  # noqa: PLC0415
 
     store, stored = file_and_store(file)

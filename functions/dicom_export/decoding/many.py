@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dicom_export.decoding.budget import DEFAULT_LIMITS, Limits
-from dicom_export.decoding.fast.series import SeriesMemory
+from dicom_export.decoding.fast.memory import Memory
 from dicom_export.decoding.instance import decode_instance
 from dicom_export.errors import DicomExportError, Internal, PermanentError
 
@@ -22,20 +22,18 @@ def decode_in_turn(
     store: DicomStore,
     objects: Sequence[StoredObject],
     layout: RowLayout,
-    memory: SeriesMemory | None = None,
+    memory: Memory | None = None,
     limits: Limits = DEFAULT_LIMITS,
     *,
     following: int = 0,  # noqa: ARG001 - there is nothing to start
 ) -> Iterator[Decoded]:
     """Yield what each object holds, in order: an instance, a reason to skip it, or the error that it fails with."""
-    memory = memory or SeriesMemory()
+    memory = memory or Memory()
     for stored in objects:
         yield decode_one(store, stored, layout, memory, limits)
 
 
-def decode_one(
-    store: DicomStore, stored: StoredObject, layout: RowLayout, memory: SeriesMemory, limits: Limits
-) -> Decoded:
+def decode_one(store: DicomStore, stored: StoredObject, layout: RowLayout, memory: Memory, limits: Limits) -> Decoded:
     """Return what one object holds, or the error that it fails with. Raises TransientError."""
     try:
         return decode_instance(store, stored, layout, memory, limits)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from dicom_export.crashes import keep_values_back
 from dicom_export.decoding.batches import BATCH_HEADER_BYTES, BATCH_ROWS, batches_of, in_batches
 from dicom_export.decoding.budget import DEFAULT_LIMITS, Limits
-from dicom_export.decoding.fast.series import SeriesMemory
+from dicom_export.decoding.fast.memory import Memory
 from dicom_export.decoding.isolation import Isolation
 from dicom_export.decoding.many import decode_in_turn
 from dicom_export.decoding.spawning import DecodingContext
@@ -223,9 +223,9 @@ def _rows_like(batch: DecodedBatch) -> int:
 
 
 @cache
-def _memory() -> SeriesMemory:
+def _memory() -> Memory:
     """Return the memory of this process: the chunks of a series come to it one after the other."""
-    return SeriesMemory()
+    return Memory()
 
 
 def _begin() -> None:

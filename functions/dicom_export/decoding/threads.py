@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from dicom_export.decoding.budget import DEFAULT_LIMITS, Limits
-from dicom_export.decoding.fast.series import SeriesMemory
+from dicom_export.decoding.fast.memory import Memory
 from dicom_export.decoding.many import decode_one
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class DecodeAhead:
         following: int = 0,  # noqa: ARG002 - threads start in no time
     ) -> Iterator[Decoded]:
         """Yield what each object holds, in order, and hold no more than twice as many as there are readers."""
-        memory = SeriesMemory()
+        memory = Memory()
         with ThreadPoolExecutor(self._readers) as pool:
             waiting: deque[Future[Decoded]] = deque()
             try:

@@ -17,7 +17,7 @@ from dicom_export.logs import Event, operation_event
 from dicom_export.messages import ExportStudy, OperationMessage, PlanExport, StudyExported
 from dicom_export.operations.counters import Counters
 from dicom_export.operations.failure import Status
-from dicom_export.operations.outcome import outcome, replaces_table
+from dicom_export.operations.outcome import final_status, replaces_table
 from dicom_export.operations.plan_page import PlanPage
 from dicom_export.operations.request import VerifyRequest, WriteDisposition
 from dicom_export.state.dead_letters import DeadLetter
@@ -84,10 +84,12 @@ def _total(operation: Operation, sums: Mapping[int, Counters], journal: Journal)
     return replace(total, studies=journal.pages.studies(operation.name, are_in_order=first_page.layout.names_studies))
 
 
-def _finish(operation: Operation, counters: Counters, journal: Journal, tables: Warehouse, publisher: Publisher) -> None:
+def _finish(
+    operation: Operation, counters: Counters, journal: Journal, tables: Warehouse, publisher: Publisher
+) -> None:
     """Put an overwrite in its place, have streamed again what was streamed meanwhile, and write down how the operation ended."""
     error, differences = _completed(operation, counters, journal, tables, publisher)
-    error = error or outcome(operation, counters)
+    error = error or final_status(operation, counters)
     if operation.request.write_disposition is WriteDisposition.WRITE_TRUNCATE:
         _stream_again(operation, journal, publisher)
 

@@ -13,7 +13,7 @@ from dicom_export.decoding.decoded import DecodedInstance, Skipped
 from dicom_export.decoding.many import decode_in_turn
 from dicom_export.errors import InstanceError, InstanceGone, NotFound, PermanentError, TransientError
 from dicom_export.logs import stream_failure
-from dicom_export.messages import Event, InstanceChanged
+from dicom_export.messages import InstanceChanged, ObjectEvent
 from dicom_export.operations.planning import is_planned, named_uids
 from dicom_export.rows.deletion import deletion_row
 from dicom_export.rows.layout import RowLayout, SchemaKind
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from dicom_export.state.uploads import Uploads
     from dicom_export.stores import DeclaredStore
     from dicom_export.streaming.config import StreamConfig
-    from dicom_export.streaming.writing import StreamWriters
+    from dicom_export.streaming.writing import ChangeWriters
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def stream_instance(
     *,
     journal: Uploads,
     stores: Mapping[StoreName, DeclaredStore],
-    writers: StreamWriters,
+    writers: ChangeWriters,
     decode: Decode = decode_in_turn,
 ) -> None:
     """Write the change's row to every table of its store, and return when they are durable.
@@ -52,7 +52,9 @@ def stream_instance(
     if store is None or not store.streams or not is_planned(message.stored, store.ignore):
         return
     try:
-        rows = (_rows_written if message.event is Event.WRITTEN else _rows_deleted)(message, store, journal, decode)
+        rows = (_rows_written if message.event is ObjectEvent.WRITTEN else _rows_deleted)(
+            message, store, journal, decode
+        )
     except InstanceGone as error:
         log.info("%s: what came after it will be streamed", error.message, extra={"store": str(message.store)})
     except PermanentError as error:
@@ -82,7 +84,7 @@ def _report(
     stream_failure(uri, message.store, config.table, uids, error)
 
 
-def _write(rows: list[ChangeRow], store: DeclaredStore, writers: StreamWriters) -> None:
+def _write(rows: list[ChangeRow], store: DeclaredStore, writers: ChangeWriters) -> None:
     """Write each row to its table. One table that cannot take it costs no other its row."""
     transient: list[TransientError] = []
     for row in rows:

@@ -24,7 +24,7 @@ def replaces_table(operation: Operation, counters: Counters) -> bool:
     return is_whole and (counters.success > 0 or counters.failure == 0)
 
 
-def outcome(operation: Operation, counters: Counters) -> Status | None:
+def final_status(operation: Operation, counters: Counters) -> Status | None:
     """Return how an operation with these final counters ends: None is success."""
     status = _outcome(operation, counters)
     overwrites = operation.request.write_disposition is WriteDisposition.WRITE_TRUNCATE

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from dicom_export.errors import InvalidArgument
-from dicom_export.messages import Event, InstanceChanged
+from dicom_export.messages import InstanceChanged, ObjectEvent
 from dicom_export.stored_object import StoredObject
 from dicom_export.stores import storage_class
 
@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from dicom_export.names import StoreName
 
 # In a bucket with versions a deletion of the live one archives it. https://cloud.google.com/storage/docs/object-versioning
-_EVENTS = {"OBJECT_FINALIZE": Event.WRITTEN, "OBJECT_DELETE": Event.DELETED, "OBJECT_ARCHIVE": Event.DELETED}
+_EVENTS = {
+    "OBJECT_FINALIZE": ObjectEvent.WRITTEN,
+    "OBJECT_DELETE": ObjectEvent.DELETED,
+    "OBJECT_ARCHIVE": ObjectEvent.DELETED,
+}
 # Where gcloud and gsutil put the parts of an upload, for moments.
 # https://cloud.google.com/storage/docs/parallel-composite-uploads
 _PARTS_OF_UPLOADS = "/tmp/parallel_composite_uploads/"  # noqa: S108 - no folder of ours
@@ -40,7 +44,7 @@ class Notification:
     """
 
     bucket: str
-    event: Event | None
+    event: ObjectEvent | None
     stored: StoredObject
     is_overwrite: bool = False
 

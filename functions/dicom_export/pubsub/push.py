@@ -57,7 +57,7 @@ class BatchRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class DeadLetter:
+class UndeliveredMessage:
     """A message that no further attempt is made for, and why."""
 
     message: Message | BatchRequest | Notification
@@ -114,12 +114,12 @@ def change(pushed: PushedMessage) -> Notification | InstanceChanged:
     return cast("InstanceChanged", ours)
 
 
-def dead_change(pushed: PushedMessage) -> DeadLetter:
+def dead_change(pushed: PushedMessage) -> UndeliveredMessage:
     """Return the dead letter of a change. Raises InvalidArgument if it is none."""
     return _dead(change(pushed), pushed)
 
 
-def dead_letter(pushed: PushedMessage) -> DeadLetter:
+def dead_letter(pushed: PushedMessage) -> UndeliveredMessage:
     """Return the dead letter of one of our messages, which name their kind in an attribute.
 
     Raises InvalidArgument if it is of no kind, or its data is malformed. Those of users come by a topic of their own: what a user
@@ -131,23 +131,25 @@ def dead_letter(pushed: PushedMessage) -> DeadLetter:
     return _dead(message(kind, pushed), pushed)
 
 
-def dead_request(pushed: PushedMessage) -> DeadLetter:
+def dead_request(pushed: PushedMessage) -> UndeliveredMessage:
     """Return the dead letter of a user's message."""
     return _dead(batch_request(pushed), pushed)
 
 
-def _dead(message: Message | BatchRequest | Notification, pushed: PushedMessage) -> DeadLetter:
+def _dead(message: Message | BatchRequest | Notification, pushed: PushedMessage) -> UndeliveredMessage:
     attempts = pushed.attributes.get(_ATTEMPTS_ATTRIBUTE, "")
     count = attempts if attempts.isdecimal() else "several"
-    return DeadLetter(message, Unavailable(f"No attempt of {count} to handle the message succeeded; the log says why"))
+    return UndeliveredMessage(
+        message, Unavailable(f"No attempt of {count} to handle the message succeeded; the log says why")
+    )
 
 
-def hand_over(message: M, handler: Callable[[M], None], on_dead_letter: Callable[[DeadLetter], None]) -> None:
+def hand_over(message: M, handler: Callable[[M], None], on_dead_letter: Callable[[UndeliveredMessage], None]) -> None:
     """Have the message handled. After a PermanentError it is a dead letter at once, so that its operation ends."""
     try:
         handler(message)
     except PermanentError as error:
-        on_dead_letter(DeadLetter(message, error))
+        on_dead_letter(UndeliveredMessage(message, error))
 
 
 def answer(body: bytes, decode: Callable[[PushedMessage], T], take: Callable[[T], None]) -> HTTPStatus:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dicom_export.messages import Event, InstanceChanged
+from dicom_export.messages import InstanceChanged, ObjectEvent
 from dicom_export.ports import Version
 
 if TYPE_CHECKING:
@@ -26,4 +26,4 @@ class ChangeRow:
     @property
     def version(self) -> Version:
         """Which of the instance's changes it is."""
-        return Version(self.change.stored.generation, is_deletion=self.change.event is Event.DELETED)
+        return Version(self.change.stored.generation, is_deletion=self.change.event is ObjectEvent.DELETED)

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 _REQUEST_BYTES = 8_000_000
 
-Outcome = DicomExportError | None
+WriteResult = DicomExportError | None
 """What a row comes to: None once it is durable, else why it is not."""
 
 
-class StreamWriters:
+class ChangeWriters:
     """Writes rows of changes, each to the table of its stream config: those that arrive together by one append.
 
     Before it, they are recorded with each overwrite of the table that runs.
@@ -53,18 +53,18 @@ class StreamWriters:
         with self._opening:
             if config not in self._groups:
                 self._groups[config] = GroupCommit(
-                    partial(self._flush, TableWriter(config, self._tables, self._limits))
+                    partial(self._flush, ChangeWriter(config, self._tables, self._limits))
                 )
             return self._groups[config]
 
-    def _flush(self, writer: TableWriter, rows: Sequence[ChangeRow]) -> list[Outcome]:
+    def _flush(self, writer: ChangeWriter, rows: Sequence[ChangeRow]) -> list[WriteResult]:
         for overwrite in self._overwrites.running(writer.table):
             for row in rows:
                 self._overwrites.record(overwrite, row.change)
         return writer.write(rows)
 
 
-class TableWriter:
+class ChangeWriter:
     """Writes rows of one stream config to its table. Its calls take turns.
 
     The columns that the table has taken before go with every append, so that one connection serves them; a row that has another
@@ -82,17 +82,17 @@ class TableWriter:
         """Where the rows go."""
         return self._config.table
 
-    def write(self, rows: Sequence[ChangeRow]) -> list[Outcome]:
+    def write(self, rows: Sequence[ChangeRow]) -> list[WriteResult]:
         """Write the rows, and return what each came to, in their order."""
         is_known = [covers(self._taken, columns_of(row.row, self._config.schema)) for row in rows]
-        outcomes: dict[int, Outcome] = {}
+        outcomes: dict[int, WriteResult] = {}
         for known in (True, False):
             positions = [position for position, each in enumerate(is_known) if each is known]
             written = self._write([rows[position] for position in positions]) if positions else []
             outcomes.update(zip(positions, written, strict=True))
         return [outcomes[position] for position in range(len(rows))]
 
-    def _write(self, rows: Sequence[ChangeRow]) -> list[Outcome]:
+    def _write(self, rows: Sequence[ChangeRow]) -> list[WriteResult]:
         taken = self._taken
         schema: Schema | None = None
         try:
@@ -120,7 +120,9 @@ class TableWriter:
         fitted = within_budget([row.row for row in rows], existing, self._config.schema, self._limits)
         return [replace(row, row=each) for row, each in zip(rows, fitted, strict=True)]
 
-    def _write_again(self, rows: Sequence[ChangeRow], error: PermanentError, *, was_prepared: bool) -> list[Outcome]:
+    def _write_again(
+        self, rows: Sequence[ChangeRow], error: PermanentError, *, was_prepared: bool
+    ) -> list[WriteResult]:
         """Write the rows to a table that may be another one by now; if it is not, each by itself."""
         self._taken = ()
         if not was_prepared:
@@ -137,8 +139,8 @@ class TableWriter:
         prepare = self._tables.prepare_changes if self._config.tracks_changes else self._tables.prepare
         prepare(self._config.table, schema)
 
-    def _append(self, rows: Sequence[ChangeRow], schema: Schema) -> list[Outcome]:
-        outcomes: list[Outcome] = [None] * len(rows)
+    def _append(self, rows: Sequence[ChangeRow], schema: Schema) -> list[WriteResult]:
+        outcomes: list[WriteResult] = [None] * len(rows)
         for batch in batches([row.row for row in rows], schema, _REQUEST_BYTES):
             if isinstance(batch, TooLarge):
                 outcomes[batch.index] = LimitExceeded(
@@ -150,9 +152,9 @@ class TableWriter:
             outcomes[span] = self._send(rows[span], batch.records)
         return outcomes
 
-    def _send(self, rows: Sequence[ChangeRow], records: pa.RecordBatch) -> list[Outcome]:
+    def _send(self, rows: Sequence[ChangeRow], records: pa.RecordBatch) -> list[WriteResult]:
         """Append the rows but for those that the table refuses, however many answers it takes to name these."""
-        outcomes: list[Outcome] = [None] * len(rows)
+        outcomes: list[WriteResult] = [None] * len(rows)
         left = list(range(len(rows)))
         while left:
             try:

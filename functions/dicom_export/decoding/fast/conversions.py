@@ -1,7 +1,7 @@
 """How the value of each kind of element gets into its column, found out once a kind: the common values the short way.
 
-A conversion takes the value's bytes and their context, and gives up with `UNCOMMON` where `values.column_value` is the
-one to know. It never gives anything but what that gives.
+A conversion takes the value's bytes and their context. It raises Misfit where `values.column_value` is the one to know, and
+never returns anything but what that returns.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     Convert = Callable[[bytes, Context], Any]
 
-UNCOMMON = object()
 NONE_KNOWN: Mapping[bytes, Any] = {}
 
 
@@ -64,7 +63,7 @@ def column_of(kind: Kind) -> Column | None:
         return None
     if kind.vr not in entry.vrs and kind.vr != entry.vr:
         return None
-    known = (_KNOWN_LISTS if entry.is_repeated else _KNOWN).get(kind.vr)
+    known = (KNOWN_LISTS if entry.is_repeated else KNOWN_VALUES).get(kind.vr)
     if known is not None:
         return Column(entry.keyword, known, known.convert)
     return Column(entry.keyword, NONE_KNOWN, _conversion(entry, kind.vr))
@@ -85,11 +84,8 @@ def _any(entry: Entry, vr: str) -> Convert:
 
     def convert(value: bytes, context: Context) -> Any:  # noqa: ANN401 - any column's value
         if longest is not None and len(value) > longest:  # bulk data, at the top level
-            return UNCOMMON
-        try:
-            return column_value(entry, vr, value, context.encodings, context.offset, is_little_endian=True)
-        except Misfit:
-            return UNCOMMON
+            raise Misfit
+        return column_value(entry, vr, value, context.encodings, context.offset, is_little_endian=True)
 
     return convert
 
@@ -142,7 +138,9 @@ def _texts(vr: str) -> Convert:
 
 def _name(value: bytes, context: Context) -> Any:  # noqa: ANN401
     names = _names(value, context)
-    return UNCOMMON if names is UNCOMMON or len(names) > 1 else names[0]
+    if len(names) > 1:
+        raise Misfit
+    return names[0]
 
 
 def _names(value: bytes, context: Context) -> Any:  # noqa: ANN401
@@ -154,7 +152,9 @@ def _names(value: bytes, context: Context) -> Any:  # noqa: ANN401
     if len(texts) > _MANY_NAMES:
         raise Unusual
     names = [_one_group(text) if "=" not in text else _groups(text) for text in texts]
-    return names if all(names) else UNCOMMON
+    if not all(names):
+        raise Misfit
+    return names
 
 
 def _one_group(text: str) -> Name | None:
@@ -184,7 +184,9 @@ def _number(vr: str) -> Convert:
     def convert(value: bytes, _context: Context) -> Any:  # noqa: ANN401
         if len(value) == size:
             return unpack(value)[0]
-        return UNCOMMON if value else None
+        if value:
+            raise Misfit
+        return None
 
     return convert
 
@@ -193,7 +195,9 @@ def _moment(parse: Callable[[str], object]) -> Convert:
     def convert(value: bytes, _context: Context) -> Any:  # noqa: ANN401
         text = value.decode("latin-1").strip(" \0")
         moment = parse(text) if text else None
-        return UNCOMMON if text and moment is None else moment
+        if text and moment is None:
+            raise Misfit
+        return moment
 
     return convert
 
@@ -201,7 +205,9 @@ def _moment(parse: Callable[[str], object]) -> Convert:
 def _date_time(value: bytes, context: Context) -> Any:  # noqa: ANN401
     text = value.decode("latin-1").strip(" \0")
     moment = parse_date_time(text, context.offset) if text else None
-    return UNCOMMON if text and moment is None else moment
+    if text and moment is None:
+        raise Misfit
+    return moment
 
 
 _COMMON: dict[str, Convert] = {
@@ -225,5 +231,5 @@ _COMMON_LISTS: dict[str, Convert] = {
 
 # UIDs are rarely met again, numbers take no longer than a look, and a DT depends on the instance's time zone.
 _REMEMBERED = _PADDED_AT_BOTH_ENDS | {"CS", "DA", "LO", "PN", "SH", "TM"}
-_KNOWN = {vr: KnownValues(convert, UNCOMMON) for vr, convert in _COMMON.items() if vr in _REMEMBERED}
-_KNOWN_LISTS = {vr: KnownValues(convert, UNCOMMON) for vr, convert in _COMMON_LISTS.items() if vr in _REMEMBERED}
+KNOWN_VALUES = {vr: KnownValues(convert) for vr, convert in _COMMON.items() if vr in _REMEMBERED}
+KNOWN_LISTS = {vr: KnownValues(convert) for vr, convert in _COMMON_LISTS.items() if vr in _REMEMBERED}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dicom_export.decoding.bulk import MAX_NUMBERS, is_binary
 from dicom_export.decoding.context import Context, item_context, meta_context, top_context
-from dicom_export.decoding.fast.conversions import NONE_KNOWN, UNCOMMON, check_switches, column_of
+from dicom_export.decoding.fast.conversions import NONE_KNOWN, check_switches, column_of
 from dicom_export.decoding.fast.kinds import PIXELS, RUN, Kind, Unusual
 from dicom_export.decoding.fast.one_element import data_set_of
 from dicom_export.decoding.notes import Notes, name_of
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     """The name of a column, values known; how all of its value is made, else who puts it there."""
 
 Record = dict[str, Any]
+
+_NOT_MET = object()
 
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 """The columns of an instance's UIDs, in the order of `InstanceUids`."""
@@ -69,10 +71,11 @@ def _fill(record: Record, dropped: list[str], entries: Sequence[Element], contex
         if convert is None:
             put(record, dropped, kind, name, value, context)
             continue
-        converted = known.get(value, UNCOMMON)
-        if converted is UNCOMMON:
-            converted = convert(value, context)
-            if converted is UNCOMMON:
+        converted = known.get(value, _NOT_MET)
+        if converted is _NOT_MET:
+            try:
+                converted = convert(value, context)
+            except Misfit:
                 put(record, dropped, kind, name, value, context)
                 continue
         record[name] = converted

@@ -22,16 +22,15 @@ class KnownValues(dict[bytes, Any]):
     nothing else. Threads may share it: equal bytes always have the same value. Nobody may change a value in place.
     """
 
-    def __init__(self, convert: Callable[[bytes, Context], Any], uncommon: object, most: int = 4096) -> None:
+    def __init__(self, convert: Callable[[bytes, Context], Any], most: int = 4096) -> None:
         super().__init__()
         self._convert = convert
-        self._uncommon = uncommon
         self._most = most
 
     def convert(self, value: bytes, context: Context) -> Any:  # noqa: ANN401 - any column's value
-        """Convert the value, and remember what it is, unless it is uncommon."""
+        """Convert the value and remember the result. Raises what the conversion raises."""
         converted = self._convert(value, context)
-        if len(value) <= LONGEST and value.isascii() and _ESCAPE not in value and converted is not self._uncommon:
+        if len(value) <= LONGEST and value.isascii() and _ESCAPE not in value:
             if len(self) >= self._most:
                 self.clear()
             self[value] = converted
