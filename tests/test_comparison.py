@@ -17,7 +17,7 @@ from dicom_export.decoding import instance
 from dicom_export.decoding.decoded import Skipped
 from dicom_export.decoding.fast.memory import Memory
 from dicom_export.decoding.instance import decode_instance
-from dicom_export.decoding.reference.header import UIDS
+from dicom_export.dicom.tags import UIDS
 from dicom_export.rows.layout import TABLE_SCHEMAS, RowLayout, SchemaKind
 from dicom_files import EXPLICIT, PREAMBLE, MemoryStore, element, make_stored, sequence
 from synthetic import damaged, make_series

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
 import pytest
+
+from dicom_export.dicom import tags
 
 SOURCE = Path(__file__).parents[1] / "functions"
 MODULES = {
@@ -22,6 +25,7 @@ ENTRY_POINTS = (
     "dicom_export.folder_export",
     "dicom_export.python_api",
 )
+TAGS = {tag for tag in vars(tags).values() if isinstance(tag, int) and tag > 1 << 16} | {*tags.PIXELS, *tags.UIDS}
 # Libraries that one kind of module may import.
 OWNERS = {
     "duckdb": ("dicom_export.adapters.local",),
@@ -104,3 +108,30 @@ def reachable(module: str) -> set[str]:
                 seen.add(found)
                 waiting.append(found)
     return seen
+
+
+def test_no_module_imports_one_that_imports_it() -> None:
+    """Imports that only types need count too: what two modules need of each other belongs in a third."""
+    for name in MODULES:
+        if not is_within(name, "dicom_export.adapters.local.bigquery_sql"):
+            assert name not in reachable(name), name
+
+
+def test_protocols_are_declared_in_ports_only() -> None:
+    declaring = {
+        name
+        for name, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "Protocol" for base in node.bases)
+    }
+    assert declaring == {"dicom_export.ports"}
+
+
+def test_tags_are_written_in_one_module() -> None:
+    found = Counter(
+        node.value
+        for path in MODULES.values()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, int) and node.value in TAGS
+    )
+    assert [f"{tag:08X}" for tag, times in found.items() if times > 1] == []

@@ -29,6 +29,7 @@ data: UIDs, object names, tags, VRs, lengths and offsets only.
 
 from __future__ import annotations
 
+import errno
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dicom_export.uids import InstanceUids
+
+
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Numbers of the operating system's errors that mean that no more fits on a disk."""
 
 
 class Code(IntEnum):

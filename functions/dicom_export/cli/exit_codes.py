@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dicom_export.crashes import keep_values_back, stack_trace
-from dicom_export.errors import Cancelled, DicomExportError, InstanceError, Internal, TransientError
+from dicom_export.errors import DISK_FULL, Cancelled, DicomExportError, InstanceError, Internal, TransientError
 from dicom_export.folder_export.systems import check_system
 
 if TYPE_CHECKING:
@@ -26,9 +25,6 @@ _DEFECT = (
 
 # The user did nothing wrong: the world, the file or this program is not as it should be.
 _NOT_THE_USERS = (Cancelled, InstanceError, Internal, TransientError)
-
-
-_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class Refusal(click.ClickException):
@@ -95,7 +91,7 @@ def _of_the_system(error: OSError) -> str:
     """Return what the operating system says. An error without a number is a library's, and may quote a value."""
     if error.errno is None:
         return _DEFECT.format(stack_trace(error))
-    if error.errno in _DISK_FULL:
+    if error.errno in DISK_FULL:
         where = f" ({error.filename!r})" if error.filename else ""
         return f"A disk is full{where}: free space and run the same command again, it resumes"
     return f"{error.filename or 'The system'}: {os.strerror(error.errno)}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dicom_export.decoding.budget import DEFAULT_COLUMN_LIMITS
 from dicom_export.decoding.decoded import DecodedBatch, DecodedInstance, Found, Select, Wide
-from dicom_export.rows.arrow import Batch, TooLarge, batches
+from dicom_export.rows.arrow import MAX_BATCH_BYTES, Batch, TooLarge, batches
 from dicom_export.rows.schema import columns_of, columns_of_all, count_fields
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 1_000
 BATCH_HEADER_BYTES = 12 << 20
-REQUEST_BYTES = 8_000_000
 
 
 def batches_of(decode: Decode) -> DecodeBatches:
@@ -60,7 +59,7 @@ def _batch(found: list[Found], rows: list[Row], kind: SchemaKind, header_bytes: 
     schema = columns_of_all(rows, kind)
     most = DEFAULT_COLUMN_LIMITS.instance
     if count_fields(schema) <= most:
-        return DecodedBatch(found, schema, [*batches(rows, schema, REQUEST_BYTES)], header_bytes)
+        return DecodedBatch(found, schema, [*batches(rows, schema, MAX_BATCH_BYTES)], header_bytes)
     is_wide = [count_fields(columns_of(row, kind)) > most for row in rows]
     schema = columns_of_all([row for row, wide in zip(rows, is_wide, strict=True) if not wide], kind)
     return DecodedBatch(found, schema, [*_apart(rows, is_wide, schema)], header_bytes)
@@ -73,7 +72,7 @@ def _apart(rows: list[Row], is_wide: list[bool], schema: Schema) -> Iterator[Bat
         if wide:
             yield from (Wide(index, rows[index]) for index in indices)
             continue
-        for part in batches(rows[indices[0] : indices[-1] + 1], schema, REQUEST_BYTES):
+        for part in batches(rows[indices[0] : indices[-1] + 1], schema, MAX_BATCH_BYTES):
             if isinstance(part, Batch):
                 yield replace(part, start=indices[0] + part.start)
             else:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from pydicom.charset import default_encoding
 
-from dicom_export.decoding.fast.kinds import PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET, TIMEZONE_OFFSET_FROM_UTC
 from dicom_export.decoding.reference.flattened import offset_in
 from dicom_export.dicom.character_sets import encodings_named
+from dicom_export.dicom.tags import PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET, TIMEZONE_OFFSET_FROM_UTC
 from dicom_export.dicom.text import split
 
 if TYPE_CHECKING:

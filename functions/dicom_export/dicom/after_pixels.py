@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from struct import Struct
 from typing import TYPE_CHECKING
 
-from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, STANDARD_VR
-
 from dicom_export.dicom.dictionary import is_private, standard_vr
+from dicom_export.dicom.encoding import EXPLICIT_VRS, STRUCTS
+from dicom_export.dicom.tags import ELEMENT_HEADER, PIXELS, PRIVATE_CREATORS
 
 if TYPE_CHECKING:
     from dicom_export.dicom.encoding import Encoding
 
-ELEMENT_HEADER = 8
 
-_PIXELS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
-_CREATORS = range(0x10, 0x100)
 _GROUPS_OF_NO_ELEMENT = frozenset({0xFFFE, 0xFFFF})
-_VRS = {str(vr).encode(): vr in EXPLICIT_VR_LENGTH_32 for vr in STANDARD_VR}
-_STRUCTS = {order: (Struct(f"{order}HH"), Struct(f"{order}H"), Struct(f"{order}L")) for order in "<>"}
 
 
 def follows_pixels(data: bytes, encoding: Encoding, left: int, last: int) -> bool:
@@ -29,7 +23,7 @@ def follows_pixels(data: bytes, encoding: Encoding, left: int, last: int) -> boo
     """
     if len(data) < ELEMENT_HEADER:
         return False
-    tag_of, _short, long = _STRUCTS[encoding.order]
+    tag_of, _short, long = STRUCTS[encoding.order]
     group, number = tag_of.unpack_from(data)
     tag = group << 16 | number
     if not _may_follow(tag, last):
@@ -37,22 +31,22 @@ def follows_pixels(data: bytes, encoding: Encoding, left: int, last: int) -> boo
     if encoding.is_implicit:
         length = long.unpack_from(data, 4)[0]
         return bool(ELEMENT_HEADER + length <= left)
-    is_long = _VRS.get(data[4:6])
+    is_long = EXPLICIT_VRS.get(data[4:6])
     if is_long is None or (is_long and (any(data[6:8]) or len(data) < ELEMENT_HEADER + long.size)):
         return False
-    return tag in _PIXELS or _has_known_vr(tag, data[4:6].decode())
+    return tag in PIXELS or _has_known_vr(tag, data[4:6].decode())
 
 
 def _may_follow(tag: int, last: int) -> bool:
     group, number = tag >> 16, tag & 0xFFFF
-    if tag in _PIXELS:
+    if tag in PIXELS:
         return True
     if tag <= last or group in _GROUPS_OF_NO_ELEMENT or number == 0xFFFF:  # noqa: PLR2004 - what white pixels are
         return False
     if not is_private(tag):
         return standard_vr(tag) is not None
     is_first_of_group = group != last >> 16
-    return number in _CREATORS if is_first_of_group else number >= _CREATORS.start
+    return number in PRIVATE_CREATORS if is_first_of_group else number >= PRIVATE_CREATORS.start
 
 
 def _has_known_vr(tag: int, vr: str) -> bool:

@@ -38,7 +38,7 @@ _CODECS = CODES_TO_ENCODINGS | {b"\x1b-b": _LATIN_9}
 _STANDARD_CODECS = frozenset(python_encoding.values()) | {_LATIN_9}
 
 _ASCII = bytes(range(0x20, 0x7F))
-_ESCAPE = b"\x1b"
+ESCAPE = b"\x1b"
 _FRAGMENT = re.compile(rb"\x1b[^\x1b]*|[^\x1b]+")
 _ESCAPE_SEQUENCE = re.compile(rb"\x1b(?:\$[()].|..)", re.DOTALL)
 _TO_GB_2312 = "\x1b$)A"
@@ -86,7 +86,7 @@ def decoded(value: bytes, encodings: Sequence[str], delimiters: frozenset[str]) 
     if encodings[0] not in _STANDARD_CODECS:
         # pydicom takes any codec of Python's for a character set; a few of them make text that no UTF-8 can hold.
         return _switching(value, encodings, delimiters).encode(errors="replace").decode()
-    if _ESCAPE in value:
+    if ESCAPE in value:
         return _switching(value, encodings, delimiters)
     return value.decode("ascii") if value.isascii() else _decoded_by(encodings[0], value)
 

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from struct import Struct
 from typing import TYPE_CHECKING
+
+from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, STANDARD_VR
+
+from dicom_export.dicom.tags import ELEMENT_HEADER
 
 if TYPE_CHECKING:
     from dicom_export.dicom.object_file import HeaderFile
 
 _IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 _EXPLICIT_BIG_ENDIAN = "1.2.840.10008.1.2.2"
-_ELEMENT_HEADER = 8
+
+EXPLICIT_VRS = {str(vr).encode(): vr in EXPLICIT_VR_LENGTH_32 for vr in STANDARD_VR}
+"""The VRs of the standard, and whether a length of 32 bits follows (PS3.5 §7.1.2)."""
+
+STRUCTS = {order: (Struct(f"{order}HH"), Struct(f"{order}H"), Struct(f"{order}L")) for order in "<>"}
+"""By byte order: a tag, a length of 16 bits and one of 32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +40,7 @@ def encoding_of(file: HeaderFile, syntax: str | None) -> Encoding:
     """Return the encoding of a transfer syntax; without one, what pydicom takes it for by the first element."""
     if syntax is not None:
         return Encoding(syntax == _IMPLICIT_LITTLE_ENDIAN, syntax != _EXPLICIT_BIG_ENDIAN)
-    first = file.rest(file.tell(), _ELEMENT_HEADER)
+    first = file.rest(file.tell(), ELEMENT_HEADER)
     is_explicit = is_vr(first[4:6])
     # Big endian 0x0008 reads as 0x0800 in little endian, and no file starts with such a group.
     return Encoding(not is_explicit, not (is_explicit and first[:1] == b"\x00" and first[1:2] >= b"\x02"))
@@ -38,7 +48,7 @@ def encoding_of(file: HeaderFile, syntax: str | None) -> Encoding:
 
 def found_encoding(file: HeaderFile, stated: Encoding) -> Encoding:
     """Return the encoding with explicit or implicit VR as the first element has it, whatever the transfer syntax says."""
-    vr = file.rest(file.tell(), _ELEMENT_HEADER)[4:6]
+    vr = file.rest(file.tell(), ELEMENT_HEADER)[4:6]
     return stated if len(vr) < len("VR") else Encoding(not is_vr(vr), stated.is_little_endian)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, STANDARD_VR
-
 from dicom_export.dicom.dictionary import entry_of, is_group_length, is_private
+from dicom_export.dicom.encoding import EXPLICIT_VRS
+from dicom_export.dicom.tags import ELEMENT_HEADER, LONG_HEADER, UNDEFINED_LENGTH
 from dicom_export.errors import NotDicom
 
 if TYPE_CHECKING:
@@ -53,11 +53,7 @@ _MOST_BYTES_OF_LATIN_1 = 0.1
 _CONTROLS = frozenset(range(0x20)) - frozenset(b"\t\n\f\r\x1b") | {0x7F}
 _DELIMITERS = ",;\t"
 
-_VRS = {str(vr).encode(): vr in EXPLICIT_VR_LENGTH_32 for vr in STANDARD_VR}
 _FIRST_GROUPS = frozenset({0x0002, 0x0008})
-_UNDEFINED = 0xFFFFFFFF
-_HEADER = 8
-_LONG_HEADER = 12
 _LAST_GROUP_BEFORE_PIXELS = 0x7FE0
 
 
@@ -90,13 +86,13 @@ def start_of_data_set(file: RangeFile) -> int:
 def _is_data_set(head: bytes, size: int, order: str) -> bool:
     """Say whether the bytes can be a data set without a preamble: two elements one after the other, or one and no more."""
     short = Struct(f"{order}HH")
-    if len(head) < _HEADER:
+    if len(head) < ELEMENT_HEADER:
         return False
     group, element = short.unpack_from(head)
     end = _end_of_first(head, order)
     if group not in _FIRST_GROUPS or end is None or end > size:
         return False
-    if end + _HEADER > len(head):  # the object ends here, or the first value is long
+    if end + ELEMENT_HEADER > len(head):  # the object ends here, or the first value is long
         return True
     next_group, next_element = short.unpack_from(head, end)
     tag, next_tag = group << 16 | element, next_group << 16 | next_element
@@ -105,15 +101,15 @@ def _is_data_set(head: bytes, size: int, order: str) -> bool:
 
 def _end_of_first(head: bytes, order: str) -> int | None:
     """Return where the first element ends, or None if it can be none; explicit VR first, then implicit."""
-    is_long = _VRS.get(head[4:6])
+    is_long = EXPLICIT_VRS.get(head[4:6])
     if is_long is None:
         length: int = Struct(f"{order}L").unpack_from(head, 4)[0]
-        return None if length == _UNDEFINED or order == ">" else _HEADER + length
+        return None if length == UNDEFINED_LENGTH or order == ">" else ELEMENT_HEADER + length
     if not is_long:
-        return _HEADER + int(Struct(f"{order}H").unpack_from(head, 6)[0])
-    if len(head) < _LONG_HEADER:
+        return ELEMENT_HEADER + int(Struct(f"{order}H").unpack_from(head, 6)[0])
+    if len(head) < LONG_HEADER:
         return None
-    return _LONG_HEADER + int(Struct(f"{order}L").unpack_from(head, _HEADER)[0])
+    return LONG_HEADER + int(Struct(f"{order}L").unpack_from(head, ELEMENT_HEADER)[0])
 
 
 def _is_known(tag: int) -> bool:

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 
-from dicom_export.decoding.batches import REQUEST_BYTES
 from dicom_export.decoding.budget import DEFAULT_COLUMN_LIMITS, ColumnLimits
 from dicom_export.decoding.decoded import Wide
 from dicom_export.errors import Aborted, LimitExceeded, PermanentError, RowsRefused, Unavailable
 from dicom_export.operations.request import VerifyRequest, WriteDisposition
-from dicom_export.rows.arrow import TooLarge, batches
+from dicom_export.rows.arrow import MAX_BATCH_BYTES, TooLarge, batches
 from dicom_export.rows.fitting import fits, within_budget
 from dicom_export.rows.schema import columns_of_all, covers, merge
 from dicom_export.uids import InstanceUids
@@ -113,7 +112,7 @@ class StreamWriter:
         rows = within_budget(rows, self._existing(), kind, self._limits)
         schema = columns_of_all(rows, kind)
         self._ensure(schema)
-        for part in batches(rows, schema, REQUEST_BYTES):
+        for part in batches(rows, schema, MAX_BATCH_BYTES):
             if isinstance(part, TooLarge):
                 self._rejected.append((*pending[part.index], _too_large(part)))
             else:
@@ -160,4 +159,4 @@ class StreamWriter:
 
 
 def _too_large(batch: TooLarge) -> LimitExceeded:
-    return LimitExceeded(f"The row has {batch.bytes} bytes; a request to the table takes {REQUEST_BYTES}")
+    return LimitExceeded(f"The row has {batch.bytes} bytes; a request to the table takes {MAX_BATCH_BYTES}")

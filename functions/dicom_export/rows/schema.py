@@ -63,6 +63,9 @@ TYPE_OF_VR = {
     "DT": FieldType.TIMESTAMP,
 }
 
+UID_COLUMNS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+"""The columns of an instance's UIDs, in the order of `InstanceUids`."""
+
 NAME_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 NAME_PARTS = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffix")
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from dicom_export.decoding.budget import DEFAULT_COLUMN_LIMITS, ColumnLimits
 from dicom_export.errors import DicomExportError, LimitExceeded, PermanentError, RowsRefused, TransientError
-from dicom_export.rows.arrow import TooLarge, batches
+from dicom_export.rows.arrow import MAX_BATCH_BYTES, TooLarge, batches
 from dicom_export.rows.fitting import within_budget
 from dicom_export.rows.schema import columns_of, columns_of_all, common_columns, covers, merge
 from dicom_export.streaming.group_commit import GroupCommit
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from dicom_export.streaming.change_row import ChangeRow
     from dicom_export.streaming.config import StreamConfig
 
-_REQUEST_BYTES = 8_000_000
 
 WriteResult = DicomExportError | None
 """What a row comes to: None once it is durable, else why it is not."""
@@ -141,10 +140,10 @@ class ChangeWriter:
 
     def _append(self, rows: Sequence[ChangeRow], schema: Schema) -> list[WriteResult]:
         outcomes: list[WriteResult] = [None] * len(rows)
-        for batch in batches([row.row for row in rows], schema, _REQUEST_BYTES):
+        for batch in batches([row.row for row in rows], schema, MAX_BATCH_BYTES):
             if isinstance(batch, TooLarge):
                 outcomes[batch.index] = LimitExceeded(
-                    f"The row has {batch.bytes} bytes; a request to the table takes {_REQUEST_BYTES}",
+                    f"The row has {batch.bytes} bytes; a request to the table takes {MAX_BATCH_BYTES}",
                     rows[batch.index].uids,
                 )
                 continue

@@ -10,7 +10,7 @@ from dicom_export.errors import FailedPrecondition
 from dicom_export.operations.counters import DifferenceCounts
 from dicom_export.operations.filters import names_instance
 from dicom_export.rows.layout import SchemaKind
-from dicom_export.rows.schema import INVENTORY, Field, FieldType, Schema
+from dicom_export.rows.schema import INVENTORY, UID_COLUMNS, Field, FieldType, Schema
 from dicom_export.uids import InstanceUids
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ REPORT: Schema = (
 )
 """The columns of a table with a row for each instance that a store and a table differ in."""
 
-_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 _NEEDED = ("LastUpdated", "BlobStorageSize")
 
 # As both BigQuery and DuckDB have it. The latest row of an instance is the one that queries/latest-instances.sql takes.
@@ -97,7 +96,7 @@ class Difference:
         """Return the difference that a row of the report is."""
         return cls(
             DifferenceKind(row["Difference"]),
-            InstanceUids(*(row[uid] for uid in _UIDS)),
+            InstanceUids(*(row[uid] for uid in UID_COLUMNS)),
             row["Object"],
             row["Generation"],
             row["LastUpdated"],
@@ -143,7 +142,7 @@ def comparison(table: TableName, columns: Collection[str], table_sql: str, inven
     """
     if lacking := [name for name in _NEEDED if name not in columns]:
         raise FailedPrecondition(f"{table} has no column {lacking[0]}: it is no table of an export")
-    uids = [name if name in columns else f"CAST(NULL AS STRING) AS {name}" for name in _UIDS]
+    uids = [name if name in columns else f"CAST(NULL AS STRING) AS {name}" for name in UID_COLUMNS]
     is_there = "Type IS NOT DISTINCT FROM 'CREATE'" if "Type" in columns else "TRUE"
     return _COMPARISON.format(
         inventory=inventory_sql,

@@ -15,6 +15,7 @@ from dicom_export.decoding.fast.known_values import KnownValues
 from dicom_export.decoding.person_name import Name, is_well_formed, person_name
 from dicom_export.decoding.temporal import parse_date, parse_date_time, parse_time
 from dicom_export.decoding.values import NUMBERS, SIZES, Misfit, column_value
+from dicom_export.dicom.character_sets import ESCAPE
 from dicom_export.dicom.dictionary import LUT_DESCRIPTORS, entry_of, is_private
 from dicom_export.dicom.text import split, text_of
 from dicom_export.rows.schema import NAME_PARTS, TYPE_OF_VR
@@ -40,7 +41,6 @@ class Column(NamedTuple):
     convert: Convert
 
 
-_ESCAPE = b"\x1b"
 _PADDED_AT_BOTH_ENDS = frozenset({"AE", "AS", "DS", "IS"})
 _CHOICE = "US or SS"
 # A name takes much more memory in a row than in a file: of more than these, the budget of the complete way keeps count.
@@ -52,7 +52,7 @@ _NO_PARTS: list[str | None] = [None] * len(NAME_PARTS)
 
 def check_switches(value: bytes) -> None:
     """Raise Unusual for a text that switches its character set so often that only the complete way, with its budget, may read it."""
-    if len(value) > _LONG_TEXT and value.count(_ESCAPE) > _MANY_SWITCHES:
+    if len(value) > _LONG_TEXT and value.count(ESCAPE) > _MANY_SWITCHES:
         raise Unusual
 
 
@@ -119,7 +119,7 @@ def _padded_codes(value: bytes, _context: Context) -> Any:  # noqa: ANN401
 
 def _text(vr: str) -> Convert:
     def convert(value: bytes, context: Context) -> Any:  # noqa: ANN401
-        if not value.isascii() or _ESCAPE in value:
+        if not value.isascii() or ESCAPE in value:
             check_switches(value)
             return text_of(vr, value, context.encodings) or None
         return value.decode("ascii").rstrip(" \0") or None
@@ -144,7 +144,7 @@ def _name(value: bytes, context: Context) -> Any:  # noqa: ANN401
 
 
 def _names(value: bytes, context: Context) -> Any:  # noqa: ANN401
-    if value.isascii() and _ESCAPE not in value:
+    if value.isascii() and ESCAPE not in value:
         texts = value.decode("ascii").rstrip(" \0").split("\\")
     else:
         check_switches(value)

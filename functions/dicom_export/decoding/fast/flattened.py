@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dicom_export.decoding.bulk import MAX_NUMBERS, is_binary
 from dicom_export.decoding.context import Context, item_context, meta_context, top_context
 from dicom_export.decoding.fast.conversions import NONE_KNOWN, check_switches, column_of
-from dicom_export.decoding.fast.kinds import PIXELS, RUN, Kind, Unusual
+from dicom_export.decoding.fast.kinds import RUN, Kind, Unusual
 from dicom_export.decoding.fast.one_element import data_set_of
 from dicom_export.decoding.notes import Notes, name_of
 from dicom_export.decoding.reference.flattened import FILE_META_VERSION, Flattener
-from dicom_export.decoding.reference.header import UIDS
 from dicom_export.decoding.values import NUMBERS, SIZES, WORD_SIZES, Misfit, column_value, null_of, number_texts
 from dicom_export.dicom.dictionary import entry_named, entry_of, is_group_length, is_private, tag_name
+from dicom_export.dicom.tags import PIXELS, UIDS
 from dicom_export.dicom.text import TEXT_VRS, split
 from dicom_export.rows.layout import SchemaKind
+from dicom_export.rows.schema import UID_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -37,9 +38,6 @@ Record = dict[str, Any]
 
 _NOT_MET = object()
 
-_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
-"""The columns of an instance's UIDs, in the order of `InstanceUids`."""
-
 
 def flatten_scanned(header: ScannedHeader) -> Record:
     """Return the element columns of an instance's row. Raises Unusual for a header that has to be read by pydicom."""
@@ -48,7 +46,7 @@ def flatten_scanned(header: ScannedHeader) -> Record:
     dropped: list[str] = []
     _fill(row, dropped, header.meta, meta_context(context))
     _fill(row, dropped, header.elements, context)
-    for name, uid in zip(_UIDS, header.uids, strict=True):
+    for name, uid in zip(UID_COLUMNS, header.uids, strict=True):
         if name in row:
             row[name] = uid
     row["OtherElements"] = row.pop("OtherElements", [])

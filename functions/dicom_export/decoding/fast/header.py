@@ -6,25 +6,23 @@ from struct import Struct
 from struct import error as StructError  # noqa: N812 - named as the class that it is
 from typing import TYPE_CHECKING, NamedTuple
 
-from dicom_export.decoding.fast.kinds import (
-    EXPLICIT,
-    IMPLICIT,
-    MEDIA_STORAGE_SOP_CLASS_UID,
-    META,
-    PIXELS,
-    RUN,
-    TRANSFER_SYNTAX_UID,
-    Incomplete,
-    Kind,
-    Unusual,
-)
+from dicom_export.decoding.fast.kinds import EXPLICIT, IMPLICIT, META, RUN, Incomplete, Kind, Unusual
 from dicom_export.decoding.fast.scan import NO_TAG, DataSetScan, Scanner
 from dicom_export.decoding.fast.series import Repeated
-from dicom_export.decoding.reference.header import DEFLATED, UIDS
-from dicom_export.decoding.reference.parser import UNDEFINED_LENGTH
+from dicom_export.decoding.reference.header import DEFLATED
 from dicom_export.dicom.after_pixels import follows_pixels
 from dicom_export.dicom.encoding import Encoding, is_vr
 from dicom_export.dicom.object_file import FIRST_RANGE
+from dicom_export.dicom.tags import (
+    ELEMENT_HEADER,
+    FILE_META_GROUP,
+    LONG_HEADER,
+    MEDIA_STORAGE_SOP_CLASS_UID,
+    PIXELS,
+    TRANSFER_SYNTAX_UID,
+    UIDS,
+    UNDEFINED_LENGTH,
+)
 from dicom_export.uids import InstanceUids, uid_of
 
 if TYPE_CHECKING:
@@ -36,8 +34,6 @@ if TYPE_CHECKING:
     from dicom_export.decoding.fast.series import SeriesMemory
     from dicom_export.dicom.object_file import RangeFile
 
-_ELEMENT_HEADER = 8
-_LONG_HEADER = 12
 _PREFIX = slice(128, 132)
 _META = 132
 _FIRST_BEHIND_META = 0x00030000
@@ -46,7 +42,6 @@ _LONGEST_TAIL = 1024 * 1024
 _TAG = Struct("<HH").unpack_from
 _LENGTH = Struct("<L").unpack_from
 _LENGTH_SIZE = 4
-_FILE_META_GROUP = 0x0002
 _GROUP_LENGTH = b"\x02\0\0\0UL\x04\0"
 
 _MEDIA_STORAGE_DIRECTORY = b"1.2.840.10008.1.3.10"
@@ -88,7 +83,7 @@ class _HeaderScan:
 
     def __init__(self, file: RangeFile, memory: SeriesMemory | None, limits: Limits) -> None:
         # A header that is shorter cannot have more elements than allowed, so that nothing has to be counted.
-        self._longest = min(limits.elements * _ELEMENT_HEADER, limits.header_bytes)
+        self._longest = min(limits.elements * ELEMENT_HEADER, limits.header_bytes)
         self._file = file
         self._memory = memory
         self._scanner = Scanner(file.first(FIRST_RANGE))
@@ -130,8 +125,8 @@ class _HeaderScan:
         """Say whether file meta information begins with its group length, if any, and does not end after what that says."""
         data = self._scanner.data
         group, element = _TAG(data, _META)
-        if (group, element) != (_FILE_META_GROUP, 0):
-            return bool(group == _FILE_META_GROUP)
+        if (group, element) != (FILE_META_GROUP, 0):
+            return bool(group == FILE_META_GROUP)
         start = _META + len(_GROUP_LENGTH)
         length: int = _LENGTH(data, start)[0]
         return data.startswith(_GROUP_LENGTH, _META) and length + start + _LENGTH_SIZE >= end
@@ -186,8 +181,8 @@ class _HeaderScan:
     def _has_tail(self, kinds: Kinds, end: int) -> bool:
         """Say whether elements follow the pixels."""
         data = self._scanner.data
-        is_read = end + _LONG_HEADER <= len(data)
-        tail = data[end : end + _LONG_HEADER] if is_read else self._file.rest(end, _LONG_HEADER)
+        is_read = end + LONG_HEADER <= len(data)
+        tail = data[end : end + LONG_HEADER] if is_read else self._file.rest(end, LONG_HEADER)
         return follows_pixels(tail, _encoding(kinds), self._file.size - end, _LAST_PIXELS)
 
     def _add_tail(self, found: DataSetScan, start: int) -> int:
@@ -213,7 +208,7 @@ def _are_elements(data: bytes, tail: DataSetScan) -> bool:
     """Say whether all that was scanned after the pixels counts as elements there."""
     encoding, position, last = _encoding(tail.kinds), 0, _LAST_PIXELS
     for kind, _, size in tail.entries:
-        if not follows_pixels(data[position : position + _LONG_HEADER], encoding, len(data) - position, last):
+        if not follows_pixels(data[position : position + LONG_HEADER], encoding, len(data) - position, last):
             return False
         position, last = position + size, kind.tag
     return True
@@ -233,4 +228,4 @@ def _is_scanned(meta: dict[int, bytes]) -> bool:
 def _series_of(data: bytes) -> bytes:
     """Return what looks like the Series Instance UID, by which what is known of a series is found; it need not be one."""
     start = data.find(_SERIES_INSTANCE_UID, _META)
-    return data[start : start + _ELEMENT_HEADER + data[start + 6]] if 0 <= start < len(data) - 6 else b""
+    return data[start : start + ELEMENT_HEADER + data[start + 6]] if 0 <= start < len(data) - 6 else b""

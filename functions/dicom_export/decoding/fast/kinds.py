@@ -13,18 +13,20 @@ from typing import TYPE_CHECKING
 
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, STANDARD_VR
 
-from dicom_export.decoding.reference.header import UIDS
 from dicom_export.dicom.dictionary import is_private, private_vr, standard_vr
+from dicom_export.dicom.tags import (
+    GROUPS_OUTSIDE_DATA_SETS,
+    MEDIA_STORAGE_SOP_CLASS_UID,
+    PIXEL_REPRESENTATION,
+    SPECIFIC_CHARACTER_SET,
+    TIMEZONE_OFFSET_FROM_UTC,
+    TRANSFER_SYNTAX_UID,
+    UIDS,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SPECIFIC_CHARACTER_SET = 0x00080005
-TIMEZONE_OFFSET_FROM_UTC = 0x00080201
-PIXEL_REPRESENTATION = 0x00280103
-MEDIA_STORAGE_SOP_CLASS_UID = 0x00020002
-TRANSFER_SYNTAX_UID = 0x00020010
-PIXELS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 
 _KEPT = frozenset(
     {
@@ -37,7 +39,6 @@ _KEPT = frozenset(
     }
 )
 _DELIMITERS = 0xFFFE
-_GROUPS_OF_NO_DATA_SET = frozenset({0x0000, 0x0002})
 _LAST_CREATOR = 0xFF
 _FIRST_CREATOR = 0x10
 _MOST_KINDS = 1 << 15
@@ -199,7 +200,7 @@ def _is_creator(tag: int) -> bool:
 
 def _in_data_set(make: Callable[[bytes], Kind]) -> Callable[[bytes], Kind]:
     """Have commands, and file meta information, end a data set: they do not belong into one (PS3.5 §7.1)."""
-    return lambda first: _end(_tag(first)) if _tag(first) >> 16 in _GROUPS_OF_NO_DATA_SET else make(first)
+    return lambda first: _end(_tag(first)) if _tag(first) >> 16 in GROUPS_OUTSIDE_DATA_SETS else make(first)
 
 
 META = Kinds(Struct("<6sH"), _explicit)

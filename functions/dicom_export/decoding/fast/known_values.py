@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dicom_export.dicom.character_sets import ESCAPE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -11,8 +13,6 @@ if TYPE_CHECKING:
 
 LONGEST = 64
 """Bytes of the longest value that is remembered: what is longer is rarely met again."""
-
-_ESCAPE = b"\x1b"
 
 
 class KnownValues(dict[bytes, Any]):
@@ -30,7 +30,7 @@ class KnownValues(dict[bytes, Any]):
     def convert(self, value: bytes, context: Context) -> Any:  # noqa: ANN401 - any column's value
         """Convert the value and remember the result. Raises what the conversion raises."""
         converted = self._convert(value, context)
-        if len(value) <= LONGEST and value.isascii() and _ESCAPE not in value:
+        if len(value) <= LONGEST and value.isascii() and ESCAPE not in value:
             if len(self) >= self._most:
                 self.clear()
             self[value] = converted

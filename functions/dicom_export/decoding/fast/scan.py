@@ -25,8 +25,9 @@ from dicom_export.decoding.fast.kinds import (
 from dicom_export.decoding.fast.runs import Rest, Run, elements_of, rest_of
 from dicom_export.decoding.fast.short_sequences import LONGEST, ShortSequences
 from dicom_export.decoding.reference.data_set import is_decimal_text, owner_in
-from dicom_export.decoding.reference.parser import MAX_VALUE, UNDEFINED_LENGTH
+from dicom_export.decoding.reference.parser import MAX_VALUE
 from dicom_export.dicom.encoding import is_vr
+from dicom_export.dicom.tags import ELEMENT_HEADER, UNDEFINED_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +48,6 @@ _ITEM = 0xE000FFFE
 _ITEM_DELIMITER = 0xE00DFFFE
 _SEQUENCE_DELIMITER = 0xE0DDFFFE
 _ITEM_HEADER = Struct("<LL").unpack_from
-_HEADER = 8
 
 
 class DataSetScan:
@@ -72,7 +72,7 @@ class DataSetScan:
     @property
     def value_bytes(self) -> int:
         """The encoded bytes of all values."""
-        return self.position - self.start - _HEADER * len(self.entries) - self.longer_headers
+        return self.position - self.start - ELEMENT_HEADER * len(self.entries) - self.longer_headers
 
     def expect(self, kinds: Kinds | None, parts: Sequence[Run | Whole]) -> None:
         """Look for what was there before, in the encoding."""
@@ -128,7 +128,7 @@ class DataSetScan:
     def _add(self, run: Run) -> None:
         self.entries.append((RUN, run, len(run.content)))
         self.repeated.append(run)
-        self.longer_headers += run.headers - _HEADER
+        self.longer_headers += run.headers - ELEMENT_HEADER
         if run.kept:
             self.kept.update(run.kept)
 
@@ -169,7 +169,7 @@ class Scanner:
                 stop = position + 8 + length
                 if is_plain and stop <= end and length <= MAX_VALUE:
                     entries.append((kind, data[position + 8 : stop], stop - position))
-                elif kind.is_kept and kind.header == _HEADER and stop <= end and length <= MAX_VALUE:
+                elif kind.is_kept and kind.header == ELEMENT_HEADER and stop <= end and length <= MAX_VALUE:
                     value = found.kept[tag] = data[position + 8 : stop]
                     entries.append((kind, value, stop - position))
                 elif kind.is_end:
@@ -194,7 +194,7 @@ class Scanner:
             items, stop = self._items(found, start, end, depth, is_delimited=True)
             is_too_large = not depth and stop - start > MAX_VALUE
             found.entries.append((kind, None if is_too_large else items, stop - start + kind.header))
-            found.longer_headers += kind.header - _HEADER
+            found.longer_headers += kind.header - ELEMENT_HEADER
             return stop
         stop = start + length
         if kind.creator:
@@ -216,7 +216,7 @@ class Scanner:
             if kind.is_kept:
                 found.kept[kind.tag] = value
         found.entries.append((kind, value, stop - start + kind.header))
-        found.longer_headers += kind.header - _HEADER
+        found.longer_headers += kind.header - ELEMENT_HEADER
         return stop
 
     def _add_short_sequence(self, found: DataSetScan, kind: Kind, position: int, stop: int, depth: int) -> None:
@@ -227,7 +227,7 @@ class Scanner:
             element = kind, items, len(content)
             SHORT_SEQUENCES.keep(found.kinds, depth, content, element)
         found.entries.append(element)
-        found.longer_headers += kind.header - _HEADER
+        found.longer_headers += kind.header - ELEMENT_HEADER
 
     def _undefined(self, kind: Kind, start: int) -> Kind:
         """Return the kind of an element of undefined length: a sequence, as UN (PS3.5 §6.2.2) and what has items are too."""
@@ -235,7 +235,7 @@ class Scanner:
             return kind
         if not kind.is_un:
             raise Unusual
-        if kind.header == _HEADER and _ITEM_HEADER(self.data, start)[0] != _ITEM:
+        if kind.header == ELEMENT_HEADER and _ITEM_HEADER(self.data, start)[0] != _ITEM:
             raise Unusual
         return sequence_kind(kind)
 
@@ -254,10 +254,12 @@ class Scanner:
             while position < end:
                 delimiter, length = _ITEM_HEADER(self.data, position)
                 if delimiter == _SEQUENCE_DELIMITER and is_delimited and not length:
-                    return items, position + _HEADER
+                    return items, position + ELEMENT_HEADER
                 if delimiter != _ITEM:
                     raise Unusual
-                item = DataSetScan(position + _HEADER, self._kinds_of_item(found.kinds, position + _HEADER))
+                item = DataSetScan(
+                    position + ELEMENT_HEADER, self._kinds_of_item(found.kinds, position + ELEMENT_HEADER)
+                )
                 if last is not None and len(items) >= _FEW_ITEMS:
                     item.expect(last.kinds, last.repeats(self.data))
                 position = self._item(item, length, end, depth)
@@ -280,13 +282,13 @@ class Scanner:
     def _item(self, item: DataSetScan, length: int, end: int, depth: int) -> int:
         """Scan the item, and return where it ends."""
         if length == UNDEFINED_LENGTH:
-            if item.position + _HEADER > len(self.data):
+            if item.position + ELEMENT_HEADER > len(self.data):
                 raise Incomplete
             if self.scan(item, end, depth=depth + 1) is None:
                 raise self._cut(end)
             if _ITEM_HEADER(self.data, item.position) != (_ITEM_DELIMITER, 0):
                 raise Unusual
-            return item.position + _HEADER
+            return item.position + ELEMENT_HEADER
         stop = item.position + length
         if stop > end:
             raise self._cut(end)

@@ -13,6 +13,7 @@ from dicom_export.decoding.reference.parser import MAX_VALUE, Parser
 from dicom_export.dicom.dictionary import display_in_error, is_private, private_vr, standard_vr
 from dicom_export.dicom.encoding import Encoding
 from dicom_export.dicom.object_file import BytesFile
+from dicom_export.dicom.tags import PIXEL_REPRESENTATION
 from dicom_export.dicom.text import split
 from dicom_export.errors import InstanceError, LimitExceeded
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from dicom_export.decoding.budget import Budget
     from dicom_export.decoding.reference.parser import DataElement, Elements
 
-_PIXEL_REPRESENTATION = 0x00280103
 _LONGEST_OWNER = 128  # twice the characters that a LO may have
 _NUMBERS = frozenset({"AT", "FD", "FL", "SL", "SS", "SV", "UL", "US", "US or SS", "UV"})
 # Padding is spaces only: 48 images of a mosaic are the bytes `0` and NUL.
@@ -132,7 +132,7 @@ def _is_creator(tag: int) -> bool:
 
 
 def _is_signed(elements: Elements, *, inherited: bool) -> bool:
-    element = elements.get(_PIXEL_REPRESENTATION)
+    element = elements.get(PIXEL_REPRESENTATION)
     if element is None or not isinstance(element.value, bytes) or not element.value:
         return inherited
     return any(element.value[:2])

@@ -15,6 +15,7 @@ from dicom_export.decoding.reference.data_set import DataSet, MalformedSequence,
 from dicom_export.decoding.values import NUMBERS, Misfit, bytes_of, little_endian, numbers_of, value_count
 from dicom_export.dicom.dictionary import is_group_length
 from dicom_export.dicom.text import TEXT_VRS, split
+from dicom_export.rows.schema import NAME_GROUPS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 JsonElement = dict[str, Any]
 
-_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 # https://www.rfc-editor.org/rfc/rfc8259#section-6
 _JSON_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
@@ -188,6 +188,6 @@ def _if_same(text: str, number: float) -> float | str:
 
 def _person_name(text: str) -> dict[str, str] | None:
     groups = text.split("=")
-    if any(group.strip(" \0") for group in groups[len(_GROUPS) :]):
-        raise Misfit(f"more than the {len(_GROUPS)} groups that a name has")
-    return {name: group for name, group in zip(_GROUPS, groups, strict=False) if group.strip(" \0")} or None
+    if any(group.strip(" \0") for group in groups[len(NAME_GROUPS) :]):
+        raise Misfit(f"more than the {len(NAME_GROUPS)} groups that a name has")
+    return {name: group for name, group in zip(NAME_GROUPS, groups, strict=False) if group.strip(" \0")} or None

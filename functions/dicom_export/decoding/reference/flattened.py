@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from dicom_export.decoding.bulk import is_binary, is_bulk, is_left_out
 from dicom_export.decoding.notes import Fate, Notes, name_of
 from dicom_export.decoding.reference.data_set import DataSet, MalformedSequence, meta_level, top_level
-from dicom_export.decoding.reference.header import UIDS
 from dicom_export.decoding.temporal import parse_offset
 from dicom_export.decoding.values import (
     NO_NAME,
@@ -22,6 +21,7 @@ from dicom_export.decoding.values import (
     value_count,
 )
 from dicom_export.dicom.dictionary import Entry, entry_of, is_group_length, is_private, keyword_of, tag_name
+from dicom_export.dicom.tags import TIMEZONE_OFFSET_FROM_UTC, UIDS
 from dicom_export.dicom.text import split
 from dicom_export.rows.schema import TYPE_OF_VR
 
@@ -36,7 +36,6 @@ _TOO_DEEP = f"nested more than {MAX_RECORDS} levels"
 _RECORDS = {"PN": 2, "SQ": 1}
 
 FILE_META_VERSION = 0x00020001
-_TIMEZONE_OFFSET_FROM_UTC = 0x00080201
 _LONGEST_OFFSET = 64
 
 
@@ -212,7 +211,7 @@ def _why_without_column(tag: int) -> str:
 
 def _offset_of(header: Header) -> timezone:
     """Return the instance's Timezone Offset From UTC (PS3.3 §C.12.1.1.8), UTC without one that can be read."""
-    element = header.elements.get(_TIMEZONE_OFFSET_FROM_UTC)
+    element = header.elements.get(TIMEZONE_OFFSET_FROM_UTC)
     return offset_in(bytes_of(element)) if element else UTC
 
 

@@ -12,21 +12,25 @@ from typing import TYPE_CHECKING
 from pydicom.charset import default_encoding
 
 from dicom_export.decoding.budget import Budget
-from dicom_export.decoding.reference.parser import (
-    MAX_VALUE,
-    UNDEFINED_LENGTH,
-    DataElement,
-    Elements,
-    Head,
-    Parser,
-    is_outside_data_sets,
-)
-from dicom_export.dicom.after_pixels import ELEMENT_HEADER, follows_pixels
+from dicom_export.decoding.reference.parser import MAX_VALUE, DataElement, Elements, Head, Parser, is_outside_data_sets
+from dicom_export.dicom.after_pixels import follows_pixels
 from dicom_export.dicom.character_sets import encodings_named
 from dicom_export.dicom.dictionary import display
 from dicom_export.dicom.encoding import Encoding, encoding_of, found_encoding
 from dicom_export.dicom.object_file import InflatedFile
 from dicom_export.dicom.recognition import start_of_data_set
+from dicom_export.dicom.tags import (
+    ELEMENT_HEADER,
+    FILE_META_GROUP,
+    ITEM_DELIMITER,
+    MEDIA_STORAGE_SOP_CLASS_UID,
+    PIXELS,
+    SEQUENCE_DELIMITER,
+    SPECIFIC_CHARACTER_SET,
+    TRANSFER_SYNTAX_UID,
+    UIDS,
+    UNDEFINED_LENGTH,
+)
 from dicom_export.dicom.text import split
 from dicom_export.errors import InstanceError, MissingUid, TruncatedInstance
 from dicom_export.uids import InstanceUids, uid_of
@@ -36,22 +40,15 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_VALUE", "UIDS", "UNDEFINED_LENGTH", "Header", "check_uids", "encodings_of", "header_of"]
 
-UIDS = (0x0020000D, 0x0020000E, 0x00080018)
-"""The tags of an instance's UIDs, in the order of `InstanceUids`."""
 
 DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
 """The transfer syntaxes that deflate the data set (PS3.5 §A.5, §A.7, §A.11)."""
 
-_SPECIFIC_CHARACTER_SET = 0x00080005
-_FILE_META_GROUP = 0x0002
 _FILE_META_GROUP_LENGTH = 0x00020000
-_MEDIA_STORAGE_SOP_CLASS_UID = 0x00020002
-_TRANSFER_SYNTAX_UID = 0x00020010
 
 _MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 
-_PIXELS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
-_DELIMITERS = frozenset({0xFFFEE00D, 0xFFFEE0DD})
+_DELIMITERS = frozenset({ITEM_DELIMITER, SEQUENCE_DELIMITER})
 _LONGEST_PADDING = 64 * 1024
 _GROUP_LENGTH = struct.Struct("<L")
 
@@ -105,7 +102,7 @@ def header_of(file: RangeFile, budget: Budget | None = None) -> Header:
 
 def encodings_of(elements: Elements, inherited: list[str] | None = None) -> list[str]:
     """Return the Python names of the Specific Character Set among the elements, else the inherited ones (PS3.5 §7.5.3)."""
-    element = elements.get(_SPECIFIC_CHARACTER_SET)
+    element = elements.get(SPECIFIC_CHARACTER_SET)
     if element is None:
         return inherited or [default_encoding]
     return encodings_named(split("CS", element.value)) if isinstance(element.value, bytes) else [default_encoding]
@@ -113,9 +110,9 @@ def encodings_of(elements: Elements, inherited: list[str] | None = None) -> list
 
 def _read(file: RangeFile, header: Header) -> Header:
     _read_meta(file, header)
-    if _uid(header.meta, _MEDIA_STORAGE_SOP_CLASS_UID) == _MEDIA_STORAGE_DIRECTORY:
+    if _uid(header.meta, MEDIA_STORAGE_SOP_CLASS_UID) == _MEDIA_STORAGE_DIRECTORY:
         return Header(header.meta, is_directory=True)
-    syntax = _uid(header.meta, _TRANSFER_SYNTAX_UID)
+    syntax = _uid(header.meta, TRANSFER_SYNTAX_UID)
     if syntax in DEFLATED:
         _check_meta_is_whole(file, header)
         inflated = InflatedFile(file, header.budget.limits.inflated_bytes)
@@ -145,9 +142,9 @@ def _read_meta(file: RangeFile, header: Header) -> None:
     encoding = found_encoding(file, Encoding(is_implicit=False, is_little_endian=True))
     parser = Parser(file, encoding, header.budget)
     last, stated_end = 0, None
-    while position != stated_end or _TRANSFER_SYNTAX_UID not in header.meta:
+    while position != stated_end or TRANSFER_SYNTAX_UID not in header.meta:
         head = parser.head(position, None, last)
-        if head is None or head.tag >> 16 != _FILE_META_GROUP or head.tag <= last:
+        if head is None or head.tag >> 16 != FILE_META_GROUP or head.tag <= last:
             break
         element = parser.element(head, None, last)
         position, last = file.tell(), head.tag
@@ -159,7 +156,7 @@ def _read_meta(file: RangeFile, header: Header) -> None:
 
 
 def _skip_strays(
-    file: HeaderFile, header: Header, position: int, groups: tuple[int, ...] = (0x0000, _FILE_META_GROUP)
+    file: HeaderFile, header: Header, position: int, groups: tuple[int, ...] = (0x0000, FILE_META_GROUP)
 ) -> int:
     """Return where the elements end that belong into no data set: commands, or file meta information once more."""
     parser = Parser(file, Encoding(is_implicit=False, is_little_endian=True), header.budget)
@@ -203,7 +200,7 @@ class _DataSetReader:
     def read(self) -> Head | None:
         """Read up to the pixels, and return their head; or up to the end, and return None."""
         while head := self._next():
-            if head.tag in _PIXELS:
+            if head.tag in PIXELS:
                 encoding = self._parser.encoding
                 self._header.elements[head.tag] = DataElement(
                     head.tag, head.vr, None, head.length, encoding.is_implicit, encoding.is_little_endian
@@ -216,7 +213,7 @@ class _DataSetReader:
         """Read the elements after native pixels; what is not an element is surplus pixels or padding, and ends them."""
         while pixels and pixels.length != UNDEFINED_LENGTH:
             self._position = pixels.start + pixels.length
-            self._last = max(_PIXELS)
+            self._last = max(PIXELS)
             pixels = self._read_after_pixels(size)
 
     def _read_after_pixels(self, size: int) -> Head | None:
@@ -228,7 +225,7 @@ class _DataSetReader:
             head = self._parser.head(self._position, None, self._last)
             if head is None:
                 return None
-            if head.tag in _PIXELS:
+            if head.tag in PIXELS:
                 return head
             self._add(head)
         return None

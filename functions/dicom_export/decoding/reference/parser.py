@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, STANDARD_VR
 
 from dicom_export.dicom.dictionary import display_in_error, is_private, may_be_text, standard_vr
-from dicom_export.dicom.encoding import Encoding, is_vr
+from dicom_export.dicom.encoding import STRUCTS, Encoding, is_vr
+from dicom_export.dicom.tags import (
+    ELEMENT_HEADER,
+    GROUPS_OUTSIDE_DATA_SETS,
+    ITEM,
+    ITEM_DELIMITER,
+    LONG_HEADER,
+    PIXEL_DATA,
+    PRIVATE_CREATORS,
+    SEQUENCE_DELIMITER,
+    UIDS,
+    UNDEFINED_LENGTH,
+)
 from dicom_export.errors import InstanceError, TruncatedInstance
 
 if TYPE_CHECKING:
@@ -19,25 +30,16 @@ if TYPE_CHECKING:
 MAX_VALUE = 1024 * 1024
 """Bytes of the longest value that is read: a row leaves out what is longer."""
 
-UNDEFINED_LENGTH = 0xFFFFFFFF
 
 EVERYWHERE = 1 << 64
 """A position after every end."""
 
-_HEADER = 8
-_LONG_HEADER = 12
-_ITEM = 0xFFFEE000
-_ITEM_DELIMITER = 0xFFFEE00D
-_SEQUENCE_DELIMITER = 0xFFFEE0DD
-_CREATORS = range(0x10, 0x100)
-_DELIMITERS = frozenset({_ITEM_DELIMITER, _SEQUENCE_DELIMITER})
-_NO_DATA_SET_GROUPS = frozenset({0x0000, 0x0002})
-_AFTER_OTHER_ELEMENTS = (0x0020000D, 0x0020000E, 0x00280010, 0x7FE00010)
+_DELIMITERS = frozenset({ITEM_DELIMITER, SEQUENCE_DELIMITER})
+_AFTER_OTHER_ELEMENTS = (*UIDS[:2], 0x00280010, PIXEL_DATA)
 
 _SHORT_VRS = frozenset(str(vr) for vr in STANDARD_VR) - frozenset(str(vr) for vr in EXPLICIT_VR_LENGTH_32)
 _LONG_VRS = frozenset(str(vr) for vr in EXPLICIT_VR_LENGTH_32)
 _ONCE_WRITTEN_SHORT = frozenset({"SV", "UV"})
-_STRUCTS = {order: (Struct(f"{order}HH"), Struct(f"{order}H"), Struct(f"{order}L")) for order in "<>"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Head(NamedTuple):
 
 def is_outside_data_sets(tag: int) -> bool:
     """Say whether elements of this group belong into no data set: commands, and file meta information (PS3.5 §7.1)."""
-    return tag >> 16 in _NO_DATA_SET_GROUPS
+    return tag >> 16 in GROUPS_OUTSIDE_DATA_SETS
 
 
 class Parser:
@@ -82,16 +84,16 @@ class Parser:
         self.encoding = encoding
         self._file = file
         self._budget = budget
-        self._tag, self._short, self._long = _STRUCTS[encoding.order]
+        self._tag, self._short, self._long = STRUCTS[encoding.order]
 
     def head(self, position: int, end: int | None, last: int) -> Head | None:
         """Return the head of the element at the position, None if the data set ends there.
 
         `last` is the tag before. Raises TruncatedInstance if the file ends first, InstanceError if this cannot be an element.
         """
-        data = self._file.rest(position, _LONG_HEADER)
+        data = self._file.rest(position, LONG_HEADER)
         left = len(data) if end is None else min(len(data), end - position)
-        if left < _HEADER:
+        if left < ELEMENT_HEADER:
             if not left or (self.encoding.is_little_endian and not any(data[:left])):
                 return None  # padding; in big endian, zeros may be what is left of an element
             raise self._fragment(data[:left], position, last, is_limited=end is not None)
@@ -100,8 +102,8 @@ class Parser:
 
     def stray_head(self, position: int) -> Head | None:
         """Return the head of an element that belongs into no data set, each of which may be encoded in a way of its own."""
-        data = self._file.rest(position, _LONG_HEADER)
-        if len(data) < _HEADER:
+        data = self._file.rest(position, LONG_HEADER)
+        if len(data) < ELEMENT_HEADER:
             return None
         group, number = self._tag.unpack_from(data)
         tag = group << 16 | number
@@ -138,16 +140,18 @@ class Parser:
         """Read the items of a sequence (PS3.5 §7.5), those that end before `hold_end`; the file is then at the sequence's end."""
         found: list[Elements] = []
         while is_delimited or end is None or position < end:
-            data = self._file.rest(position, _HEADER)
-            if len(data) < _HEADER or (end is not None and position + _HEADER > end):
+            data = self._file.rest(position, ELEMENT_HEADER)
+            if len(data) < ELEMENT_HEADER or (end is not None and position + ELEMENT_HEADER > end):
                 raise self._cut_or_malformed(position, end, "a sequence goes on")
             group, number = self._tag.unpack_from(data)
             tag, length = group << 16 | number, self._long.unpack_from(data, 4)[0]
-            position += _HEADER
-            if tag == _SEQUENCE_DELIMITER:
+            position += ELEMENT_HEADER
+            if tag == SEQUENCE_DELIMITER:
                 break
-            if tag != _ITEM:
-                raise malformed(position - _HEADER, f"{display_in_error(tag)} where an item of a sequence is expected")
+            if tag != ITEM:
+                raise malformed(
+                    position - ELEMENT_HEADER, f"{display_in_error(tag)} where an item of a sequence is expected"
+                )
             self._budget.spend_elements(1)
             item, position = self._item(position, length, end, depth, hold_end)
             if position <= hold_end:
@@ -156,11 +160,11 @@ class Parser:
         return found
 
     def _head(self, tag: int, data: bytes, position: int, end: int | None) -> Head:
-        implicit = Head(tag, None, position, position + _HEADER, self._long.unpack_from(data, 4)[0])
-        if self.encoding.is_implicit or tag in _DELIMITERS or tag == _ITEM:
+        implicit = Head(tag, None, position, position + ELEMENT_HEADER, self._long.unpack_from(data, 4)[0])
+        if self.encoding.is_implicit or tag in _DELIMITERS or tag == ITEM:
             return implicit
         stated = data[4:6]
-        short = Head(tag, None, position, position + _HEADER, self._short.unpack_from(data, 6)[0])
+        short = Head(tag, None, position, position + ELEMENT_HEADER, self._short.unpack_from(data, 6)[0])
         if not is_vr(stated):
             # An element without VR (pydicom#1067); or one whose VR is not letters, with the short length that most VRs have.
             is_short = self._is_printable(stated) and not self._fits(implicit, end) and self._fits(short, end)
@@ -169,9 +173,9 @@ class Parser:
         short = short._replace(vr=vr)
         if vr in _SHORT_VRS:
             return short
-        if len(data) < _LONG_HEADER:
+        if len(data) < LONG_HEADER:
             raise self._cut_or_malformed(position, end, f"the header of {display_in_error(tag)} goes on")
-        long = Head(tag, vr, position, position + _LONG_HEADER, self._long.unpack_from(data, _HEADER)[0])
+        long = Head(tag, vr, position, position + LONG_HEADER, self._long.unpack_from(data, ELEMENT_HEADER)[0])
         if vr in _LONG_VRS - _ONCE_WRITTEN_SHORT:
             return long
         # Other VRs have a long length too (PS3.5 §7.1.2); but writers that do not know them wrote a short one.
@@ -211,22 +215,22 @@ class Parser:
             return False
         if standard_vr(head.tag) == "SQ":
             return True
-        first = self._file.rest(head.start, _HEADER)
-        return len(first) == _HEADER and self._tag.unpack_from(first) == (_ITEM >> 16, _ITEM & 0xFFFF)
+        first = self._file.rest(head.start, ELEMENT_HEADER)
+        return len(first) == ELEMENT_HEADER and self._tag.unpack_from(first) == (ITEM >> 16, ITEM & 0xFFFF)
 
     def _skip_fragments(self, head: Head, end: int | None) -> None:
         """Pass over a value that is encapsulated (PS3.5 §A.4), or that a delimiter ends."""
         position = head.start
         while True:
-            data = self._file.rest(position, _HEADER)
-            if len(data) < _HEADER or (end is not None and position + _HEADER > end):
+            data = self._file.rest(position, ELEMENT_HEADER)
+            if len(data) < ELEMENT_HEADER or (end is not None and position + ELEMENT_HEADER > end):
                 raise self._cut_or_malformed(position, end, f"the value of {display_in_error(head.tag)} goes on")
             group, number = self._tag.unpack_from(data)
             tag, length = group << 16 | number, self._long.unpack_from(data, 4)[0]
-            position += _HEADER
-            if tag == _SEQUENCE_DELIMITER:
+            position += ELEMENT_HEADER
+            if tag == SEQUENCE_DELIMITER:
                 break
-            if tag != _ITEM:
+            if tag != ITEM:
                 position = self._delimiter_after(head)
                 break
             position += length
@@ -235,11 +239,11 @@ class Parser:
 
     def _delimiter_after(self, head: Head) -> int:
         """Return where the delimiter ends that ends a value without fragments."""
-        delimiter = self._tag.pack(_SEQUENCE_DELIMITER >> 16, _SEQUENCE_DELIMITER & 0xFFFF) + bytes(4)
+        delimiter = self._tag.pack(SEQUENCE_DELIMITER >> 16, SEQUENCE_DELIMITER & 0xFFFF) + bytes(4)
         found = self._file.rest(head.start, MAX_VALUE).find(delimiter) if self._file.can_look_back else -1
         if found < 0:
             raise malformed(head.position, f"the value of {display_in_error(head.tag)} has no end")
-        return head.start + found + _HEADER
+        return head.start + found + ELEMENT_HEADER
 
     def _item(self, position: int, length: int, end: int | None, depth: int, hold_end: int) -> tuple[Elements, int]:
         """Read the elements of an item, and return them with where the item ends."""
@@ -247,7 +251,7 @@ class Parser:
             return self._nested(position, end).data_set(position, end, depth + 1, hold_end, is_delimited=True)
         stop = position + length
         if end is not None and stop > end:
-            raise malformed(position - _HEADER, f"an item of {length} bytes, which ends after its sequence")
+            raise malformed(position - ELEMENT_HEADER, f"an item of {length} bytes, which ends after its sequence")
         is_cut = not self._file.reaches(stop)
         elements, _ = self._nested(position, stop).data_set(
             position, None if is_cut else stop, depth + 1, hold_end, is_delimited=False
@@ -262,13 +266,13 @@ class Parser:
         In a data set of explicit VR an item may have implicit VR: those of VR UN do, by PS3.5 §6.2.2, and others as well. Items of
         explicit VR in a data set of implicit VR are against the standard, and old ones of Philips are such (fo-dicom#565).
         """
-        first = self._file.rest(position, _HEADER)
-        if len(first) < _HEADER:
+        first = self._file.rest(position, ELEMENT_HEADER)
+        if len(first) < ELEMENT_HEADER:
             return self
         stated = first[4:6]
         is_implicit = not is_vr(stated)
         if self.encoding.is_implicit and not is_implicit:
-            head = Head(0, None, position, position + _HEADER, self._long.unpack_from(first, 4)[0])
+            head = Head(0, None, position, position + ELEMENT_HEADER, self._long.unpack_from(first, 4)[0])
             is_implicit = self._fits(head, end) or stated.decode() not in STANDARD_VR
         if is_implicit == self.encoding.is_implicit:
             return self
@@ -303,12 +307,12 @@ class Parser:
         Where the delimiter of the sequence ends its last item too (fo-dicom#763), that of the sequence is still to be read; unless
         another one follows, or another item: then it stood for the item's (fo-dicom#1157).
         """
-        if head.tag == _ITEM_DELIMITER or not is_delimited:
+        if head.tag == ITEM_DELIMITER or not is_delimited:
             return head.start
-        data = self._file.rest(head.position, 2 * _HEADER)
-        if len(data) == 2 * _HEADER:
-            group, number = self._tag.unpack_from(data, _HEADER)
-            if group << 16 | number in {_SEQUENCE_DELIMITER, _ITEM}:
+        data = self._file.rest(head.position, 2 * ELEMENT_HEADER)
+        if len(data) == 2 * ELEMENT_HEADER:
+            group, number = self._tag.unpack_from(data, ELEMENT_HEADER)
+            if group << 16 | number in {SEQUENCE_DELIMITER, ITEM}:
                 return head.start
         return head.position
 
@@ -321,7 +325,7 @@ class Parser:
     def _may_follow(self, data: bytes, last: int) -> bool:
         group, number = self._tag.unpack_from(data)
         tag = group << 16 | number
-        is_item = tag == _ITEM or tag in _DELIMITERS
+        is_item = tag == ITEM or tag in _DELIMITERS
         return is_item or (tag > last and (is_private(tag) or standard_vr(tag) is not None))
 
     def _overrun(self, head: Head, end: int | None, last: int) -> InstanceError:
@@ -337,7 +341,7 @@ class Parser:
         if head.tag <= last or (head.vr is None) != self.encoding.is_implicit:
             return False
         if is_private(head.tag):
-            follows_its_creator = head.tag >> 16 == last >> 16 or head.tag & 0xFFFF in _CREATORS
+            follows_its_creator = head.tag >> 16 == last >> 16 or head.tag & 0xFFFF in PRIVATE_CREATORS
             return head.vr in STANDARD_VR if head.vr else follows_its_creator
         known = standard_vr(head.tag)
         return known is not None and (head.vr in {None, "UN"} or head.vr in known.split(" or "))

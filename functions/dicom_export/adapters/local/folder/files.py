@@ -12,14 +12,13 @@ from contextlib import contextmanager, suppress
 from tempfile import NamedTemporaryFile
 from typing import IO, TYPE_CHECKING
 
-from dicom_export.errors import InvalidArgument, PermissionDenied, ResourceExhausted
+from dicom_export.errors import DISK_FULL, InvalidArgument, PermissionDenied, ResourceExhausted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 LEFTOVER_SECONDS = 3600
-_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 _NO_ACCESS = {errno.EACCES, errno.EPERM, errno.EROFS}
 NO_SUCH_NAME = {errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
 """What is raised for a name that no file of this file system has."""
@@ -40,7 +39,7 @@ def disk_errors(folder: Path, then: str = _RESUME) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _DISK_FULL:
+        if error.errno in DISK_FULL:
             raise disk_full(folder, then) from error
         if error.errno in _NO_ACCESS:
             raise PermissionDenied(f"Folder {str(folder)!r} may not be written: {error.strerror}") from error
