@@ -11,6 +11,7 @@ from random import Random
 
 import pytest
 from pydicom.data.data_manager import DATA_ROOT
+from pydicom.valuerep import STANDARD_VR
 
 from agreement import assert_same
 from dicom_export.decoding import instance
@@ -19,7 +20,7 @@ from dicom_export.decoding.fast.memory import Memory
 from dicom_export.decoding.instance import decode_instance
 from dicom_export.dicom.tags import UIDS
 from dicom_export.rows.layout import TABLE_SCHEMAS, RowLayout, SchemaKind
-from dicom_files import EXPLICIT, PREAMBLE, MemoryStore, element, make_stored, sequence
+from dicom_files import EXPLICIT, PREAMBLE, MemoryStore, element, make_file, make_stored, sequence
 from synthetic import damaged, make_series
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
@@ -83,6 +84,14 @@ def test_what_lacks_a_uid_and_has_a_character_set_that_cannot_be_looked_up_fails
         data = make_part_10(unknown, element(0x00200013, "IS", b"1 "))
         for kind in TABLE_SCHEMAS:
             assert "Missing StudyInstanceUID" in assert_same(data, kind, Memory())[1]
+
+
+@pytest.mark.parametrize("kind", TABLE_SCHEMAS)
+@pytest.mark.parametrize("vr", sorted(map(str, STANDARD_VR)))
+def test_pixels_of_any_vr_are_left_out(vr: str, kind: SchemaKind) -> None:
+    """Found by `soak.fuzz`: the VR of Pixel Data was one of text."""
+    outcome = assert_same(make_file(element(0x7FE00010, vr, b"01" * 4)), kind, Memory())
+    assert "7FE00010" not in outcome[0]
 
 
 @pytest.mark.parametrize("kind", TABLE_SCHEMAS)

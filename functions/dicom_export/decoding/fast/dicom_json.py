@@ -68,7 +68,7 @@ def _add(pieces: list[str], dropped: list[str], kind: Kind, value: Any, context:
     vr = kind.vr
     if vr in TEXT_VRS and value:
         check_switches(value)
-    if vr in _PLAIN_TEXT:
+    if vr in _PLAIN_TEXT and value is not None:
         pieces.append(_text(kind, split(vr, value, context.encodings) if value else []))
     elif value is None or (vr not in WORD_SIZES and vr != "US or SS" and is_binary(vr)):
         if not context.depth:

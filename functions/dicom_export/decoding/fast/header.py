@@ -166,7 +166,7 @@ class _HeaderScan:
 
         Return the bytes of the values behind.
         """
-        if pixels.tag not in PIXELS:
+        if pixels.tag not in PIXELS or pixels.is_sequence:
             raise Unusual
         try:
             length = found.kinds.length(self._scanner.data, found.position, pixels)
