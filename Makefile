@@ -61,6 +61,7 @@ bench: .venv/.dev .venv-bigquery/.installed bench/dicom_parser/node_modules/.pac
 
 soak: .venv/.dev .venv-bigquery/.installed ## Kill, overload, poison and disturb exports, for an hour or more; docs/reliability.md has the figures
 	$(SOAK).kills
+	DICOM_EXPORT_SOAK=1 $(BIN)/pytest tests/test_rerun.py tests/test_killed_processes.py
 	$(SOAK).functions 2>/dev/null
 	$(SOAK).full_disk
 	$(SOAK).changing_store
