@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from pathlib import Path
 from random import Random
 
@@ -18,7 +19,7 @@ from dicom_export.dicom.series import SeriesMemory
 from dicom_export.row_layout import TABLE_SCHEMAS, RowLayout, SchemaKind
 from dicom_export.rows import instance
 from dicom_export.rows.instance import Skipped, decode_instance
-from dicom_files import EXPLICIT, PREAMBLE, MemoryStore, element, make_stored, sequence
+from dicom_files import EXPLICIT, PREAMBLE, MemoryStore, element, make_file, make_stored, sequence
 from synthetic import damaged, make_series
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
@@ -82,6 +83,15 @@ def test_what_lacks_a_uid_and_has_a_character_set_that_cannot_be_looked_up_fails
         data = make_part_10(unknown, element(0x00200013, "IS", b"1 "))
         for kind in TABLE_SCHEMAS:
             assert "Missing StudyInstanceUID" in assert_same(data, kind, SeriesMemory())[1]
+
+
+@pytest.mark.parametrize("kind", TABLE_SCHEMAS)
+@pytest.mark.parametrize("vr", ["SV", "UV"])
+def test_a_short_length_of_a_vr_with_a_long_one_is_not_taken_for_what_follows_it(vr: str, kind: SchemaKind) -> None:
+    """The value begins with what could be a long length, after which an element seems to follow. Found by `soak.fuzz`."""
+    value = struct.pack("<L", 4) + b"abcd" + element(0x00080060, "CS", b"CT  ")
+    short = struct.pack("<HH2sH", 0x0008, 0x0055, vr.encode(), len(value)) + value
+    assert "Modality" not in assert_same(make_file(short), kind, SeriesMemory())[0]
 
 
 @pytest.mark.parametrize("kind", TABLE_SCHEMAS)

@@ -10,7 +10,7 @@ from struct import Struct
 from struct import error as StructError  # noqa: N812 - named as the class that it is
 from typing import TYPE_CHECKING
 
-from dicom_export.decoding.reference.parser import MAX_VALUE, UNDEFINED_LENGTH
+from dicom_export.decoding.reference.parser import MAX_VALUE, ONCE_WRITTEN_SHORT, UNDEFINED_LENGTH
 from dicom_export.dicom.data_set import is_decimal_text, owner_in
 from dicom_export.dicom.encoding import is_vr
 from dicom_export.dicom.kinds import (
@@ -185,7 +185,7 @@ class Scanner:
 
     def _special(self, found: DataSetScan, kind: Kind, position: int, end: int, depth: int) -> int:
         """Add an element with a longer header, with items, or with a value that others depend on; return where it ends."""
-        length = found.kinds.length(self.data, position, kind)
+        length = self._length(found.kinds, kind, position)
         start = position + kind.header
         if kind.is_kept and (kind.is_sequence or length == UNDEFINED_LENGTH):
             raise Unusual
@@ -218,6 +218,12 @@ class Scanner:
         found.entries.append((kind, value, stop - start + kind.header))
         found.longer_headers += kind.header - _HEADER
         return stop
+
+    def _length(self, kinds: Kinds, kind: Kind, position: int) -> int:
+        """Return an element's length. Raises Unusual if a short length may be written where the VR has a long one."""
+        if kind.vr in ONCE_WRITTEN_SHORT and kind.header != _HEADER and any(self.data[position + 6 : position + 8]):
+            raise Unusual
+        return kinds.length(self.data, position, kind)
 
     def _add_short_sequence(self, found: DataSetScan, kind: Kind, position: int, stop: int, depth: int) -> None:
         content = self.data[position:stop]
