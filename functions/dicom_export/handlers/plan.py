@@ -6,7 +6,8 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dicom_export.errors import Code, PermanentError
+from dicom_export.decoding.budget import NO_MORE_COLUMNS
+from dicom_export.errors import Code, PermanentError, TooManyColumns
 from dicom_export.handlers.create import check_table, hold_table
 from dicom_export.handlers.decoding import Decode, decode_in_turn
 from dicom_export.handlers.filter_objects import store_filter
@@ -18,7 +19,7 @@ from dicom_export.messages import ExportStudy, PlanExport, StudyExported
 from dicom_export.operations import Status, WriteDisposition
 from dicom_export.planning import Cursor, PlanLimits, cut_page, sample
 from dicom_export.row_layout import SchemaKind
-from dicom_export.rows.fitting import within_budget
+from dicom_export.rows.fitting import admitted, within_budget
 from dicom_export.rows.instance import DecodedInstance
 from dicom_export.schema import columns_of_all, common_columns, merge
 from dicom_export.stores import declared
@@ -119,7 +120,7 @@ def _plan_page(
         columns = _columns(operation, store.objects, objects, decode, existing, limits.columns, planned=planned)
         # Who was faster may have come to the end of an overwrite meanwhile: its staging table must not be made again.
         if not journal.has_plan_page(operation.name, number):
-            prepare_target(operation, columns, tables)
+            _prepare(operation, columns, existing, tables)
     except PermanentError as error:
         log.error("The export cannot be planned: %s", error.message, extra={"operation": str(operation.name)})  # noqa: TRY400 - its message says it all
         return PlanPage(error=Status(error.code, error.message))
@@ -140,6 +141,14 @@ def _check_table_again(operation: Operation, journal: Journal, tables: Tables) -
     hold_table(operation.request, operation.name, journal)
     if operation.request.write_disposition is WriteDisposition.WRITE_EMPTY:
         check_table(operation.request, tables.describe(operation.request.table))
+
+
+def _prepare(operation: Operation, columns: Schema, existing: Schema, tables: Tables) -> None:
+    """Give the table the columns, or those that it has and every row needs if it takes no further one."""
+    try:
+        prepare_target(operation, columns, tables)
+    except TooManyColumns:
+        prepare_target(operation, admitted(existing, columns, NO_MORE_COLUMNS), tables)
 
 
 def _cursor(operation: Operation, number: int, journal: Journal) -> Cursor | None:
