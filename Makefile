@@ -4,7 +4,8 @@ STORE ?=
 # Instances of the local exports that `make bench` measures, and objects of its plans.
 SIZES ?= 10000 100000
 OBJECTS ?= 1000000
-# What `make soak` asks of serve at once, the instances of its large operations, and how long it disturbs the emulators.
+# What `make soak` decodes, what it asks of serve at once, the instances of its large operations, and how long it disturbs the emulators.
+INPUTS ?= 5000000
 EXPORTS ?= 500
 CLIENTS ?= 100
 LOCAL_INSTANCES ?= 1000000
@@ -61,9 +62,11 @@ bench: .venv/.dev .venv-bigquery/.installed bench/dicom_parser/node_modules/.pac
 
 soak: .venv/.dev .venv-bigquery/.installed ## Kill, overload, poison and disturb exports, for an hour or more; docs/reliability.md has the figures
 	$(SOAK).kills
+	DICOM_EXPORT_SOAK=1 $(BIN)/pytest tests/test_rerun.py tests/test_killed_processes.py
 	$(SOAK).functions 2>/dev/null
 	$(SOAK).full_disk
 	$(SOAK).changing_store
+	$(SOAK).fuzz --inputs $(INPUTS)
 	$(SOAK).containers
 	$(SOAK).containers --raised
 	$(SOAK).load serve --exports $(EXPORTS) --clients $(CLIENTS)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from google.cloud.bigquery import Row
+
     from emulators.bigquery import BigQuery
     from emulators.pubsub import PubSub
     from emulators.storage import Storage
@@ -181,8 +183,12 @@ class Cloud:
     def count(self, table: str, condition: str = "TRUE") -> tuple[int, int]:
         """Return how many rows a table has, of those that meet the condition, and how many different instances they are of."""
         sql = f"SELECT COUNT(*), COUNT(DISTINCT SOPInstanceUID) FROM `{self.dataset}.{table}` WHERE {condition}"  # noqa: S608 - a test's own name
-        ((rows, instances),) = (tuple(row.values()) for row in self.warehouse.query_and_wait(sql))
+        ((rows, instances),) = (tuple(row.values()) for row in self.query(sql))
         return rows, instances
+
+    def query(self, sql: str) -> Iterable[Row]:
+        """Return the rows of a query. Raises GoogleAPICallError if it fails: the emulator answers `query_and_wait` without rows then."""
+        return self.warehouse.query(sql).result()
 
     def wait_for_rows(self, table: str, instances: int, of_type: str, seconds: float = 300) -> None:
         """Return once the table has rows of this `Type` of so many instances."""

@@ -89,7 +89,7 @@ def calls_with_timeout() -> set[str]:
 
 @cache
 def _modules() -> tuple[ast.Module, ...]:
-    return tuple(ast.parse(path.read_text()) for path in sorted(_ADAPTERS.glob("*.py")))
+    return tuple(ast.parse(path.read_text()) for path in sorted(_ADAPTERS.rglob("*.py")))
 
 
 @cache

@@ -93,11 +93,11 @@ class Machine:
         faults.reach("report")
         service.set_reported(operation.name)
 
-    def effects(self) -> int:
-        """Run the command to its end, and return how many effects it had."""
+    def effects(self) -> list[str]:
+        """Run the command to its end, and return the effects that it had."""
         faults = Faults()
         assert self.run(faults)
-        return len(faults.log)
+        return faults.log
 
     def instances(self) -> list[str]:
         """Return the SOP Instance UIDs in the table."""

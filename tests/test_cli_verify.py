@@ -132,7 +132,7 @@ def test_each_difference_says_whether_it_can_be_repaired_and_why_not(folder: Pat
 def test_an_instance_that_the_repair_could_not_export_says_why(
     folder: Path, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dicom_export.decoding.batches.REQUEST_BYTES", 100_000)
+    monkeypatch.setattr("dicom_export.decoding.batches.MAX_BATCH_BYTES", 100_000)
     (folder / "large.dcm").write_bytes(make_instance(SOPInstanceUID="1.2.3.9", TextValue="x" * 200_000))
     assert reasons(verified(folder, file)) == {"9": (True, None)}
     ((is_repairable, reason),) = reasons(verified(folder, file, "--repair")).values()

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from command_line import make_folder, rows, run
-from dicom_files import element, make_file
+from dicom_export.adapters.local.duckdb.tables import DuckDbTables
+from dicom_export.errors import TooManyColumns
+from dicom_export.folder_export import wanted as folder_export
+from dicom_export.operations.planning import PlanLimits
+from dicom_export.rows.schema import covers
+from dicom_files import element, make_file, make_instance
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from dicom_export.names import TableName
+    from dicom_export.rows.schema import Schema
+
+LACKING = {"00104000": ("first", "second"), "00280010": ("1",)}
+"""The elements, by tag, that only later instances have."""
 
 
 def make_wide(sequences: int, uid: str = "1.2.9") -> bytes:
@@ -87,3 +98,30 @@ def test_columns_without_room_leave_the_text_in_other_elements(tmp_path: Path, m
     tags = {each["Tag"]: each["Data"] for (others,) in found for each in others}
     assert json.dumps(tags)
     assert tags["Tag_00100020"] == ["P1"]
+
+
+def test_a_table_that_takes_no_further_column_takes_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """BigQuery counts dropped columns for a while, so that it refuses columns for which our own limit leaves room."""
+    file, more = tmp_path / "out.duckdb", tmp_path / "more"
+    assert run("export", make_folder(tmp_path / "store"), "--to", file).exit_code == 0
+    prepare = DuckDbTables.prepare
+
+    def refuse(tables: DuckDbTables, table: TableName, schema: Schema) -> None:
+        found = tables.describe(table)
+        if found and not covers(found.schema, schema):
+            raise TooManyColumns("Too many total leaf fields: 10001")
+        prepare(tables, table, schema)
+
+    monkeypatch.setattr(DuckDbTables, "prepare", refuse)
+    # Workers, too, meet columns that the table lacks.
+    monkeypatch.setattr(folder_export, "local_limits", lambda: PlanLimits(sample=1))
+    more.mkdir()
+    values: list[dict[str, Any]] = [{"PatientComments": "first"}, {"PatientComments": "second", "Rows": 1}]
+    for number, each in enumerate(values):
+        content = make_instance(SOPInstanceUID=f"1.2.7.{number}", **each)
+        (more / f"{number}.dcm").write_bytes(content)
+    result = run("export", more, "--to", file, "--write-disposition", "write-append")
+    assert (result.exit_code, "2 of 2 instances" in result.stdout) == (0, True), result.output
+    found = rows(file, "SELECT OtherElements FROM dicom WHERE SOPInstanceUID LIKE '1.2.7.%'")
+    tags = sorted((each["Tag"], each["Data"]) for (others,) in found for each in others)
+    assert tags == [(f"Tag_{tag}", [text]) for tag, texts in LACKING.items() for text in texts]

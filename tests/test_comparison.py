@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from pathlib import Path
 from random import Random
 
@@ -73,7 +74,7 @@ def test_what_lacks_a_uid_fails_as_it_does_by_pydicom_but_is_not_read_by_it(
     memory = Memory()
     for _ in range(3):
         error, *_ = assert_same(data, SchemaKind.FLATTENED, memory)
-    monkeypatch.delattr(instance, "header_of")
+    monkeypatch.delattr(instance, "explained")
     with pytest.raises(error):
         decode_instance(MemoryStore({"a": data}), make_stored("a", data), RowLayout(SchemaKind.FLATTENED))
 
@@ -92,6 +93,15 @@ def test_pixels_of_any_vr_are_left_out(vr: str, kind: SchemaKind) -> None:
     """Found by `soak.fuzz`: the VR of Pixel Data was one of text."""
     outcome = assert_same(make_file(element(0x7FE00010, vr, b"01" * 4)), kind, Memory())
     assert "7FE00010" not in outcome[0]
+
+
+@pytest.mark.parametrize("kind", TABLE_SCHEMAS)
+@pytest.mark.parametrize("vr", ["SV", "UV"])
+def test_a_short_length_of_a_vr_with_a_long_one_is_not_taken_for_what_follows_it(vr: str, kind: SchemaKind) -> None:
+    """The value begins with what could be a long length, after which an element seems to follow. Found by `soak.fuzz`."""
+    value = struct.pack("<L", 4) + b"abcd" + element(0x00080060, "CS", b"CT  ")
+    short = struct.pack("<HH2sH", 0x0008, 0x0055, vr.encode(), len(value)) + value
+    assert "Modality" not in assert_same(make_file(short), kind, Memory())[0]
 
 
 @pytest.mark.parametrize("kind", TABLE_SCHEMAS)

@@ -25,7 +25,7 @@ from dicom_export.adapters.gcp.bigquery.table_catalog import TableCatalog, refer
 from dicom_export.adapters.gcp.bigquery.table_swap import TableSwaps
 from dicom_export.adapters.gcp.bigquery.tables import BigQueryTables
 from dicom_export.adapters.gcp.calls import RETRY
-from dicom_export.errors import FailedPrecondition, NotFound, PermissionDenied, Unavailable
+from dicom_export.errors import FailedPrecondition, NotFound, PermissionDenied, TooManyColumns, Unavailable
 from dicom_export.names import TableName
 from dicom_export.rows.schema import Field, FieldType, Mode
 from scripted import Scripted
@@ -159,6 +159,16 @@ def test_required_fields_that_a_table_refuses_are_added_as_nullable() -> None:
     tables(rest).prepare(TABLE, (record,))
     modes = [patch["schema"]["fields"][1]["fields"][0]["mode"] for patch in patches(rest)]
     assert modes == ["REQUIRED", "NULLABLE"]
+
+
+@pytest.mark.parametrize(
+    "message", ["Too many total leaf fields: 10001", "Too many columns in the table, at most 10000 are allowed"]
+)
+def test_columns_that_bigquery_counts_as_too_many_are_an_error_of_their_own(message: str) -> None:
+    rest = Scripted(get_table=[found()], update_table=[exceptions.BadRequest(message)])
+    with pytest.raises(TooManyColumns, match="Too many"):
+        tables(rest).prepare(TABLE, (ROWS,))
+    assert len(patches(rest)) == 1
 
 
 def test_a_staging_table_is_like_the_one_that_it_will_replace() -> None:

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import shutil
+import signal
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from command_line import SMALL_MESSAGES, make_folder, operation_ids, rows, run, start, wait_for
+from command_line import make_folder, operation_ids, rows, run, start
 from dicom_export.operations.counters import Counters
 from dicom_export.operations.request import WriteDisposition
 from dicom_files import make_instance
 from faults import Faults
 from machines import Machine
+from thorough import by_extent, points_of
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
 DISPOSITIONS = [WriteDisposition.WRITE_EMPTY, WriteDisposition.WRITE_APPEND, WriteDisposition.WRITE_TRUNCATE]
 INSTANCES = [f"1.2.{study}.{number}" for study in range(1, 4) for number in range(study)]
 EXPECTED = Counters(planned=7, success=6, failure=1, studies=3)
+EXAMPLES = by_extent(quick=15, soak=200)
+POINTS = st.integers(0, 40)
+"""At which effects to crash: the first run of an export has some 35."""
 
 
 @pytest.fixture(scope="session")
@@ -64,8 +69,8 @@ def test_the_rerun_after_a_crash_at_any_effect_gives_each_instance_once(
     make_machine: Callable[[WriteDisposition], Machine], disposition: WriteDisposition
 ) -> None:
     effects = make_machine(disposition).effects()
-    assert effects > 30
-    for point in range(effects):
+    assert len(effects) > 30
+    for point in points_of(effects):
         machine = make_machine(disposition)
         assert machine.run(Faults(frozenset({point}))) or machine.run()
         assert_exact(machine)
@@ -86,11 +91,11 @@ def test_what_was_reported_is_begun_anew(
     assert machine.instances() == sorted(INSTANCES * times)
 
 
-@settings(max_examples=40)
+@settings(max_examples=EXAMPLES)
 @given(
-    first=st.integers(0, 60),
-    second=st.integers(0, 60),
-    third=st.integers(0, 60),
+    first=POINTS,
+    second=POINTS,
+    third=POINTS,
     disposition=st.sampled_from(DISPOSITIONS),
 )
 def test_a_file_that_came_back_from_an_older_copy_is_completed(
@@ -115,8 +120,8 @@ def test_a_file_that_came_back_from_an_older_copy_is_completed(
     assert_exact(machine)
 
 
-@settings(max_examples=40)
-@given(first=st.integers(0, 60), second=st.integers(0, 60), disposition=st.sampled_from(DISPOSITIONS))
+@settings(max_examples=EXAMPLES)
+@given(first=POINTS, second=POINTS, disposition=st.sampled_from(DISPOSITIONS))
 def test_a_state_that_came_back_from_an_older_copy_gives_each_instance_once_or_an_error(
     make_machine: Callable[[WriteDisposition], Machine], first: int, second: int, disposition: WriteDisposition
 ) -> None:
@@ -141,7 +146,7 @@ def test_a_state_that_came_back_from_an_older_copy_gives_each_instance_once_or_a
 
 # With real processes and a real SIGKILL.
 
-COUNT = 600
+COUNT = 120
 COUNTED = "SELECT count(*), count(DISTINCT SOPInstanceUID) FROM dicom"
 DIES_BEFORE_ITS_REPORT = """
 import os, signal
@@ -149,6 +154,70 @@ from dicom_export.cli import export
 export._report = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 """
 OPTIONS = ["write-empty", "write-append", "write-truncate"]
+# Twelve messages; the process dies once so many of them have their result.
+DIES_AFTER_RESULTS = """
+import os, signal
+from dicom_export.adapters.local.folder.state import FolderState
+from dicom_export.exporting import folder_export
+from dicom_export.operations.planning import PlanLimits
+folder_export.local_limits = lambda: PlanLimits(bundle=10, split=10)
+create, results = FolderState.create, set()
+
+def counted(state, path, *rest, **more):
+    is_new = create(state, path, *rest, **more)
+    if "/results/" in path:
+        results.add(path)
+        if len(results) == {count}:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return is_new
+
+FolderState.create = counted
+"""
+
+
+class Place:
+    """A DuckDB file and its state in a folder, and copies of both."""
+
+    def __init__(self, root: Path) -> None:
+        self.file = root / "out.duckdb"
+        self.state = root / "out.duckdb.state"
+
+    def copy_to(self, root: Path) -> Place:
+        copy = Place(root)
+        copy.take_file(self)
+        copy.take_state(self)
+        return copy
+
+    def take_file(self, other: Place) -> None:
+        """Have the other's DuckDB file instead of the own one."""
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        for path in _files(self):
+            path.unlink()
+        for path in _files(other):
+            shutil.copy(path, self.file.parent)
+
+    def take_state(self, other: Place) -> None:
+        """Have the other's state instead of the own one."""
+        shutil.rmtree(self.state, ignore_errors=True)
+        shutil.copytree(other.state, self.state)
+
+    def arrow_files(self) -> list[Path]:
+        return list((self.state / "streams").glob("**/*.arrow"))
+
+
+def _files(place: Place) -> list[Path]:
+    return [path for path in place.file.parent.glob("out.duckdb*") if path.is_file()]
+
+
+def export_of(folder: Path, place: Place, option: str) -> tuple[object, ...]:
+    return ("export", folder, "--to", place.file, "--write-disposition", option)
+
+
+def kill(arguments: tuple[object, ...], before: str) -> None:
+    """Run a command whose process kills itself where `before` says."""
+    process = start(*arguments, before=before)
+    output = process.communicate()
+    assert process.returncode == -signal.SIGKILL, output
 
 
 @pytest.fixture(scope="module")
@@ -157,139 +226,129 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "out.duckdb"
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
 
 
-def state(file: Path) -> Path:
-    return file.with_name("out.duckdb.state")
+@pytest.fixture(scope="module")
+def make_unreported(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Place]:
+    """Return what is there after an export that ended and was killed before its report. Do not change it."""
+
+    @cache
+    def make(option: str) -> Place:
+        killed = Place(tmp_path_factory.mktemp("unreported"))
+        kill(export_of(folder, killed, option), DIES_BEFORE_ITS_REPORT)
+        return killed
+
+    return make
 
 
-def results(file: Path) -> int:
-    return len(list(state(file).glob("state/**/results/*/*.json")))
-
-
-def kill_after(count: int, folder: Path, file: Path, option: str) -> None:
-    """Kill an export once so many of its messages have their result."""
-    process: subprocess.Popen[str] = start(
-        "export", folder, "--to", file, "--write-disposition", option, before=SMALL_MESSAGES
-    )
-    wait_for(lambda: results(file) >= count, process)
-    process.kill()
-    process.communicate()
-
-
-def arrow_files(file: Path) -> list[Path]:
-    return list((state(file) / "streams").glob("**/*.arrow"))
+@pytest.fixture(scope="module", params=OPTIONS)
+def killed_twice(
+    folder: Path, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Place, Place]:
+    """Return an option, and what is there after an export was killed for the first and for the second time. Do not change it."""
+    option, places = request.param, tmp_path_factory.mktemp("killed")
+    place = Place(places / "now")
+    place.file.parent.mkdir()
+    kill(export_of(folder, place, option), DIES_AFTER_RESULTS.format(count=3))
+    older = place.copy_to(places / "older")
+    kill(export_of(folder, place, option), DIES_AFTER_RESULTS.format(count=5))
+    return option, older, place
 
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_an_export_that_ended_and_was_killed_before_its_report_is_reported(
-    folder: Path, file: Path, option: str
+    folder: Path, tmp_path: Path, make_unreported: Callable[[str], Place], option: str
 ) -> None:
-    command = ("export", folder, "--to", file, "--write-disposition", option)
-    process = start(*command, before=DIES_BEFORE_ITS_REPORT)
-    process.communicate()
-    assert process.returncode < 0
+    place = make_unreported(option).copy_to(tmp_path)
+    command = export_of(folder, place, option)
     result = run(*command)
     assert result.exit_code == 0, result.output
     assert "had ended before this command could say so" in result.stderr
     assert f"{COUNT:,} of {COUNT:,} instances" in result.stdout
-    assert rows(file, COUNTED) == [(COUNT, COUNT)]
-    assert len(operation_ids(file)) == 1
+    assert rows(place.file, COUNTED) == [(COUNT, COUNT)]
+    assert len(operation_ids(place.file)) == 1
     again = run(*command)
     assert again.exit_code == (2 if option == "write-empty" else 0)
-    assert rows(file, COUNTED) == [(COUNT * (2 if option == "write-append" else 1), COUNT)]
+    assert rows(place.file, COUNTED) == [(COUNT * (2 if option == "write-append" else 1), COUNT)]
 
 
-def test_with_other_options_or_another_folder_another_export_begins(folder: Path, file: Path, tmp_path: Path) -> None:
-    process = start("export", folder, "--to", file, before=DIES_BEFORE_ITS_REPORT)
-    process.communicate()
+def test_with_other_options_or_another_folder_another_export_begins(
+    folder: Path, tmp_path: Path, make_unreported: Callable[[str], Place]
+) -> None:
+    place = make_unreported("write-empty").copy_to(tmp_path / "place")
     for number, other in enumerate(
         (
-            (folder, "--to", file, "--write-disposition", "write-append", "--ignore", "*1.dcm"),
-            (make_folder(tmp_path / "other"), "--to", file, "--write-disposition", "write-append"),
+            (*export_of(folder, place, "write-append"), "--ignore", "*1.dcm"),
+            export_of(make_folder(tmp_path / "other"), place, "write-append"),
         ),
         2,
     ):
-        assert "had ended before" not in run("export", *other).stderr
-        assert len(operation_ids(file)) == number
-    assert "had ended before" in run("export", folder, "--to", file).stderr
+        assert "had ended before" not in run(*other).stderr
+        assert len(operation_ids(place.file)) == number
+    assert "had ended before" in run(*export_of(folder, place, "write-empty")).stderr
 
 
-def test_an_unreported_export_whose_rows_were_replaced_since_begins_anew(folder: Path, file: Path) -> None:
-    command = ("export", folder, "--to", file, "--write-disposition", "write-append")
-    start(*command, before=DIES_BEFORE_ITS_REPORT).communicate()
-    assert run("export", folder, "--to", file, "--write-disposition", "write-truncate").exit_code == 0
-    assert run(*command).exit_code == 0
-    assert rows(file, COUNTED) == [(2 * COUNT, COUNT)]
-
-
-@pytest.mark.parametrize("option", OPTIONS)
-def test_a_restored_file_is_completed_and_no_row_is_claimed_that_is_not_there(
-    folder: Path, file: Path, tmp_path: Path, option: str
+def test_an_unreported_export_whose_rows_were_replaced_since_begins_anew(
+    folder: Path, tmp_path: Path, make_unreported: Callable[[str], Place]
 ) -> None:
-    kill_after(3, folder, file, option)
-    backup = tmp_path / "backup"
-    backup.mkdir()
-    for path in file.parent.glob("out.duckdb*"):
-        if path.is_file():
-            shutil.move(path, backup)
-            shutil.copy(backup / path.name, path)
-    kill_after(8, folder, file, option)
-    for path in file.parent.glob("out.duckdb*"):
-        if path.is_file():
-            path.unlink()
-    for path in backup.iterdir():
-        shutil.copy(path, file.parent)
-    result = run("export", folder, "--to", file, "--write-disposition", option)
+    place = make_unreported("write-append").copy_to(tmp_path)
+    assert run(*export_of(folder, place, "write-truncate")).exit_code == 0
+    assert run(*export_of(folder, place, "write-append")).exit_code == 0
+    assert rows(place.file, COUNTED) == [(2 * COUNT, COUNT)]
+
+
+def test_a_restored_file_is_completed_and_no_row_is_claimed_that_is_not_there(
+    folder: Path, tmp_path: Path, killed_twice: tuple[str, Place, Place]
+) -> None:
+    option, older, newer = killed_twice
+    place = newer.copy_to(tmp_path)
+    place.take_file(older)
+    result = run(*export_of(folder, place, option))
     assert result.exit_code == 0, result.output
     assert "rows that this export had written: it was restored from an older copy" in result.stderr
     assert f"{COUNT:,} of {COUNT:,} instances" in result.stdout
-    assert rows(file, COUNTED) == [(COUNT, COUNT)]
-    assert arrow_files(file) == []
+    assert rows(place.file, COUNTED) == [(COUNT, COUNT)]
+    assert place.arrow_files() == []
 
 
-@pytest.mark.parametrize("option", OPTIONS)
-def test_a_state_that_is_older_than_the_file_is_told(folder: Path, file: Path, tmp_path: Path, option: str) -> None:
-    kill_after(3, folder, file, option)
-    shutil.copytree(state(file), tmp_path / "backup")
-    kill_after(8, folder, file, option)
-    shutil.rmtree(state(file))
-    shutil.copytree(tmp_path / "backup", state(file))
-    result = run("export", folder, "--to", file, "--write-disposition", option)
+def test_a_state_that_is_older_than_the_file_is_told(
+    folder: Path, tmp_path: Path, killed_twice: tuple[str, Place, Place]
+) -> None:
+    option, older, newer = killed_twice
+    place = newer.copy_to(tmp_path)
+    place.take_state(older)
+    result = run(*export_of(folder, place, option))
     if option == "write-truncate":
-        assert rows(file, COUNTED) == [(COUNT, COUNT)]
+        assert rows(place.file, COUNTED) == [(COUNT, COUNT)]
     else:
         assert result.exit_code == 1
         assert "has rows that the state of this export does not know of" in result.stdout
         assert f"{COUNT:,} of {COUNT:,} instances" not in result.stdout
 
 
-def test_rows_outside_of_the_table_go_with_the_operation_that_needs_them(folder: Path, file: Path) -> None:
-    process = start(
-        "export",
-        folder,
-        "--to",
-        file,
+def test_rows_outside_of_the_table_go_with_the_operation_that_needs_them(folder: Path, place: Place) -> None:
+    kill(
+        ("export", folder, "--to", place.file),
         before="""
 import os, signal
 from dicom_export.adapters.local.duckdb.tables import DuckDbTables
 DuckDbTables.commit = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 """,
     )
-    process.communicate()
-    assert arrow_files(file)
-    orphan = state(file) / "streams" / ("0" * 32)
+    assert place.arrow_files()
+    streams = place.state / "streams"
+    orphan = streams / ("0" * 32)
     orphan.mkdir()
     (orphan / "000000000000-000000000001.arrow").write_bytes(b"rows of no operation")
-    (state(file) / "streams/spill").mkdir(exist_ok=True)
-    (state(file) / "streams/spill/duckdb_temp_storage-0.tmp").write_bytes(b"what had no room")
-    assert run("watch", folder, "--to", file, "--table", "other", "--once").exit_code == 0
-    left = arrow_files(file)
+    (streams / "spill").mkdir(exist_ok=True)
+    (streams / "spill/duckdb_temp_storage-0.tmp").write_bytes(b"what had no room")
+    assert run("watch", folder, "--to", place.file, "--table", "other", "--once").exit_code == 0
+    left = place.arrow_files()
     assert left
     assert not any(path.is_relative_to(orphan) for path in left)
-    assert not (state(file) / "streams/spill/duckdb_temp_storage-0.tmp").exists()
-    assert run("export", folder, "--to", file).exit_code == 0
-    assert arrow_files(file) == []
-    assert rows(file, COUNTED) == [(COUNT, COUNT)]
+    assert not (streams / "spill/duckdb_temp_storage-0.tmp").exists()
+    assert run("export", folder, "--to", place.file).exit_code == 0
+    assert place.arrow_files() == []
+    assert rows(place.file, COUNTED) == [(COUNT, COUNT)]

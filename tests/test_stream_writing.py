@@ -17,6 +17,7 @@ from dicom_export.errors import (
     NotFound,
     PermissionDenied,
     RowsRefused,
+    TooManyColumns,
     Unavailable,
 )
 from dicom_export.messages import InstanceChanged, ObjectEvent
@@ -57,6 +58,7 @@ class Warehouse:
         self.prepared = 0
         self.versions: list[Version] = []
         self.is_forbidden = False
+        self.is_full = False
 
     def describe(self, _: TableName) -> TableInfo | None:
         if self.is_forbidden:
@@ -69,6 +71,8 @@ class Warehouse:
         names = {field.name for field in schema}
         if self.clash in names:
             raise FailedPrecondition(f"Column {self.clash} is another type in the table")
+        if self.is_full and names - self.columns:
+            raise TooManyColumns("Too many total leaf fields: 10001")
         self.columns |= names
 
     prepare_changes = prepare
@@ -147,6 +151,22 @@ def test_a_column_of_another_type_costs_those_that_have_it(warehouse: Warehouse)
 def test_a_row_that_no_request_takes_costs_no_other(warehouse: Warehouse) -> None:
     large = row("2", PatientID="x" * 8_000_001)
     assert kinds(writer(warehouse).write([row("1"), large, row("3")])) == [None, LimitExceeded, None]
+
+
+def test_a_table_that_takes_no_further_column_gets_the_values_in_those_that_it_has(warehouse: Warehouse) -> None:
+    made = writer(warehouse)
+    made.write([row("1", PatientID="x")])
+    warehouse.is_full = True
+    assert made.write([row("2", PatientID="y"), row("3", PatientComments="z"), row("4")]) == [None] * 3
+    assert made.write([row("5", PatientComments="z")]) == [None]
+    assert sorted(each for append in warehouse.appends for each in append) == [*"12345"]
+    assert "PatientComments" not in warehouse.columns
+    assert warehouse.prepared == 2
+
+
+def test_a_full_table_without_the_columns_of_every_row_costs_the_rows(warehouse: Warehouse) -> None:
+    warehouse.columns, warehouse.is_full = {"Another"}, True
+    assert kinds(writer(warehouse).write([row("1"), row("2")])) == [TooManyColumns] * 2
 
 
 @pytest.mark.parametrize("left", [set(), {"SOPInstanceUID"}])

@@ -105,7 +105,7 @@ def test_refused_rows_take_no_offset_from_later_batches(monkeypatch: pytest.Monk
 
 
 def test_a_row_that_is_refused_after_one_that_is_too_large_is_the_right_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batching, "REQUEST_BYTES", 700)
+    monkeypatch.setattr(batching, "MAX_BATCH_BYTES", 700)
     tables = Picky({"c"})
     _, rejected = write(tables, ("a", "x" * 1000, "c", "d"))
     assert tables.rows == ["a", "d"]

@@ -165,6 +165,12 @@ class RowsRefused(PermanentError):
         self.indices = indices
 
 
+class TooManyColumns(PermanentError):
+    """The table takes no further column, although it has fewer than it may get: BigQuery counts dropped ones for a while."""
+
+    code = Code.INVALID_ARGUMENT
+
+
 class Internal(PermanentError):
     """A defect of this system."""
 

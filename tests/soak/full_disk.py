@@ -1,6 +1,6 @@
 """A disk that fills up at ten sizes while `export`, `watch` and `verify --repair` run; then space, and the same command again.
 
-Root mounts the disk, a tmpfs. `python -m soak.full_disk [--rooms KIB …] [--command NAME]`
+Root mounts the disk, a tmpfs. `python -m soak.full_disk [--rooms KIB …] [--command NAME …]`
 """
 
 from __future__ import annotations
@@ -110,11 +110,11 @@ def main() -> None:
     """Print the figures. Ends with an error if anything was wrong."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rooms", type=int, nargs="+", default=ROOMS, help="KiB that are free, for one run each")
-    parser.add_argument("--command", default="", help="only commands whose name contains this")
+    parser.add_argument("--command", nargs="+", default=[""], help="only commands whose name contains one of these")
     options = parser.parse_args()
     begun, runs, wrong = time.monotonic(), 0, []
     for name in _COMMANDS:
-        if options.command in name:
+        if any(part in name for part in options.command):
             figures = run(name, options.rooms)
             print(figures.line(name), flush=True)
             runs += figures.runs

@@ -1,6 +1,6 @@
 """SIGKILL at the steps of `export`, `watch` and `verify --repair`, and at random moments; then the advised rerun, and a look at every row.
 
-python -m soak.kills [--every N] [--random N]
+python -m soak.kills [--every N | --kinds] [--random N]
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from soak.forks import command, forked, scratch
 from soak.steps import Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
 INSTANCES = 12
@@ -61,12 +61,13 @@ class Figures:
         return f"{name:24} {self.steps:6,} steps {self.kills:6,} kills {len(self.wrong):4,} wrong"
 
 
-def kill_at_steps(case: Case, every: int = 1, first: int = 0) -> Figures:
-    """Kill the command at every so manieth of its steps, each time with the same folder and table."""
+def kill_at_steps(case: Case, choose: Callable[[Sequence[str]], Iterable[int]]) -> Figures:
+    """Kill the command at each of the steps that are chosen, each time with the same folder and table."""
     figures, place = Figures(), _Place(case, scratch() / case.name.replace(" ", "-"))
     place.restore()
-    figures.steps = len(forked(lambda: place.run(None)).value)
-    for step in range(first, figures.steps, every):
+    log = forked(lambda: place.run(None)).value
+    figures.steps = len(log)
+    for step in choose(log):
         place.restore()
         figures.kills += forked(partial(place.run, step)).was_killed
         wrong = forked(place.after_rerun).value
@@ -74,6 +75,18 @@ def kill_at_steps(case: Case, every: int = 1, first: int = 0) -> Figures:
             figures.wrong.append(f"{case.name}, killed at step {step}: {wrong}")
     place.remove()
     return figures
+
+
+def every_step(every: int, log: Sequence[str]) -> Iterable[int]:
+    """Choose every so manieth step."""
+    return range(0, len(log), every)
+
+
+def new_kinds(seen: set[str], log: Sequence[str]) -> Iterator[int]:
+    """Choose the last step of each kind that no case had before. To die before a call is to die after the step that precedes it."""
+    last = {kind: number for number, kind in enumerate(log) if kind not in seen and not kind.startswith("before ")}
+    seen.update(last)
+    return iter(last.values())
 
 
 @dataclass
@@ -229,14 +242,16 @@ def main() -> None:
     """Kill, and print the figures. Ends with an error if anything was wrong."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--every", type=int, default=1, help="kill at every so manieth step")
+    parser.add_argument("--kinds", action="store_true", help="kill at one step of each kind")
     parser.add_argument("--random", type=int, default=30, help="kills at random moments")
     parser.add_argument("--case", default="", help="only cases whose name contains this")
     options = parser.parse_args()
     wrong: list[str] = []
     total, begun = 0, time.monotonic()
+    choose = partial(new_kinds, set()) if options.kinds else partial(every_step, options.every)
     for case in CASES:
         if options.case in case.name:
-            figures = kill_at_steps(case, options.every)
+            figures = kill_at_steps(case, choose)
             print(figures.line(case.name), flush=True)
             wrong += figures.wrong
             total += figures.kills

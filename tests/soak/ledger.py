@@ -134,7 +134,7 @@ class Ledger:
         if table not in self._tables:
             return Counter()
         sql = f"SELECT SOPInstanceUID, COUNT(*) FROM `{self._cloud.dataset}.{table}` GROUP BY 1"  # noqa: S608 - our own name
-        return Counter(dict(tuple(row.values()) for row in self._cloud.warehouse.query_and_wait(sql)))
+        return Counter(dict(tuple(row.values()) for row in self._cloud.query(sql)))
 
     def _wrong_failures(self) -> Iterator[str]:
         """Compare the table of failures with the counters of each operation."""
@@ -144,7 +144,7 @@ class Ledger:
             if each.counters and each.counters.failure
         }
         sql = f"SELECT Operation, COUNT(*) FROM `{self._cloud.dataset}.failures` GROUP BY 1"  # noqa: S608 - as above
-        rows = self._cloud.warehouse.query_and_wait(sql) if "failures" in self._tables else ()
+        rows = self._cloud.query(sql) if "failures" in self._tables else ()
         found = dict(tuple(row.values()) for row in rows)
         for name in sorted({*expected, *found}):
             if expected.get(name, 0) != found.get(name, 0):
@@ -178,7 +178,7 @@ class Ledger:
     def _newest(self, table: str) -> dict[str, dict[str, Any]]:
         columns = "SOPInstanceUID, Type, LastUpdated" + (", PatientComments" if table == "live_flat" else "")
         sql = f"SELECT {columns} FROM `{self._cloud.dataset}.{table}` ORDER BY LastUpdated"  # noqa: S608 - as above
-        rows = [dict(row) for row in self._cloud.warehouse.query_and_wait(sql)]
+        rows = [dict(row) for row in self._cloud.query(sql)]
         return {row["SOPInstanceUID"]: row for row in rows}
 
 

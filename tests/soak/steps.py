@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -32,7 +33,10 @@ _CALLS: dict[Any, tuple[str, ...]] = {
     LocalQueue: ("publish", "stop"),
     OperationsService: ("set_reported",),
 }  # fmt: skip
+_TO_ANOTHER_NAME = {"os.link", "os.rename"}
 _CHANGES = {"os.link", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate"}
+_DIFFERS = re.compile(r"(?<=^tmp).*|(?<=^new-).*|[0-9a-f]{8,}|[0-9]+(?=[.-]|$)")
+_FOLDERS = {"os.mkdir", "os.rmdir"}
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
@@ -72,6 +76,12 @@ class Steps:
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         is_change = event in _CHANGES or (event == "open" and bool((arguments[2] or 0) & _WRITING))
         if is_change and isinstance(arguments[0], str | bytes | os.PathLike):
-            path = os.fsdecode(arguments[0])
-            if path.startswith(str(self.folder)):
-                self.reach(f"{event} {Path(path).suffix or Path(path).name[:8]}")
+            target = arguments[1] if event in _TO_ANOTHER_NAME else arguments[0]
+            path = Path(os.fsdecode(target))
+            if path.is_relative_to(self.folder):
+                self.reach(event if event in _FOLDERS else f"{event} {_kind_of(path.relative_to(self.folder))}")
+
+
+def _kind_of(path: Path) -> str:
+    """Return the names of a file and of its folder, without what is different at each run."""
+    return "/".join(_DIFFERS.sub("#", name) for name in path.parts[-2:])

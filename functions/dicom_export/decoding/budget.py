@@ -51,6 +51,8 @@ class ColumnLimits:
 
 
 DEFAULT_COLUMN_LIMITS = ColumnLimits()
+NO_MORE_COLUMNS = ColumnLimits(table=0, instance=0)
+"""For a table that refused a column. It keeps those that it has."""
 
 
 class Budget:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 
-from dicom_export.decoding.budget import DEFAULT_COLUMN_LIMITS, ColumnLimits
+from dicom_export.decoding.budget import DEFAULT_COLUMN_LIMITS, NO_MORE_COLUMNS, ColumnLimits
 from dicom_export.decoding.decoded import Wide
-from dicom_export.errors import Aborted, LimitExceeded, PermanentError, RowsRefused, Unavailable
+from dicom_export.errors import Aborted, LimitExceeded, PermanentError, RowsRefused, TooManyColumns, Unavailable
 from dicom_export.operations.request import VerifyRequest, WriteDisposition
 from dicom_export.rows.arrow import MAX_BATCH_BYTES, TooLarge, batches
 from dicom_export.rows.fitting import fits, within_budget
@@ -86,8 +86,7 @@ class StreamWriter:
                 self._append_fitted([instances[part.index]], [part.row])
             else:
                 pending = instances[part.start : part.start + part.records.num_rows]
-                if fits(self._existing(), batch.schema, self._limits):
-                    self._ensure(batch.schema)
+                if fits(self._existing(), batch.schema, self._limits) and self._takes(batch.schema):
                     self._append(pending, part.records)
                 else:
                     self._append_fitted(pending, part.records.to_pylist())
@@ -109,10 +108,12 @@ class StreamWriter:
     def _append_fitted(self, pending: list[Pending], rows: Sequence[Row]) -> None:
         """Append rows that may need more columns than the table may get."""
         kind = self._operation.request.schema
-        rows = within_budget(rows, self._existing(), kind, self._limits)
-        schema = columns_of_all(rows, kind)
+        fitting = within_budget(rows, self._existing(), kind, self._limits)
+        if not self._takes(columns_of_all(fitting, kind)):
+            fitting = within_budget(rows, self._existing(), kind, self._limits)
+        schema = columns_of_all(fitting, kind)
         self._ensure(schema)
-        for part in batches(rows, schema, MAX_BATCH_BYTES):
+        for part in batches(fitting, schema, MAX_BATCH_BYTES):
             if isinstance(part, TooLarge):
                 self._rejected.append((*pending[part.index], _too_large(part)))
             else:
@@ -140,6 +141,15 @@ class StreamWriter:
         for index in sorted(refused):
             self._rejected.append((*pending[index], error))
         return [index for index in range(len(pending)) if index not in refused]
+
+    def _takes(self, schema: Schema) -> bool:
+        """Add the columns that the table lacks. Return False if it takes no further one, from now on."""
+        try:
+            self._ensure(schema)
+        except TooManyColumns:
+            self._limits = NO_MORE_COLUMNS
+            return False
+        return True
 
     def _ensure(self, schema: Schema) -> None:
         """Add the columns that the table lacks."""

@@ -6,9 +6,10 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dicom_export.decoding.budget import NO_MORE_COLUMNS
 from dicom_export.decoding.decoded import DecodedInstance
 from dicom_export.decoding.many import decode_in_turn
-from dicom_export.errors import Code, PermanentError
+from dicom_export.errors import Code, PermanentError, TooManyColumns
 from dicom_export.exporting.create import check_table, hold_table
 from dicom_export.exporting.filter_objects import store_filter
 from dicom_export.exporting.listing import first_cursor, listing
@@ -19,7 +20,7 @@ from dicom_export.operations.failure import Status
 from dicom_export.operations.plan_page import PlanPage
 from dicom_export.operations.planning import Cursor, PlanLimits, cut_page, sample
 from dicom_export.operations.request import WriteDisposition
-from dicom_export.rows.fitting import within_budget
+from dicom_export.rows.fitting import admitted, within_budget
 from dicom_export.rows.layout import SchemaKind
 from dicom_export.rows.schema import columns_of_all, common_columns, merge
 from dicom_export.stores import declared
@@ -121,7 +122,7 @@ def _plan_page(
         columns = _columns(operation, store.objects, objects, decode, existing, limits.columns, planned=planned)
         # Who was faster may have come to the end of an overwrite meanwhile: its staging table must not be made again.
         if not journal.plans.has_page(operation.name, number):
-            prepare_target(operation, columns, tables)
+            _prepare(operation, columns, existing, tables)
     except PermanentError as error:
         log.error("The export cannot be planned: %s", error.message, extra={"operation": str(operation.name)})  # noqa: TRY400 - its message says it all
         return PlanPage(error=Status(error.code, error.message))
@@ -142,6 +143,14 @@ def _check_table_again(operation: Operation, journal: Journal, tables: Tables) -
     hold_table(operation.request, operation.name, journal)
     if operation.request.write_disposition is WriteDisposition.WRITE_EMPTY:
         check_table(operation.request, tables.describe(operation.request.table))
+
+
+def _prepare(operation: Operation, columns: Schema, existing: Schema, tables: Tables) -> None:
+    """Give the table the columns, or those that it has and every row needs if it takes no further one."""
+    try:
+        prepare_target(operation, columns, tables)
+    except TooManyColumns:
+        prepare_target(operation, admitted(existing, columns, NO_MORE_COLUMNS), tables)
 
 
 def _cursor(operation: Operation, number: int, journal: Journal) -> Cursor | None:

@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from dicom_export.decoding.budget import DEFAULT_COLUMN_LIMITS, ColumnLimits
-from dicom_export.errors import DicomExportError, LimitExceeded, PermanentError, RowsRefused, TransientError
+from dicom_export.decoding.budget import DEFAULT_COLUMN_LIMITS, NO_MORE_COLUMNS, ColumnLimits
+from dicom_export.errors import (
+    DicomExportError,
+    LimitExceeded,
+    PermanentError,
+    RowsRefused,
+    TooManyColumns,
+    TransientError,
+)
 from dicom_export.rows.arrow import MAX_BATCH_BYTES, TooLarge, batches
 from dicom_export.rows.fitting import within_budget
 from dicom_export.rows.schema import columns_of, columns_of_all, common_columns, covers, merge
@@ -73,7 +80,7 @@ class ChangeWriter:
     def __init__(self, config: StreamConfig, tables: Warehouse, limits: ColumnLimits = DEFAULT_COLUMN_LIMITS) -> None:
         self._config = config
         self._tables = tables
-        self._limits = limits
+        self._configured = self._limits = limits
         self._taken: Schema = ()
 
     @property
@@ -104,10 +111,19 @@ class ChangeWriter:
             outcomes = self._append(rows, schema)
         except TransientError as error:
             return [error] * len(rows)
+        except TooManyColumns as error:
+            return self._write_without_more(rows, error)
         except PermanentError as error:
             return self._write_again(rows, error, was_prepared=schema != taken)
         self._taken = schema
         return outcomes
+
+    def _write_without_more(self, rows: Sequence[ChangeRow], error: TooManyColumns) -> list[WriteResult]:
+        """Write the rows to the columns that the table has."""
+        if self._limits is NO_MORE_COLUMNS:
+            return [error] * len(rows)
+        self._limits = NO_MORE_COLUMNS
+        return self._write(rows)
 
     def _within_budget(self, rows: Sequence[ChangeRow]) -> Sequence[ChangeRow]:
         """Return the rows as they fit the columns that the table may get. The table is only asked for its columns if it lacks one."""
@@ -124,6 +140,7 @@ class ChangeWriter:
     ) -> list[WriteResult]:
         """Write the rows to a table that may be another one by now; if it is not, each by itself."""
         self._taken = ()
+        self._limits = self._configured
         if not was_prepared:
             return self._write(rows)
         if len(rows) == 1:

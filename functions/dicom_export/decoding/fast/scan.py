@@ -25,7 +25,7 @@ from dicom_export.decoding.fast.kinds import (
 from dicom_export.decoding.fast.runs import Rest, Run, elements_of, rest_of
 from dicom_export.decoding.fast.short_sequences import LONGEST, ShortSequences
 from dicom_export.decoding.reference.data_set import is_decimal_text, owner_in
-from dicom_export.decoding.reference.parser import MAX_VALUE
+from dicom_export.decoding.reference.parser import MAX_VALUE, ONCE_WRITTEN_SHORT
 from dicom_export.dicom.encoding import is_vr
 from dicom_export.dicom.tags import ELEMENT_HEADER, UNDEFINED_LENGTH
 
@@ -185,7 +185,7 @@ class Scanner:
 
     def _special(self, found: DataSetScan, kind: Kind, position: int, end: int, depth: int) -> int:
         """Add an element with a longer header, with items, or with a value that others depend on; return where it ends."""
-        length = found.kinds.length(self.data, position, kind)
+        length = self._length(found.kinds, kind, position)
         start = position + kind.header
         if kind.is_kept and (kind.is_sequence or length == UNDEFINED_LENGTH):
             raise Unusual
@@ -218,6 +218,16 @@ class Scanner:
         found.entries.append((kind, value, stop - start + kind.header))
         found.longer_headers += kind.header - ELEMENT_HEADER
         return stop
+
+    def _length(self, kinds: Kinds, kind: Kind, position: int) -> int:
+        """Return an element's length. Raises Unusual if a short length may be written where the VR has a long one."""
+        if (
+            kind.vr in ONCE_WRITTEN_SHORT
+            and kind.header != ELEMENT_HEADER
+            and any(self.data[position + 6 : position + 8])
+        ):
+            raise Unusual
+        return kinds.length(self.data, position, kind)
 
     def _add_short_sequence(self, found: DataSetScan, kind: Kind, position: int, stop: int, depth: int) -> None:
         content = self.data[position:stop]

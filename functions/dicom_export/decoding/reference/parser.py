@@ -31,6 +31,9 @@ MAX_VALUE = 1024 * 1024
 """Bytes of the longest value that is read: a row leaves out what is longer."""
 
 
+ONCE_WRITTEN_SHORT = frozenset({"SV", "UV"})
+"""VRs with a long length that writers who do not know them give a short one."""
+
 EVERYWHERE = 1 << 64
 """A position after every end."""
 
@@ -39,7 +42,6 @@ _AFTER_OTHER_ELEMENTS = (*UIDS[:2], 0x00280010, PIXEL_DATA)
 
 _SHORT_VRS = frozenset(str(vr) for vr in STANDARD_VR) - frozenset(str(vr) for vr in EXPLICIT_VR_LENGTH_32)
 _LONG_VRS = frozenset(str(vr) for vr in EXPLICIT_VR_LENGTH_32)
-_ONCE_WRITTEN_SHORT = frozenset({"SV", "UV"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +178,7 @@ class Parser:
         if len(data) < LONG_HEADER:
             raise self._cut_or_malformed(position, end, f"the header of {display_in_error(tag)} goes on")
         long = Head(tag, vr, position, position + LONG_HEADER, self._long.unpack_from(data, ELEMENT_HEADER)[0])
-        if vr in _LONG_VRS - _ONCE_WRITTEN_SHORT:
+        if vr in _LONG_VRS - ONCE_WRITTEN_SHORT:
             return long
         # Other VRs have a long length too (PS3.5 §7.1.2); but writers that do not know them wrote a short one.
         is_long = not any(data[6:8]) and (self._fits(long, end) or long.length == UNDEFINED_LENGTH)

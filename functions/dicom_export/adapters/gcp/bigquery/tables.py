@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from dicom_export.errors import Aborted, FailedPrecondition, InvalidArgument
+from dicom_export.errors import Aborted, FailedPrecondition, InvalidArgument, TooManyColumns
 from dicom_export.ports import CHANGE_KEY, TableInfo
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 STAGING_EXPIRATION = timedelta(days=3)
 
 _CHANGE_SECONDS = 40.0
+_TOO_MANY = re.compile("too many (columns|total leaf fields)", re.IGNORECASE)
 _LONGEST_PAUSE = 5.0
 
 # What a staging table has of the one that it will replace. Not requirePartitionFilter: its rows are counted without a filter.
@@ -132,7 +134,9 @@ class BigQueryTables:
             try:
                 if self._grow(table, found, schema, may_require=may_require):
                     return
-            except InvalidArgument:
+            except InvalidArgument as error:
+                if _TOO_MANY.search(error.message):
+                    raise TooManyColumns(error.message) from error
                 if not may_require:
                     raise
                 # A REQUIRED field in a new RECORD is what BigQuery may refuse to add.
