@@ -14,8 +14,8 @@ from dicom_export.adapters.local.bigquery_sql import invocations, operators
 from dicom_export.adapters.local.bigquery_sql.casts import cast
 from dicom_export.adapters.local.bigquery_sql.catalog import Catalog
 from dicom_export.adapters.local.bigquery_sql.expressions import Translator, type_of
-from dicom_export.adapters.local.bigquery_sql.names import Scope, Source
-from dicom_export.adapters.local.bigquery_sql.queries import Use, translate_query
+from dicom_export.adapters.local.bigquery_sql.names import Scope, Source, Use
+from dicom_export.adapters.local.bigquery_sql.queries import translate_query
 from dicom_export.adapters.local.bigquery_sql.values import NULL_VALUE, Value
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def translate(script: Script, sql: str, connection: DuckDBPyConnection, *, proje
 
     Raises InvalidArgument, with line and column, for a name, a type or a function that is unknown.
     """
-    translator = Translator(sql, Catalog(connection, catalog, project), Scope())
+    translator = Translator(sql, Catalog(connection, catalog, project), Scope(), translate_query)
     for declaration in script.declarations:
         _declare(translator, declaration)
     table = translate_query(translator, script.query, Use.SHOWN)

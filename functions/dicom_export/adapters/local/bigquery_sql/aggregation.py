@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from dicom_export.adapters.local.bigquery_sql import signatures
-from dicom_export.adapters.local.bigquery_sql.calls import Call
+from dicom_export.adapters.local.bigquery_sql.call import Call
+from dicom_export.adapters.local.bigquery_sql.calls import fill
 from dicom_export.adapters.local.bigquery_sql.expressions import Translator, coerced
 from dicom_export.adapters.local.bigquery_sql.signatures import GROUPS
 from dicom_export.adapters.local.bigquery_sql.types import INT64, STRING, array_of
@@ -105,8 +106,6 @@ def _listed(
     window: str,
 ) -> Value:
     """Return one of the functions of the tables."""
-    from dicom_export.adapters.local.bigquery_sql.invocations import fill  # noqa: PLC0415 - each needs the other
-
     found = signatures.match(name, values)
     if not found:
         given = ", ".join(each.type.short for each in values)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dicom_export.adapters.local.bigquery_sql import temporal, text_formats, time_formats
@@ -20,38 +19,13 @@ from dicom_export.adapters.local.bigquery_sql.json_values import (
 )
 from dicom_export.adapters.local.bigquery_sql.patterns import PATTERN_BUILDERS
 from dicom_export.adapters.local.bigquery_sql.types import STRING, TIMESTAMP, Type
-from dicom_export.adapters.local.bigquery_sql.values import Value, fail, text
+from dicom_export.adapters.local.bigquery_sql.values import Value, cast_keyword, fail, text
 from dicom_export.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One call: the arguments as the function takes them, and whether it is SAFE.
-
-    `distinct`, `order` and `window` are the clauses of an aggregate function, in DuckDB's SQL.
-    """
-
-    name: str
-    arguments: Sequence[Value]
-    result: Type
-    safe: bool = False
-    distinct: str = ""
-    order: str = ""
-    window: str = ""
-    required: set[str] = field(default_factory=set)
-    """Gets the names of the macros that the SQL calls."""
-
-    def __getitem__(self, position: int) -> Value:
-        return self.arguments[position]
-
-    def sql(self, position: int) -> str:
-        return self.arguments[position].sql
-
-    def fail(self, message: str) -> str:
-        return fail(message, safe=self.safe)
+    from dicom_export.adapters.local.bigquery_sql.call import Call
 
 
 def _concatenate(call: Call) -> str:
@@ -289,3 +263,28 @@ BUILDERS: dict[str, Callable[[Call], str]] = {
     "truncated": _truncated,
     "whole_units": _whole_units,
 }
+
+
+_ARGUMENT = re.compile(r"\{(\d|\*)\}")
+
+
+_FAIL = re.compile(r"FAIL\('((?:[^']|'')*)'\)")
+
+
+def fill(template: str, translated: Call) -> str:
+    """Return a line of a table with the arguments in it, or what the Python function makes that it names."""
+    if template.startswith("@"):
+        return BUILDERS[template[1:]](translated)
+    template = _FAIL.sub(lambda found: fail(found[1], safe=translated.safe), template)
+    template = template.replace("CAST?", cast_keyword(safe=translated.safe))
+    clauses = {"{d}": translated.distinct, "{o}": translated.order, "{w}": translated.window}
+    for mark, clause in clauses.items():
+        template = template.replace(mark, clause)
+    return _ARGUMENT.sub(
+        lambda found: (
+            ", ".join(value.sql for value in translated.arguments)
+            if found[1] == "*"
+            else translated.sql(int(found[1]) - 1)
+        ),
+        template,
+    )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from dicom_export.adapters.local.bigquery_sql import parsing, types
-from dicom_export.adapters.local.bigquery_sql.names import Scope, Table, fields, json_member, stored
+from dicom_export.adapters.local.bigquery_sql.names import Scope, Table, Use, fields, json_member, stored
 from dicom_export.adapters.local.bigquery_sql.types import ANY, INT64, STRING, Type, array_of, struct_of
 from dicom_export.adapters.local.bigquery_sql.values import NOT_CONSTANT, NULL_VALUE, Value, fail, text
 from dicom_export.errors import InvalidArgument
@@ -49,6 +49,8 @@ class Translator:
     sql: str
     catalog: Catalog
     scope: Scope
+    query: Callable[[Translator, exp.Expr, Use], Table]
+    """Translates a query inside this one."""
     numbers: Iterator[int] = field(default_factory=count)
     required: set[str] = field(default_factory=set)
     """The macros that the translation calls."""
@@ -266,16 +268,12 @@ def _one_column(found: Table, where: str) -> list[tuple[str, Type]]:
 
 def value_subquery(translator: Translator, query: exp.Expr) -> Table:
     """Return a query whose rows are values: SELECT AS STRUCT makes one of its columns."""
-    from dicom_export.adapters.local.bigquery_sql.queries import Use, translate_query  # noqa: PLC0415 - each needs the other
-
-    return translate_query(translator, query, Use.VALUE)
+    return translator.query(translator, query, Use.VALUE)
 
 
 def subquery(translator: Translator, query: exp.Expr) -> Table:
     """Return a query inside another."""
-    from dicom_export.adapters.local.bigquery_sql.queries import translate_query  # noqa: PLC0415 - each needs the other
-
-    return translate_query(translator, query)
+    return translator.query(translator, query, Use.ROWS)
 
 
 def _scalar_subquery(translator: Translator, node: exp.Expr) -> Value:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,8 @@ from sqlglot import exp
 
 from dicom_export.adapters.local.bigquery_sql import parsing, signatures, temporal, types
 from dicom_export.adapters.local.bigquery_sql.aggregation import AGGREGATE_NAMES, aggregate, windowed
-from dicom_export.adapters.local.bigquery_sql.calls import BUILDERS, Call, zone
+from dicom_export.adapters.local.bigquery_sql.call import Call
+from dicom_export.adapters.local.bigquery_sql.calls import fill, zone
 from dicom_export.adapters.local.bigquery_sql.casts import cast
 from dicom_export.adapters.local.bigquery_sql.expressions import EXPRESSIONS, Translator, coerced, type_of
 from dicom_export.adapters.local.bigquery_sql.operators import struct_value
@@ -21,8 +21,6 @@ from dicom_export.errors import InvalidArgument
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_ARGUMENT = re.compile(r"\{(\d|\*)\}")
-_FAIL = re.compile(r"FAIL\('((?:[^']|'')*)'\)")
 _NAMED: dict[type[exp.Expr], str] = {
     exp.CurrentDate: "DATE",
     exp.CurrentDatetime: "DATETIME",
@@ -99,25 +97,6 @@ def scalar(translator: Translator, node: exp.Expr, name: str, arguments: Sequenc
 
 def _in_zone(pattern: str, value: Value) -> Value:
     return replace(value, sql=zone(value)) if pattern == "ZONE" else value
-
-
-def fill(template: str, translated: Call) -> str:
-    """Return a line of a table with the arguments in it, or what the Python function makes that it names."""
-    if template.startswith("@"):
-        return BUILDERS[template[1:]](translated)
-    template = _FAIL.sub(lambda found: fail(found[1], safe=translated.safe), template)
-    template = template.replace("CAST?", cast_keyword(safe=translated.safe))
-    clauses = {"{d}": translated.distinct, "{o}": translated.order, "{w}": translated.window}
-    for mark, clause in clauses.items():
-        template = template.replace(mark, clause)
-    return _ARGUMENT.sub(
-        lambda found: (
-            ", ".join(value.sql for value in translated.arguments)
-            if found[1] == "*"
-            else translated.sql(int(found[1]) - 1)
-        ),
-        template,
-    )
 
 
 def _safe(translator: Translator, node: exp.Expr) -> Value:

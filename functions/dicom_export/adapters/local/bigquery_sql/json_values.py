@@ -11,7 +11,7 @@ from dicom_export.adapters.local.bigquery_sql.values import Value, text
 from dicom_export.errors import InvalidArgument
 
 if TYPE_CHECKING:
-    from dicom_export.adapters.local.bigquery_sql.calls import Call
+    from dicom_export.adapters.local.bigquery_sql.call import Call
 
 _STEP = re.compile(
     r"""\.(?P<name>[^.\["'\s]+)|\."(?P<quoted>(?:[^"\\]|\\.)*)"|\[(?P<index>\d+)\]|\[\s*'(?P<key>(?:[^'\\]|\\.)*)'\s*\]|\[\s*"(?P<key2>(?:[^"\\]|\\.)*)"\s*\]"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import TYPE_CHECKING, TypeVar
 
 from dicom_export.adapters.local.bigquery_sql.types import JSON, Type, struct_of
@@ -181,3 +182,14 @@ def _ignoring_case(named: Mapping[str, _T], name: str) -> _T | None:
     if name in named:
         return named[name]
     return next((value for each, value in named.items() if each.lower() == name.lower()), None)
+
+
+class Use(Enum):
+    """What becomes of a query's rows."""
+
+    ROWS = auto()
+    """They are those of a subquery."""
+    VALUE = auto()
+    """Each is one value, as in ARRAY(SELECT …)."""
+    SHOWN = auto()
+    """They are the result: an array that is NULL becomes an empty one, as in BigQuery."""

@@ -11,7 +11,7 @@ from dicom_export.errors import InvalidArgument
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dicom_export.adapters.local.bigquery_sql.calls import Call
+    from dicom_export.adapters.local.bigquery_sql.call import Call
 
 _ESCAPED_OR_CLASS = re.compile(r"\\Q.*?\\E|\\.|\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\]", re.DOTALL)
 _GROUP = re.compile(r"\((?!\?)|\(\?P?<\w+>")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -11,7 +10,8 @@ from sqlglot import exp
 from dicom_export.adapters.local.bigquery_sql import types
 from dicom_export.adapters.local.bigquery_sql.aggregation import one_ordered, window
 from dicom_export.adapters.local.bigquery_sql.expressions import Translator, coerced, path_of
-from dicom_export.adapters.local.bigquery_sql.names import Scope, Source, Table, fields
+from dicom_export.adapters.local.bigquery_sql.names import Scope, Source, Table, Use, fields
+from dicom_export.adapters.local.bigquery_sql.operators import struct_value
 from dicom_export.adapters.local.bigquery_sql.sources import from_clause
 from dicom_export.adapters.local.bigquery_sql.values import Value
 from dicom_export.adapters.local.duckdb.mistakes import Unknown, UnknownName, column_not_found, place_of
@@ -43,17 +43,6 @@ _OF_QUERY = {
     "offset",
     "expressions",
 }
-
-
-class Use(Enum):
-    """What becomes of a query's rows."""
-
-    ROWS = auto()
-    """They are those of a subquery."""
-    VALUE = auto()
-    """Each is one value, as in ARRAY(SELECT …)."""
-    SHOWN = auto()
-    """They are the result: an array that is NULL becomes an empty one, as in BigQuery."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,8 +268,6 @@ def _without(translator: Translator, star: exp.Expr, columns: Sequence[Column]) 
 
 
 def _as_struct(columns: Sequence[Column]) -> Value:
-    from dicom_export.adapters.local.bigquery_sql.operators import struct_value  # noqa: PLC0415 - each needs the other
-
     return struct_value([(column.name or f"_field_{i}", column.value) for i, column in enumerate(columns, 1)])
 
 
