@@ -158,9 +158,9 @@ OPTIONS = ["write-empty", "write-append", "write-truncate"]
 DIES_AFTER_RESULTS = """
 import os, signal
 from dicom_export.adapters.local.folder.state import FolderState
-from dicom_export.exporting import folder_export
+from dicom_export.folder_export import wanted
 from dicom_export.operations.planning import PlanLimits
-folder_export.local_limits = lambda: PlanLimits(bundle=10, split=10)
+wanted.local_limits = lambda: PlanLimits(bundle=10, split=10)
 create, results = FolderState.create, set()
 
 def counted(state, path, *rest, **more):

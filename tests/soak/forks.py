@@ -32,12 +32,12 @@ for _module in (
     "dicom_export.cli.watched",
     *(
         f"dicom_export.adapters.local.{name}"
-        for name in ("decoding", "destinations", "mounts", "queue", "tables", "watched")
+        for name in ("duckdb.destinations", "duckdb.tables", "duckdb.watched", "folder.mounts", "queue")
     ),
-    *(
-        f"dicom_export.handlers.{name}"
-        for name in ("batching", "export", "plan", "record", "stream", "verify", "watch")
-    ),
+    *(f"dicom_export.decoding.{name}" for name in ("batches", "processes")),
+    *(f"dicom_export.handlers.{name}" for name in ("export_study", "plan_export", "record_result", "stream_instance")),
+    "dicom_export.verifying.verify",
+    "dicom_export.watching.watcher",
 ):
     import_module(_module)
 
