@@ -7,7 +7,7 @@ resource "google_service_account" "functions" {
   account_id   = each.value.name
   display_name = "dicom-export: runs ${each.key}"
 
-  depends_on = [google_project_service.apis]
+  depends_on = [time_sleep.apis]
 }
 
 resource "google_cloudfunctions2_function" "functions" {
@@ -52,15 +52,13 @@ resource "google_cloudfunctions2_function" "functions" {
 
   # A function whose service account cannot do its work yet would turn messages into dead letters.
   depends_on = [
-    google_artifact_registry_repository_iam_member.build,
     google_bigquery_dataset_iam_member.functions,
     google_kms_crypto_key_iam_member.agents,
-    google_project_iam_member.build,
     google_project_iam_member.jobs,
     google_pubsub_topic_iam_member.publishers,
     google_storage_bucket_iam_member.filters,
-    google_storage_bucket_iam_member.source,
     google_storage_bucket_iam_member.state,
     google_storage_bucket_iam_member.stores,
+    time_sleep.build_may_read,
   ]
 }

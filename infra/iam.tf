@@ -58,6 +58,14 @@ resource "google_project_service" "apis" {
   disable_on_destroy = false
 }
 
+# A call right after an API was enabled may be answered "has not been used in project", which the provider does not retry.
+resource "time_sleep" "apis" {
+  create_duration = var.enable_apis ? "60s" : "0s"
+  triggers        = { apis = join(" ", local.apis) }
+
+  depends_on = [google_project_service.apis]
+}
+
 # What the functions may do.
 
 resource "google_storage_bucket_iam_member" "state" {
@@ -109,7 +117,7 @@ resource "google_project_iam_custom_role" "job_runner" {
   title       = "dicom-export: begins and sees BigQuery jobs"
   permissions = ["bigquery.jobs.create", "bigquery.jobs.get"]
 
-  depends_on = [google_project_service.apis]
+  depends_on = [time_sleep.apis]
 }
 
 resource "google_project_iam_member" "jobs" {
@@ -184,7 +192,7 @@ resource "google_service_account" "build" {
   account_id   = "${var.name}-build"
   display_name = "dicom-export: builds the functions"
 
-  depends_on = [google_project_service.apis]
+  depends_on = [time_sleep.apis]
 }
 
 resource "google_project_iam_member" "build" {
@@ -225,6 +233,20 @@ resource "google_artifact_registry_repository_iam_member" "build" {
   member     = google_service_account.build.member
 }
 
+# The first build fetches the archive with the rights that were granted a moment ago. A grant takes effect after about 2 minutes:
+# https://cloud.google.com/iam/docs/access-change-propagation
+resource "time_sleep" "build_may_read" {
+  create_duration = "120s"
+
+  triggers = {
+    account = google_service_account.build.unique_id
+    grants = join(" ", concat(
+      values(google_project_iam_member.build)[*].id,
+      [google_storage_bucket_iam_member.source.id, google_artifact_registry_repository_iam_member.build.id],
+    ))
+  }
+}
+
 resource "google_kms_crypto_key_iam_member" "agents" {
   for_each = var.kms_key == null ? {} : local.key_users
 
@@ -232,5 +254,5 @@ resource "google_kms_crypto_key_iam_member" "agents" {
   role          = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
   member        = each.value
 
-  depends_on = [google_project_service.apis]
+  depends_on = [time_sleep.apis]
 }
