@@ -20,7 +20,7 @@ locals {
   ]...)
 
   # Service agents of Google's, which act in the project's name.
-  pubsub_agent = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
+  pubsub_agent = "serviceAccount:${google_project_service_identity.pubsub.email}"
   key_users = {
     artifactregistry = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-artifactregistry.iam.gserviceaccount.com"
     bigquery         = "serviceAccount:bq-${data.google_project.this.number}@bigquery-encryption.iam.gserviceaccount.com"
@@ -64,6 +64,17 @@ resource "time_sleep" "apis" {
   triggers        = { apis = join(" ", local.apis) }
 
   depends_on = [google_project_service.apis]
+}
+
+# Pub/Sub's agent is created at some time after its first use, and before that nothing can be granted to it. An agent that is created on
+# request gets no roles, so it has what is granted in this file: https://cloud.google.com/iam/docs/create-service-agents
+resource "google_project_service_identity" "pubsub" {
+  provider = google-beta
+
+  project = var.project
+  service = "pubsub.googleapis.com"
+
+  depends_on = [time_sleep.apis]
 }
 
 # What the functions may do.

@@ -64,7 +64,11 @@ resource "google_pubsub_subscription" "push" {
     ttl = ""
   }
 
-  depends_on = [google_cloud_run_v2_service_iam_member.invoker, google_pubsub_topic_iam_member.dead_letters]
+  depends_on = [
+    google_cloud_run_v2_service_iam_member.invoker,
+    google_pubsub_topic_iam_member.dead_letters,
+    google_service_account_iam_member.pubsub_signs_in,
+  ]
 }
 
 resource "google_pubsub_subscription" "lost_letters" {

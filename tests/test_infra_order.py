@@ -32,7 +32,10 @@ def waits_for(address: str, seen: frozenset[str] = frozenset()) -> frozenset[str
 
 @pytest.mark.parametrize("address", sorted(set(resources()) - {"google_project_service.apis"}))
 def test_whatever_calls_an_api_that_was_just_enabled_waits(address: str) -> None:
-    kind, project = address.partition(".")[0], re.search(r"^  project += var\.project$", resources()[address], re.M)
+    kind, project = (
+        address.partition(".")[0],
+        re.search(r"^  project += var\.project$", resources()[address], re.MULTILINE),
+    )
     if kind not in {"time_sleep", "random_id"} and project:
         assert "time_sleep.apis" in waits_for(address)
 
@@ -50,3 +53,19 @@ def test_a_wait_is_repeated_when_what_it_waits_for_changes() -> None:
     assert len(waits) == 2
     for body in waits.values():
         assert re.search(r"^  triggers +=", body, re.MULTILINE)
+
+
+def test_a_push_subscription_comes_after_what_pubsub_needs_for_it() -> None:
+    waited = waits_for("google_pubsub_subscription.push")
+    assert {
+        "google_service_account_iam_member.pubsub_signs_in",
+        "google_pubsub_topic_iam_member.dead_letters",
+        "google_cloud_run_v2_service_iam_member.invoker",
+    } <= waited
+
+
+def test_what_pubsub_may_do_is_granted_once_its_agent_is_there() -> None:
+    granted = [address for address, body in resources().items() if "local.pubsub_agent" in body]
+    assert len(granted) == 3
+    for address in granted:
+        assert "google_project_service_identity.pubsub" in waits_for(address)

@@ -1,6 +1,7 @@
 # What a plan has to have, whoever changes it. Each run reads the whole schema of the provider, so there are two of them.
 
 mock_provider "google" {}
+mock_provider "google-beta" {}
 
 variables {
   project = "my-project"
