@@ -121,10 +121,15 @@ resource "google_pubsub_topic_iam_member" "publishers" {
   member  = google_service_account.functions[each.value.function].member
 }
 
+# For weeks after a custom role was deleted its id cannot be used again: https://cloud.google.com/iam/docs/creating-custom-roles
+resource "random_id" "job_runner" {
+  byte_length = 2
+}
+
 # An overwrite ends in a job, and one function may come upon the job that another began: no predefined role allows just that.
 resource "google_project_iam_custom_role" "job_runner" {
   project     = var.project
-  role_id     = "${replace(var.name, "-", "_")}_${local.job_role}"
+  role_id     = "${replace(var.name, "-", "_")}_${local.job_role}_${random_id.job_runner.hex}"
   title       = "dicom-export: begins and sees BigQuery jobs"
   permissions = ["bigquery.jobs.create", "bigquery.jobs.get"]
 

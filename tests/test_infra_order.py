@@ -69,3 +69,10 @@ def test_what_pubsub_may_do_is_granted_once_its_agent_is_there() -> None:
     assert len(granted) == 3
     for address in granted:
         assert "google_project_service_identity.pubsub" in waits_for(address)
+
+
+def test_a_custom_role_gets_an_id_that_no_destroyed_installation_had() -> None:
+    roles = {address: body for address, body in resources().items() if "_custom_role." in address}
+    assert roles
+    for body in roles.values():
+        assert re.search(r"^  role_id +=.*\$\{random_id\.\w+\.hex\}\"$", body, re.MULTILINE)
