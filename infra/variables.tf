@@ -335,13 +335,18 @@ variable "state_retention_days" {
 }
 
 variable "api_callers" {
-  description = "Who may call the API, as IAM members like group:radiology@example.com; nobody if not set. They see all stores and may export to all datasets."
+  description = "Who may call the API, as IAM members like group:radiology@example.com; [] is nobody, where exports are requested on the topic export-requests only. They see all stores and may export to all datasets."
   type        = set(string)
-  default     = []
+  nullable    = false
 
   validation {
     condition     = alltrue([for member in var.api_callers : can(regex("^(user|group|serviceAccount|domain|principal|principalSet):.+$", member))])
-    error_message = "api_callers would be IAM members like group:radiology@example.com or user:jane@example.com; allUsers and allAuthenticatedUsers are not taken."
+    error_message = "api_callers has to be IAM members like group:radiology@example.com or user:jane@example.com; allUsers and allAuthenticatedUsers are refused."
+  }
+  # https://cloud.google.com/iam/docs/federated-identity-supported-services
+  validation {
+    condition     = alltrue([for member in var.api_callers : !can(regex("^principal(Set)?:", member))])
+    error_message = "api_callers has ${join(", ", [for member in var.api_callers : member if can(regex("^principal(Set)?:", member))])}, but Cloud Run lets no member of a workforce or workload identity pool call a service. Name a service account here, like serviceAccount:caller@my-project.iam.gserviceaccount.com, and let the member impersonate it (roles/iam.serviceAccountTokenCreator on that account)."
   }
 }
 
