@@ -166,6 +166,17 @@ resource "google_cloud_run_v2_service_iam_member" "api_callers" {
   member   = each.key
 }
 
+# `gcloud run services proxy` looks up the service before it calls it.
+resource "google_cloud_run_v2_service_iam_member" "api_viewers" {
+  for_each = var.api_callers
+
+  project  = var.project
+  location = var.region
+  name     = google_cloudfunctions2_function.functions["export_api"].name
+  role     = "roles/run.viewer"
+  member   = each.key
+}
+
 resource "google_pubsub_topic_iam_member" "requesters" {
   for_each = var.requesters
 

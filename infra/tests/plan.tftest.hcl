@@ -122,6 +122,7 @@ run "an_ordinary_installation" {
       [for grant in values(google_project_iam_member.build) : grant.role],
       [for grant in values(google_cloud_run_v2_service_iam_member.invoker) : grant.role],
       [for grant in values(google_cloud_run_v2_service_iam_member.api_callers) : grant.role],
+      [for grant in values(google_cloud_run_v2_service_iam_member.api_viewers) : grant.role],
     ) : !contains(["roles/editor", "roles/owner", "roles/viewer"], role) && !endswith(role, ".admin") && !endswith(role, ".objectAdmin")])
     error_message = "No role is a basic one or an administrator's."
   }
@@ -143,6 +144,10 @@ run "an_ordinary_installation" {
   assert {
     condition     = keys(google_cloud_run_v2_service_iam_member.api_callers) == ["group:radiology@example.com"]
     error_message = "Who may call the API is who was named."
+  }
+  assert {
+    condition     = keys(google_cloud_run_v2_service_iam_member.api_viewers) == keys(google_cloud_run_v2_service_iam_member.api_callers)
+    error_message = "Who may call the API may look up its service, as `gcloud run services proxy` does."
   }
   assert {
     condition = toset(keys(google_storage_bucket_iam_member.stores)) == toset(flatten([
