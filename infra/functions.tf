@@ -1,5 +1,16 @@
 # One function per entry point of functions/main.py, from one archive, each with a service account of its own.
 
+locals {
+  server_environment = {
+    for entry_point, function in local.functions : entry_point => merge(
+      # functions-framework takes as many requests at once as it has threads.
+      { THREADS = tostring(function.size.concurrency) },
+      # Cloud Run ends TLS and alone reaches the server: gunicorn may believe its X-Forwarded-Proto, so that served URLs are https.
+      function.topic == null ? { FORWARDED_ALLOW_IPS = "*" } : {},
+    )
+  }
+}
+
 resource "google_service_account" "functions" {
   for_each = local.functions
 
@@ -45,9 +56,8 @@ resource "google_cloudfunctions2_function" "functions" {
     ingress_settings                 = each.value.topic == null ? var.api_ingress : "ALLOW_INTERNAL_ONLY"
     vpc_connector                    = var.vpc_connector
     vpc_connector_egress_settings    = var.vpc_connector == null ? null : "PRIVATE_RANGES_ONLY"
-    # functions-framework takes as many requests at once as it has threads.
-    environment_variables          = merge(local.environment, { THREADS = tostring(each.value.size.concurrency) })
-    all_traffic_on_latest_revision = true
+    environment_variables            = merge(local.environment, local.server_environment[each.key])
+    all_traffic_on_latest_revision   = true
   }
 
   # A function whose service account cannot do its work yet would turn messages into dead letters.

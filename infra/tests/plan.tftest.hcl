@@ -110,6 +110,14 @@ run "an_ordinary_installation" {
     error_message = "Only the API takes requests from outside."
   }
 
+  assert {
+    condition = alltrue([
+      for name, function in google_cloudfunctions2_function.functions :
+      lookup(function.service_config[0].environment_variables, "FORWARDED_ALLOW_IPS", "") == (name == "export_api" ? "*" : "")
+    ])
+    error_message = "Only the API, which serves URLs, believes the forwarded scheme."
+  }
+
   # Roles are narrow and nobody is everybody.
 
   assert {
