@@ -2,7 +2,7 @@
 
 locals {
   on_buckets = {
-    for kind, buckets in { stores = local.store_buckets, filters = setsubtract(var.filter_buckets, local.store_buckets) } : kind => {
+    for kind, buckets in { stores = local.store_buckets, buckets = local.store_buckets, filters = setsubtract(var.filter_buckets, local.store_buckets) } : kind => {
       for pair in setproduct(keys(local.functions), buckets) :
       "${pair[0]}/${pair[1]}" => { function = pair[0], bucket = pair[1], role = local.functions[pair[0]].roles[kind] }
       if can(local.functions[pair[0]].roles[kind])
@@ -89,6 +89,14 @@ resource "google_storage_bucket_iam_member" "state" {
 
 resource "google_storage_bucket_iam_member" "stores" {
   for_each = local.on_buckets.stores
+
+  bucket = each.value.bucket
+  role   = each.value.role
+  member = google_service_account.functions[each.value.function].member
+}
+
+resource "google_storage_bucket_iam_member" "buckets" {
+  for_each = local.on_buckets.buckets
 
   bucket = each.value.bucket
   role   = each.value.role

@@ -19,7 +19,7 @@ PAPER = (INFRA / "README.md").read_text()
 LOCALS = (INFRA / "locals.tf").read_text()
 MAIN = (ROOT / "functions" / "dicom_export" / "entry_points.py").read_text()
 EMULATORS_ONLY = {"DICOM_EXPORT_BIGQUERY_WRITE_ENDPOINT"}
-PORTS = ("state", "stores", "filters", "datasets", "jobs")
+PORTS = ("state", "stores", "buckets", "filters", "datasets", "jobs")
 
 
 def declared(kind: str, file: str) -> dict[str, str]:

@@ -124,6 +124,7 @@ run "an_ordinary_installation" {
     condition = alltrue([for role in concat(
       [for grant in values(google_storage_bucket_iam_member.state) : grant.role],
       [for grant in values(google_storage_bucket_iam_member.stores) : grant.role],
+      [for grant in values(google_storage_bucket_iam_member.buckets) : grant.role],
       [for grant in values(google_storage_bucket_iam_member.filters) : grant.role],
       [for grant in values(google_bigquery_dataset_iam_member.functions) : grant.role],
       [for grant in values(google_pubsub_topic_iam_member.publishers) : grant.role],
@@ -166,6 +167,13 @@ run "an_ordinary_installation" {
   assert {
     condition     = alltrue([for grant in values(google_storage_bucket_iam_member.stores) : grant.role == "roles/storage.objectViewer"])
     error_message = "Nobody writes to a store."
+  }
+
+  assert {
+    condition = toset(keys(google_storage_bucket_iam_member.buckets)) == toset(flatten([
+      for name in ["export_api", "start_export", "plan_export"] : ["${name}/hospital-archive", "${name}/hospital-trials"]
+    ]))
+    error_message = "What begins an export, and nothing else, may read the settings of the stores' buckets."
   }
 
   # The buckets are private and delete what is deleted.
