@@ -62,6 +62,7 @@ resource "google_cloudfunctions2_function" "functions" {
 
   # A function whose service account cannot do its work yet would turn messages into dead letters.
   depends_on = [
+    google_bigquery_dataset.staging,
     google_bigquery_dataset_iam_member.functions,
     google_kms_crypto_key_iam_member.agents,
     google_project_iam_member.jobs,

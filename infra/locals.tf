@@ -23,7 +23,7 @@ locals {
       dead_letters = "dead-letters"
       max_attempts = var.max_delivery_attempts
       size         = { memory = "2Gi", cpu = "1", concurrency = 2, max_instances = 10 }
-      roles        = { state = local.state_role, buckets = local.bucket_role, stores = local.store_role, filters = local.store_role, datasets = "roles/bigquery.dataEditor" }
+      roles        = { state = local.state_role, buckets = local.bucket_role, stores = local.store_role, filters = local.store_role, datasets = "roles/bigquery.dataEditor", staging = local.staging_role }
       publishes    = ["plan-export", "export-study", "study-exported"]
     }
     export_study = {
@@ -31,7 +31,7 @@ locals {
       dead_letters = "dead-letters"
       max_attempts = var.max_delivery_attempts
       size         = { memory = "2Gi", cpu = "1", concurrency = 2, max_instances = 5 }
-      roles        = { state = local.state_role, stores = local.store_role, datasets = "roles/bigquery.dataEditor" }
+      roles        = { state = local.state_role, stores = local.store_role, datasets = "roles/bigquery.dataEditor", staging = local.staging_role }
       publishes    = ["study-exported"]
     }
     stream_instance = {
@@ -47,7 +47,7 @@ locals {
       dead_letters = "dead-letters"
       max_attempts = var.max_delivery_attempts
       size         = { memory = "1Gi", cpu = "1", concurrency = 8, max_instances = 5 }
-      roles        = { state = local.state_role, datasets = "roles/bigquery.dataEditor", jobs = local.job_role }
+      roles        = { state = local.state_role, datasets = "roles/bigquery.dataEditor", staging = local.staging_role, jobs = local.job_role }
       publishes    = ["plan-export", "instance-changed"]
     }
     record_dead_letter = {
@@ -55,7 +55,7 @@ locals {
       dead_letters = local.last_topic
       max_attempts = local.most_attempts
       size         = { memory = "1Gi", cpu = "1", concurrency = 4, max_instances = 3 }
-      roles        = { state = local.state_role, datasets = "roles/bigquery.dataEditor", jobs = local.job_role }
+      roles        = { state = local.state_role, datasets = "roles/bigquery.dataEditor", staging = local.staging_role, jobs = local.job_role }
       publishes    = ["plan-export", "export-study", "study-exported", "instance-changed"]
     }
     report_lost_instance = {
@@ -123,6 +123,8 @@ locals {
   store_role = "roles/storage.objectViewer"
   # Of what objectViewer lacks it has storage.buckets.get alone: the class of a bucket, and who pays for its requests.
   bucket_role = "roles/storage.legacyBucketReader"
+  # A dataset's own list of readers and writers calls roles/bigquery.dataEditor so.
+  staging_role = "WRITER"
   # Names a custom role of this project; see google_project_iam_custom_role.job_runner.
   job_role = "job_runner"
 

@@ -41,6 +41,11 @@ output "datasets" {
   value       = { for key, dataset in local.datasets : key => "${dataset.project}.${dataset.id}" }
 }
 
+output "staging_datasets" {
+  description = "Dataset, as PROJECT.DATASET, for the rows of overwrites that have not ended, by the key of the dataset that they will be in."
+  value       = { for key, dataset in google_bigquery_dataset.staging : key => "${dataset.project}.${dataset.dataset_id}" }
+}
+
 output "environment" {
   description = "Environment variables with which the command line (`dicom-export operations`, `dead-letters`) is about this installation."
   value       = local.environment

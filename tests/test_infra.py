@@ -19,7 +19,7 @@ PAPER = (INFRA / "README.md").read_text()
 LOCALS = (INFRA / "locals.tf").read_text()
 MAIN = (ROOT / "functions" / "dicom_export" / "entry_points.py").read_text()
 EMULATORS_ONLY = {"DICOM_EXPORT_BIGQUERY_WRITE_ENDPOINT"}
-PORTS = ("state", "stores", "buckets", "filters", "datasets", "jobs")
+PORTS = ("state", "stores", "buckets", "filters", "datasets", "staging", "jobs")
 
 
 def declared(kind: str, file: str) -> dict[str, str]:
@@ -138,9 +138,27 @@ def test_metrics_count_the_events_and_outcomes_of_the_log() -> None:
 
 
 def test_each_role_on_a_port_is_granted() -> None:
-    grants = (INFRA / "iam.tf").read_text()
+    grants = (INFRA / "iam.tf").read_text() + (INFRA / "bigquery.tf").read_text()
     for port in PORTS:
         assert re.search(rf"roles\.{port}\b|\b{port} += local\.store_buckets|\b{port} += setsubtract", grants), port
+
+
+def test_a_staging_dataset_lists_its_members_and_has_no_reader() -> None:
+    (staging,) = re.findall(
+        r'^resource "google_bigquery_dataset" "staging" \{\n(.*?)^\}',
+        (INFRA / "bigquery.tf").read_text(),
+        re.MULTILINE | re.DOTALL,
+    )
+    assert re.findall(r"^ +role += (.*)$", staging, re.MULTILINE) == [
+        '"OWNER"',
+        "local.functions[access.key].roles.staging",
+    ]
+    assert re.findall(r"^ +(?:special_group|user_by_email) += (.*)$", staging, re.MULTILINE) == [
+        '"projectOwners"',
+        "google_service_account.functions[access.key].email",
+    ]
+    assert 'staging_role = "WRITER"' in LOCALS
+    assert "google_bigquery_dataset.staging" not in (INFRA / "iam.tf").read_text()
 
 
 def test_each_role_is_written_once_a_side() -> None:

@@ -49,8 +49,9 @@ ROLES: dict[str, frozenset[str]] = {
     "roles/bigquery.dataEditor": _METADATA | _CHANGES | {"bigquery.tables.getData"},
     "roles/pubsub.publisher": frozenset({"pubsub.topics.publish"}),
 }
-GRANTED_AHEAD = frozenset({"buckets"})
-"""What infra/ grants for calls that the adapters do not make yet: a bucket's settings, which say what reading it costs."""
+GRANTED_AHEAD = frozenset({"buckets", "staging"})
+"""What infra/ grants for calls that the adapters do not make yet: on a bucket's settings, which say what reading it costs, and on a dataset for
+overwrites alone."""
 OWNERS = {"state": "BucketState", "stores": "BucketStore", "filters": "BucketStore", "tables": "BigQueryTables"}
 
 

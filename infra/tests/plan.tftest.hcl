@@ -219,6 +219,21 @@ run "an_ordinary_installation" {
     error_message = "Another project's dataset gets access there."
   }
 
+  # What is not in its table yet is seen by the functions that write it, and by nobody else.
+
+  assert {
+    condition     = keys(google_bigquery_dataset.staging) == ["dicom", "warehouse"] && google_bigquery_dataset.staging["warehouse"].project == "my-project"
+    error_message = "Each dataset has one for overwrites, in the project of the installation."
+  }
+  assert {
+    condition     = local.staging_writers == toset(["export_study", "plan_export", "record_dead_letter", "record_result"])
+    error_message = "Those that write, swap and drop the rows of an overwrite have access to a staging dataset, and no others."
+  }
+  assert {
+    condition     = alltrue([for dataset in values(google_bigquery_dataset.staging) : dataset.delete_contents_on_destroy && dataset.default_table_expiration_ms == 604800000])
+    error_message = "What an abandoned overwrite leaves behind expires, and does not stay when the installation goes."
+  }
+
   # The archive has the functions and nothing else.
 
   assert {
@@ -301,6 +316,7 @@ run "an_installation_with_everything_set" {
       [for bucket in [google_storage_bucket.state, google_storage_bucket.source] : bucket.encryption[0].default_kms_key_name == var.kms_key],
       [for function in values(google_cloudfunctions2_function.functions) : function.kms_key_name == var.kms_key],
       [google_artifact_registry_repository.images.kms_key_name == var.kms_key],
+      [google_bigquery_dataset.staging["dicom"].default_encryption_configuration[0].kms_key_name == var.kms_key],
       [google_bigquery_dataset.datasets["dicom"].default_encryption_configuration[0].kms_key_name == var.kms_key],
     ]))
     error_message = "Something is not encrypted with the customer's key."
@@ -308,6 +324,10 @@ run "an_installation_with_everything_set" {
   assert {
     condition     = length(google_bigquery_dataset.datasets["euro"].default_encryption_configuration) == 0
     error_message = "A key serves its own location only."
+  }
+  assert {
+    condition     = google_bigquery_dataset.staging["euro"].location == "EU" && length(google_bigquery_dataset.staging["euro"].default_encryption_configuration) == 0
+    error_message = "A staging dataset is where its dataset is."
   }
   assert {
     condition     = length(google_kms_crypto_key_iam_member.agents) == 6
