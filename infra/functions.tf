@@ -11,6 +11,13 @@ locals {
   }
 }
 
+check "write_streams" {
+  assert {
+    condition     = local.streams_per_hour <= local.most_streams_per_hour
+    error_message = "export_study may open ${local.streams_per_hour} write streams per hour. BigQuery allows 10,000 in a project and region, and a stream beyond that is refused. Expected at most ${local.most_streams_per_hour}, unless the project has more quota for CreateWriteStream: lower max_instances or concurrency of export_study."
+  }
+}
+
 resource "google_service_account" "functions" {
   for_each = local.functions
 

@@ -30,7 +30,7 @@ locals {
       topic        = "export-study"
       dead_letters = "dead-letters"
       max_attempts = var.max_delivery_attempts
-      size         = { memory = "2Gi", cpu = "1", concurrency = 2, max_instances = 5 }
+      size         = { memory = "2Gi", cpu = "1", concurrency = 2, max_instances = 4 }
       roles        = { state = local.state_role, stores = local.store_role, datasets = "roles/bigquery.dataEditor", staging = local.staging_role }
       publishes    = ["study-exported"]
     }
@@ -91,6 +91,12 @@ locals {
     )
   }
   receivers = { for entry_point, function in local.functions : entry_point => function if function.topic != null }
+
+  # Write streams that export_study may open in an hour: one per message, and a message of 1,000 instances takes about 4 s.
+  streams_per_hour = local.functions["export_study"].size.max_instances * local.functions["export_study"].size.concurrency * 3600 / 4
+  # Of 10,000 in a project and region. Cloud Run may run more instances than the maximum for a short time, hence the margin.
+  # https://cloud.google.com/bigquery/quotas#createwritestream
+  most_streams_per_hour = 0.75 * 10000
 
   # A push is answered within the acknowledgement deadline, or comes again.
   timeout_seconds = 600

@@ -161,6 +161,14 @@ def test_a_staging_dataset_lists_its_members_and_has_no_reader() -> None:
     assert "google_bigquery_dataset.staging" not in (INFRA / "iam.tf").read_text()
 
 
+def test_the_workers_leave_a_margin_in_the_quota_of_write_streams() -> None:
+    ((slots, size),) = re.findall(r"concurrency = (\d+), max_instances = (\d+) \}", entry_points()["export_study"])
+    streams = int(size) * int(slots) * 3600 // 4
+    (most,) = re.findall(r"most_streams_per_hour = ([\d.]+) \* 10000$", LOCALS, re.MULTILINE)
+    assert streams <= float(most) * 10_000
+    assert f"{size} workers open {size} × {slots} × 3600 / 4 = {streams:,} streams per hour" in PAPER
+
+
 def test_each_role_is_written_once_a_side() -> None:
     named = set(re.findall(r'"(roles/[\w.]+)"', LOCALS + (INFRA / "iam.tf").read_text()))
     assert set(re.findall(r"`(roles/[\w.]+)`", PAPER)) == named
