@@ -1,3 +1,13 @@
+output "project" {
+  description = "Project of the installation."
+  value       = var.project
+}
+
+output "region" {
+  description = "Region of the functions."
+  value       = var.region
+}
+
 output "api_url" {
   description = "Where the API is; only members of `api_callers` may call it."
   value       = google_cloudfunctions2_function.functions["export_api"].service_config[0].uri

@@ -9,7 +9,7 @@ variable "project" {
 }
 
 variable "region" {
-  description = "Region of the functions and buckets, best that of the stores' buckets: reading across regions costs money and time."
+  description = "Region of the functions and buckets, best that of the stores' buckets: reading across regions costs money and time. Some projects may build functions only in some regions: docs/how-to/deploy.md names them."
   type        = string
 
   validation {
