@@ -103,17 +103,18 @@ locals {
 
   # The settings of functions/dicom_export/settings/cloud.py. What is null is left to the code.
   environment = { for name, value in {
-    DICOM_EXPORT_PROJECT        = var.project
-    DICOM_EXPORT_STORES         = jsonencode(local.declared_stores)
-    DICOM_EXPORT_STATE          = "gs://${local.state_bucket}"
-    DICOM_EXPORT_TOPIC_PREFIX   = var.topic_prefix == "" ? null : var.topic_prefix
-    DICOM_EXPORT_FAILURES_TABLE = var.failures_table
-    DICOM_EXPORT_READERS        = var.limits.readers
-    DICOM_EXPORT_BUNDLE         = var.limits.bundle
-    DICOM_EXPORT_SPLIT          = var.limits.split
-    DICOM_EXPORT_PAGE_TASKS     = var.limits.page_tasks
-    DICOM_EXPORT_PAGE_OBJECTS   = var.limits.page_objects
-    DICOM_EXPORT_SAMPLE         = var.limits.sample
+    DICOM_EXPORT_PROJECT             = var.project
+    DICOM_EXPORT_STORES              = jsonencode(local.declared_stores)
+    DICOM_EXPORT_STATE               = "gs://${local.state_bucket}"
+    DICOM_EXPORT_TOPIC_PREFIX        = var.topic_prefix == "" ? null : var.topic_prefix
+    DICOM_EXPORT_FAILURES_TABLE      = var.failures_table
+    DICOM_EXPORT_READERS             = var.limits.readers
+    DICOM_EXPORT_MAX_STALENESS_HOURS = var.max_staleness_hours
+    DICOM_EXPORT_BUNDLE              = var.limits.bundle
+    DICOM_EXPORT_SPLIT               = var.limits.split
+    DICOM_EXPORT_PAGE_TASKS          = var.limits.page_tasks
+    DICOM_EXPORT_PAGE_OBJECTS        = var.limits.page_objects
+    DICOM_EXPORT_SAMPLE              = var.limits.sample
 
     DICOM_EXPORT_MAX_ELEMENTS         = var.limits.max_elements
     DICOM_EXPORT_MAX_VALUES           = var.limits.max_values

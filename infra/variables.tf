@@ -312,6 +312,17 @@ variable "sizes" {
   }
 }
 
+variable "max_staleness_hours" {
+  description = "How far a new table with tracks_changes may lag behind its changes. BigQuery reads the whole table at least once in that time to apply them; a shorter time costs more. A table that exists keeps its own."
+  type        = number
+  default     = 4
+
+  validation {
+    condition     = var.max_staleness_hours >= 1 && var.max_staleness_hours <= 24 && floor(var.max_staleness_hours) == var.max_staleness_hours
+    error_message = "max_staleness_hours is ${var.max_staleness_hours}; expected a whole number from 1 to 24."
+  }
+}
+
 variable "max_delivery_attempts" {
   description = "How often a message is delivered until it is a dead letter. In the worst case each attempt takes the 600 s of the acknowledgement deadline and is followed by the back-off, so 10 take 2.3 hours and 12 take 3.0: a finalized stream has to be committed within 4."
   type        = number

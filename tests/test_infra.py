@@ -10,6 +10,7 @@ import pytest
 
 from dicom_export import logs, messages
 from dicom_export.operations.planning import MAX_PAGE_OBJECTS, MAX_PAGE_TASKS, MAX_SPLIT, PlanLimits
+from dicom_export.ports import MAX_STALENESS_HOURS
 from dicom_export.pubsub.push import BatchRequest
 from dicom_export.settings import cloud, limits
 
@@ -117,6 +118,11 @@ def test_the_limits_are_those_of_the_code() -> None:
     assert f"page_tasks, {default.page_tasks}) <= {MAX_PAGE_TASKS}" in text
     assert f"page_objects, {default.page_objects}) <= {MAX_PAGE_OBJECTS}" in text
     assert f"readers, 16) <= {cloud._MAX_READERS}" in text
+
+
+def test_tables_that_track_changes_may_lag_as_far_as_the_code_says() -> None:
+    text = declared("variable", "variables.tf")["max_staleness_hours"]
+    assert re.findall(r"^  default +=(.*)$", text, re.MULTILINE) == [f" {MAX_STALENESS_HOURS}"]
 
 
 def test_a_store_is_declared_with_the_fields_that_the_code_knows() -> None:

@@ -204,7 +204,7 @@ run "an_ordinary_installation" {
     error_message = "The state is in the installation's bucket."
   }
   assert {
-    condition     = keys(local.environment) == ["DICOM_EXPORT_FAILURES_TABLE", "DICOM_EXPORT_PROJECT", "DICOM_EXPORT_STATE", "DICOM_EXPORT_STORES"]
+    condition     = keys(local.environment) == ["DICOM_EXPORT_FAILURES_TABLE", "DICOM_EXPORT_MAX_STALENESS_HOURS", "DICOM_EXPORT_PROJECT", "DICOM_EXPORT_STATE", "DICOM_EXPORT_STORES"]
     error_message = "What is not set is left to the code."
   }
 
@@ -268,6 +268,7 @@ run "an_installation_with_everything_set" {
     limits                = { bundle = 500, split = 2000, page_tasks = 50, page_objects = 10000, sample = 100, readers = 8 }
     sizes                 = { export_study = { max_instances = 40, memory = "4Gi" } }
     max_delivery_attempts = 12
+    max_staleness_hours   = 12
     stores = {
       archive = { bucket = "hospital-archive", prefix = "dicom/", stream_configs = [{ table = "bq://my-project.dicom.live" }] }
       trials  = { bucket = "hospital-trials" }
@@ -294,6 +295,10 @@ run "an_installation_with_everything_set" {
       "500", "2000", "50", "10000", "100", "8", "test-"
     ]
     error_message = "A limit does not arrive."
+  }
+  assert {
+    condition     = local.environment["DICOM_EXPORT_MAX_STALENESS_HOURS"] == "12"
+    error_message = "The staleness of tables that track changes does not arrive."
   }
   assert {
     condition     = google_pubsub_topic.topics["plan-export"].name == "test-plan-export"

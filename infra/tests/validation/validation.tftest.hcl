@@ -437,6 +437,16 @@ run "the_least_is_no_more_than_the_most" {
   expect_failures = [var.sizes]
 }
 
+run "changes_are_applied_once_a_day_at_least" {
+  command = plan
+
+  variables {
+    max_staleness_hours = 25
+  }
+
+  expect_failures = [var.max_staleness_hours]
+}
+
 run "attempts_are_as_many_as_pubsub_takes" {
   command = plan
 
