@@ -50,10 +50,10 @@ NOTE = """\
 An export of {instances:,} instances in {studies} studies, CT and MR with {kilobytes} KB of pixels, from fake-gcs-server to the BigQuery
 emulator, by the functions' own handlers and adapters in one process, with the limits of an installation. Requests to Cloud Storage
 are counted by a proxy between, in the export's first run; the CPU time is that of the second run, without it. What a million costs
-is the counts times the list prices of us-central1 as known in 2025, without free tiers: check them before you rely on them. A worker
+is the counts times the [list prices](reference/prices.md) of us-central1, without free tiers: check them before you rely on them. A worker
 is taken to wait half as long as it computes, which is an assumption; an instance of it has 1 vCPU and 2 GiB."""
 
-# https://cloud.google.com/storage/pricing, /pubsub/pricing, /bigquery/pricing, /run/pricing
+# As docs/reference/prices.md has them.
 CLASS_A, CLASS_B = 0.005 / 1_000, 0.0004 / 1_000
 PUBSUB_BYTE = 40 / 2**40
 WRITE_BYTE = 0.025 / 2**30

@@ -1,5 +1,23 @@
 # One function per entry point of functions/main.py, from one archive, each with a service account of its own.
 
+locals {
+  server_environment = {
+    for entry_point, function in local.functions : entry_point => merge(
+      # functions-framework takes as many requests at once as it has threads.
+      { THREADS = tostring(function.size.concurrency) },
+      # Cloud Run ends TLS and alone reaches the server: gunicorn may believe its X-Forwarded-Proto, so that served URLs are https.
+      function.topic == null ? { FORWARDED_ALLOW_IPS = "*" } : {},
+    )
+  }
+}
+
+check "write_streams" {
+  assert {
+    condition     = local.streams_per_hour <= local.most_streams_per_hour
+    error_message = "export_study may open ${local.streams_per_hour} write streams per hour. BigQuery allows 10,000 in a project and region, and a stream beyond that is refused. Expected at most ${local.most_streams_per_hour}, unless the project has more quota for CreateWriteStream: lower max_instances or concurrency of export_study."
+  }
+}
+
 resource "google_service_account" "functions" {
   for_each = local.functions
 
@@ -7,7 +25,7 @@ resource "google_service_account" "functions" {
   account_id   = each.value.name
   display_name = "dicom-export: runs ${each.key}"
 
-  depends_on = [google_project_service.apis]
+  depends_on = [time_sleep.apis]
 }
 
 resource "google_cloudfunctions2_function" "functions" {
@@ -45,22 +63,21 @@ resource "google_cloudfunctions2_function" "functions" {
     ingress_settings                 = each.value.topic == null ? var.api_ingress : "ALLOW_INTERNAL_ONLY"
     vpc_connector                    = var.vpc_connector
     vpc_connector_egress_settings    = var.vpc_connector == null ? null : "PRIVATE_RANGES_ONLY"
-    # functions-framework takes as many requests at once as it has threads.
-    environment_variables          = merge(local.environment, { THREADS = tostring(each.value.size.concurrency) })
-    all_traffic_on_latest_revision = true
+    environment_variables            = merge(local.environment, local.server_environment[each.key])
+    all_traffic_on_latest_revision   = true
   }
 
   # A function whose service account cannot do its work yet would turn messages into dead letters.
   depends_on = [
-    google_artifact_registry_repository_iam_member.build,
+    google_bigquery_dataset.staging,
     google_bigquery_dataset_iam_member.functions,
     google_kms_crypto_key_iam_member.agents,
-    google_project_iam_member.build,
     google_project_iam_member.jobs,
     google_pubsub_topic_iam_member.publishers,
+    google_storage_bucket_iam_member.buckets,
     google_storage_bucket_iam_member.filters,
-    google_storage_bucket_iam_member.source,
     google_storage_bucket_iam_member.state,
     google_storage_bucket_iam_member.stores,
+    time_sleep.build_may_read,
   ]
 }

@@ -2,7 +2,7 @@
 
 locals {
   on_buckets = {
-    for kind, buckets in { stores = local.store_buckets, filters = setsubtract(var.filter_buckets, local.store_buckets) } : kind => {
+    for kind, buckets in { stores = local.store_buckets, buckets = local.store_buckets, filters = setsubtract(var.filter_buckets, local.store_buckets) } : kind => {
       for pair in setproduct(keys(local.functions), buckets) :
       "${pair[0]}/${pair[1]}" => { function = pair[0], bucket = pair[1], role = local.functions[pair[0]].roles[kind] }
       if can(local.functions[pair[0]].roles[kind])
@@ -20,7 +20,7 @@ locals {
   ]...)
 
   # Service agents of Google's, which act in the project's name.
-  pubsub_agent = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
+  pubsub_agent = "serviceAccount:${google_project_service_identity.pubsub.email}"
   key_users = {
     artifactregistry = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-artifactregistry.iam.gserviceaccount.com"
     bigquery         = "serviceAccount:bq-${data.google_project.this.number}@bigquery-encryption.iam.gserviceaccount.com"
@@ -58,6 +58,25 @@ resource "google_project_service" "apis" {
   disable_on_destroy = false
 }
 
+# A call right after an API was enabled may be answered "has not been used in project", which the provider does not retry.
+resource "time_sleep" "apis" {
+  create_duration = var.enable_apis ? "60s" : "0s"
+  triggers        = { apis = join(" ", local.apis) }
+
+  depends_on = [google_project_service.apis]
+}
+
+# Pub/Sub's agent is created at some time after its first use, and before that nothing can be granted to it. An agent that is created on
+# request gets no roles, so it has what is granted in this file: https://cloud.google.com/iam/docs/create-service-agents
+resource "google_project_service_identity" "pubsub" {
+  provider = google-beta
+
+  project = var.project
+  service = "pubsub.googleapis.com"
+
+  depends_on = [time_sleep.apis]
+}
+
 # What the functions may do.
 
 resource "google_storage_bucket_iam_member" "state" {
@@ -70,6 +89,14 @@ resource "google_storage_bucket_iam_member" "state" {
 
 resource "google_storage_bucket_iam_member" "stores" {
   for_each = local.on_buckets.stores
+
+  bucket = each.value.bucket
+  role   = each.value.role
+  member = google_service_account.functions[each.value.function].member
+}
+
+resource "google_storage_bucket_iam_member" "buckets" {
+  for_each = local.on_buckets.buckets
 
   bucket = each.value.bucket
   role   = each.value.role
@@ -102,14 +129,19 @@ resource "google_pubsub_topic_iam_member" "publishers" {
   member  = google_service_account.functions[each.value.function].member
 }
 
+# For weeks after a custom role was deleted its id cannot be used again: https://cloud.google.com/iam/docs/creating-custom-roles
+resource "random_id" "job_runner" {
+  byte_length = 2
+}
+
 # An overwrite ends in a job, and one function may come upon the job that another began: no predefined role allows just that.
 resource "google_project_iam_custom_role" "job_runner" {
   project     = var.project
-  role_id     = "${replace(var.name, "-", "_")}_${local.job_role}"
+  role_id     = "${replace(var.name, "-", "_")}_${local.job_role}_${random_id.job_runner.hex}"
   title       = "dicom-export: begins and sees BigQuery jobs"
   permissions = ["bigquery.jobs.create", "bigquery.jobs.get"]
 
-  depends_on = [google_project_service.apis]
+  depends_on = [time_sleep.apis]
 }
 
 resource "google_project_iam_member" "jobs" {
@@ -139,6 +171,17 @@ resource "google_cloud_run_v2_service_iam_member" "api_callers" {
   location = var.region
   name     = google_cloudfunctions2_function.functions["export_api"].name
   role     = "roles/run.invoker"
+  member   = each.key
+}
+
+# `gcloud run services proxy` looks up the service before it calls it.
+resource "google_cloud_run_v2_service_iam_member" "api_viewers" {
+  for_each = var.api_callers
+
+  project  = var.project
+  location = var.region
+  name     = google_cloudfunctions2_function.functions["export_api"].name
+  role     = "roles/run.viewer"
   member   = each.key
 }
 
@@ -184,7 +227,7 @@ resource "google_service_account" "build" {
   account_id   = "${var.name}-build"
   display_name = "dicom-export: builds the functions"
 
-  depends_on = [google_project_service.apis]
+  depends_on = [time_sleep.apis]
 }
 
 resource "google_project_iam_member" "build" {
@@ -225,6 +268,20 @@ resource "google_artifact_registry_repository_iam_member" "build" {
   member     = google_service_account.build.member
 }
 
+# The first build fetches the archive with the rights that were granted a moment ago. A grant takes effect after about 2 minutes:
+# https://cloud.google.com/iam/docs/access-change-propagation
+resource "time_sleep" "build_may_read" {
+  create_duration = "120s"
+
+  triggers = {
+    account = google_service_account.build.unique_id
+    grants = join(" ", concat(
+      values(google_project_iam_member.build)[*].id,
+      [google_storage_bucket_iam_member.source.id, google_artifact_registry_repository_iam_member.build.id],
+    ))
+  }
+}
+
 resource "google_kms_crypto_key_iam_member" "agents" {
   for_each = var.kms_key == null ? {} : local.key_users
 
@@ -232,5 +289,5 @@ resource "google_kms_crypto_key_iam_member" "agents" {
   role          = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
   member        = each.value
 
-  depends_on = [google_project_service.apis]
+  depends_on = [time_sleep.apis]
 }

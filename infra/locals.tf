@@ -7,7 +7,7 @@ locals {
   entry_points = {
     export_api = {
       size      = { memory = "512Mi", cpu = "1", concurrency = 40, max_instances = 10 }
-      roles     = { state = local.state_role, stores = local.store_role, filters = local.store_role, datasets = "roles/bigquery.metadataViewer" }
+      roles     = { state = local.state_role, buckets = local.bucket_role, stores = local.store_role, filters = local.store_role, datasets = "roles/bigquery.metadataViewer" }
       publishes = ["plan-export"]
     }
     start_export = {
@@ -15,7 +15,7 @@ locals {
       dead_letters = "dead-export-requests"
       max_attempts = var.max_delivery_attempts
       size         = { memory = "512Mi", cpu = "1", concurrency = 10, max_instances = 5 }
-      roles        = { state = local.state_role, stores = local.store_role, filters = local.store_role, datasets = "roles/bigquery.metadataViewer" }
+      roles        = { state = local.state_role, buckets = local.bucket_role, stores = local.store_role, filters = local.store_role, datasets = "roles/bigquery.metadataViewer" }
       publishes    = ["plan-export"]
     }
     plan_export = {
@@ -23,15 +23,15 @@ locals {
       dead_letters = "dead-letters"
       max_attempts = var.max_delivery_attempts
       size         = { memory = "2Gi", cpu = "1", concurrency = 2, max_instances = 10 }
-      roles        = { state = local.state_role, stores = local.store_role, filters = local.store_role, datasets = "roles/bigquery.dataEditor" }
+      roles        = { state = local.state_role, buckets = local.bucket_role, stores = local.store_role, filters = local.store_role, datasets = "roles/bigquery.dataEditor", staging = local.staging_role }
       publishes    = ["plan-export", "export-study", "study-exported"]
     }
     export_study = {
       topic        = "export-study"
       dead_letters = "dead-letters"
       max_attempts = var.max_delivery_attempts
-      size         = { memory = "2Gi", cpu = "1", concurrency = 2, max_instances = 5 }
-      roles        = { state = local.state_role, stores = local.store_role, datasets = "roles/bigquery.dataEditor" }
+      size         = { memory = "2Gi", cpu = "1", concurrency = 2, max_instances = 4 }
+      roles        = { state = local.state_role, stores = local.store_role, datasets = "roles/bigquery.dataEditor", staging = local.staging_role }
       publishes    = ["study-exported"]
     }
     stream_instance = {
@@ -47,7 +47,7 @@ locals {
       dead_letters = "dead-letters"
       max_attempts = var.max_delivery_attempts
       size         = { memory = "1Gi", cpu = "1", concurrency = 8, max_instances = 5 }
-      roles        = { state = local.state_role, datasets = "roles/bigquery.dataEditor", jobs = local.job_role }
+      roles        = { state = local.state_role, datasets = "roles/bigquery.dataEditor", staging = local.staging_role, jobs = local.job_role }
       publishes    = ["plan-export", "instance-changed"]
     }
     record_dead_letter = {
@@ -55,7 +55,7 @@ locals {
       dead_letters = local.last_topic
       max_attempts = local.most_attempts
       size         = { memory = "1Gi", cpu = "1", concurrency = 4, max_instances = 3 }
-      roles        = { state = local.state_role, datasets = "roles/bigquery.dataEditor", jobs = local.job_role }
+      roles        = { state = local.state_role, datasets = "roles/bigquery.dataEditor", staging = local.staging_role, jobs = local.job_role }
       publishes    = ["plan-export", "export-study", "study-exported", "instance-changed"]
     }
     report_lost_instance = {
@@ -92,22 +92,29 @@ locals {
   }
   receivers = { for entry_point, function in local.functions : entry_point => function if function.topic != null }
 
+  # Write streams that export_study may open in an hour: one per message, and a message of 1,000 instances takes about 4 s.
+  streams_per_hour = local.functions["export_study"].size.max_instances * local.functions["export_study"].size.concurrency * 3600 / 4
+  # Of 10,000 in a project and region. Cloud Run may run more instances than the maximum for a short time, hence the margin.
+  # https://cloud.google.com/bigquery/quotas#createwritestream
+  most_streams_per_hour = 0.75 * 10000
+
   # A push is answered within the acknowledgement deadline, or comes again.
   timeout_seconds = 600
 
   # The settings of functions/dicom_export/settings/cloud.py. What is null is left to the code.
   environment = { for name, value in {
-    DICOM_EXPORT_PROJECT        = var.project
-    DICOM_EXPORT_STORES         = jsonencode(local.declared_stores)
-    DICOM_EXPORT_STATE          = "gs://${local.state_bucket}"
-    DICOM_EXPORT_TOPIC_PREFIX   = var.topic_prefix == "" ? null : var.topic_prefix
-    DICOM_EXPORT_FAILURES_TABLE = var.failures_table
-    DICOM_EXPORT_READERS        = var.limits.readers
-    DICOM_EXPORT_BUNDLE         = var.limits.bundle
-    DICOM_EXPORT_SPLIT          = var.limits.split
-    DICOM_EXPORT_PAGE_TASKS     = var.limits.page_tasks
-    DICOM_EXPORT_PAGE_OBJECTS   = var.limits.page_objects
-    DICOM_EXPORT_SAMPLE         = var.limits.sample
+    DICOM_EXPORT_PROJECT             = var.project
+    DICOM_EXPORT_STORES              = jsonencode(local.declared_stores)
+    DICOM_EXPORT_STATE               = "gs://${local.state_bucket}"
+    DICOM_EXPORT_TOPIC_PREFIX        = var.topic_prefix == "" ? null : var.topic_prefix
+    DICOM_EXPORT_FAILURES_TABLE      = var.failures_table
+    DICOM_EXPORT_READERS             = var.limits.readers
+    DICOM_EXPORT_MAX_STALENESS_HOURS = var.max_staleness_hours
+    DICOM_EXPORT_BUNDLE              = var.limits.bundle
+    DICOM_EXPORT_SPLIT               = var.limits.split
+    DICOM_EXPORT_PAGE_TASKS          = var.limits.page_tasks
+    DICOM_EXPORT_PAGE_OBJECTS        = var.limits.page_objects
+    DICOM_EXPORT_SAMPLE              = var.limits.sample
 
     DICOM_EXPORT_MAX_ELEMENTS         = var.limits.max_elements
     DICOM_EXPORT_MAX_VALUES           = var.limits.max_values
@@ -121,6 +128,10 @@ locals {
 
   state_role = "roles/storage.objectUser"
   store_role = "roles/storage.objectViewer"
+  # Of what objectViewer lacks it has storage.buckets.get alone: the class of a bucket, and who pays for its requests.
+  bucket_role = "roles/storage.legacyBucketReader"
+  # A dataset's own list of readers and writers calls roles/bigquery.dataEditor so.
+  staging_role = "WRITER"
   # Names a custom role of this project; see google_project_iam_custom_role.job_runner.
   job_role = "job_runner"
 

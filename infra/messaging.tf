@@ -20,7 +20,7 @@ resource "google_pubsub_topic" "topics" {
     allowed_persistence_regions = [var.region]
   }
 
-  depends_on = [google_project_service.apis, google_kms_crypto_key_iam_member.agents]
+  depends_on = [time_sleep.apis, google_kms_crypto_key_iam_member.agents]
 }
 
 resource "google_service_account" "invoker" {
@@ -28,7 +28,7 @@ resource "google_service_account" "invoker" {
   account_id   = "${var.name}-invoker"
   display_name = "dicom-export: pushes messages to the functions"
 
-  depends_on = [google_project_service.apis]
+  depends_on = [time_sleep.apis]
 }
 
 resource "google_pubsub_subscription" "push" {
@@ -64,7 +64,11 @@ resource "google_pubsub_subscription" "push" {
     ttl = ""
   }
 
-  depends_on = [google_cloud_run_v2_service_iam_member.invoker, google_pubsub_topic_iam_member.dead_letters]
+  depends_on = [
+    google_cloud_run_v2_service_iam_member.invoker,
+    google_pubsub_topic_iam_member.dead_letters,
+    google_service_account_iam_member.pubsub_signs_in,
+  ]
 }
 
 resource "google_pubsub_subscription" "lost_letters" {

@@ -43,7 +43,7 @@ resource "google_logging_metric" "operations" {
     }
   }
 
-  depends_on = [google_project_service.apis]
+  depends_on = [time_sleep.apis]
 }
 
 resource "google_logging_metric" "instances" {
@@ -67,7 +67,7 @@ resource "google_logging_metric" "instances" {
     }
   }
 
-  depends_on = [google_project_service.apis]
+  depends_on = [time_sleep.apis]
 }
 
 resource "google_logging_metric" "errors" {
@@ -91,7 +91,7 @@ resource "google_logging_metric" "errors" {
     }
   }
 
-  depends_on = [google_project_service.apis]
+  depends_on = [time_sleep.apis]
 }
 resource "google_logging_metric" "stream_failures" {
   project     = var.project
@@ -114,7 +114,7 @@ resource "google_logging_metric" "stream_failures" {
     }
   }
 
-  depends_on = [google_project_service.apis]
+  depends_on = [time_sleep.apis]
 }
 
 locals {
@@ -193,7 +193,7 @@ resource "google_monitoring_alert_policy" "alerts" {
     content   = each.value.advice
   }
 
-  depends_on = [google_project_service.apis]
+  depends_on = [time_sleep.apis]
 }
 
 locals {
@@ -283,5 +283,5 @@ resource "google_monitoring_dashboard" "this" {
     }
   })
 
-  depends_on = [google_project_service.apis]
+  depends_on = [time_sleep.apis]
 }

@@ -1,3 +1,13 @@
+output "project" {
+  description = "Project of the installation."
+  value       = var.project
+}
+
+output "region" {
+  description = "Region of the functions."
+  value       = var.region
+}
+
 output "api_url" {
   description = "Where the API is; only members of `api_callers` may call it."
   value       = google_cloudfunctions2_function.functions["export_api"].service_config[0].uri
@@ -39,6 +49,11 @@ output "state_bucket" {
 output "datasets" {
   description = "Datasets that exports may write to, as PROJECT.DATASET."
   value       = { for key, dataset in local.datasets : key => "${dataset.project}.${dataset.id}" }
+}
+
+output "staging_datasets" {
+  description = "Dataset, as PROJECT.DATASET, for the rows of overwrites that have not ended, by the key of the dataset that they will be in."
+  value       = { for key, dataset in google_bigquery_dataset.staging : key => "${dataset.project}.${dataset.dataset_id}" }
 }
 
 output "environment" {

@@ -9,7 +9,7 @@ variable "project" {
 }
 
 variable "region" {
-  description = "Region of the functions and buckets, best that of the stores' buckets: reading across regions costs money and time."
+  description = "Region of the functions and buckets, best that of the stores' buckets: reading across regions costs money and time. Some projects may build functions only in some regions: docs/how-to/deploy.md names them."
   type        = string
 
   validation {
@@ -312,6 +312,17 @@ variable "sizes" {
   }
 }
 
+variable "max_staleness_hours" {
+  description = "How far a new table with tracks_changes may lag behind its changes. BigQuery reads the whole table at least once in that time to apply them; a shorter time costs more. A table that exists keeps its own."
+  type        = number
+  default     = 4
+
+  validation {
+    condition     = var.max_staleness_hours >= 1 && var.max_staleness_hours <= 24 && floor(var.max_staleness_hours) == var.max_staleness_hours
+    error_message = "max_staleness_hours is ${var.max_staleness_hours}; expected a whole number from 1 to 24."
+  }
+}
+
 variable "max_delivery_attempts" {
   description = "How often a message is delivered until it is a dead letter. In the worst case each attempt takes the 600 s of the acknowledgement deadline and is followed by the back-off, so 10 take 2.3 hours and 12 take 3.0: a finalized stream has to be committed within 4."
   type        = number
@@ -335,13 +346,18 @@ variable "state_retention_days" {
 }
 
 variable "api_callers" {
-  description = "Who may call the API, as IAM members like group:radiology@example.com; nobody if not set. They see all stores and may export to all datasets."
+  description = "Who may call the API, as IAM members like group:radiology@example.com; [] is nobody, where exports are requested on the topic export-requests only. They see all stores and may export to all datasets."
   type        = set(string)
-  default     = []
+  nullable    = false
 
   validation {
     condition     = alltrue([for member in var.api_callers : can(regex("^(user|group|serviceAccount|domain|principal|principalSet):.+$", member))])
-    error_message = "api_callers would be IAM members like group:radiology@example.com or user:jane@example.com; allUsers and allAuthenticatedUsers are not taken."
+    error_message = "api_callers has to be IAM members like group:radiology@example.com or user:jane@example.com; allUsers and allAuthenticatedUsers are refused."
+  }
+  # https://cloud.google.com/iam/docs/federated-identity-supported-services
+  validation {
+    condition     = alltrue([for member in var.api_callers : !can(regex("^principal(Set)?:", member))])
+    error_message = "api_callers has ${join(", ", [for member in var.api_callers : member if can(regex("^principal(Set)?:", member))])}, but Cloud Run lets no member of a workforce or workload identity pool call a service. Name a service account here, like serviceAccount:caller@my-project.iam.gserviceaccount.com, and let the member impersonate it (roles/iam.serviceAccountTokenCreator on that account)."
   }
 }
 

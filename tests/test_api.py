@@ -324,7 +324,8 @@ def test_an_unexpected_exception_is_logged_and_not_told(caplog: pytest.LogCaptur
 
 
 def test_health_is_answered_without_asking_anything() -> None:
-    assert get(Failing(ValueError("not asked")), "/healthz") == {"status": "ok"}
+    for path in ("/health", "/healthz"):
+        assert get(Failing(ValueError("not asked")), path) == {"status": "ok"}
 
 
 def test_text_that_is_no_unicode_is_answered() -> None:

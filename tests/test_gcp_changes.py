@@ -180,6 +180,7 @@ def test_a_table_that_keeps_the_latest_is_created_with_its_key_and_clustered_by_
     resource = created.to_api_repr()
     assert resource["tableConstraints"] == {"primaryKey": {"columns": ["SOPInstanceUID"]}}
     assert resource["clustering"] == {"fields": ["SOPInstanceUID"]}
+    assert resource["maxStaleness"] == "0-0 0 4:0:0"
 
 
 @pytest.mark.parametrize("resource", [{}, {"tableConstraints": {"primaryKey": {"columns": ["StudyInstanceUID"]}}}])

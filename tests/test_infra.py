@@ -10,6 +10,7 @@ import pytest
 
 from dicom_export import logs, messages
 from dicom_export.operations.planning import MAX_PAGE_OBJECTS, MAX_PAGE_TASKS, MAX_SPLIT, PlanLimits
+from dicom_export.ports import MAX_STALENESS_HOURS
 from dicom_export.pubsub.push import BatchRequest
 from dicom_export.settings import cloud, limits
 
@@ -19,7 +20,7 @@ PAPER = (INFRA / "README.md").read_text()
 LOCALS = (INFRA / "locals.tf").read_text()
 MAIN = (ROOT / "functions" / "dicom_export" / "entry_points.py").read_text()
 EMULATORS_ONLY = {"DICOM_EXPORT_BIGQUERY_WRITE_ENDPOINT"}
-PORTS = ("state", "stores", "filters", "datasets", "jobs")
+PORTS = ("state", "stores", "buckets", "filters", "datasets", "staging", "jobs")
 
 
 def declared(kind: str, file: str) -> dict[str, str]:
@@ -119,6 +120,11 @@ def test_the_limits_are_those_of_the_code() -> None:
     assert f"readers, 16) <= {cloud._MAX_READERS}" in text
 
 
+def test_tables_that_track_changes_may_lag_as_far_as_the_code_says() -> None:
+    text = declared("variable", "variables.tf")["max_staleness_hours"]
+    assert re.findall(r"^  default +=(.*)$", text, re.MULTILINE) == [f" {MAX_STALENESS_HOURS}"]
+
+
 def test_a_store_is_declared_with_the_fields_that_the_code_knows() -> None:
     (block,) = re.findall(r"declared_stores = \{(.*?)^  \}", LOCALS, re.MULTILINE | re.DOTALL)
     assert (
@@ -138,9 +144,35 @@ def test_metrics_count_the_events_and_outcomes_of_the_log() -> None:
 
 
 def test_each_role_on_a_port_is_granted() -> None:
-    grants = (INFRA / "iam.tf").read_text()
+    grants = (INFRA / "iam.tf").read_text() + (INFRA / "bigquery.tf").read_text()
     for port in PORTS:
         assert re.search(rf"roles\.{port}\b|\b{port} += local\.store_buckets|\b{port} += setsubtract", grants), port
+
+
+def test_a_staging_dataset_lists_its_members_and_has_no_reader() -> None:
+    (staging,) = re.findall(
+        r'^resource "google_bigquery_dataset" "staging" \{\n(.*?)^\}',
+        (INFRA / "bigquery.tf").read_text(),
+        re.MULTILINE | re.DOTALL,
+    )
+    assert re.findall(r"^ +role += (.*)$", staging, re.MULTILINE) == [
+        '"OWNER"',
+        "local.functions[access.key].roles.staging",
+    ]
+    assert re.findall(r"^ +(?:special_group|user_by_email) += (.*)$", staging, re.MULTILINE) == [
+        '"projectOwners"',
+        "google_service_account.functions[access.key].email",
+    ]
+    assert 'staging_role = "WRITER"' in LOCALS
+    assert "google_bigquery_dataset.staging" not in (INFRA / "iam.tf").read_text()
+
+
+def test_the_workers_leave_a_margin_in_the_quota_of_write_streams() -> None:
+    ((slots, size),) = re.findall(r"concurrency = (\d+), max_instances = (\d+) \}", entry_points()["export_study"])
+    streams = int(size) * int(slots) * 3600 // 4
+    (most,) = re.findall(r"most_streams_per_hour = ([\d.]+) \* 10000$", LOCALS, re.MULTILINE)
+    assert streams <= float(most) * 10_000
+    assert f"{size} workers open {size} × {slots} × 3600 / 4 = {streams:,} streams per hour" in PAPER
 
 
 def test_each_role_is_written_once_a_side() -> None:

@@ -49,6 +49,9 @@ ROLES: dict[str, frozenset[str]] = {
     "roles/bigquery.dataEditor": _METADATA | _CHANGES | {"bigquery.tables.getData"},
     "roles/pubsub.publisher": frozenset({"pubsub.topics.publish"}),
 }
+GRANTED_AHEAD = frozenset({"buckets", "staging"})
+"""What infra/ grants for calls that the adapters do not make yet: on a bucket's settings, which say what reading it costs, and on a dataset for
+overwrites alone."""
 OWNERS = {"state": "BucketState", "stores": "BucketStore", "filters": "BucketStore", "tables": "BigQueryTables"}
 
 
@@ -196,7 +199,7 @@ def test_the_calls_of_client_libraries_are_known_and_no_others() -> None:
 
 @pytest.mark.parametrize("function", sorted(entry_points()))
 def test_a_function_has_a_role_for_each_thing_that_it_uses_and_for_no_other(recorded: Recorded, function: str) -> None:
-    assert set(roles_of(function)) == set(permissions_by_place(recorded, function)) - {"topics"}
+    assert set(roles_of(function)) - GRANTED_AHEAD == set(permissions_by_place(recorded, function)) - {"topics"}
 
 
 @pytest.mark.parametrize("function", sorted(entry_points()))

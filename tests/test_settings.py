@@ -47,6 +47,7 @@ def test_everything_can_be_set() -> None:
             "DICOM_EXPORT_TOPIC_PREFIX": "dicom-",
             "DICOM_EXPORT_FAILURES_TABLE": "bq://other-project.ops.failures",
             "DICOM_EXPORT_READERS": "32",
+            "DICOM_EXPORT_MAX_STALENESS_HOURS": "12",
             "DICOM_EXPORT_BUNDLE": "10",
             "DICOM_EXPORT_SPLIT": "20",
             "DICOM_EXPORT_PAGE_TASKS": "3",
@@ -59,6 +60,7 @@ def test_everything_can_be_set() -> None:
     assert found.topics["export-study"] == "projects/my-project/topics/dicom-export-study"
     assert found.failures_table == TableName("other-project", "ops", "failures")
     assert found.readers == 32
+    assert found.max_staleness_hours == 12
     assert found.limits == PlanLimits(bundle=10, split=20, page_tasks=3, page_objects=40, sample=5)
     assert found.write_endpoint == "127.0.0.1:9060"
 
@@ -132,6 +134,7 @@ def test_what_is_missing_is_named(name: str) -> None:
         ("DICOM_EXPORT_BUNDLE", "6000", "more than DICOM_EXPORT_SPLIT, 5000"),
         ("DICOM_EXPORT_PAGE_TASKS", "101", "at most 100"),
         ("DICOM_EXPORT_READERS", "65", "from 1 to 64"),
+        ("DICOM_EXPORT_MAX_STALENESS_HOURS", "0", "from 1 to 24"),
         ("DICOM_EXPORT_SPLIT", "5001", "Invalid DICOM_EXPORT_SPLIT '5001': expected a number from 1 to 5000"),
         (
             "DICOM_EXPORT_PAGE_OBJECTS",

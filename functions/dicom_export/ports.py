@@ -103,6 +103,8 @@ class TableInfo:
 
 CHANGE_KEY = "SOPInstanceUID"
 """The primary key of a table that keeps the latest version of each instance."""
+MAX_STALENESS_HOURS = 4
+"""How many hours such a table may lag behind its changes, unless an installation says otherwise."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

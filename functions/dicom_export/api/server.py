@@ -82,7 +82,8 @@ _ROUTES = (
         "ListLocationsResponse",
         *("filter", "extraLocationTypes"),
     ),
-    _Route("GET", r"/healthz", methods.get_health),
+    # Cloud Run keeps /healthz and other paths that end in z to itself: https://cloud.google.com/run/docs/known-issues
+    _Route("GET", r"/healthz?", methods.get_health),
     _Route("GET", r"/\$discovery/rest", methods.get_discovery, parameters=("version",)),
 )
 

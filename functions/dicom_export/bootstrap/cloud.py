@@ -24,7 +24,9 @@ def cloud_ports(cloud: CloudSettings) -> Ports:
             for name, each in cloud.stores.items()
         },
         existing_bucket,
-        BigQueryTables(cloud.project, write_endpoint=cloud.write_endpoint),
+        BigQueryTables(
+            cloud.project, write_endpoint=cloud.write_endpoint, max_staleness_hours=cloud.max_staleness_hours
+        ),
         TopicPublisher(cloud.topics),
         cloud.failures_table,
     )

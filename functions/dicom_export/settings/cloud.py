@@ -14,6 +14,7 @@ from dicom_export.messages import TOPICS
 from dicom_export.names import StoreName, TableName
 from dicom_export.operations.planning import MAX_PAGE_OBJECTS, MAX_PAGE_TASKS, MAX_SPLIT, PlanLimits
 from dicom_export.operations.reserved_names import check_table
+from dicom_export.ports import MAX_STALENESS_HOURS
 from dicom_export.settings import limits as common_limits
 from dicom_export.settings.limits import column_limits, number, object_limits
 from dicom_export.streaming.config import StreamConfig, parse_stream_configs
@@ -27,6 +28,7 @@ _STATE = "DICOM_EXPORT_STATE"
 _TOPIC_PREFIX = "DICOM_EXPORT_TOPIC_PREFIX"
 _FAILURES_TABLE = "DICOM_EXPORT_FAILURES_TABLE"
 _READERS = "DICOM_EXPORT_READERS"
+_STALENESS = "DICOM_EXPORT_MAX_STALENESS_HOURS"
 _WRITE_ENDPOINT = "DICOM_EXPORT_BIGQUERY_WRITE_ENDPOINT"
 _SPLIT = "DICOM_EXPORT_SPLIT"
 _LIMITS = {
@@ -37,7 +39,17 @@ _LIMITS = {
     "DICOM_EXPORT_SAMPLE": "sample",
 }
 
-VARIABLES = (_PROJECT, _STORES, _STATE, _TOPIC_PREFIX, _FAILURES_TABLE, _READERS, _WRITE_ENDPOINT, *_LIMITS)
+VARIABLES = (
+    _PROJECT,
+    _STORES,
+    _STATE,
+    _TOPIC_PREFIX,
+    _FAILURES_TABLE,
+    _READERS,
+    _STALENESS,
+    _WRITE_ENDPOINT,
+    *_LIMITS,
+)
 """The environment variables of an installation on Google Cloud."""
 
 _MOST = {"split": MAX_SPLIT, "page_objects": MAX_PAGE_OBJECTS}
@@ -46,6 +58,7 @@ _OURS = "DICOM_EXPORT_"
 # Those of an installation on one machine, and of the tests.
 _KNOWN_ELSEWHERE = {"DICOM_EXPORT_LOCAL", "DICOM_EXPORT_REQUIRE_STACK"}
 _MAX_READERS = 64
+_MOST_STALENESS_HOURS = 24
 _PROJECT_ID = re.compile(r"(?:[a-z0-9.-]+:)?[A-Za-z0-9_-]+")
 # https://cloud.google.com/storage/docs/buckets#naming
 _BUCKET_PART = r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?"
@@ -83,7 +96,7 @@ class CloudSettings:
 
     `project` runs the jobs and has the topics, which are named `topic_prefix` + the message's kind; `state` holds the
     operations. A row for each failed instance goes to `failures_table`, if there is one. `readers` are the headers that
-    a worker reads at once. `write_endpoint` is where the Storage Write API is if not at Google: an emulator's host and port.
+    a worker reads at once. A new table with change data capture may be `max_staleness_hours` behind. `write_endpoint` is where the Storage Write API is if not at Google: an emulator's host and port.
     """
 
     project: str
@@ -92,6 +105,7 @@ class CloudSettings:
     topic_prefix: str = ""
     failures_table: TableName | None = None
     readers: int = 16
+    max_staleness_hours: int = MAX_STALENESS_HOURS
     write_endpoint: str | None = None
     limits: PlanLimits = field(default_factory=PlanLimits)
 
@@ -120,6 +134,7 @@ def parse(environment: Mapping[str, str]) -> CloudSettings:
         topic_prefix=_topic_prefix(environment.get(_TOPIC_PREFIX, "")),
         failures_table=_failures_table(environment.get(_FAILURES_TABLE)),
         readers=number(environment, _READERS, 16, _MAX_READERS),
+        max_staleness_hours=number(environment, _STALENESS, MAX_STALENESS_HOURS, _MOST_STALENESS_HOURS),
         write_endpoint=environment.get(_WRITE_ENDPOINT) or None,
         limits=_limits(environment),
     )

@@ -27,6 +27,8 @@ module "dicom_export" {
     teaching = { bucket = "my-teaching-files" }
   }
   datasets = { dicom = { create = true } }
+
+  api_callers = ["group:radiology@example.com"]
 }
 
 output "topics" {

@@ -5,7 +5,7 @@ module "dicom_export" {
   source = "../.."
 
   project = "export-project"
-  region  = "europe-west4"
+  region  = "europe-west1"
 
   # Two stores in one bucket, kept apart by their prefixes.
   stores = {

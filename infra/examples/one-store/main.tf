@@ -12,12 +12,20 @@ variable "bucket" {
   default     = "my-dicom-bucket"
 }
 
+variable "api_callers" {
+  description = "Who may call the API."
+  type        = set(string)
+  default     = ["group:radiology@example.com"]
+}
+
 module "dicom_export" {
   source = "../.."
 
   project = var.project
   region  = "us-central1"
   stores  = { archive = { bucket = var.bucket } }
+
+  api_callers = var.api_callers
 }
 
 output "api_url" {

@@ -13,6 +13,9 @@ module "dicom_export" {
   region   = "us-central1"
   stores   = { archive = { bucket = "my-dicom-bucket", prefix = "dicom/" } }
   datasets = { dicom = { create = true } }
+
+  # Exports are requested on the topic only.
+  api_callers = []
 }
 
 resource "google_project_service" "scheduler" {

@@ -1,9 +1,10 @@
 # What cannot work is refused, by the variable that says it: each case is one wrong value.
 
 variables {
-  project = "my-project"
-  region  = "us-central1"
-  stores  = { archive = { bucket = "my-dicom", prefix = "dicom/" } }
+  project     = "my-project"
+  region      = "us-central1"
+  stores      = { archive = { bucket = "my-dicom", prefix = "dicom/" } }
+  api_callers = []
 }
 
 run "a_number_is_no_projects_id" {
@@ -436,6 +437,16 @@ run "the_least_is_no_more_than_the_most" {
   expect_failures = [var.sizes]
 }
 
+run "changes_are_applied_once_a_day_at_least" {
+  command = plan
+
+  variables {
+    max_staleness_hours = 25
+  }
+
+  expect_failures = [var.max_staleness_hours]
+}
+
 run "attempts_are_as_many_as_pubsub_takes" {
   command = plan
 
@@ -481,6 +492,26 @@ run "a_caller_is_an_iam_member" {
 
   variables {
     api_callers = ["jane@example.com"]
+  }
+
+  expect_failures = [var.api_callers]
+}
+
+run "a_member_of_a_workforce_pool_may_not_call" {
+  command = plan
+
+  variables {
+    api_callers = ["principal://iam.googleapis.com/locations/global/workforcePools/staff/subject/jane"]
+  }
+
+  expect_failures = [var.api_callers]
+}
+
+run "a_workload_identity_pool_may_not_call" {
+  command = plan
+
+  variables {
+    api_callers = ["principalSet://iam.googleapis.com/projects/123/locations/global/workloadIdentityPools/ci/*"]
   }
 
   expect_failures = [var.api_callers]

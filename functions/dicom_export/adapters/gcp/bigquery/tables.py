@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dicom_export.errors import Aborted, FailedPrecondition, InvalidArgument, TooManyColumns
-from dicom_export.ports import CHANGE_KEY, TableInfo
+from dicom_export.ports import CHANGE_KEY, MAX_STALENESS_HOURS, TableInfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -50,9 +50,15 @@ class BigQueryTables:
     """
 
     def __init__(
-        self, project: str, *, write_endpoint: str | None = None, sleep: Callable[[float], None] = time.sleep
+        self,
+        project: str,
+        *,
+        write_endpoint: str | None = None,
+        max_staleness_hours: int = MAX_STALENESS_HOURS,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._project = project
+        self._max_staleness_hours = max_staleness_hours
         self._write_endpoint = write_endpoint
         self._sleep = sleep
 
@@ -70,8 +76,13 @@ class BigQueryTables:
         self._create_or_grow(table, schema, dict)
 
     def prepare_changes(self, table: TableName, schema: Schema) -> None:
-        """As the port says. It is clustered by its key, so that BigQuery finds the rows that changes are about."""
-        self._create_or_grow(table, schema, lambda: _KEYED)
+        """As the port says. A new table is clustered by its key, so that BigQuery finds the rows that changes are about.
+
+        It may also be stale for some hours: otherwise every query would merge all changes since the last one, and pay for it.
+        """
+        # The form in which BigQuery shows the option: https://cloud.google.com/bigquery/docs/change-data-capture
+        staleness = {"maxStaleness": f"0-0 0 {self._max_staleness_hours}:0:0"}
+        self._create_or_grow(table, schema, lambda: _KEYED | staleness)
         found = self._catalog.find(table) or {}
         key = found.get("tableConstraints", {}).get("primaryKey", {}).get("columns")
         if key != [CHANGE_KEY]:
