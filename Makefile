@@ -39,7 +39,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test infra-test audit bench soak lint format lock clean
+.PHONY: help run test unit infra-test audit bench soak lint format lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,15 +54,18 @@ run: .venv/.local ## Export DICOM files to run/dicom.duckdb and query it; STORE=
 test: lint .venv-bigquery/.installed .venv-checkov/.installed .venv-duckdb-lts/.installed tests/clients/node/node_modules/.package-lock.json ## Check the code's style and types, and run all tests
 	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
+unit: .venv/.dev ## Run the tests that need no process, emulator or network: less than a minute
+	$(BIN)/pytest -q -n 2 tests/unit
+
 infra-test: .venv/.dev .venv-checkov/.installed ## Check the Terraform of infra/ and of its examples: fmt, validate, plan, test, checkov
-	$(BIN)/pytest -n 2 --dist worksteal tests/test_infra.py tests/test_terraform.py
+	$(BIN)/pytest -n 2 --dist worksteal tests/integration/infra
 
 bench: .venv/.dev .venv-bigquery/.installed bench/dicom_parser/node_modules/.package-lock.json ## Measure all of it beside pydicom, dcm2json and dicom-parser; SIZES="10000 1000000"
 	PYTHONPATH=bench:tests:../shared/tools $(BIN)/python bench/report.py --sizes $(SIZES) --objects $(OBJECTS) --write docs/benchmarks.md
 
 soak: .venv/.dev .venv-bigquery/.installed ## Kill, overload, poison and disturb exports, for an hour or more; docs/reliability.md has the figures
 	$(SOAK).kills
-	DICOM_EXPORT_SOAK=1 $(BIN)/pytest tests/test_rerun.py tests/test_killed_processes.py
+	DICOM_EXPORT_SOAK=1 $(BIN)/pytest tests/end_to_end/test_rerun.py tests/end_to_end/test_killed_processes.py
 	$(SOAK).functions 2>/dev/null
 	$(SOAK).full_disk
 	$(SOAK).changing_store
@@ -84,7 +87,7 @@ format: .venv/.dev ## Format the code, and mend what ruff can mend
 	$(BIN)/ruff format
 
 audit: .venv/.dev .venv-audit/.installed ## Look up known vulnerabilities of all that is locked, which takes a network, and check the list of licences
-	$(BIN)/pytest tests/test_licences.py
+	$(BIN)/pytest tests/unit/test_licences.py
 	for lock in $(AUDITED); do .venv-audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement $$lock || exit 1; done
 
 lock: .venv/.dev ## Lock the newest versions that pyproject.toml allows
@@ -95,7 +98,7 @@ lock: .venv/.dev ## Lock the newest versions that pyproject.toml allows
 	$(COMPILE) --upgrade --group pyproject.toml:checkov -o requirements-checkov.txt
 	$(COMPILE) --upgrade --group pyproject.toml:duckdb-lts -o requirements-duckdb-lts.txt
 	$(COMPILE) --upgrade --group pyproject.toml:audit -o requirements-audit.txt
-	$(BIN)/python tests/licences.py
+	PYTHONPATH=functions:tests $(BIN)/python -m support.licences
 
 clean: ## Delete the environments, what `make run` made, and all caches
 	rm -rf .venv .venv-audit .venv-bigquery .venv-checkov .venv-duckdb-lts infra/.build run build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis functions/*.egg-info

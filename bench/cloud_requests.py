@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-from clouds import PROJECT, STORE
 from dicom_export.adapters.gcp.bigquery.table_catalog import rest_client
 from dicom_export.bootstrap.cloud import cloud_ports
 from dicom_export.bootstrap.wiring import handlers_on, service_on
@@ -32,7 +31,8 @@ from dicom_export.messages import ExportStudy, decode, encode
 from dicom_export.names import TableName
 from dicom_export.operations.request import ExportRequest
 from dicom_export.settings import cloud
-from emulators import bigquery, storage
+from support.clouds import PROJECT, STORE
+from support.emulators import bigquery, storage
 from tables import print_section, print_table
 
 if TYPE_CHECKING:

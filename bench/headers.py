@@ -20,8 +20,8 @@ from dicom_export.decoding.fast.memory import Memory
 from dicom_export.decoding.instance import decode_instance
 from dicom_export.errors import InstanceError
 from dicom_export.rows.layout import RowLayout, SchemaKind
-from dicom_files import MemoryStore, make_stored
 from peers import dcm2json, dicom_parser, recipe
+from support.dicom_files import MemoryStore, make_stored
 from tables import print_section, print_table
 
 if TYPE_CHECKING:

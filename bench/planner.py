@@ -30,8 +30,8 @@ from dicom_export.operations.request import WriteDisposition
 from dicom_export.protocol.operations_json import operation_to_json
 from dicom_export.state.journal import Journal
 from dicom_export.stores import DeclaredStore
-from dicom_files import make_instance
-from factories import STORE, make_object, make_operation
+from support.dicom_files import make_instance
+from support.factories import STORE, make_object, make_operation
 from tables import print_section, print_table
 
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from buckets import Bucket
 from dicom_export.adapters.local.folder.state import FolderState
 from dicom_export.handlers.stream_instance import stream_instance
 from dicom_export.messages import InstanceChanged, ObjectEvent
@@ -23,8 +22,9 @@ from dicom_export.state.uploads import Uploads
 from dicom_export.stores import DeclaredStore
 from dicom_export.streaming.config import StreamConfig
 from dicom_export.streaming.writing import ChangeWriter, ChangeWriters
-from dicom_files import make_archive_objects
-from factories import STORE, TABLE
+from support.buckets import Bucket
+from support.dicom_files import make_archive_objects
+from support.factories import STORE, TABLE
 from tables import print_section, print_table
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 from hypothesis import HealthCheck, settings
 
-from emulators import bigquery, pubsub, storage
-from packages import unreachable_registry
+from support.emulators import bigquery, pubsub, storage
+from support.packages import unreachable_registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,11 +17,11 @@ from itertools import count
 from multiprocessing import Event
 from typing import TYPE_CHECKING, Any
 
-from command_line import rows
 from dicom_export.bootstrap.local import local_operations
 from dicom_export.folder_export.places import state_of
-from dicom_files import make_instance
 from soak.forks import command, forked, scratch
+from support.command_line import rows
+from support.dicom_files import make_instance
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Event as Stop

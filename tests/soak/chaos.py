@@ -27,14 +27,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from clouds import PROJECT, STORE, Cloud
 from dicom_export.names import StoreName
-from dicom_files import make_archive_objects
-from emulators import bigquery, pubsub, storage
-from emulators.process import free_port, is_listening, running
 from soak.clients import Clients
 from soak.ledger import Ledger
 from soak.proxies import HttpProxy, TcpProxy, Weather
+from support.clouds import PROJECT, STORE, Cloud
+from support.dicom_files import make_archive_objects
+from support.emulators import bigquery, pubsub, storage
+from support.emulators.process import free_port, is_listening, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,15 +15,15 @@ from urllib.request import Request, urlopen
 import urllib3
 from google.api_core.exceptions import GoogleAPICallError
 
-from clouds import STORE
-from dicom_files import make_instance
+from support.clouds import STORE
+from support.dicom_files import make_instance
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clouds import Cloud
     from dicom_export.names import StoreName
     from soak.proxies import HttpProxy
+    from support.clouds import Cloud
 
 _TIMEOUT_SECONDS = 30
 _FOLLOWED_SECONDS = 30

@@ -21,9 +21,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from command_line import make_folder, rows
 from soak.control_group import limited
 from soak.poison import write_poison
+from support.command_line import make_folder, rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

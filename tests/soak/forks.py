@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-from command_line import run
+from support.command_line import run
 
 # Imported before the fork, not after each.
 for _module in (

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from command_line import make_folder, rows
 from soak.forks import command, forked, scratch
+from support.command_line import make_folder, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -14,7 +14,6 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
 
-from buckets import Bucket
 from dicom_export import messages
 from dicom_export.bootstrap.wiring import dead_letters_on
 from dicom_export.errors import Unavailable
@@ -25,11 +24,12 @@ from dicom_export.operations.counters import Counters
 from dicom_export.operations.request import WriteDisposition
 from dicom_export.rows.layout import SchemaKind
 from dicom_export.streaming.config import StreamConfig
-from dicom_files import make_instance
-from factories import PARENT, STORE, TABLE
-from faults import Crash, Faults
 from soak.forks import scratch
-from worlds import World
+from support.buckets import Bucket
+from support.dicom_files import make_instance
+from support.factories import PARENT, STORE, TABLE
+from support.faults import Crash, Faults
+from support.worlds import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -17,14 +17,14 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
-from agreement import outcome
 from dicom_export.decoding.explain import explain_instance
 from dicom_export.decoding.fast.memory import Memory
 from dicom_export.decoding.instance import decode_instance
 from dicom_export.rows.layout import RowLayout, SchemaKind
-from dicom_files import MemoryStore, make_stored
 from soak.headers import seeds
-from synthetic import damaged
+from support.agreement import outcome
+from support.dicom_files import MemoryStore, make_stored
+from support.synthetic import damaged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from pydicom.data.data_manager import DATA_ROOT
 
-from dicom_files import DEFLATED, EXPLICIT, IMPLICIT, element, make_file, make_instance, sequence
-from synthetic import make_series
+from support.dicom_files import DEFLATED, EXPLICIT, IMPLICIT, element, make_file, make_instance, sequence
+from support.synthetic import make_series
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,12 +17,12 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from command_line import SMALL_MESSAGES, make_folder, rows, start
 from dicom_export.bootstrap.local import local_operations
 from dicom_export.folder_export.places import state_of
-from dicom_files import make_instance
 from soak.forks import command, forked, scratch
 from soak.steps import Steps
+from support.command_line import SMALL_MESSAGES, make_folder, rows, start
+from support.dicom_files import make_instance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -8,13 +8,13 @@ from collections import Counter, defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from clouds import STORE, Cloud
 from dicom_export.bootstrap.cloud import cloud_ports
 from dicom_export.bootstrap.wiring import service_on
 from dicom_export.operations.counters import Counters
 from dicom_export.operations.outcome import replaces_table
 from dicom_export.operations.request import WriteDisposition
 from dicom_export.settings import cloud as cloud_settings
+from support.clouds import STORE, Cloud
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -25,17 +25,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 import urllib3
 
-from clouds import Cloud
-from command_line import make_folder, rows
-from dicom_files import make_archive_objects
-from emulators import bigquery, pubsub, storage
 from local_export import PeakMemory, exported, link, make_archive
-from local_server import BQ_DATASET, STORE, Archive, serving
+from support.clouds import Cloud
+from support.command_line import make_folder, rows
+from support.dicom_files import make_archive_objects
+from support.emulators import bigquery, pubsub, storage
+from support.local_server import BQ_DATASET, STORE, Archive, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from emulators.functions import Function
+    from support.emulators.functions import Function
 
 MOST_MEGABYTES = {"serve": 1_024, "local": 1_536, "emulators": 1_024}
 """The most that a server, an export with its processes, and each deployed function may take."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from dicom_files import element, make_file
 from soak.headers import traps
+from support.dicom_files import element, make_file
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from dicom_export.errors import InstanceError
 from dicom_export.rows.layout import TABLE_SCHEMAS
-from dicom_files import decode_bytes
 from soak.headers import traps
+from support.dicom_files import decode_bytes
 
 
 def main(name: str) -> None:

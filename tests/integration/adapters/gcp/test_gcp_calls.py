@@ -1,0 +1,71 @@
+"""What any call to Google Cloud raises, and which calls are made again."""
+
+from __future__ import annotations
+
+import pytest
+from google.api_core import exceptions
+from google.auth import exceptions as auth
+
+from dicom_export.adapters.gcp.calls import RETRY, google_errors, translated
+from dicom_export.errors import (
+    DicomExportError,
+    InvalidArgument,
+    PermanentError,
+    PermissionDenied,
+    ResourceExhausted,
+    Unavailable,
+)
+from support.scripted import Scripted
+
+REQUEST_TIMEOUT = exceptions.from_http_status(408, "Request timeout")
+# What google-auth makes of a metadata server that answers 500, 503 or 429.
+REFRESH = auth.RefreshError(auth.TransportError("Failed to retrieve the service account's token"))
+BRIEF = RETRY.with_timeout(5.0)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        REFRESH,
+        auth.DefaultCredentialsError("no metadata server"),
+        auth.TransportError(""),
+        auth.MutualTLSChannelError(""),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_credentials_that_cannot_be_had_now_cost_no_instance(error: Exception) -> None:
+    with pytest.raises(Unavailable, match=rf"^Reading x: {type(error).__name__}: "), google_errors("Reading x"):
+        raise error
+
+
+@pytest.mark.parametrize("passing", [REFRESH, REQUEST_TIMEOUT, exceptions.ServiceUnavailable("")], ids=repr)
+def test_what_passes_is_called_again(passing: Exception) -> None:
+    client = Scripted(call=[passing, "answer"])
+    assert client.call(retry=BRIEF) == "answer"
+    assert len(client.calls) == 2
+
+
+@pytest.mark.parametrize("lasting", [exceptions.Forbidden(""), exceptions.BadRequest("")], ids=repr)
+def test_what_lasts_is_called_once(lasting: Exception) -> None:
+    client = Scripted(call=[lasting])
+    with pytest.raises(type(lasting)):
+        client.call(retry=BRIEF)
+    assert len(client.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (REQUEST_TIMEOUT, Unavailable),
+        (exceptions.GatewayTimeout(""), Unavailable),
+        (auth.InvalidOperation("Anonymous credentials cannot be refreshed."), PermissionDenied),
+        (exceptions.Unauthorized(""), PermissionDenied),
+        (exceptions.Forbidden(""), PermissionDenied),
+        (exceptions.Forbidden("", errors=[{"reason": "quotaExceeded"}]), ResourceExhausted),
+        (exceptions.BadRequest(""), InvalidArgument),
+        (exceptions.from_http_status(418, ""), PermanentError),
+    ],
+    ids=repr,
+)
+def test_an_answer_is_transient_or_permanent(error: Exception, kind: type[DicomExportError]) -> None:
+    assert isinstance(translated("Doing", error), kind)

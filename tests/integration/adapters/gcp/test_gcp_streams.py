@@ -1,0 +1,299 @@
+"""Streams of the Storage Write API under the faults that no emulator has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pyarrow as pa
+import pytest
+from google.api_core import exceptions
+from google.cloud.bigquery import Dataset
+from google.cloud.bigquery_storage_v1.types import (
+    AppendRowsResponse,
+    BatchCommitWriteStreamsResponse,
+    FinalizeWriteStreamResponse,
+    RowError,
+    StorageError,
+    WriteStream,
+)
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from dicom_export.errors import (
+    DicomExportError,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    RowsRefused,
+    Unavailable,
+)
+from dicom_export.names import TableName
+from support.append_calls import FOUND, MISSING, OK, SECRET, Calls, refusal, streams
+from support.scripted import Scripted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TABLE = TableName("p", "d", "t")
+STREAM = "projects/p/datasets/d/tables/t/streams/s"
+ROWS = pa.record_batch({"PatientID": ["1"]})
+NOW = Timestamp(seconds=1)
+
+
+def wrong(*rows: int) -> list[RowError]:
+    return [RowError(index=row, code=RowError.RowErrorCode.FIELDS_ERROR, message=SECRET) for row in rows]
+
+
+class _Answers:
+    def __init__(self, requests: Iterator[Any], script: list[Any], received: list[Any]) -> None:
+        self._requests, self._script, self._received = requests, script, received
+
+    def __next__(self) -> AppendRowsResponse:
+        self._received.append(next(self._requests))
+        if not self._script:
+            raise StopIteration
+        answer = self._script.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer  # type: ignore[no-any-return]
+
+    def cancel(self) -> None:
+        self._script = []
+
+
+def committed(*errors: str) -> BatchCommitWriteStreamsResponse:
+    if not errors:
+        return BatchCommitWriteStreamsResponse(commit_time=NOW)
+    return BatchCommitWriteStreamsResponse(stream_errors=[StorageError(code=error, entity=STREAM) for error in errors])
+
+
+def test_a_stream_costs_four_calls_and_each_has_a_timeout() -> None:
+    calls = Calls([OK, OK])
+    write = Scripted(
+        create_write_stream=[WriteStream(name=STREAM)],
+        append_rows=[calls],
+        finalize_write_stream=[FinalizeWriteStreamResponse(row_count=2)],
+        batch_commit_write_streams=[committed()],
+    )
+    opened = streams(write)
+    assert opened.open(TABLE) == STREAM
+    for offset in range(2):
+        opened.append(STREAM, offset, ROWS)
+    assert opened.finalize(STREAM) == 2
+    opened.commit(TABLE, STREAM)
+    assert write.names() == [
+        "create_write_stream",
+        "append_rows",
+        "finalize_write_stream",
+        "batch_commit_write_streams",
+    ]
+    assert all(0 < kwargs["timeout"] <= 90 for _, _, kwargs in write.calls)
+
+
+def test_the_schema_goes_with_the_first_request_of_a_call_only() -> None:
+    calls = Calls([OK, OK], [OK])
+    opened = streams(Scripted(append_rows=[calls]))
+    for offset, rows in enumerate([ROWS, ROWS, pa.record_batch({"Rows": [1]})]):
+        opened.append(STREAM, offset, rows)
+    has_schema = [
+        [bool(request.arrow_rows.writer_schema.serialized_schema) for request in each] for each in calls.requests
+    ]
+    assert has_schema == [[True, False], [True]]
+
+
+def test_an_append_whose_answer_was_lost_is_sent_again_and_found_there() -> None:
+    calls = Calls(
+        [exceptions.ServiceUnavailable("")], [refusal(grpc.StatusCode.ALREADY_EXISTS, "OFFSET_ALREADY_EXISTS")]
+    )
+    streams(Scripted(append_rows=[calls])).append(STREAM, 7, ROWS)
+    assert [[request.offset for request in each] for each in calls.requests] == [[7], [7]]
+
+
+@pytest.mark.parametrize(
+    "passing",
+    [
+        exceptions.Aborted("closed"),
+        exceptions.ResourceExhausted(""),
+        exceptions.Cancelled(""),
+        refusal(grpc.StatusCode.INTERNAL),
+        refusal(grpc.StatusCode.ABORTED),
+    ],
+)
+def test_what_passes_is_tried_again_by_a_new_call(passing: Any) -> None:
+    calls = Calls([passing], [], [OK])
+    streams(Scripted(append_rows=[calls])).append(STREAM, 0, ROWS)
+    assert len(calls.requests) == 3
+
+
+def test_what_does_not_pass_in_time_is_transient() -> None:
+    calls = Calls(*([refusal(grpc.StatusCode.INTERNAL)] for _ in range(9)))
+    with pytest.raises(Unavailable, match="row 0: INTERNAL") as raised:
+        streams(Scripted(append_rows=[calls]), seconds=0.2).append(STREAM, 0, ROWS)
+    assert SECRET not in str(raised.value)
+
+
+@pytest.mark.parametrize("storage", ["SCHEMA_MISMATCH_EXTRA_FIELDS", ""])
+def test_columns_that_take_effect_late_are_transient_each_time(storage: str) -> None:
+    late = refusal(
+        grpc.StatusCode.INVALID_ARGUMENT,
+        storage,
+        "Input schema has more fields than BigQuery schema, extra fields: 'x'",
+    )
+    opened = streams(Scripted(append_rows=[Calls([late], [late], [OK])]))
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="does not know all columns of its table yet"):
+            opened.append(STREAM, 0, ROWS)
+    opened.append(STREAM, 0, ROWS)
+
+
+def test_columns_that_the_table_has_not_are_no_matter_of_time() -> None:
+    extra = refusal(grpc.StatusCode.INVALID_ARGUMENT, "SCHEMA_MISMATCH_EXTRA_FIELDS")
+    with pytest.raises(InvalidArgument, match="has no column Rows"):
+        streams(Scripted(append_rows=[Calls([extra])])).append(STREAM, 0, pa.record_batch({"Rows": [1]}))
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (refusal(grpc.StatusCode.INVALID_ARGUMENT), InvalidArgument),
+        (exceptions.InvalidArgument(SECRET), InvalidArgument),
+        (refusal(grpc.StatusCode.OUT_OF_RANGE, "OFFSET_OUT_OF_RANGE"), Unavailable),
+        (refusal(grpc.StatusCode.INVALID_ARGUMENT, "STREAM_FINALIZED"), FailedPrecondition),
+        (exceptions.PermissionDenied(SECRET), PermissionDenied),
+        (refusal(grpc.StatusCode.FAILED_PRECONDITION, "KMS_SERVICE_ERROR"), Unavailable),
+    ],
+)
+def test_a_refused_append_says_why_and_where_and_quotes_no_value(answer: Any, kind: type[DicomExportError]) -> None:
+    with pytest.raises(kind) as raised:
+        streams(Scripted(append_rows=[Calls([answer])])).append(STREAM, 0, ROWS)
+    assert STREAM in raised.value.message
+    assert SECRET not in raised.value.message
+    assert raised.value.__suppress_context__
+
+
+FIVE = pa.record_batch({"PatientID": [*"01234"]})
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refusal(grpc.StatusCode.INVALID_ARGUMENT, rows=(4, 0, 4)),
+        AppendRowsResponse(row_errors=wrong(0, 4)),
+    ],
+)
+def test_the_rows_that_are_wrong_are_named_by_their_numbers_and_no_value(answer: AppendRowsResponse) -> None:
+    with pytest.raises(
+        RowsRefused, match=rf"Append to {STREAM} at row 7: INVALID_ARGUMENT, row .: FIELDS_ERROR"
+    ) as raised:
+        streams(Scripted(append_rows=[Calls([answer])])).append(STREAM, 7, FIVE)
+    assert raised.value.indices == (0, 4)
+    assert SECRET not in raised.value.message
+    assert raised.value.__suppress_context__
+
+
+def test_many_rows_that_are_wrong_are_all_named_and_three_of_them_in_words() -> None:
+    answer = refusal(grpc.StatusCode.INVALID_ARGUMENT, rows=(0, 1, 2, 3))
+    with pytest.raises(RowsRefused) as raised:
+        streams(Scripted(append_rows=[Calls([answer])])).append(STREAM, 0, FIVE)
+    assert raised.value.indices == (0, 1, 2, 3)
+    assert raised.value.message.count("FIELDS_ERROR") == 3
+
+
+def test_the_rows_that_are_left_are_appended_at_the_same_offset_by_a_new_call() -> None:
+    calls = Calls([refusal(grpc.StatusCode.INVALID_ARGUMENT, rows=(0,))], [OK])
+    opened = streams(Scripted(append_rows=[calls]))
+    with pytest.raises(RowsRefused):
+        opened.append(STREAM, 7, FIVE)
+    opened.append(STREAM, 7, FIVE.slice(1))
+    assert [[request.offset for request in each] for each in calls.requests] == [[7], [7]]
+
+
+def test_rows_that_the_batch_has_not_are_no_refusal_of_rows() -> None:
+    with pytest.raises(InvalidArgument, match="INVALID_ARGUMENT, row 3: FIELDS_ERROR"):
+        streams(Scripted(append_rows=[Calls([refusal(grpc.StatusCode.INVALID_ARGUMENT)])])).append(STREAM, 0, ROWS)
+
+
+def test_rows_that_are_named_by_what_passes_are_not_refused() -> None:
+    calls = Calls([refusal(grpc.StatusCode.INTERNAL, rows=(0,))], [OK])
+    streams(Scripted(append_rows=[calls])).append(STREAM, 0, FIVE)
+    assert len(calls.requests) == 2
+
+
+@pytest.mark.parametrize(("found", "kind"), [(WriteStream(name=STREAM), Unavailable), (MISSING, NotFound)])
+def test_a_stream_that_appends_do_not_know_may_be_there(found: Any, kind: type[DicomExportError]) -> None:
+    write = Scripted(append_rows=[Calls([exceptions.NotFound(SECRET)])], get_write_stream=[found])
+    with pytest.raises(kind):
+        streams(write).append(STREAM, 0, ROWS)
+
+
+@pytest.mark.parametrize(("found", "kind"), [(FOUND, Unavailable), (MISSING, NotFound)])
+def test_a_table_that_the_write_api_does_not_know_may_be_there(found: Any, kind: type[DicomExportError]) -> None:
+    rest = Scripted(get_table=[found], get_dataset=[Dataset("p.d")])
+    with pytest.raises(kind):
+        streams(Scripted(create_write_stream=[MISSING]), rest).open(TABLE)
+
+
+def test_a_burst_of_refusals_for_a_quota_is_waited_out() -> None:
+    burst = exceptions.ResourceExhausted("CreateWriteStream requests")
+    write = Scripted(create_write_stream=[burst, burst, WriteStream(name=STREAM)])
+    assert streams(write).open(TABLE) == STREAM
+
+
+def test_a_stream_that_is_committed_at_first_sight_is_a_success() -> None:
+    streams(Scripted(batch_commit_write_streams=[committed("STREAM_ALREADY_COMMITTED")])).commit(TABLE, STREAM)
+
+
+def test_a_commit_whose_answer_was_lost_is_a_success_at_the_next_try() -> None:
+    write = Scripted(
+        batch_commit_write_streams=[exceptions.ServiceUnavailable(""), committed("STREAM_ALREADY_COMMITTED")]
+    )
+    streams(write).commit(TABLE, STREAM)
+    assert len(write.calls) == 2
+
+
+UNCOMMITTED = [
+    (committed("STREAM_NOT_FOUND"), NotFound),
+    (committed("INVALID_STREAM_STATE"), FailedPrecondition),
+    (committed("TABLE_NOT_FOUND"), Unavailable),
+    (committed("KMS_SERVICE_ERROR"), Unavailable),
+    (committed("INVALID_STREAM_TYPE"), FailedPrecondition),
+    (BatchCommitWriteStreamsResponse(), Unavailable),
+    (MISSING, NotFound),
+]
+
+
+@pytest.mark.parametrize(("answer", "kind"), UNCOMMITTED)
+def test_a_commit_that_failed_is_an_error(answer: Any, kind: type[DicomExportError]) -> None:
+    write = Scripted(batch_commit_write_streams=[answer], get_write_stream=[MISSING])
+    with pytest.raises(kind):
+        streams(write).commit(TABLE, STREAM)
+    assert all(kwargs["timeout"] for _, _, kwargs in write.calls)
+
+
+@pytest.mark.parametrize("answer", [MISSING, committed("STREAM_NOT_FOUND")])
+def test_a_stream_that_commits_do_not_know_and_that_is_there_is_transient(answer: Any) -> None:
+    write = Scripted(batch_commit_write_streams=[answer], get_write_stream=[WriteStream(name=STREAM)])
+    with pytest.raises(Unavailable, match="is there, and commits do not know it yet"):
+        streams(write).commit(TABLE, STREAM)
+    assert len(write.named("get_write_stream")) == 1
+
+
+@pytest.mark.parametrize("found", [WriteStream(name=STREAM), MISSING])
+def test_a_commit_that_is_not_allowed_is_no_stream_that_is_gone(found: Any) -> None:
+    write = Scripted(batch_commit_write_streams=[exceptions.PermissionDenied("no")], get_write_stream=[found])
+    with pytest.raises(PermissionDenied):
+        streams(write).commit(TABLE, STREAM)
+
+
+@pytest.mark.parametrize(("found", "kind"), [(WriteStream(name=STREAM), Unavailable), (MISSING, NotFound)])
+def test_a_stream_that_cannot_be_finalized_may_be_there(found: Any, kind: type[DicomExportError]) -> None:
+    write = Scripted(finalize_write_stream=[MISSING], get_write_stream=[found])
+    with pytest.raises(kind):
+        streams(write).finalize(STREAM)
+
+
+@pytest.mark.parametrize("answer", [answer for answer, _ in UNCOMMITTED])
+def test_a_stream_that_has_a_commit_time_is_committed_whatever_the_commit_says(answer: Any) -> None:
+    found = WriteStream(name=STREAM, commit_time=NOW)
+    streams(Scripted(batch_commit_write_streams=[answer], get_write_stream=[found])).commit(TABLE, STREAM)

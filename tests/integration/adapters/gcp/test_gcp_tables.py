@@ -1,0 +1,496 @@
+"""BigQuery's tables and the jobs that swap them, under faults that no emulator has, and what is BigQuery's alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pytest
+from google.api_core import exceptions
+from google.cloud.bigquery import (
+    Dataset,
+    SchemaField,
+    Table,
+)
+
+from dicom_export.adapters.gcp.bigquery import table_catalog
+from dicom_export.adapters.gcp.bigquery.arrow_batches import without_null_lists
+from dicom_export.adapters.gcp.bigquery.jobs import JOB_SECONDS, Jobs
+from dicom_export.adapters.gcp.bigquery.table_catalog import TableCatalog, reference, rest_client
+from dicom_export.adapters.gcp.bigquery.table_swap import TableSwaps
+from dicom_export.adapters.gcp.bigquery.tables import BigQueryTables
+from dicom_export.adapters.gcp.calls import RETRY
+from dicom_export.errors import FailedPrecondition, NotFound, PermissionDenied, TooManyColumns, Unavailable
+from dicom_export.names import TableName
+from dicom_export.rows.schema import Field, FieldType, Mode
+from support.scripted import Scripted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from google.cloud.bigquery import Client
+
+    from support.emulators.bigquery import BigQuery
+
+TABLE = TableName("their-project", "imaging", "dicom")
+STAGING = TableName("their-project", "imaging", "staging")
+PATIENT_ID = Field("PatientID", FieldType.STRING)
+ROWS = Field("Rows", FieldType.INTEGER)
+MISSING = exceptions.NotFound("Not found")
+DATASET = Dataset("their-project.imaging")
+DATASET._properties["location"] = "europe-west1"
+
+
+def column(name: str, type_: str = "STRING", **more: Any) -> dict[str, Any]:
+    return {"name": name, "type": type_, "mode": "NULLABLE", **more}
+
+
+def found(*columns: dict[str, Any], table: TableName = TABLE, **more: Any) -> Table:
+    fields = [*columns] or [column("PatientID")]
+    resource = {"tableReference": reference(table).to_api_repr(), "etag": "e1", "schema": {"fields": fields}, **more}
+    return Table.from_api_repr(resource)
+
+
+def tables(rest: Scripted) -> BigQueryTables:
+    made = BigQueryTables("our-project", sleep=lambda _: None)
+    made.__dict__["_client"] = rest
+    return made
+
+
+def patches(rest: Scripted) -> list[dict[str, Any]]:
+    return [args[0].to_api_repr() for name, args, _ in rest.calls if name == "update_table"]
+
+
+def test_no_arrow_no_pydicom_and_no_client_library_is_imported_before_it_is_needed() -> None:
+    program = (
+        "import sys, dicom_export.adapters.gcp.bigquery.tables as tables; tables.BigQueryTables('p');"
+        "print([name for name in ('pyarrow', 'grpc', 'google.cloud.bigquery', 'pydicom') if name in sys.modules])"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout == "[]\n"
+
+
+# --- Describing ---
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [("VIEW", "a view"), ("MATERIALIZED_VIEW", "a materialized view"), ("EXTERNAL", "an external table")],
+)
+def test_what_is_no_table_is_refused_by_what_it_is(kind: str, said: str) -> None:
+    with pytest.raises(FailedPrecondition, match=f"bq://their-project.imaging.dicom is {said}"):
+        tables(Scripted(get_table=[found(type=kind)])).describe(TABLE)
+
+
+def test_rows_that_wait_in_a_streaming_buffer_count() -> None:
+    rest = Scripted(get_table=[found(numRows="3", streamingBuffer={"estimatedRows": "4"})])
+    info = tables(rest).describe(TABLE)
+    assert info
+    assert info.row_count == 7
+
+
+def test_columns_of_types_that_no_export_has_are_left_out() -> None:
+    record = column("r", "RECORD", fields=[column("b", "BYTES")])
+    info = tables(Scripted(get_table=[found(column("n", "NUMERIC"), record, column("PatientID"))])).describe(TABLE)
+    assert info
+    assert info.schema == (PATIENT_ID,)
+
+
+def test_a_burst_of_refusals_is_waited_out() -> None:
+    burst = exceptions.TooManyRequests("slow down")
+    assert tables(Scripted(get_table=[burst, burst, found()])).describe(TABLE)
+
+
+def test_a_refused_permission_names_the_table() -> None:
+    with pytest.raises(PermissionDenied, match=r"their-project\.imaging\.dicom"):
+        tables(Scripted(get_table=[exceptions.Forbidden("no")])).describe(TABLE)
+
+
+# --- Preparing ---
+
+
+def test_a_table_that_somebody_changes_meanwhile_keeps_what_he_added() -> None:
+    theirs = found(column("PatientID", description="theirs"), column("Extra", "BYTES"), etag="e2")
+    rest = Scripted(get_table=[found(), theirs], update_table=[exceptions.PreconditionFailed(""), theirs])
+    tables(rest).prepare(TABLE, (PATIENT_ID, ROWS))
+    first, second = patches(rest)
+    assert [first["etag"], second["etag"]] == ["e1", "e2"]
+    assert second["schema"]["fields"] == [
+        column("PatientID", description="theirs"),
+        column("Extra", "BYTES"),
+        column("Rows", "INTEGER"),
+    ]
+    assert all(kwargs["timeout"] for _, _, kwargs in rest.calls)
+
+
+def test_a_table_that_is_changed_too_often_is_tried_again() -> None:
+    limit = exceptions.Forbidden("too many table update operations", errors=[{"reason": "rateLimitExceeded"}])
+    rest = Scripted(get_table=[found()], update_table=[limit, exceptions.TooManyRequests(""), limit, found()])
+    tables(rest).prepare(TABLE, (ROWS,))
+    assert len(patches(rest)) == 4
+
+
+def test_a_table_that_somebody_else_creates_first_gets_what_it_lacks() -> None:
+    rest = Scripted(
+        get_table=[MISSING, found()],
+        get_dataset=[DATASET],
+        create_table=[exceptions.Conflict("")],
+        update_table=[found()],
+    )
+    tables(rest).prepare(TABLE, (PATIENT_ID, ROWS))
+    assert len(patches(rest)) == 1
+
+
+def test_a_column_that_exists_in_another_case_or_laxer_is_not_added() -> None:
+    rest = Scripted(get_table=[found(column("patientid"), column("Id"))])
+    tables(rest).prepare(TABLE, (PATIENT_ID, Field("Id", FieldType.STRING, Mode.REQUIRED)))
+    assert rest.names() == ["get_table"]
+
+
+def test_required_fields_that_a_table_refuses_are_added_as_nullable() -> None:
+    refused = exceptions.BadRequest("Cannot add required fields to an existing schema")
+    rest = Scripted(get_table=[found()], update_table=[refused, found()])
+    record = Field("r", FieldType.RECORD, Mode.REPEATED, (Field("Id", FieldType.STRING, Mode.REQUIRED),))
+    tables(rest).prepare(TABLE, (record,))
+    modes = [patch["schema"]["fields"][1]["fields"][0]["mode"] for patch in patches(rest)]
+    assert modes == ["REQUIRED", "NULLABLE"]
+
+
+@pytest.mark.parametrize(
+    "message", ["Too many total leaf fields: 10001", "Too many columns in the table, at most 10000 are allowed"]
+)
+def test_columns_that_bigquery_counts_as_too_many_are_an_error_of_their_own(message: str) -> None:
+    rest = Scripted(get_table=[found()], update_table=[exceptions.BadRequest(message)])
+    with pytest.raises(TooManyColumns, match="Too many"):
+        tables(rest).prepare(TABLE, (ROWS,))
+    assert len(patches(rest)) == 1
+
+
+def test_a_staging_table_is_like_the_one_that_it_will_replace() -> None:
+    like = found(
+        column("PatientID", description="who", policyTags={"names": ["t"]}),
+        column("Arrived", "DATE"),
+        column("Old"),
+        description="studies",
+        labels={"team": "x"},
+        timePartitioning={"type": "DAY", "field": "Arrived"},
+        clustering={"fields": ["PatientID"]},
+        encryptionConfiguration={"kmsKeyName": "projects/k/cryptoKeys/c/cryptoKeyVersions/3"},
+        expirationTime="9",
+    )
+    rest = Scripted(get_table=[MISSING, like], get_dataset=[DATASET], create_table=[found()])
+    tables(rest).prepare_staging(STAGING, (PATIENT_ID,), TABLE)
+    made = next(args[0] for name, args, _ in rest.calls if name == "create_table").to_api_repr()
+    assert made["tableReference"]["tableId"] == "staging"
+    assert made["schema"]["fields"] == [
+        column("PatientID", description="who", policyTags={"names": ["t"]}),
+        column("Arrived", "DATE"),
+    ]
+    assert {key: made[key] for key in ("description", "labels", "timePartitioning", "clustering")} == {
+        "description": "studies",
+        "labels": {"team": "x"},
+        "timePartitioning": {"type": "DAY", "field": "Arrived"},
+        "clustering": {"fields": ["PatientID"]},
+    }
+    assert made["encryptionConfiguration"] == {"kmsKeyName": "projects/k/cryptoKeys/c"}
+    assert timedelta(days=2.9) < datetime.fromtimestamp(int(made["expirationTime"]) / 1000, UTC) - datetime.now(UTC)
+
+
+# --- Replacing ---
+
+
+@dataclass
+class Job:
+    """A job that is in these states, one after the other."""
+
+    states: list[str] = field(default_factory=lambda: ["DONE"])
+    reason: str | None = None
+    job_id: str = "job"
+
+    @property
+    def state(self) -> str:
+        return self.states[0]
+
+    @property
+    def error_result(self) -> dict[str, str] | None:
+        return {"reason": self.reason, "message": "why"} if self.reason else None
+
+    def reload(self, *, timeout: float, **_: Any) -> None:
+        assert timeout
+        if len(self.states) > 1:
+            self.states.pop(0)
+
+
+def swap_script(**answers: Any) -> Scripted:
+    staged = found(table=STAGING, numRows="2", expirationTime="7")
+    defaults: dict[str, Any] = {
+        "get_dataset": [DATASET],
+        "get_job": [MISSING],
+        "get_table": [staged, staged, found(numRows="2")],
+        "copy_table": [Job()],
+        "delete_table": [None],
+        "update_table": [found()],
+    }
+    return Scripted(**(defaults | answers))
+
+
+def replace(rest: Any, expected_rows: int = 2) -> None:
+    swaps = TableSwaps(rest, TableCatalog(rest), Jobs(rest, sleep=lambda _: None))
+    swaps.replace(TABLE, STAGING, expected_rows=expected_rows, job="op-1/x")
+
+
+def test_a_replacement_is_one_copy_job_in_the_place_of_the_dataset_with_an_id_that_is_always_the_same() -> None:
+    scripts = [swap_script(), swap_script()]
+    for rest in scripts:
+        replace(rest)
+        assert all(kwargs["timeout"] for _, _, kwargs in rest.calls)
+    (first,), (second,) = (rest.named("copy_table") for rest in scripts)
+    assert first["job_id"] == second["job_id"]
+    assert first["job_id"].startswith("dicom_export_op-1_x_")
+    assert first["location"] == "europe-west1"
+    config = first["job_config"]
+    assert (config.write_disposition, config.create_disposition) == ("WRITE_TRUNCATE", "CREATE_IF_NEEDED")
+    assert scripts[0].names()[-1] == "delete_table"
+
+
+def test_a_job_that_is_done_is_not_run_again() -> None:
+    rest = swap_script(get_job=[Job()], get_table=[MISSING])
+    replace(rest)
+    assert "copy_table" not in rest.names()
+
+
+def test_a_job_that_runs_is_waited_for() -> None:
+    rest = swap_script(get_job=[Job(["RUNNING", "RUNNING", "DONE"])])
+    replace(rest)
+    assert "copy_table" not in rest.names()
+    assert rest.named("delete_table")
+
+
+def test_a_job_that_runs_too_long_is_left_to_the_next_delivery() -> None:
+    rest = swap_script(copy_table=[Job(["RUNNING"])])
+    with pytest.raises(Unavailable, match="still running"):
+        replace(rest)
+    assert "delete_table" not in rest.names()
+    assert JOB_SECONDS <= 60
+
+
+def test_a_job_that_failed_for_a_reason_that_passes_is_followed_by_another_one() -> None:
+    rest = swap_script(get_job=[Job(reason="backendError"), Job(reason="rateLimitExceeded"), MISSING])
+    replace(rest)
+    (copy,) = rest.named("copy_table")
+    assert copy["job_id"].endswith("_2")
+
+
+def test_a_new_job_that_fails_for_a_reason_that_passes_is_transient() -> None:
+    with pytest.raises(Unavailable, match="jobInternalError"):
+        replace(swap_script(copy_table=[Job(reason="jobInternalError")]))
+
+
+@pytest.mark.parametrize(("reason", "kind"), [("invalid", FailedPrecondition), ("accessDenied", PermissionDenied)])
+@pytest.mark.parametrize("script", ["get_job", "copy_table"])
+def test_a_job_that_failed_for_good_is_an_error_and_the_staging_table_stays(
+    script: str, reason: str, kind: type[Exception]
+) -> None:
+    rest = swap_script(**{script: [Job(reason=reason)]})
+    with pytest.raises(kind, match=f"{reason}: why"):
+        replace(rest)
+    assert "delete_table" not in rest.names()
+
+
+@pytest.mark.parametrize("job", [Job(), Job(["RUNNING", "DONE"])])
+def test_a_job_id_that_somebody_was_first_with_is_his_job(job: Job) -> None:
+    rest = swap_script(copy_table=[exceptions.Conflict("Already Exists: Job")], get_job=[MISSING, job])
+    replace(rest)
+    assert rest.names()[-1] == "delete_table"
+
+
+def test_a_job_id_that_is_taken_and_not_to_be_seen_yet_is_transient() -> None:
+    with pytest.raises(Unavailable, match="cannot be looked up yet"):
+        replace(swap_script(copy_table=[exceptions.Conflict("Already Exists: Job")]))
+
+
+def test_without_a_job_and_a_staging_table_there_is_nothing_to_replace_by() -> None:
+    with pytest.raises(NotFound, match="staging was not found"):
+        replace(swap_script(get_table=[MISSING]))
+
+
+@pytest.mark.parametrize("job", [Job(), Job(["RUNNING", "DONE"])])
+def test_a_staging_table_that_is_gone_was_dropped_by_who_was_first_with_the_job(job: Job) -> None:
+    rest = swap_script(get_job=[MISSING, job], get_table=[MISSING])
+    replace(rest)
+    assert "copy_table" not in rest.names()
+
+
+def test_a_staging_table_that_goes_while_it_is_counted_was_dropped_by_who_was_first_with_the_job() -> None:
+    staged = found(table=STAGING, numRows="0")
+    replace(swap_script(get_job=[MISSING, Job()], get_table=[staged, MISSING], query=[MISSING]))
+
+
+def test_a_job_of_somebody_else_that_failed_and_left_no_staging_table_is_followed_by_another_one() -> None:
+    rest = swap_script(get_job=[MISSING, Job(reason="backendError")], get_table=[MISSING])
+    with pytest.raises(Unavailable, match="backendError"):
+        replace(rest)
+
+
+FORBIDDEN = exceptions.Forbidden("Permission denied")
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ({"update_table": [FORBIDDEN]}, "has its new rows, and"),
+        ({"delete_table": [FORBIDDEN]}, "has its new rows, and"),
+        ({"get_table": [found(table=STAGING, numRows="2"), FORBIDDEN]}, "has its new rows, and"),
+    ],
+    ids=["put back", "drop", "look"],
+)
+def test_what_fails_for_good_after_the_job_is_logged_and_the_replacement_stands(
+    script: dict[str, Any], said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    staged = found(table=STAGING, numRows="2", description="studies")
+    rest = swap_script(**({"get_table": [staged, staged, found()]} | script))
+    replace(rest)
+    assert rest.names()[-1] == "delete_table"
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+    assert said in record.getMessage()
+    assert "PermissionDenied" in record.getMessage()
+    assert "studies" not in record.getMessage()
+
+
+@pytest.mark.parametrize("script", ["update_table", "delete_table"])
+def test_what_passes_after_the_job_is_tried_again(script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_catalog, "BRIEF_RETRY", RETRY.with_timeout(0.1))
+    staged = found(table=STAGING, numRows="2", description="studies")
+    rest = swap_script(get_table=[staged, staged, found()], **{script: [exceptions.ServiceUnavailable("")]})
+    with pytest.raises(Unavailable):
+        replace(rest)
+
+
+def counted(rows: int) -> Any:
+    return SimpleNamespace(result=lambda timeout, **_: iter([(rows,)]) if timeout else None)
+
+
+@pytest.mark.parametrize("state", [{"numRows": "0"}, {"numRows": "2", "streamingBuffer": {"estimatedRows": "1"}}])
+def test_rows_that_a_copy_job_may_not_see_are_counted_and_replaced_by_a_query_job(state: dict[str, Any]) -> None:
+    staged = found(table=STAGING, clustering={"fields": ["PatientID"]}, **state)
+    rest = swap_script(get_table=[staged, staged, found()], query=[counted(2), Job()])
+    replace(rest)
+    assert "copy_table" not in rest.names()
+    count, swap = rest.named("query")
+    assert "job_id" not in count
+    config = swap["job_config"].to_api_repr()["query"]
+    assert config["destinationTable"]["tableId"] == "dicom"
+    assert (config["writeDisposition"], config["clustering"]) == ("WRITE_TRUNCATE", {"fields": ["PatientID"]})
+    assert all(kwargs["timeout"] for _, _, kwargs in rest.calls)
+
+
+def test_rows_that_are_missing_after_counting_replace_nothing() -> None:
+    with pytest.raises(FailedPrecondition, match="has 1 rows, not the 2"):
+        replace(swap_script(get_table=[found(numRows="0")], query=[counted(1)]))
+
+
+def test_the_table_gets_back_what_the_job_took_and_loses_what_it_brought() -> None:
+    staged = found(table=STAGING, numRows="2", expirationTime="7", description="studies", labels={"a": "b"})
+    rest = swap_script(get_table=[staged, staged, found(expirationTime="7", labels={"kept": "x"}, etag="e5")])
+    replace(rest)
+    (patch,) = patches(rest)
+    assert (patch["description"], patch["expirationTime"], patch["etag"]) == ("studies", None, "e5")
+    assert "labels" not in patch
+
+
+def test_an_expiration_of_the_tables_own_stays() -> None:
+    staged = found(table=STAGING, numRows="2", expirationTime="7")
+    rest = swap_script(get_table=[staged, staged, found(expirationTime="8")])
+    replace(rest)
+    assert patches(rest) == []
+
+
+# --- On the emulator ---
+
+
+@pytest.fixture
+def client(bigquery_emulator: BigQuery) -> Iterator[Client]:  # noqa: ARG001 - it has to run
+    made = rest_client("our-project", is_emulated=True)
+    made.delete_dataset("their-project.imaging", delete_contents=True, not_found_ok=True)
+    made.create_dataset("their-project.imaging")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def emulated(bigquery_emulator: BigQuery) -> BigQueryTables:
+    return BigQueryTables("our-project", write_endpoint=bigquery_emulator.write_endpoint)
+
+
+def test_an_export_to_a_view_is_refused(client: Client, emulated: BigQueryTables) -> None:
+    view = Table(reference(TABLE))
+    view.view_query = "SELECT 1 AS x"
+    client.create_table(view)
+    for action in (emulated.describe, lambda table: emulated.prepare(table, (PATIENT_ID,))):
+        with pytest.raises(FailedPrecondition, match="is a view"):
+            action(TABLE)
+
+
+def test_a_staging_table_expires_and_what_it_replaced_does_not(client: Client, emulated: BigQueryTables) -> None:
+    old = Table(reference(TABLE), [SchemaField("PatientID", "STRING", description="who"), SchemaField("Gone", "BYTES")])
+    old.description, old.clustering_fields = "studies", ["PatientID"]
+    client.create_table(old)
+    emulated.prepare_staging(STAGING, (PATIENT_ID, ROWS), TABLE)
+    staged = client.get_table(reference(STAGING))
+    assert staged.expires
+    assert timedelta(days=2.9) < staged.expires - datetime.now(UTC) < timedelta(days=3.1)
+    assert staged.clustering_fields == ["PatientID"]
+    emulated.replace(TABLE, STAGING, expected_rows=0, job=f"job-{datetime.now(UTC).timestamp()}")
+    new = client.get_table(reference(TABLE))
+    assert (new.description, new.expires, new.clustering_fields) == ("studies", None, ["PatientID"])
+    assert [(each.name, each.description) for each in new.schema] == [("PatientID", "who"), ("Rows", None)]
+
+
+def test_columns_of_others_and_descriptions_survive_a_new_column(client: Client, emulated: BigQueryTables) -> None:
+    theirs = [SchemaField("PatientID", "STRING", description="who"), SchemaField("theirs", "BYTES")]
+    client.create_table(Table(reference(TABLE), theirs))
+    emulated.prepare(TABLE, (ROWS, PATIENT_ID))
+    kept = [(each.name, each.description) for each in client.get_table(reference(TABLE)).schema]
+    assert kept == [("PatientID", "who"), ("theirs", None), ("Rows", None)]
+
+
+def test_many_streams_are_open_at_once(client: Client, emulated: BigQueryTables) -> None:
+    emulated.prepare(TABLE, (PATIENT_ID,))
+    streams = [emulated.open_stream(TABLE) for _ in range(20)]
+    for offset in range(2):
+        for stream in streams:
+            emulated.append(stream, offset, pa.record_batch({"PatientID": ["1"]}))
+    for stream in streams:
+        assert emulated.finalize(stream) == 2
+        emulated.commit(TABLE, stream)
+    assert client.get_table(reference(TABLE)).num_rows == 40
+
+
+def test_rows_are_counted_exactly(client: Client, emulated: BigQueryTables) -> None:
+    emulated.prepare(TABLE, (PATIENT_ID,))
+    stream = emulated.open_stream(TABLE)
+    emulated.append(stream, 0, pa.record_batch({"PatientID": ["1", "2"]}))
+    emulated.finalize(stream)
+    emulated.commit(TABLE, stream)
+    assert TableSwaps(client, TableCatalog(client), Jobs(client))._count(TABLE, "US") == 2
+
+
+def test_a_list_that_is_null_is_sent_as_empty_at_any_depth() -> None:
+    batch = pa.record_batch(
+        {
+            "s": pa.array(
+                [None, {"l": None}, {"l": [{"m": None}, {"m": ["x", ""]}]}],
+                pa.struct([("l", pa.list_(pa.struct([("m", pa.list_(pa.utf8()))])))]),
+            )
+        }
+    )
+    expected = [{"s": None}, {"s": {"l": []}}, {"s": {"l": [{"m": []}, {"m": ["x", ""]}]}}]
+    assert without_null_lists(batch).to_pylist() == expected
+    assert without_null_lists(batch.slice(1)).to_pylist() == expected[1:]
+    assert without_null_lists(batch.slice(2, 1)).to_pylist() == expected[2:]

@@ -1,0 +1,62 @@
+"""infra/ and its examples are formatted, valid, can be planned, and pass their own tests and checkov."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.infra_files import INFRA, ROOT, check
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXAMPLES = sorted(path.parent.relative_to(ROOT).as_posix() for path in INFRA.glob("examples/*/main.tf"))
+
+
+@pytest.fixture(scope="session")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of what Terraform reads; the checkout has environments of hundreds of megabytes besides."""
+    target = tmp_path_factory.mktemp("checkout")
+    ignored = shutil.ignore_patterns("__pycache__", ".terraform*", ".build")
+    for name in ("infra", "functions"):
+        shutil.copytree(ROOT / name, target / name, ignore=ignored, symlinks=True)
+    shutil.copy(ROOT / "requirements.txt", target)
+    (target / ".git").mkdir()  # by which tfcheck knows how far up to copy
+    return target
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_each_example_can_be_planned(tfcheck: Path, sources: Path, example: str) -> None:
+    assert "Plan: " in check(tfcheck, sources / example, "--plan")
+
+
+def test_what_the_tfvars_example_says_can_be_planned(tfcheck: Path, sources: Path) -> None:
+    shutil.copy(sources / "infra" / "terraform.tfvars.example", sources / "infra" / "example.tfvars")
+    assert "Plan: " in check(tfcheck, sources / "infra", "--plan", "--", "-var-file=example.tfvars")
+
+
+def test_the_plan_has_what_it_has_to_have(tfcheck: Path, sources: Path) -> None:
+    assert ", 0 failed" in check(tfcheck, sources / "infra", "--test")
+
+
+def test_what_cannot_work_is_refused(tfcheck: Path, sources: Path) -> None:
+    assert ", 0 failed" in check(tfcheck, sources / "infra" / "tests" / "validation", "--test")
+
+
+def test_checkov_has_nothing_to_say_that_is_not_explained(checkov: Path, sources: Path) -> None:
+    done = subprocess.run(
+        [str(checkov), "--config-file", "infra/.checkov.yaml", "-d", "infra"],
+        cwd=sources,
+        env={**os.environ, "LOG_LEVEL": "ERROR"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Passed checks: " in done.stdout
+    assert "Failed checks: 0" in done.stdout

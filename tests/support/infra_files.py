@@ -1,0 +1,44 @@
+"""The Terraform of infra/, as tests read it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+INFRA = ROOT / "infra"
+
+
+LOCALS = (INFRA / "locals.tf").read_text()
+
+
+MAIN = (ROOT / "functions" / "dicom_export" / "entry_points.py").read_text()
+
+
+def declared(kind: str, file: str) -> dict[str, str]:
+    """Return the text of each block of a kind (variable, output) in a file, by its name."""
+    text = (INFRA / file).read_text()
+    return dict(re.findall(rf'^{kind} "(\w+)" \{{\n(.*?)^\}}', text, re.MULTILINE | re.DOTALL))
+
+
+def entry_points() -> dict[str, str]:
+    """Return the text of each entry of `locals.entry_points`."""
+    (block,) = re.findall(r"^  entry_points = \{\n(.*?)^  \}", LOCALS, re.MULTILINE | re.DOTALL)
+    return dict(re.findall(r"^    (\w+) = \{\n(.*?)^    \}", block, re.MULTILINE | re.DOTALL))
+
+
+def check(tfcheck: Path, folder: Path, *options: str) -> str:
+    """Run tfcheck, and return what it wrote if it has nothing to say against the folder."""
+    done = subprocess.run(
+        [sys.executable, str(tfcheck), "--fmt", *options[:1], str(folder), *options[1:]],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=500,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout

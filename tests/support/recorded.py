@@ -1,0 +1,119 @@
+"""An installation on local adapters that notes which function makes which call of which port."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from dicom_export import messages
+from dicom_export.bootstrap.wiring import Ports, dead_letters_on, handlers_on, lost_changes_on, service_on
+from dicom_export.errors import TransientError, Unavailable
+from dicom_export.messages import ExportStudy, InstanceChanged, PlanExport, StudyExported
+from support.factories import STORE
+from support.worlds import LIMITS, World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from dicom_export.messages import Message
+
+FUNCTIONS = {
+    PlanExport.topic: "plan_export",
+    ExportStudy.topic: "export_study",
+    StudyExported.topic: "record_result",
+    InstanceChanged.topic: "stream_instance",
+}
+
+
+class Recorded:
+    """A world whose functions are told apart. `calls` are the methods of ports by function, `topics` what each publishes to."""
+
+    def __init__(self, root: Path, store: Path, **options: Any) -> None:
+        self.world = World(root, store, **options)
+        self.calls: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+        self.topics: defaultdict[str, set[str]] = defaultdict(set)
+        self._function = ""
+        ports = self.world.ports
+        declared = ports.stores[STORE]
+        self.ports = Ports(
+            self._noted("state", ports.operations),
+            {STORE: replace(declared, objects=self._noted("stores", declared.objects))},
+            self._bucket,
+            self._noted("tables", ports.tables),
+            cast("Any", self),
+            ports.failures_table,
+        )
+        self.service = service_on(self.ports)
+        self.handlers = handlers_on(self.ports, LIMITS)
+        self.bury = dead_letters_on(self.ports)
+        self.lose = lost_changes_on(self.ports)
+
+    @contextmanager
+    def function(self, name: str) -> Iterator[None]:
+        """Lay all calls to the charge of a function until the block ends."""
+        before, self._function = self._function, name
+        try:
+            yield
+        finally:
+            self._function = before
+
+    def publish(self, published: Sequence[Message]) -> None:
+        for message in published:
+            self.topics[self._function].add(message.topic)
+            self.calls[self._function].add(("topics", "publish"))
+        self.world.mailbox.publish(published)
+
+    def drain(self, losing: tuple[type[Message], ...] = ()) -> None:
+        """Deliver until nothing waits; messages of the kinds that it is `losing` become dead letters at once."""
+        while self.world.mailbox.waiting:
+            topic, data = self.world.mailbox.waiting.pop(0)
+            message = messages.decode(topic, data)
+            if isinstance(message, losing):
+                self.give_up(message)
+                continue
+            with self.function(FUNCTIONS[topic]):
+                try:
+                    self.handlers[topic](message)
+                except TransientError:
+                    self.world.mailbox.waiting.append((topic, data))
+
+    def give_up(self, message: Message) -> None:
+        reason = Unavailable("No attempt succeeded")
+        if isinstance(message, InstanceChanged):
+            with self.function("report_lost_instance"):
+                self.lose(message, reason)
+        else:
+            with self.function("record_dead_letter"):
+                self.bury(message, reason)
+
+    def _bucket(self, name: str) -> Any:
+        self.calls[self._function].add(("filters", "existing_bucket"))
+        found = self.world.ports.buckets(name)
+        return self._noted("filters", found) if found else None
+
+    def _noted(self, port: str, inner: Any) -> Any:
+        return _Noted(inner, partial(self._note, port))
+
+    def _note(self, port: str, method: str) -> None:
+        self.calls[self._function].add((port, method))
+
+
+class _Noted:
+    """A port that notes the name of each method that is called."""
+
+    def __init__(self, inner: Any, note: Callable[[str], None]) -> None:
+        self._inner = inner
+        self._note = note
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._inner, name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self._note(name)
+            return method(*args, **kwargs)
+
+        return call
