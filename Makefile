@@ -39,7 +39,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test unit infra-test audit bench soak lint format lock clean
+.PHONY: help run test unit infra-test reference audit bench soak lint format lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ lint: .venv/.dev ## Check the code's style and types
 format: .venv/.dev ## Format the code, and mend what ruff can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+reference: .venv/.dev ## Write the reference pages that follow from the code
+	PYTHONPATH=functions:tests $(BIN)/python -m support.reference_pages
 
 audit: .venv/.dev .venv-audit/.installed ## Look up known vulnerabilities of all that is locked, which takes a network, and check the list of licences
 	$(BIN)/pytest tests/unit/test_licences.py

@@ -1,7 +1,7 @@
 """The columns of a table: their values, their order, what they have in common and what one lacks.
 
 Source: https://cloud.google.com/healthcare-api/docs/how-tos/dicom-bigquery-schema as far as the specification of this
-project (the README's "The table") follows it.
+project (docs/reference/table.md) follows it.
 """
 
 from __future__ import annotations
