@@ -17,7 +17,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no
 COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes
 LOCK := $(COMPILE) pyproject.toml
 
-SOAK = PYTHONPATH=functions:tests:bench:../shared/tools $(BIN)/python -m soak
+SOAK = PYTHONPATH=functions:tests:bench $(BIN)/python -m soak
 
 # What the BigQuery emulator requires and the tests' server never imports.
 NOT_EMULATED := alembic asgiref grpcio-tools httpcore httptools httpx mako markupsafe pycparser pyjwt pytz pyyaml setuptools \
@@ -61,7 +61,7 @@ infra-test: .venv/.dev .venv-checkov/.installed ## Check the Terraform of infra/
 	$(BIN)/pytest -n 2 --dist worksteal tests/integration/infra
 
 bench: .venv/.dev .venv-bigquery/.installed bench/dicom_parser/node_modules/.package-lock.json ## Measure all of it beside pydicom, dcm2json and dicom-parser; SIZES="10000 1000000"
-	PYTHONPATH=bench:tests:../shared/tools $(BIN)/python bench/report.py --sizes $(SIZES) --objects $(OBJECTS) --write docs/benchmarks.md
+	PYTHONPATH=bench:tests $(BIN)/python bench/report.py --sizes $(SIZES) --objects $(OBJECTS) --write docs/benchmarks.md
 
 soak: .venv/.dev .venv-bigquery/.installed ## Kill, overload, poison and disturb exports, for an hour or more; docs/reliability.md has the figures
 	$(SOAK).kills

@@ -31,6 +31,7 @@ from dicom_export.messages import ExportStudy, decode, encode
 from dicom_export.names import TableName
 from dicom_export.operations.request import ExportRequest
 from dicom_export.settings import cloud
+from support.archive import Archive
 from support.clouds import PROJECT, STORE
 from support.emulators import bigquery, storage
 from tables import print_section, print_table
@@ -70,11 +71,6 @@ def print_cloud_requests(instances: int) -> None:
     print_section(
         "Requests and cost on Google Cloud", NOTE.format(instances=instances, studies=STUDIES, kilobytes=kilobytes)
     )
-    try:
-        import make_store  # noqa: F401, PLC0415 - not in every checkout
-    except ImportError:
-        print("missing: ../shared/tools/make_store.py is not there\n")
-        return
     if storage.binary() is None or bigquery.python() is None:
         print("missing: the emulators are not installed; `make test` installs them\n")
         return
@@ -125,9 +121,7 @@ def _time(name: str, seconds: float) -> Line:
 
 def _measured(instances: int) -> tuple[Counter[tuple[str, str]], dict[str, float], dict[str, float]]:
     """Return the requests to Cloud Storage by bucket and kind, what the counted export did, and what the timed one did."""
-    from make_store import Store  # noqa: PLC0415 - as said above
-
-    made = Store(studies=STUDIES, series=1, instances=-(-instances // STUDIES), pixel_bytes=PIXEL_BYTES)
+    made = Archive(studies=STUDIES, series=1, instances=-(-instances // STUDIES), pixel_bytes=PIXEL_BYTES)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dicom-export-bench-")))
         binary, python = storage.binary(), bigquery.python()

@@ -21,6 +21,7 @@ from dicom_export.decoding.instance import decode_instance
 from dicom_export.errors import InstanceError
 from dicom_export.rows.layout import RowLayout, SchemaKind
 from peers import dcm2json, dicom_parser, recipe
+from support.archive import Archive, Kind
 from support.dicom_files import MemoryStore, make_stored
 from tables import print_section, print_table
 
@@ -84,19 +85,14 @@ def workloads(scale: float) -> Iterator[Workload]:
 
 
 def _synthetic(scale: float) -> Iterator[Workload]:
-    try:
-        from make_store import Store  # noqa: PLC0415 - not in every checkout
-    except ImportError:
-        print("CT, MR, SR and multi-frame are missing: ../shared/tools/make_store.py is not there\n")
-        return
-    for kind, full in (("ct", 100), ("mr", 100), ("sr", 20)):
+    for kind, full in ((Kind.CT, 100), (Kind.MR, 100), (Kind.SR, 20)):
         count = _count(full, scale)
-        series = Store(studies=1, series=1, instances=count, mix=kind)
-        yield Workload(f"{kind.upper()} series", [series.data(number) for number in range(count)], is_series=True)
-        studies = Store(studies=count, series=1, instances=1, mix=kind)
-        yield Workload(f"{kind.upper()}, first of kind", [studies.data(number) for number in range(count)])
+        series = Archive(studies=1, series=1, instances=count, kinds=(kind,))
+        yield Workload(f"{kind} series", [series.data(number) for number in range(count)], is_series=True)
+        studies = Archive(studies=count, series=1, instances=1, kinds=(kind,))
+        yield Workload(f"{kind}, first of kind", [studies.data(number) for number in range(count)])
     for frames in (_count(300, scale), _count(1000, scale)):
-        enhanced = Store(studies=3, series=1, instances=1, mix="emr", frames=frames)
+        enhanced = Archive(studies=3, series=1, instances=1, kinds=(Kind.ENHANCED_MR,), frames=frames)
         yield Workload(f"enhanced MR, {frames} frames", [enhanced.data(number) for number in range(_count(3, scale))])
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peers import recipe
+from support.archive import Archive
 from tables import print_section, print_table
 
 if TYPE_CHECKING:
@@ -35,11 +36,6 @@ its corpus of real files of many kinds: nearly each brings columns that the tabl
 def print_local_export(sizes: Sequence[int]) -> None:
     """Print the section for so many instances each."""
     print_section("Local export, end to end", NOTE)
-    try:
-        import make_store  # noqa: F401, PLC0415 - not in every checkout
-    except ImportError:
-        print("missing: ../shared/tools/make_store.py is not there\n")
-        return
     print_table(HEAD, _rows(sizes))
 
 
@@ -77,9 +73,7 @@ def _mixed(file: Path) -> tuple[str, ...]:
 
 def make_archive(root: Path) -> list[tuple[str, Path]]:
     """Write the files, and return them with their names."""
-    from make_store import Store  # noqa: PLC0415 - as said above
-
-    store = Store(studies=STUDIES, series=SERIES, instances=INSTANCES)
+    store = Archive(studies=STUDIES, series=SERIES, instances=INSTANCES)
     root.mkdir()
     files = [(store.name(number), root / f"{number}.dcm") for number in range(len(store))]
     for number, (_, path) in enumerate(files):

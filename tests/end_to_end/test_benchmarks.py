@@ -18,13 +18,12 @@ TINY = ("--scale", "0.005", "--sizes", "20", "--events", "5", "--objects", "2000
 
 
 def run(root: Path, script: str, *arguments: str) -> str:
-    folders = (root / "bench", root / "tests", root.parent / "shared" / "tools")
+    folders = (root / "bench", root / "tests")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders))}
     command = [sys.executable, str(root / "bench" / script), *arguments]
     return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
 
 
-@pytest.mark.requires_shared("tools/make_store.py")
 @pytest.mark.requires_shared("corpus")
 def test_one_run_measures_everything_and_writes_it_between_the_markers(root: Path, tmp_path: Path) -> None:
     page = tmp_path / "benchmarks.md"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,11 +19,15 @@ from support.dicom_files import make_archive_objects
 from support.factories import PARENT
 from support.thorough import by_extent
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 STUDIES, INSTANCES = by_extent(quick=60, soak=200), 25
 TOTAL = STUDIES * INSTANCES
 SEEDS = by_extent(quick=5, soak=100)
 KILLS = 2
 _POLL_SECONDS = 0.005
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +44,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def objects_of_an_export(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> int:
     """Return how many objects the state has after an export that nobody killed."""
     data = tmp_path_factory.mktemp("undisturbed")
-    subprocess.run(command(archive, data, 0), check=True)
+    subprocess.run(command(archive, data, 0), check=True, env=ENVIRONMENT)
     return objects_in(data)
 
 
@@ -50,7 +55,7 @@ def test_every_instance_is_one_row_whenever_the_process_is_killed(
     chance = random.Random(seed)
     for moment in sorted(chance.randrange(objects_of_an_export) for _ in range(KILLS)):
         kill_at(moment, command(archive, tmp_path, seed), tmp_path, chance)
-    subprocess.run(command(archive, tmp_path, seed), check=True)
+    subprocess.run(command(archive, tmp_path, seed), check=True, env=ENVIRONMENT)
     ((_, operation),) = local_operations(tmp_path).list_operations(PARENT)
     assert operation.is_done
     assert operation.error is None
@@ -73,4 +78,4 @@ def objects_in(data: Path) -> int:
 
 
 def command(archive: Path, data: Path, seed: int) -> list[str]:
-    return [sys.executable, str(Path(racing_export.__file__)), str(archive), str(data), str(seed)]
+    return [sys.executable, "-m", racing_export.__name__, str(archive), str(data), str(seed)]

@@ -11,7 +11,6 @@ def test_exports_requested_at_once_all_end_right_while_clients_poll() -> None:
     assert figures("load", "serve", "--exports", 60, "--clients", 20).endswith("; 0 wrong\n")
 
 
-@pytest.mark.requires_shared("tools/make_store.py")
 def test_a_local_operation_loses_nothing() -> None:
     assert figures("load", "local", "--instances", 3_000).endswith("; 0 wrong\n")
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[2]
-_FOLDERS = [_ROOT / "functions", _ROOT / "tests", _ROOT / "bench", _ROOT.parent / "shared" / "tools"]
+_FOLDERS = [_ROOT / "functions", _ROOT / "tests", _ROOT / "bench"]
 
 
 def figures(module: str, *options: object) -> str:

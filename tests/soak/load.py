@@ -4,7 +4,7 @@
     python -m soak.load local [--instances N]
     python -m soak.load emulators [--instances N]
 
-Each prints a line of figures. `local` and `emulators` take `../shared/tools` on the path, for the files of `make_store.py`.
+Each prints a line of figures.
 """
 
 from __future__ import annotations

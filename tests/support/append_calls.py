@@ -8,6 +8,7 @@ from google.api_core import exceptions
 from google.cloud.bigquery import Table
 from google.cloud.bigquery_storage_v1.types import (
     AppendRowsResponse,
+    RowError,
     StorageError,
 )
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -16,7 +17,6 @@ from google.rpc.status_pb2 import Status
 from dicom_export.adapters.gcp.bigquery.table_catalog import TableCatalog
 from dicom_export.adapters.gcp.bigquery.write_streams import WriteStreams
 from dicom_export.adapters.gcp.calls import RETRY
-from integration.adapters.gcp.test_gcp_streams import _Answers, wrong
 from support.scripted import Scripted
 
 if TYPE_CHECKING:
@@ -69,3 +69,24 @@ FOUND = Table.from_api_repr(
         "schema": {"fields": [{"name": "PatientID", "type": "STRING"}]},
     }
 )
+
+
+def wrong(*rows: int) -> list[RowError]:
+    return [RowError(index=row, code=RowError.RowErrorCode.FIELDS_ERROR, message=SECRET) for row in rows]
+
+
+class _Answers:
+    def __init__(self, requests: Iterator[Any], script: list[Any], received: list[Any]) -> None:
+        self._requests, self._script, self._received = requests, script, received
+
+    def __next__(self) -> AppendRowsResponse:
+        self._received.append(next(self._requests))
+        if not self._script:
+            raise StopIteration
+        answer = self._script.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer  # type: ignore[no-any-return]
+
+    def cancel(self) -> None:
+        self._script = []

@@ -203,14 +203,16 @@ def test_of_many_lines_one_run_and_some_bytes_for_each_are_in_memory(monkeypatch
             study = f"1.2.826.0.1.3680043.8.498.{number // 1000}"
             yield f"/studies/{study}/series/{study}.{number // 100}/instances/{study}.1.{number}\n"
 
-    tracemalloc.start()
-    try:
-        count = sum(1 for _ in filters.widest(filters.parse(text())))
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert count == 60_000
-    assert peak < 7_000_000  # as a sorted list they take 14 MB
+    def peak() -> int:
+        tracemalloc.start()
+        try:
+            assert sum(1 for _ in filters.widest(filters.parse(text()))) == 60_000
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    # The least of three: threads of other tests of this process may allocate meanwhile. As a sorted list they take 14 MB.
+    assert min(peak() for _ in range(3)) < 7_000_000
 
 
 def test_an_instance_without_uids_is_named_by_no_path() -> None:

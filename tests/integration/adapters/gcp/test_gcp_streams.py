@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import grpc
 import pyarrow as pa
@@ -13,7 +13,6 @@ from google.cloud.bigquery_storage_v1.types import (
     AppendRowsResponse,
     BatchCommitWriteStreamsResponse,
     FinalizeWriteStreamResponse,
-    RowError,
     StorageError,
     WriteStream,
 )
@@ -29,37 +28,13 @@ from dicom_export.errors import (
     Unavailable,
 )
 from dicom_export.names import TableName
-from support.append_calls import FOUND, MISSING, OK, SECRET, Calls, refusal, streams
+from support.append_calls import FOUND, MISSING, OK, SECRET, Calls, refusal, streams, wrong
 from support.scripted import Scripted
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 TABLE = TableName("p", "d", "t")
 STREAM = "projects/p/datasets/d/tables/t/streams/s"
 ROWS = pa.record_batch({"PatientID": ["1"]})
 NOW = Timestamp(seconds=1)
-
-
-def wrong(*rows: int) -> list[RowError]:
-    return [RowError(index=row, code=RowError.RowErrorCode.FIELDS_ERROR, message=SECRET) for row in rows]
-
-
-class _Answers:
-    def __init__(self, requests: Iterator[Any], script: list[Any], received: list[Any]) -> None:
-        self._requests, self._script, self._received = requests, script, received
-
-    def __next__(self) -> AppendRowsResponse:
-        self._received.append(next(self._requests))
-        if not self._script:
-            raise StopIteration
-        answer = self._script.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer  # type: ignore[no-any-return]
-
-    def cancel(self) -> None:
-        self._script = []
 
 
 def committed(*errors: str) -> BatchCommitWriteStreamsResponse:
