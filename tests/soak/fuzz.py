@@ -2,7 +2,8 @@
 
     python -m soak.fuzz [--inputs N] [--seed N] [--guided]
 
-Without `--guided` the inputs are mutations of synthetic, real and hand-made headers; with it, libFuzzer (atheris) looks for new paths.
+Without `--guided` the inputs are mutations of synthetic, real and hand-made headers; with it, libFuzzer looks for new paths, which takes
+the package atheris (`.venv/bin/uv pip install atheris`).
 Prints one line of figures, and each input that is wrong as a file in the working directory.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import resource
 import sys
 import time
@@ -128,7 +130,7 @@ def guided(inputs: int, seed: int) -> None:
             if fuzzed.inputs >= inputs:
                 sys.stdout.write(f"guided: {fuzzed.line()}\n")
                 sys.stdout.flush()
-                sys.exit(not fuzzed.is_right)
+                os._exit(not fuzzed.is_right)  # libFuzzer takes an exception for a find
 
         atheris.instrument_all()
         atheris.Setup([sys.argv[0], folder, f"-seed={seed}", f"-max_len={_SMALL}", "-rss_limit_mb=0"], take)
