@@ -121,20 +121,20 @@ def export(
 
 def _ended(asked: FolderExport) -> Operation:
     """Return the operation once it has ended. Raises KeyboardInterrupt if Ctrl-C cancelled it, and what stopped the workers."""
-    from dicom_export.bootstrap.local import local_house  # noqa: PLC0415 - as in `read_row`
+    from dicom_export.bootstrap.local import local_deployment  # noqa: PLC0415 - as in `read_row`
 
     with ExitStack() as stack:
         with threads_without_ctrl_c():
-            house = stack.enter_context(local_house(asked.settings))
-        run = Run(house, asked.request, asked.ignored, log.info, reports=True)
+            deployment = stack.enter_context(local_deployment(asked.settings))
+        run = Run(deployment, asked.request, asked.ignored, log.info, reports=True)
         operation = run.begin()
         try:
             for state in () if operation.is_done else run.states(operation):
                 operation = state
         except KeyboardInterrupt:
             run.cancel(operation)
-            house.wait()
-            house.service.set_reported(operation.name)
+            deployment.wait()
+            deployment.service.set_reported(operation.name)
             raise
     return operation
 

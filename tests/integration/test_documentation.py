@@ -168,6 +168,13 @@ def test_no_unwanted_word_is_on_a_page(page: str) -> None:
     assert found == {}
 
 
+def test_no_unwanted_word_is_in_the_code() -> None:
+    """Docstrings, comments, names and messages alike: those that nothing in the code needs."""
+    words = re.compile(r"\bhouses?\b|\banew\b|\bthere no more\b|\bit would be\b", re.IGNORECASE)
+    sources = [*(ROOT / "functions").rglob("*.py"), *(ROOT / "infra").glob("*.tf")]
+    assert [path.name for path in sources if words.search(path.read_text())] == []
+
+
 @pytest.mark.parametrize("name", reference_pages.PAGES)
 def test_a_reference_page_is_what_the_code_says(name: str) -> None:
     assert (reference_pages.FOLDER / name).read_text() == reference_pages.PAGES[name](), "`make reference` writes it"

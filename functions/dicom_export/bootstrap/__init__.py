@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from dicom_export.settings import CloudSettings
 
 Change = InstanceChanged | Notification
-"""What is told of an object: by us, or by its bucket."""
+"""A change of an object, announced by us or by its bucket."""
 
 _opening = threading.RLock()
 
@@ -80,7 +80,7 @@ def _cloud() -> tuple[CloudSettings, Ports]:
     if isinstance(found, LocalSettings):
         raise ConfigurationError("On one machine the queue calls the handlers; this entry point is for Google Cloud")
     check_cloud_libraries()
-    from dicom_export.bootstrap.cloud import cloud_ports  # noqa: PLC0415 - one house does not import the other
+    from dicom_export.bootstrap.cloud import cloud_ports  # noqa: PLC0415 - one deployment does not import the other
 
     return found, cloud_ports(found)
 
@@ -115,7 +115,7 @@ def _dead_letters() -> Callable[[UndeliveredMessage], None]:
         if isinstance(letter.message, BatchRequest):
             give_up_batch_export(letter.message.data, letter.message.job, letter.reason, asked)
         elif isinstance(letter.message, Notification):
-            raise Internal("A notification of a bucket is no dead letter of an operation")
+            raise Internal("A notification of a bucket is not a dead letter of an operation")
         else:
             record(letter.message, letter.reason)
 

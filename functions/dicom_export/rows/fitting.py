@@ -176,7 +176,7 @@ def fits(existing: Schema, wanted: Schema, limits: ColumnLimits) -> bool:
 
 
 def within_budget(rows: Sequence[Row], existing: Schema, kind: SchemaKind, limits: ColumnLimits) -> Sequence[Row]:
-    """Return the rows, each with what there is no column for moved; `existing` are the columns of the table."""
+    """Return the rows, each with the values that have no column moved; `existing` are the columns of the table."""
     if kind is not SchemaKind.FLATTENED or fits(existing, columns_of_all(rows, kind), limits):
         return rows
     budget = ColumnBudget(existing, limits)

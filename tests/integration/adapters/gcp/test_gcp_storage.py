@@ -1,4 +1,4 @@
-"""What only the house on Google Cloud does with Cloud Storage: which requests it makes, and what it makes of the answers."""
+"""What only the deployment on Google Cloud does with Cloud Storage: which requests it makes, and what it makes of the answers."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from requests import Session
 
 POOL_SIZE = 64
-"""How many connections a client keeps open: with more reads in flight, those above it connect anew each time."""
+"""How many connections a client keeps open: with more reads in flight, those above it connect again each time."""
 
 _MAKING = Lock()
 _T = TypeVar("_T")

@@ -45,7 +45,7 @@ class Ranges:
         self._tokens = partial(Request(), timeout=TIMEOUT_SECONDS)
 
     def read(self, bucket: str, name: str, generation: int, start: int, length: int) -> bytes:
-        """Return at most `length` bytes of this generation, in one request; none behind the object's end.
+        """Return at most `length` bytes of this generation, in one request; none after the object's end.
 
         Raises errors of google.api_core by the answer's status, of google.auth, and of requests.
         """

@@ -71,7 +71,7 @@ class BucketStore(BucketObjects):
     def _gone(self, stored: StoredObject) -> InstanceGone:
         if self.get(stored.name) is None:
             return InstanceGone(f"{stored.name!r} was deleted")
-        return InstanceGone(f"{stored.name!r} was replaced: generation {stored.generation} is there no more")
+        return InstanceGone(f"{stored.name!r} was replaced: generation {stored.generation} is gone")
 
 
 def existing_bucket(name: str, client: Callable[[], Client] = shared_client) -> BucketStore | None:
