@@ -52,12 +52,12 @@ def local_deployment(local: LocalSettings, disorder: Disorder | None = None) -> 
     Raises FailedPrecondition if a file is not a DuckDB file, or another process has it open.
     """
     # `local_operations` does without DuckDB.
-    from dicom_export.adapters.local.duckdb.destinations import KnownFiles  # noqa: PLC0415 - as said above
-    from dicom_export.adapters.local.duckdb.tables import DuckDbTables  # noqa: PLC0415 - as said above
-    from dicom_export.adapters.local.folder.store import FolderStore  # noqa: PLC0415 - as said above
-    from dicom_export.adapters.local.queue import LocalQueue  # noqa: PLC0415 - as said above
-    from dicom_export.decoding.processes import ParallelDecoder  # noqa: PLC0415 - as said above
-    from dicom_export.verifying.verify import Verification  # noqa: PLC0415 - as said above
+    from dicom_export.adapters.local.duckdb.destinations import KnownFiles
+    from dicom_export.adapters.local.duckdb.tables import DuckDbTables
+    from dicom_export.adapters.local.folder.store import FolderStore
+    from dicom_export.adapters.local.queue import LocalQueue
+    from dicom_export.decoding.processes import ParallelDecoder
+    from dicom_export.verifying.verify import Verification
 
     with ExitStack() as stack:
         tables = DuckDbTables(local.databases, streams=local.data / "streams", directory=local.data)
@@ -97,14 +97,14 @@ def folder_watcher(
     follows: bool,
 ) -> Iterator[Watcher]:
     """Open what keeps the request's table up with its folder; if it `follows`, from events of the file system on."""
-    from dicom_export.adapters.local.duckdb.tables import DuckDbTables  # noqa: PLC0415 - as in `local_deployment`
-    from dicom_export.adapters.local.duckdb.watched import WatchedTable  # noqa: PLC0415 - as in `local_deployment`
-    from dicom_export.adapters.local.folder.events import folder_events  # noqa: PLC0415 - as in `local_deployment`
-    from dicom_export.adapters.local.folder.mounts import Mounts  # noqa: PLC0415 - as in `local_deployment`
-    from dicom_export.adapters.local.folder.store import FolderStore  # noqa: PLC0415 - as in `local_deployment`
-    from dicom_export.decoding.processes import ParallelDecoder  # noqa: PLC0415 - as in `local_deployment`
-    from dicom_export.watching.keep_watch import Watcher  # noqa: PLC0415 - as in `local_deployment`
-    from dicom_export.watching.watcher import PATIENCE_SECONDS, REST_SECONDS, FolderWatch  # noqa: PLC0415 - as in `local_deployment`
+    from dicom_export.adapters.local.duckdb.tables import DuckDbTables
+    from dicom_export.adapters.local.duckdb.watched import WatchedTable
+    from dicom_export.adapters.local.folder.events import folder_events
+    from dicom_export.adapters.local.folder.mounts import Mounts
+    from dicom_export.adapters.local.folder.store import FolderStore
+    from dicom_export.decoding.processes import ParallelDecoder
+    from dicom_export.watching.keep_watch import Watcher
+    from dicom_export.watching.watcher import PATIENCE_SECONDS, REST_SECONDS, FolderWatch
 
     folder = local.stores[request.store]
     touched = Touched()
@@ -134,7 +134,7 @@ def folder_watcher(
 
 def _remove_unneeded_streams(data: Path) -> None:
     """Delete the rows that an export was killed with and that nobody will commit: `watch` is not about them, but may be all that runs."""
-    from dicom_export.adapters.local.duckdb.streams import Streams  # noqa: PLC0415 - as in `local_deployment`
+    from dicom_export.adapters.local.duckdb.streams import Streams
 
     folder = data / "streams"
     if folder.is_dir():
@@ -144,8 +144,8 @@ def _remove_unneeded_streams(data: Path) -> None:
 
 def file_and_store(file: Path) -> tuple[DicomStore, StoredObject]:
     """Return the folder of a file as a store, and the file as its object. Raises NotFound if it is not a regular file."""
-    from dicom_export.adapters.local.folder.store import FolderStore  # noqa: PLC0415 - as in `local_deployment`
-    from dicom_export.adapters.local.folder.walk import name_of_entry  # noqa: PLC0415 - as in `local_deployment`
+    from dicom_export.adapters.local.folder.store import FolderStore
+    from dicom_export.adapters.local.folder.walk import name_of_entry
 
     path = file.absolute()
     store = FolderStore(path.parent)

@@ -70,7 +70,7 @@ def serve(
     logs.configure()
     settings.publish(local)
     # `--help` is answered without loading the framework and DuckDB.
-    from dicom_export.api import local_server as serving  # noqa: PLC0415 - as said above
+    from dicom_export.api import local_server as serving
 
     with threads_without_ctrl_c():
         server = serving.serve(port, host)

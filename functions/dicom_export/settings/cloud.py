@@ -195,7 +195,7 @@ def _store_name(name: str) -> StoreName:
         raise ConfigurationError(f"{_STORES}: {error.message}") from error
 
 
-def _store(name: str, value: Any) -> BucketFolder:  # noqa: ANN401 - JSON
+def _store(name: str, value: Any) -> BucketFolder:
     what = f"{_STORES}: store {name}"
     if not isinstance(value, dict) or not isinstance(value.get("bucket"), str):
         raise ConfigurationError(f'{what} has no bucket; expected {{"bucket": "B", "prefix": "dicom/"}}')
@@ -209,14 +209,14 @@ def _store(name: str, value: Any) -> BucketFolder:  # noqa: ANN401 - JSON
     return replace(folder, streams=_streams(what, value.get("streamConfigs", [])))
 
 
-def _streams(what: str, value: Any) -> tuple[StreamConfig, ...]:  # noqa: ANN401 - JSON
+def _streams(what: str, value: Any) -> tuple[StreamConfig, ...]:
     try:
         return parse_stream_configs(value)
     except InvalidArgument as error:
         raise ConfigurationError(f"{what}: {error.message}") from error
 
 
-def _folder(what: str, bucket: str, prefix: Any, ignore: tuple[str, ...] = ()) -> BucketFolder:  # noqa: ANN401 - JSON
+def _folder(what: str, bucket: str, prefix: Any, ignore: tuple[str, ...] = ()) -> BucketFolder:
     if not bucket:
         raise ConfigurationError(f"{what}: the name of the bucket is empty")
     if not _BUCKET_NAME.fullmatch(bucket):

@@ -47,7 +47,7 @@ def new_client(pool_size: int = POOL_SIZE) -> Client:
 
     Where STORAGE_EMULATOR_HOST is set, the library goes there by itself, and without credentials.
     """
-    from google.cloud.storage import Client  # noqa: PLC0415 - slow, and not every function needs it
+    from google.cloud.storage import Client
 
     # An object's address has no project in it: so none is looked for.
     client = Client(project=None)

@@ -88,7 +88,7 @@ _RANGES: WeakKeyDictionary[Client, Ranges] = WeakKeyDictionary()
 
 
 def _new_ranges(client: Client) -> Ranges:
-    from dicom_export.adapters.gcp.storage.transfers import Transfers  # noqa: PLC0415 - only who reads needs it
+    from dicom_export.adapters.gcp.storage.transfers import Transfers
 
     session = client._http  # noqa: SLF001 - what the client found in its environment can be had in no other way
     authorities = certifi.where() if session.verify is True else session.verify
