@@ -107,7 +107,7 @@ def _stored(attributes: Mapping[str, str], resource: dict[str, Any]) -> StoredOb
         name,
         _whole_number(attributes["objectGeneration"], _MAX_INT64),
         _whole_number(resource["size"], _LARGEST_OBJECT),
-        _moment(resource["updated"]),
+        _moment(resource["timeCreated"]),
         storage_class(resource["storageClass"]),
     )
 
