@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
+from support.doc_pages import ROOT
 from support.reference_pages.api import messages, methods
 from support.reference_pages.command_line import command_line
 from support.reference_pages.errors import error_table
+from support.reference_pages.example import example
 from support.reference_pages.settings import functions_settings, limits
 from support.reference_pages.table import flattened_columns, json_columns, types
 
-FOLDER = Path(__file__).resolve().parents[3] / "docs" / "reference"
-
-PAGES = {"command-line.md": command_line, "errors.md": error_table}
+PAGES = {"docs/reference/command-line.md": command_line, "docs/reference/errors.md": error_table}
 """What writes each page that follows from the code as a whole."""
 
 PARTS = {
-    "api.md": {"methods": methods, "messages": messages},
-    "settings.md": {"functions": functions_settings, "limits": limits},
-    "table.md": {"types": types, "flattened columns": flattened_columns, "JSON columns": json_columns},
+    "README.md": {"example": example},
+    "docs/reference/api.md": {"methods": methods, "messages": messages},
+    "docs/reference/settings.md": {"functions": functions_settings, "limits": limits},
+    "docs/reference/table.md": {"types": types, "flattened columns": flattened_columns, "JSON columns": json_columns},
 }
 """What writes each marked part of a page whose other text is written by hand."""
 
@@ -28,7 +28,7 @@ def page(name: str) -> str:
     """Return the page as it follows from the code, with the text that was written by hand as it is."""
     if name in PAGES:
         return PAGES[name]()
-    text = (FOLDER / name).read_text()
+    text = (ROOT / name).read_text()
     for part, write in PARTS[name].items():
         text = filled(text, part, write())
     return text

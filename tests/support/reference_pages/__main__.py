@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from support.reference_pages import FOLDER, PAGES, PARTS, page
+from support.doc_pages import ROOT
+from support.reference_pages import PAGES, PARTS, page
 
 for name in (*PAGES, *PARTS):
-    (FOLDER / name).write_text(page(name))
+    (ROOT / name).write_text(page(name))
