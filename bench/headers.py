@@ -74,7 +74,7 @@ def print_headers(scale: float = 1) -> None:
 
 
 def workloads(scale: float) -> Iterator[Workload]:
-    """Yield what is decoded, made anew each time."""
+    """Yield what is decoded, made again each time."""
     yield from _synthetic(scale)
     for name in ("rtplan.dcm", "rtdose.dcm"):
         yield Workload(f"RT, {name} of pydicom", [Path(str(get_testdata_file(name))).read_bytes()] * _count(20, scale))

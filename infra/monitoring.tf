@@ -161,7 +161,7 @@ locals {
         "sum by (operation) (increase(${local.operation_name}{monitored_resource=\"cloud_run_revision\"}[${var.alerts.stalled_minutes}m])) > 0",
       ])
       wait   = "0s"
-      advice = "See whether its messages wait (the oldest unacknowledged message), and what the log says of it. Cancelling the operation plans its last page anew, and ends it."
+      advice = "See whether its messages wait (the oldest unacknowledged message), and what the log says of it. Cancelling the operation plans its last page again, and ends it."
     }
   }
 }

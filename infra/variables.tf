@@ -4,7 +4,7 @@ variable "project" {
 
   validation {
     condition     = can(regex("^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project))
-    error_message = "project is \"${var.project}\"; it would be a project's id (not its name or number), like my-project."
+    error_message = "project is \"${var.project}\"; expected a project's id (not its name or number), like my-project."
   }
 }
 
@@ -14,7 +14,7 @@ variable "region" {
 
   validation {
     condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
-    error_message = "region is \"${var.region}\"; it would be one region like us-central1 or europe-west4, no multi-region like US and no zone."
+    error_message = "region is \"${var.region}\"; expected one region like us-central1 or europe-west4, no multi-region like US and no zone."
   }
 }
 
@@ -49,19 +49,19 @@ variable "stores" {
   }
   validation {
     condition     = alltrue([for id in keys(var.stores) : can(regex("^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$", id))])
-    error_message = "stores has an id like \"${try([for id in keys(var.stores) : id if !can(regex("^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$", id))][0], "")}\"; it would be 1 to 200 letters, digits and _.- that begin with a letter or digit."
+    error_message = "stores has an id like \"${try([for id in keys(var.stores) : id if !can(regex("^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$", id))][0], "")}\"; expected 1 to 200 letters, digits and _.- that begin with a letter or digit."
   }
   validation {
     condition = alltrue([
       for store in values(var.stores) : can(regex("^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$", store.dataset))
     ])
-    error_message = "The dataset of a store is part of its resource name; it would be 1 to 200 letters, digits and _.- that begin with a letter or digit."
+    error_message = "The dataset of a store is part of its resource name; expected 1 to 200 letters, digits and _.- that begin with a letter or digit."
   }
   validation {
     condition = alltrue([
       for store in values(var.stores) : store.location == null || can(regex("^[a-z0-9][a-z0-9-]{0,62}$", store.location))
     ])
-    error_message = "The location of a store is part of its resource name; it would be lower-case letters, digits and dashes, like us-central1."
+    error_message = "The location of a store is part of its resource name; expected lower-case letters, digits and dashes, like us-central1."
   }
   validation {
     condition = alltrue([
@@ -69,7 +69,7 @@ variable "stores" {
         for part in split(".", store.bucket) : can(regex("^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$", part))
       ])
     ])
-    error_message = "The bucket of a store is its bare name without gs://; it would be 3 or more lower-case letters, digits and -_. that begin and end with a letter or digit."
+    error_message = "The bucket of a store is its bare name without gs://; expected 3 or more lower-case letters, digits and -_. that begin and end with a letter or digit."
   }
   validation {
     condition = alltrue([
@@ -81,7 +81,7 @@ variable "stores" {
     condition = alltrue([
       for store in values(var.stores) : alltrue([for pattern in store.ignore : pattern != ""])
     ])
-    error_message = "A pattern that a store ignores is empty; it would be like *.txt."
+    error_message = "A pattern that a store ignores is empty; expected like *.txt."
   }
   validation {
     condition     = alltrue([for store in values(var.stores) : length(store.stream_configs) <= 5 && length(distinct(store.stream_configs[*].table)) == length(store.stream_configs)])
@@ -124,7 +124,7 @@ variable "stores" {
   }
   validation {
     condition     = alltrue([for store in values(var.stores) : store.bucket != local.state_bucket && store.bucket != local.source_bucket])
-    error_message = "A store is in a bucket of the installation itself (${local.state_bucket}, ${local.source_bucket}); it would be in a bucket of its own."
+    error_message = "A store is in a bucket of the installation itself (${local.state_bucket}, ${local.source_bucket}); expected in a bucket of its own."
   }
 }
 
@@ -200,14 +200,14 @@ variable "failures_table" {
 
   validation {
     condition     = var.failures_table == null || can(regex("^bq://([a-z0-9.-]+:)?[A-Za-z0-9_-]+[.][A-Za-z0-9_]+[.][A-Za-z0-9_ -]+$", var.failures_table))
-    error_message = "failures_table is \"${coalesce(var.failures_table, "-")}\"; it would be bq://PROJECT.DATASET.TABLE."
+    error_message = "failures_table is \"${coalesce(var.failures_table, "-")}\"; expected bq://PROJECT.DATASET.TABLE."
   }
   validation {
     condition = var.failures_table == null || anytrue([
       for key, dataset in var.datasets :
       startswith(coalesce(var.failures_table, "-"), "bq://${coalesce(dataset.project, var.project)}.${coalesce(dataset.dataset_id, key)}.")
     ])
-    error_message = "The dataset of failures_table is none of datasets; it would be one of them, so that the installation may write to it."
+    error_message = "The dataset of failures_table is none of datasets; expected one of them, so that the installation may write to it."
   }
 }
 
@@ -219,7 +219,7 @@ variable "name" {
   validation {
     # A service account's id has at most 30 characters, and the longest is NAME-record-dead-letter.
     condition     = can(regex("^[a-z]([a-z0-9-]{0,9}[a-z0-9])?$", var.name))
-    error_message = "name is \"${var.name}\"; it would be 1 to 11 lower-case letters, digits and dashes that begin with a letter and end with a letter or digit."
+    error_message = "name is \"${var.name}\"; expected 1 to 11 lower-case letters, digits and dashes that begin with a letter and end with a letter or digit."
   }
 }
 
@@ -230,7 +230,7 @@ variable "topic_prefix" {
 
   validation {
     condition     = var.topic_prefix == "" || (can(regex("^[A-Za-z][A-Za-z0-9._~+%-]{0,200}$", var.topic_prefix)) && !startswith(var.topic_prefix, "goog"))
-    error_message = "topic_prefix is \"${var.topic_prefix}\"; it would be a letter and then at most 200 letters, digits and -._~+%, and not begin with goog."
+    error_message = "topic_prefix is \"${var.topic_prefix}\"; expected a letter and then at most 200 letters, digits and -._~+%, and not begin with goog."
   }
 }
 
@@ -257,11 +257,11 @@ variable "limits" {
 
   validation {
     condition     = alltrue([for limit in values(var.limits) : limit == null || try(limit >= 1 && floor(limit) == limit, false)])
-    error_message = "A limit would be a whole number of 1 or more."
+    error_message = "Invalid limit: expected a whole number of 1 or more."
   }
   validation {
     condition     = coalesce(var.limits.split, 5000) <= 5000 && coalesce(var.limits.bundle, 1000) <= coalesce(var.limits.split, 5000)
-    error_message = "limits.split would be at most 5000, and limits.bundle (1000 if not set) at most limits.split: a message names its instances, and Pub/Sub takes 10 MB."
+    error_message = "Invalid limits: expected limits.split of at most 5000, and limits.bundle (1000 if not set) at most limits.split: a message names its instances, and Pub/Sub takes 10 MB."
   }
   validation {
     condition     = coalesce(var.limits.page_tasks, 100) <= 100 && coalesce(var.limits.page_objects, 20000) <= 20000
@@ -330,7 +330,7 @@ variable "max_delivery_attempts" {
 
   validation {
     condition     = var.max_delivery_attempts >= 5 && var.max_delivery_attempts <= 12 && floor(var.max_delivery_attempts) == var.max_delivery_attempts
-    error_message = "max_delivery_attempts is ${var.max_delivery_attempts}; it would be from 5, which is Pub/Sub's least, to 12, after which a stream that waits to be committed may have expired."
+    error_message = "max_delivery_attempts is ${var.max_delivery_attempts}; expected from 5, which is Pub/Sub's least, to 12, after which a stream that waits to be committed may have expired."
   }
 }
 
@@ -341,7 +341,7 @@ variable "state_retention_days" {
 
   validation {
     condition     = var.state_retention_days >= 14 && var.state_retention_days <= 3650 && floor(var.state_retention_days) == var.state_retention_days
-    error_message = "state_retention_days is ${var.state_retention_days}; it would be from 14 to 3650: an operation that runs must not lose its state."
+    error_message = "state_retention_days is ${var.state_retention_days}; expected from 14 to 3650: an operation that runs must not lose its state."
   }
 }
 
@@ -379,7 +379,7 @@ variable "api_ingress" {
 
   validation {
     condition     = contains(["ALLOW_ALL", "ALLOW_INTERNAL_ONLY", "ALLOW_INTERNAL_AND_GCLB"], var.api_ingress)
-    error_message = "api_ingress is \"${var.api_ingress}\"; it would be ALLOW_ALL, ALLOW_INTERNAL_ONLY or ALLOW_INTERNAL_AND_GCLB."
+    error_message = "api_ingress is \"${var.api_ingress}\"; expected ALLOW_ALL, ALLOW_INTERNAL_ONLY or ALLOW_INTERNAL_AND_GCLB."
   }
 }
 
@@ -390,7 +390,7 @@ variable "vpc_connector" {
 
   validation {
     condition     = var.vpc_connector == null || can(regex("^projects/[^/]+/locations/[^/]+/connectors/[a-z][a-z0-9-]{0,24}$", var.vpc_connector))
-    error_message = "vpc_connector is \"${coalesce(var.vpc_connector, "-")}\"; it would be projects/PROJECT/locations/REGION/connectors/NAME."
+    error_message = "vpc_connector is \"${coalesce(var.vpc_connector, "-")}\"; expected projects/PROJECT/locations/REGION/connectors/NAME."
   }
 }
 
@@ -401,7 +401,7 @@ variable "kms_key" {
 
   validation {
     condition     = var.kms_key == null || can(regex("^projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+$", var.kms_key))
-    error_message = "kms_key is \"${coalesce(var.kms_key, "-")}\"; it would be projects/PROJECT/locations/REGION/keyRings/RING/cryptoKeys/KEY, without a version."
+    error_message = "kms_key is \"${coalesce(var.kms_key, "-")}\"; expected projects/PROJECT/locations/REGION/keyRings/RING/cryptoKeys/KEY, without a version."
   }
   validation {
     condition     = var.kms_key == null || try(split("/", var.kms_key)[3] == var.region, true)
@@ -431,15 +431,15 @@ variable "alerts" {
 
   validation {
     condition     = var.alerts.oldest_message_hours > 0 && var.alerts.oldest_message_hours < 168
-    error_message = "alerts.oldest_message_hours is ${var.alerts.oldest_message_hours}; it would be more than 0 and less than 168, after which a subscription drops the message."
+    error_message = "alerts.oldest_message_hours is ${var.alerts.oldest_message_hours}; expected more than 0 and less than 168, after which a subscription drops the message."
   }
   validation {
     condition     = var.alerts.stalled_minutes >= 30 && var.alerts.stalled_minutes <= 720
-    error_message = "alerts.stalled_minutes is ${var.alerts.stalled_minutes}; it would be from 30 to 720: a message may take 10 minutes and wait as long for its next attempt."
+    error_message = "alerts.stalled_minutes is ${var.alerts.stalled_minutes}; expected from 30 to 720: a message may take 10 minutes and wait as long for its next attempt."
   }
   validation {
     condition     = var.alerts.errors >= 0
-    error_message = "alerts.errors is ${var.alerts.errors}; it would be 0 or more."
+    error_message = "alerts.errors is ${var.alerts.errors}; expected 0 or more."
   }
 }
 

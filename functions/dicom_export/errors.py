@@ -17,7 +17,7 @@ DicomExportError
 │       ├── MissingUid
 │       ├── TruncatedInstance
 │       ├── LimitExceeded
-│       └── InstanceGone       the generation that was planned is there no more
+│       └── InstanceGone       the generation that was planned is gone
 └── TransientError             raised, so that the message is delivered again
     ├── Unavailable
     ├── Aborted                lost a race that the next attempt sees decided
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""Numbers of the operating system's errors that mean that no more fits on a disk."""
+"""Numbers of the operating system's errors for a full disk."""
 
 
 class Code(IntEnum):

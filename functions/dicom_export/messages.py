@@ -92,7 +92,7 @@ class ObjectEvent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class InstanceChanged:
-    """A generation of an object was written, or is there no more and none has taken its place."""
+    """A generation of an object was written, or is gone and none has taken its place."""
 
     topic: ClassVar[str] = "instance-changed"
 
@@ -145,7 +145,7 @@ def decode(topic: str, data: bytes) -> Message:
 
 
 def attributes(message: Message) -> dict[str, str]:
-    """Return what goes beside the data: the message's kind, which a dead letter is known by, and its operation or store."""
+    """Return the attributes of the message: its kind, which a dead letter is known by, and its operation or store."""
     about = {"store": message.store} if isinstance(message, InstanceChanged) else {"operation": message.operation}
     return {KIND_ATTRIBUTE: message.topic, **{name: str(each) for name, each in about.items()}}
 

@@ -15,7 +15,7 @@ _MAX_PART_BYTES = 255
 # It becomes the name of a file with two suffixes.
 _MAX_PROJECT_LENGTH = 200
 
-# No dots alone and nothing that is no name's: these become parts of paths.
+# Not dots alone, and only characters of names: these become parts of paths.
 _SEGMENT = r"(?!\.{1,2}(?:/|$))[\w.:@%+~-]{1,200}"
 _ID = r"(?!\.{1,2}$)[\w.@%+~-]{1,200}"
 _DATASET = rf"projects/(?P<project>{_SEGMENT})/locations/(?P<location>{_SEGMENT})/datasets/(?P<dataset>{_SEGMENT})"
@@ -36,7 +36,7 @@ def _parts(pattern: re.Pattern[str], text: str, kind: str, right: str) -> dict[s
     """Return the named parts of a resource name. Raises InvalidArgument."""
     match = pattern.fullmatch(text)
     if not match:
-        raise InvalidArgument(f"{text[:MAX_TABLE_URI_LENGTH]!r} is not {kind}; it would be {right}")
+        raise InvalidArgument(f"{text[:MAX_TABLE_URI_LENGTH]!r} is not {kind}; expected {right}")
     for name, part in match.groupdict().items():
         if len(part.encode()) > _MAX_PART_BYTES:
             raise InvalidArgument(
@@ -111,7 +111,7 @@ class TableName:
     @classmethod
     def parse(cls, uri: str) -> Self:
         """Raise InvalidArgument if the text is not a BigQuery URI of a table."""
-        right = "it would be bq://PROJECT.DATASET.TABLE"
+        right = "expected bq://PROJECT.DATASET.TABLE"
         if len(uri) > MAX_TABLE_URI_LENGTH:
             raise InvalidArgument(f"A table URI has at most {MAX_TABLE_URI_LENGTH} characters, this one has {len(uri)}")
         match = _TABLE_URI.fullmatch(uri)
@@ -145,7 +145,7 @@ class GcsUri:
         match = _GCS_URI.fullmatch(uri)
         if not match:
             raise InvalidArgument(
-                f"{uri[:MAX_TABLE_URI_LENGTH]!r} is not a Cloud Storage URI; it would be gs://BUCKET/PATH"
+                f"{uri[:MAX_TABLE_URI_LENGTH]!r} is not a Cloud Storage URI; expected gs://BUCKET/PATH"
             )
         return cls(**match.groupdict())
 

@@ -38,7 +38,7 @@ class DicomStore(Protocol):
     def list(
         self, *, prefix: str = "", start_after: str = "", unlisted: Callable[[Unlisted], None] = lambda _: None
     ) -> Iterator[StoredObject]:
-        """Yield the objects whose name has the prefix and sorts behind `start_after`, by name in order of its UTF-8 bytes.
+        """Yield the objects whose name has the prefix and sorts after `start_after`, by name in order of its UTF-8 bytes.
 
         Holds one page of the listing in memory, however many objects there are. `unlisted` gets each folder that cannot be
         listed before the first object that sorts after it is yielded. Raises NotFound if the bucket or folder is not there.
@@ -50,7 +50,7 @@ class DicomStore(Protocol):
     def read(self, stored: StoredObject, start: int, length: int) -> bytes:
         """Return at most `length` bytes of exactly this generation, fewer only at the object's end.
 
-        Raises InstanceGone if the generation is there no more, PermissionDenied if it may not be read.
+        Raises InstanceGone if the generation is gone, PermissionDenied if it may not be read.
         """
 
 
@@ -90,7 +90,7 @@ class OperationStore(Protocol):
         """Replace the object if it still has this version, else return False. Its metadata is kept."""
 
     def list(self, prefix: str, *, start_after: str = "") -> Iterator[StateEntry]:
-        """Yield the objects whose path has the prefix and sorts behind `start_after`, by path."""
+        """Yield the objects whose path has the prefix and sorts after `start_after`, by path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +104,12 @@ class TableInfo:
 CHANGE_KEY = "SOPInstanceUID"
 """The primary key of a table that keeps the latest version of each instance."""
 MAX_STALENESS_HOURS = 4
-"""How many hours such a table may lag behind its changes, unless an installation says otherwise."""
+"""How many hours such a table may lag, unless an installation says otherwise."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Version:
-    """Where a change stands among those of an instance: by the object's generation, a deletion behind what it deletes."""
+    """Where a change stands among those of an instance: by the object's generation, a deletion after what it deletes."""
 
     generation: int
     is_deletion: bool = False
@@ -134,7 +134,7 @@ class Tables(Protocol):
         """
 
     def prepare_staging(self, table: TableName, schema: Schema, like: TableName) -> None:
-        """As `prepare`, for a table that takes the rows of an overwrite and expires by itself if it is left behind.
+        """As `prepare`, for a table that takes the rows of an overwrite and expires by itself if nobody drops it.
 
         It is partitioned, clustered and encrypted like the one that it is to replace, if that is there.
         """

@@ -71,9 +71,9 @@ def read_row(path: AnyPath, schema: str = "flattened") -> dict[str, Any]:
     """
     check_system()
     layout = RowLayout(SchemaKind(_checked("schema", schema, SCHEMAS)))
-    from dicom_export.bootstrap.local import file_and_store  # noqa: PLC0415 - `import dicom_export` stays cheap
-    from dicom_export.decoding.decoded import Skipped  # noqa: PLC0415 - as above
-    from dicom_export.decoding.instance import decode_instance  # noqa: PLC0415 - as above
+    from dicom_export.bootstrap.local import file_and_store
+    from dicom_export.decoding.decoded import Skipped
+    from dicom_export.decoding.instance import decode_instance
 
     store, stored = file_and_store(_path("path", path))
     decoded = decode_instance(store, stored, layout, limits=local_limits().objects)
@@ -121,27 +121,27 @@ def export(
 
 def _ended(asked: FolderExport) -> Operation:
     """Return the operation once it has ended. Raises KeyboardInterrupt if Ctrl-C cancelled it, and what stopped the workers."""
-    from dicom_export.bootstrap.local import local_house  # noqa: PLC0415 - as in `read_row`
+    from dicom_export.bootstrap.local import local_deployment
 
     with ExitStack() as stack:
         with threads_without_ctrl_c():
-            house = stack.enter_context(local_house(asked.settings))
-        run = Run(house, asked.request, asked.ignored, log.info, reports=True)
+            deployment = stack.enter_context(local_deployment(asked.settings))
+        run = Run(deployment, asked.request, asked.ignored, log.info, reports=True)
         operation = run.begin()
         try:
             for state in () if operation.is_done else run.states(operation):
                 operation = state
         except KeyboardInterrupt:
             run.cancel(operation)
-            house.wait()
-            house.service.set_reported(operation.name)
+            deployment.wait()
+            deployment.service.set_reported(operation.name)
             raise
     return operation
 
 
 def _result(operation: Operation, asked: FolderExport, file: Path) -> ExportResult:
     """Return how the operation ended, or raise that; from then on the same call begins another export."""
-    from dicom_export.bootstrap.local import local_operations  # noqa: PLC0415 - as in `read_row`
+    from dicom_export.bootstrap.local import local_operations
 
     operations = local_operations(asked.settings.data)
     result = ExportResult(

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 class StoredObject(NamedTuple):
     """One generation of an object in a store.
 
-    `name` is relative to the store's root, with `/` between its parts; `size` is in bytes; `updated` is when the
-    object was last written, with its time zone; `storage_class` is `STANDARD`, `NEARLINE`, `COLDLINE` or `ARCHIVE`.
+    `name` is relative to the store's root, with `/` between its parts; `size` is in bytes; `updated` is when
+    this generation was written, with its time zone: not when its metadata or storage class changed; `storage_class` is `STANDARD`, `NEARLINE`, `COLDLINE` or `ARCHIVE`.
     """
 
     name: str

@@ -225,7 +225,7 @@ def malformed() -> Iterator[bytes]:
                 pushed = json.dumps({**whole, field: wrong}).encode()
                 yield push_body(pushed, attributes={messages.KIND_ATTRIBUTE: kind})
     yield notification_body(data=text.encode())
-    yield notification_body(data=json.dumps({"name": text, "size": text, "updated": text}).encode())
+    yield notification_body(data=json.dumps({"name": text, "size": text, "timeCreated": text}).encode())
 
 
 @pytest.mark.parametrize("target", [*RECEIVERS.values(), *DEAD.values(), "start_export", "refuse_export"])

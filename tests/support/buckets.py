@@ -62,7 +62,7 @@ class Bucket:
     def read(self, stored: StoredObject, start: int, length: int) -> bytes:
         found, content = self.objects.get(stored.name, (None, b""))
         if found is None or found.generation != stored.generation:
-            raise InstanceGone(f"{stored.name!r}: generation {stored.generation} is there no more")
+            raise InstanceGone(f"{stored.name!r}: generation {stored.generation} is gone")
         part = content[start : start + length]
         self.on_read()
         return part

@@ -204,7 +204,7 @@ class Cloud:
         """Have the bucket's notification of each object come once more, as Pub/Sub may."""
         for name in names:
             blob = self.storage.client.bucket(self.bucket).get_blob(f"dicom/{name}")
-            resource = {"name": blob.name, "size": str(blob.size), "updated": blob.updated.isoformat()}
+            resource = {"name": blob.name, "size": str(blob.size), "timeCreated": blob.time_created.isoformat()}
             attributes = {
                 "bucketId": self.bucket,
                 "eventType": "OBJECT_FINALIZE",

@@ -83,11 +83,11 @@ class Machine:
                 mailbox.deliver(handlers, 0)
             return True
 
-        house = cast("Any", SimpleNamespace(service=service, wait=wait))
+        deployment = cast("Any", SimpleNamespace(service=service, wait=wait))
         request = ExportRequest(STORE, TABLE, self.disposition, SchemaKind.JSON)
         console = Console(file=(self.root / "errors.txt").open("a"), force_terminal=False)
         ignored = Ignored(frozenset(), self.data / "ignored")
-        operation = Run(house, request, ignored, console, reports=True).to_its_end(self.store)
+        operation = Run(deployment, request, ignored, console, reports=True).to_its_end(self.store)
         faults.reach("end")
         self.reported.append(operation)
         faults.reach("report")

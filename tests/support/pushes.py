@@ -56,7 +56,7 @@ def notification_body(
         "metageneration": "1",
         "contentType": "application/dicom",
         "timeCreated": "2026-01-02T03:04:05.678Z",
-        "updated": "2026-01-02T03:04:05.678Z",
+        "updated": "2026-03-04T05:06:07.890Z",
         "storageClass": "NEARLINE",
         "size": "1234",
     }

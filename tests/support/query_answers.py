@@ -228,7 +228,7 @@ TEXT: list[tuple[str, Any]] = [
     ("CONCAT(1.5, '/', DATE '2020-01-02')", "1.5/2020-01-02"),
     ("'a' || 'b'", "ab"),
     ("[1] || [2, 3]", [1, 2, 3]),
-    ("CONTAINS_SUBSTR('the blue house', 'Blue house')", True),
+    ("CONTAINS_SUBSTR('the blue deployment', 'Blue deployment')", True),
     ("EDIT_DISTANCE('abc', 'axc')", 1),
     ("ENDS_WITH('apple', 'e')", True),
     ("STARTS_WITH('bar', 'b')", True),

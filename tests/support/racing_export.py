@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from dicom_export.adapters.local.queue import Disorder
-from dicom_export.bootstrap.local import local_house
+from dicom_export.bootstrap.local import local_deployment
 from dicom_export.operations.planning import PlanLimits
 from dicom_export.operations.request import ExportRequest
 from dicom_export.rows.layout import SchemaKind
@@ -19,13 +19,13 @@ LIMITS = PlanLimits(bundle=250, page_tasks=12, sample=20)
 def export(folder: Path, data: Path, seed: int) -> None:
     """Go on with the export that is there, or start one, and return when nothing is left to do."""
     local = LocalSettings(data, {STORE: folder}, datasets=((TABLE.project, TABLE.dataset),), workers=2, limits=LIMITS)
-    with local_house(local, Disorder(seed, duplicate=1.0)) as house:
-        begun = next(house.service.list_operations(PARENT), None)
+    with local_deployment(local, Disorder(seed, duplicate=1.0)) as deployment:
+        begun = next(deployment.service.list_operations(PARENT), None)
         if begun is None:
-            house.service.create_export(ExportRequest(STORE, TABLE, schema=SchemaKind.JSON))
+            deployment.service.create_export(ExportRequest(STORE, TABLE, schema=SchemaKind.JSON))
         elif not begun[1].is_done:
-            house.service.resume(begun[1])
-        house.wait()
+            deployment.service.resume(begun[1])
+        deployment.wait()
 
 
 if __name__ == "__main__":

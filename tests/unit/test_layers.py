@@ -72,9 +72,9 @@ def test_only_its_owners_import_it(imported: str) -> None:
 
 
 def test_the_two_houses_do_not_know_each_other() -> None:
-    for house, other in (("local", "gcp"), ("gcp", "local")):
+    for deployment, other in (("local", "gcp"), ("gcp", "local")):
         for name in MODULES:
-            if is_within(name, f"dicom_export.adapters.{house}"):
+            if is_within(name, f"dicom_export.adapters.{deployment}"):
                 assert not [each for each in imports_of(name) if is_within(each, f"dicom_export.adapters.{other}")], (
                     name
                 )

@@ -35,6 +35,11 @@ UNWANTED = {
 }
 """Words that must not come back, as regular expressions, and what to write instead."""
 
+IN_CODE = ("functions/**/*.py", "infra/*.tf")
+"""The files in which these words are neither in a text nor in a name."""
+
+UNWANTED_IN_CODE = (r"\bhouses?\b", r"\banew\b", r"\bthere no more\b", r"\bit would be\b")
+
 EXCEPTIONS = ("lag behind", "behind a proxy")
 """Where one of the words is the right one."""
 
@@ -52,6 +57,13 @@ def found_in(text: str) -> dict[str, str]:
 @pytest.mark.parametrize("page", PAGES)
 def test_no_unwanted_word_is_on_a_page(page: str) -> None:
     assert found_in((ROOT / page).read_text()) == {}
+
+
+@pytest.mark.parametrize("word", UNWANTED_IN_CODE)
+def test_no_unwanted_word_is_in_the_code(word: str) -> None:
+    sources = [path for pattern in IN_CODE for path in ROOT.glob(pattern)]
+    assert sources
+    assert [path.name for path in sources if re.search(word, path.read_text(), re.IGNORECASE)] == []
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,7 @@ def _bound_to(call: Call) -> tuple[str, ...]:
 
 
 def get_health(_call: Call, _service: Exports) -> Json:
-    """Tell that the process answers. It asks nothing of the services behind it."""
+    """Answer that the process runs. No service is asked."""
     return {"status": "ok"}
 
 
@@ -188,5 +188,5 @@ def get_discovery(call: Call, _service: Exports) -> Json:
     """Return the discovery document of the version that is asked for."""
     version = call.query.get("version", "v1")
     if version not in VERSIONS:
-        raise InvalidArgument(f"version is {version[:100]!r}; it would be {' or '.join(VERSIONS)}.")
+        raise InvalidArgument(f"version is {version[:100]!r}; expected {' or '.join(VERSIONS)}.")
     return discovery_document(version, call.host_url)

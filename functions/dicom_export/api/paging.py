@@ -26,12 +26,12 @@ def page_size(parameters: Mapping[str, str]) -> int:
     """Return how many entries a page has; 0 asks for the default."""
     text = parameters.get("pageSize", "0")
     if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) > MAX_PAGE_SIZE:
-        raise InvalidArgument(f"pageSize is {text!r}; it would be a number from 1 to {MAX_PAGE_SIZE}.")
+        raise InvalidArgument(f"pageSize is {text!r}; expected a number from 1 to {MAX_PAGE_SIZE}.")
     return int(text) or DEFAULT_PAGE_SIZE
 
 
 def start_position(parameters: Mapping[str, str], *bound_to: str) -> str:
-    """Return the position that the pageToken continues behind, the start if there is none.
+    """Return the position after which the pageToken continues, or the start without one.
 
     Raises InvalidArgument for a token that was not made for the same list, which `bound_to` tells.
     """
@@ -68,6 +68,6 @@ def _digest(bound_to: tuple[str, ...]) -> str:
 
 def _invalid(token: str) -> InvalidArgument:
     return InvalidArgument(
-        f"pageToken {token[:100]!r} does not continue this list; it would be the nextPageToken of an answer to the same"
+        f"pageToken {token[:100]!r} does not continue this list; expected the nextPageToken of an answer to the same"
         " request, with the same filter."
     )

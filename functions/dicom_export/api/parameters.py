@@ -42,7 +42,7 @@ def method_parameters(query: Mapping[str, str], accepted: tuple[str, ...]) -> di
             )
         # `json;enum-encoding=int` is what Google's generated clients send.
         elif system == "alt" and value.partition(";")[0] != "json":
-            violations.add("alt", f"alt={value[:_MAX_SHOWN_LENGTH]} is not served; it would be json.")
+            violations.add("alt", f"alt={value[:_MAX_SHOWN_LENGTH]} is not served; expected json.")
     violations.check()
     return own
 
@@ -53,7 +53,7 @@ def check_boolean(parameters: Mapping[str, str], name: str, violations: Violatio
     if value.lower() not in _BOOLEANS:
         shown = value[:_MAX_SHOWN_LENGTH]
         violations.add(
-            own_name(name), f"Invalid value at '{own_name(name)}' (TYPE_BOOL), {shown!r}; it would be true or false."
+            own_name(name), f"Invalid value at '{own_name(name)}' (TYPE_BOOL), {shown!r}; expected true or false."
         )
 
 

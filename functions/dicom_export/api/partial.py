@@ -140,5 +140,5 @@ def _mask_of(name: str, mask: Mask) -> Mask | None:
 
 
 def _invalid(fields: str) -> InvalidArgument:
-    message = f"fields is {fields[:_MAX_TOKENS]!r}; it would be like name,metadata/counter(success,failure)."
+    message = f"fields is {fields[:_MAX_TOKENS]!r}; expected like name,metadata/counter(success,failure)."
     return InvalidArgument(message, (FieldViolation("fields", message),))

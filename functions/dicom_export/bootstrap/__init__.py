@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from dicom_export.settings import CloudSettings
 
 Change = InstanceChanged | Notification
-"""What is told of an object: by us, or by its bucket."""
+"""A change of an object, announced by us or by its bucket."""
 
 _opening = threading.RLock()
 
@@ -51,7 +51,7 @@ def handlers() -> Mapping[str, Callable[..., None]]:
 
 def batch_requests() -> Callable[[bytes, str], None]:
     """Return what takes a batch job: the message's data and id. Raises ConfigurationError."""
-    from dicom_export.handlers.start_export import start_batch_export  # noqa: PLC0415 - only one entry point needs it
+    from dicom_export.handlers.start_export import start_batch_export
 
     return partial(start_batch_export, service=service())
 
@@ -80,7 +80,7 @@ def _cloud() -> tuple[CloudSettings, Ports]:
     if isinstance(found, LocalSettings):
         raise ConfigurationError("On one machine the queue calls the handlers; this entry point is for Google Cloud")
     check_cloud_libraries()
-    from dicom_export.bootstrap.cloud import cloud_ports  # noqa: PLC0415 - one house does not import the other
+    from dicom_export.bootstrap.cloud import cloud_ports
 
     return found, cloud_ports(found)
 
@@ -90,7 +90,7 @@ def _service() -> ExportService:
     found = settings.from_environment()
     if not isinstance(found, LocalSettings):
         return service_on(_cloud()[1])
-    from dicom_export.bootstrap.local import resumed  # noqa: PLC0415 - as in `_cloud`
+    from dicom_export.bootstrap.local import resumed
 
     stack = ExitStack()
     atexit.register(stack.close)
@@ -99,7 +99,7 @@ def _service() -> ExportService:
 
 @cache
 def _handlers() -> Mapping[str, Callable[..., None]]:
-    from dicom_export.decoding.threads import DecodeAhead  # noqa: PLC0415 - brings pydicom along
+    from dicom_export.decoding.threads import DecodeAhead
 
     cloud, ports = _cloud()
     return handlers_on(ports, cloud.limits, DecodeAhead(cloud.readers, cloud.limits.objects))
@@ -107,7 +107,7 @@ def _handlers() -> Mapping[str, Callable[..., None]]:
 
 @cache
 def _dead_letters() -> Callable[[UndeliveredMessage], None]:
-    from dicom_export.handlers.start_export import give_up_batch_export  # noqa: PLC0415 - as in `batch_requests`
+    from dicom_export.handlers.start_export import give_up_batch_export
 
     record, asked = dead_letters_on(_cloud()[1]), service()
 
@@ -115,7 +115,7 @@ def _dead_letters() -> Callable[[UndeliveredMessage], None]:
         if isinstance(letter.message, BatchRequest):
             give_up_batch_export(letter.message.data, letter.message.job, letter.reason, asked)
         elif isinstance(letter.message, Notification):
-            raise Internal("A notification of a bucket is no dead letter of an operation")
+            raise Internal("A notification of a bucket is not a dead letter of an operation")
         else:
             record(letter.message, letter.reason)
 

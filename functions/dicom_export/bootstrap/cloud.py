@@ -1,4 +1,4 @@
-"""The house on Google Cloud: buckets, topics, BigQuery. What an entry point does not need, it does not import."""
+"""The deployment on Google Cloud: buckets, topics, BigQuery. What an entry point does not need, it does not import."""
 
 from __future__ import annotations
 

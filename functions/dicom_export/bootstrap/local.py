@@ -1,4 +1,4 @@
-"""The house on one machine: folders, a queue in this process, a DuckDB file."""
+"""The deployment on one machine: folders, a queue in this process, a DuckDB file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class LocalHouse:
+class LocalDeployment:
     """Everything on one machine: what can be asked for, and the queue whose workers do it."""
 
     service: ExportService
@@ -46,18 +46,18 @@ class LocalHouse:
 
 
 @contextmanager
-def local_house(local: LocalSettings, disorder: Disorder | None = None) -> Iterator[LocalHouse]:
+def local_deployment(local: LocalSettings, disorder: Disorder | None = None) -> Iterator[LocalDeployment]:
     """Open the folders and the DuckDB files, have the workers work, in disorder on demand, and in the end close all of it.
 
-    Raises FailedPrecondition if a file is no DuckDB file or another process has it open.
+    Raises FailedPrecondition if a file is not a DuckDB file, or another process has it open.
     """
     # `local_operations` does without DuckDB.
-    from dicom_export.adapters.local.duckdb.destinations import KnownFiles  # noqa: PLC0415 - as said above
-    from dicom_export.adapters.local.duckdb.tables import DuckDbTables  # noqa: PLC0415 - as said above
-    from dicom_export.adapters.local.folder.store import FolderStore  # noqa: PLC0415 - as said above
-    from dicom_export.adapters.local.queue import LocalQueue  # noqa: PLC0415 - as said above
-    from dicom_export.decoding.processes import ParallelDecoder  # noqa: PLC0415 - as said above
-    from dicom_export.verifying.verify import Verification  # noqa: PLC0415 - as said above
+    from dicom_export.adapters.local.duckdb.destinations import KnownFiles
+    from dicom_export.adapters.local.duckdb.tables import DuckDbTables
+    from dicom_export.adapters.local.folder.store import FolderStore
+    from dicom_export.adapters.local.queue import LocalQueue
+    from dicom_export.decoding.processes import ParallelDecoder
+    from dicom_export.verifying.verify import Verification
 
     with ExitStack() as stack:
         tables = DuckDbTables(local.databases, streams=local.data / "streams", directory=local.data)
@@ -85,7 +85,7 @@ def local_house(local: LocalSettings, disorder: Disorder | None = None) -> Itera
         stack.callback(lambda: tables.keep_streams(needed_streams(service.journal)))
         decode = stack.enter_context(ParallelDecoder(local.workers, local.limits.objects))
         stack.enter_context(queue).start(handlers_on(ports, local.limits, decode, decode.batches))
-        yield LocalHouse(service, queue, partial(Verification, tables=tables, decode=decode))
+        yield LocalDeployment(service, queue, partial(Verification, tables=tables, decode=decode))
 
 
 @contextmanager
@@ -97,14 +97,14 @@ def folder_watcher(
     follows: bool,
 ) -> Iterator[Watcher]:
     """Open what keeps the request's table up with its folder; if it `follows`, from events of the file system on."""
-    from dicom_export.adapters.local.duckdb.tables import DuckDbTables  # noqa: PLC0415 - as in `local_house`
-    from dicom_export.adapters.local.duckdb.watched import WatchedTable  # noqa: PLC0415 - as in `local_house`
-    from dicom_export.adapters.local.folder.events import folder_events  # noqa: PLC0415 - as in `local_house`
-    from dicom_export.adapters.local.folder.mounts import Mounts  # noqa: PLC0415 - as in `local_house`
-    from dicom_export.adapters.local.folder.store import FolderStore  # noqa: PLC0415 - as in `local_house`
-    from dicom_export.decoding.processes import ParallelDecoder  # noqa: PLC0415 - as in `local_house`
-    from dicom_export.watching.keep_watch import Watcher  # noqa: PLC0415 - as in `local_house`
-    from dicom_export.watching.watcher import PATIENCE_SECONDS, REST_SECONDS, FolderWatch  # noqa: PLC0415 - as in `local_house`
+    from dicom_export.adapters.local.duckdb.tables import DuckDbTables
+    from dicom_export.adapters.local.duckdb.watched import WatchedTable
+    from dicom_export.adapters.local.folder.events import folder_events
+    from dicom_export.adapters.local.folder.mounts import Mounts
+    from dicom_export.adapters.local.folder.store import FolderStore
+    from dicom_export.decoding.processes import ParallelDecoder
+    from dicom_export.watching.keep_watch import Watcher
+    from dicom_export.watching.watcher import PATIENCE_SECONDS, REST_SECONDS, FolderWatch
 
     folder = local.stores[request.store]
     touched = Touched()
@@ -134,7 +134,7 @@ def folder_watcher(
 
 def _remove_unneeded_streams(data: Path) -> None:
     """Delete the rows that an export was killed with and that nobody will commit: `watch` is not about them, but may be all that runs."""
-    from dicom_export.adapters.local.duckdb.streams import Streams  # noqa: PLC0415 - as in `local_house`
+    from dicom_export.adapters.local.duckdb.streams import Streams
 
     folder = data / "streams"
     if folder.is_dir():
@@ -144,8 +144,8 @@ def _remove_unneeded_streams(data: Path) -> None:
 
 def file_and_store(file: Path) -> tuple[DicomStore, StoredObject]:
     """Return the folder of a file as a store, and the file as its object. Raises NotFound if it is not a regular file."""
-    from dicom_export.adapters.local.folder.store import FolderStore  # noqa: PLC0415 - as in `local_house`
-    from dicom_export.adapters.local.folder.walk import name_of_entry  # noqa: PLC0415 - as in `local_house`
+    from dicom_export.adapters.local.folder.store import FolderStore
+    from dicom_export.adapters.local.folder.walk import name_of_entry
 
     path = file.absolute()
     store = FolderStore(path.parent)
@@ -158,13 +158,13 @@ def file_and_store(file: Path) -> tuple[DicomStore, StoredObject]:
 
 
 def local_operations(data: Path) -> OperationsService:
-    """Return the operations whose state lies in the folder, without opening their tables."""
+    """Return the operations whose state is in the folder, without opening their tables."""
     return OperationsService(Journal(FolderState(data / "state")))
 
 
 def resumed(stack: ExitStack, local: LocalSettings) -> ExportService:
-    """Open the house until the stack closes, and have the operations go on whose messages were lost with the process before."""
-    opened = stack.enter_context(local_house(local)).service
+    """Open the deployment until the stack closes, and resume the operations whose messages were lost with the process before."""
+    opened = stack.enter_context(local_deployment(local)).service
     for parent in {name.parent for name in local.stores}:
         for _, operation in opened.list_operations(parent):
             if not operation.is_done:

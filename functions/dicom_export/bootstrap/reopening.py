@@ -160,7 +160,7 @@ def restored_name(name: OperationName) -> OperationName:
 class _Written:
     """What an operation wrote, as the file has it.
 
-    Of its claims those whose rows are `there`, or will be, or are none, and those whose rows are `lacking`; how many `rows` it wrote, and
+    Of its claims those whose rows are `there`, or will be, or that have none, and those whose rows are `lacking`; how many `rows` it wrote, and
     how many of them are lacking; whether the file has later rows that no operation knows of.
     """
 

@@ -55,11 +55,11 @@ def handlers_on(
 ) -> dict[str, Callable[..., None]]:
     """Return the handler of each topic's messages."""
     # The HTTP function imports this module, and starts without pydicom and pyarrow.
-    from dicom_export.decoding.batches import batches_of  # noqa: PLC0415 - as said above
-    from dicom_export.decoding.many import decode_in_turn  # noqa: PLC0415 - as said above
-    from dicom_export.handlers.export_study import export_study  # noqa: PLC0415
-    from dicom_export.handlers.plan_export import plan_export  # noqa: PLC0415
-    from dicom_export.handlers.record_result import record_result  # noqa: PLC0415
+    from dicom_export.decoding.batches import batches_of
+    from dicom_export.decoding.many import decode_in_turn
+    from dicom_export.handlers.export_study import export_study
+    from dicom_export.handlers.plan_export import plan_export
+    from dicom_export.handlers.record_result import record_result
 
     decode = decode or partial(decode_in_turn, limits=limits.objects)
     journal, stores, tables, publisher = ports.journal, ports.stores, ports.tables, ports.publisher
@@ -92,9 +92,9 @@ def handlers_on(
 
 def streaming_on(ports: Ports, limits: PlanLimits) -> Callable[[InstanceChanged], None]:
     """Return the handler of what happens to the objects of stores."""
-    from dicom_export.decoding.many import decode_in_turn  # noqa: PLC0415 - as in `handlers_on`
-    from dicom_export.handlers.stream_instance import stream_instance  # noqa: PLC0415
-    from dicom_export.streaming.writing import ChangeWriters  # noqa: PLC0415
+    from dicom_export.decoding.many import decode_in_turn
+    from dicom_export.handlers.stream_instance import stream_instance
+    from dicom_export.streaming.writing import ChangeWriters
 
     return partial(
         stream_instance,
@@ -107,20 +107,20 @@ def streaming_on(ports: Ports, limits: PlanLimits) -> Callable[[InstanceChanged]
 
 def lost_changes_on(ports: Ports) -> Callable[[InstanceChanged, DicomExportError], None]:
     """Return what becomes of a change that is out of attempts."""
-    from dicom_export.handlers.stream_instance import report_lost_instance  # noqa: PLC0415 - as in `handlers_on`
+    from dicom_export.handlers.stream_instance import report_lost_instance
 
     return partial(report_lost_instance, stores=ports.stores)
 
 
 def _report_on(ports: Ports) -> FailureReport | None:
-    from dicom_export.exporting.failure_report import FailureReport  # noqa: PLC0415 - as in `handlers_on`
+    from dicom_export.exporting.failure_report import FailureReport
 
     return FailureReport(ports.failures_table, ports.tables, ports.journal) if ports.failures_table else None
 
 
 def dead_letters_on(ports: Ports) -> Callable[[Message, BaseException], None]:
     """Return what becomes of a message that is out of attempts, and of the error of its last one."""
-    from dicom_export.handlers.record_result import record_dead_letter  # noqa: PLC0415 - as in `handlers_on`
+    from dicom_export.handlers.record_result import record_dead_letter
 
     def on_dead_letter(message: Message, error: BaseException) -> None:
         reason = error if isinstance(error, DicomExportError) else Internal(f"{type(error).__name__} in a handler")

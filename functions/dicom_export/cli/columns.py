@@ -31,8 +31,8 @@ def columns(word: str, file: Path, table: str, output: str) -> None:
     With WORD, only those that have it in their name or description, in upper or lower case. Nested fields are dotted paths.
     """
     # `--help` is answered without loading DuckDB and pydicom.
-    from dicom_export.adapters.local.duckdb.table_columns import read_columns  # noqa: PLC0415 - as said above
-    from dicom_export.rows.descriptions import description  # noqa: PLC0415
+    from dicom_export.adapters.local.duckdb.table_columns import read_columns
+    from dicom_export.rows.descriptions import description
 
     listed = (
         (column.name, column.type, column.mode.value, description(column.path)) for column in read_columns(file, table)

@@ -42,7 +42,7 @@ def replay(whose: Whose, operation: str) -> None:
     name = whose.name(operation)
     if whose.exports is None:
         raise FailedPrecondition(
-            "On one machine there is no need: the same `export` command with --write-disposition write-truncate reads everything anew"
+            "On one machine there is no need: the same `export` command with --write-disposition write-truncate reads everything again"
         )
     whose.exports.replay(name)
     click.echo(f"Replaying as {replay_name(name)}")

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 def dump(file: Path, schema: str) -> None:
     """Print the row that FILE becomes, as JSON, and a note for each element that has no column of its own."""
     # `--help` is answered without loading pydicom.
-    from dicom_export.bootstrap.local import file_and_store  # noqa: PLC0415 - as said above
-    from dicom_export.decoding.decoded import Skipped  # noqa: PLC0415
-    from dicom_export.decoding.explain import explain_instance  # noqa: PLC0415
-    from dicom_export.rows.layout import RowLayout  # noqa: PLC0415
+    from dicom_export.bootstrap.local import file_and_store
+    from dicom_export.decoding.decoded import Skipped
+    from dicom_export.decoding.explain import explain_instance
+    from dicom_export.rows.layout import RowLayout
 
     store, stored = file_and_store(file)
     explanation = explain_instance(store, stored, RowLayout(SchemaKind(schema)))

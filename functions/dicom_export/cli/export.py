@@ -93,22 +93,22 @@ def export(
 
 def _run(asked: FolderExport, folder: Path) -> Operation:
     # `--help` and a mistyped option are answered without loading DuckDB and the rest.
-    from dicom_export.bootstrap.local import local_house  # noqa: PLC0415 - as said above
-    from dicom_export.cli.console import standard_error, warnings_on  # noqa: PLC0415
-    from dicom_export.cli.running import Run  # noqa: PLC0415
+    from dicom_export.bootstrap.local import local_deployment
+    from dicom_export.cli.console import standard_error, warnings_on
+    from dicom_export.cli.running import Run
 
     console = standard_error()
     with warnings_on(console), ExitStack() as stack:
         with threads_without_ctrl_c():
-            house = stack.enter_context(local_house(asked.settings))
-        return Run(house, asked.request, asked.ignored, console, reports=True).to_its_end(folder)
+            deployment = stack.enter_context(local_deployment(asked.settings))
+        return Run(deployment, asked.request, asked.ignored, console, reports=True).to_its_end(folder)
 
 
 def _report(operation: Operation, settings: LocalSettings, file: Path, output: str) -> None:
     """Print how the operation ended, and only then note that it was reported: a crash in between has it reported again."""
-    from dicom_export.bootstrap.local import local_operations  # noqa: PLC0415 - as in `_run`
-    from dicom_export.cli.summary import summary  # noqa: PLC0415
-    from dicom_export.protocol.operations_json import operation_to_json  # noqa: PLC0415
+    from dicom_export.bootstrap.local import local_operations
+    from dicom_export.cli.summary import summary
+    from dicom_export.protocol.operations_json import operation_to_json
 
     operations = local_operations(settings.data)
     if output == "json":

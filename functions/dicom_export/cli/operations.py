@@ -1,4 +1,4 @@
-"""`dicom-export operations`: what exports there were, how far they are, what failed; beside a running one, too."""
+"""`dicom-export operations`: exports, how far they are, and what failed, also while one runs."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def query(
         if result_file.exists() and result_file.samefile(file):
             raise click.UsageError("--output is the file that is queried: name another one.")
     # `--help` is answered without loading DuckDB and sqlglot.
-    from dicom_export.adapters.local.duckdb.query import run_query  # noqa: PLC0415 - as said above
+    from dicom_export.adapters.local.duckdb.query import run_query
 
     result = run_query(sys.stdin.read() if sql == "-" else sql, file, dialect)
     if result_file:
@@ -101,8 +101,8 @@ def _kind(output: str | None, result_file: Path | None) -> str:
 
 
 def _write(result: Result, kind: str, file: Path, *, has_header: bool) -> None:
-    from dicom_export.adapters.local.folder.files import replaced_file  # noqa: PLC0415 - as in `query`
-    from dicom_export.cli.result_files import write_result  # noqa: PLC0415
+    from dicom_export.adapters.local.folder.files import replaced_file
+    from dicom_export.cli.result_files import write_result
 
     with replaced_file(file) as target:
         count = write_result(result, kind, target, has_header=has_header)

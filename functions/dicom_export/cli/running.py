@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from dicom_export.bootstrap.local import LocalHouse
+    from dicom_export.bootstrap.local import LocalDeployment
     from dicom_export.folder_export.ignored import Ignored
     from dicom_export.operations.operation import Operation
     from dicom_export.operations.request import Request
 
 
 class Run:
-    """A request, and the house that it runs in, as `exporting.run.Run` runs it."""
+    """A request, and the deployment that it runs in, as `exporting.run.Run` runs it."""
 
     def __init__(
         self,
-        house: LocalHouse,
+        deployment: LocalDeployment,
         request: Request,
         ignored: Ignored,
         console: Console,
         *,
         reports: bool = False,
     ) -> None:
-        self._run = run.Run(house, request, ignored, console.print, reports=reports)
+        self._run = run.Run(deployment, request, ignored, console.print, reports=reports)
         self._has_filter = request.filter_uri is not None
         self._console = console
         self._interrupts = 0

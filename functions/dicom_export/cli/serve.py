@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     required=True,
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Where the state of exports lies, and PROJECT.duckdb for each project of --bq-dataset.",
+    help="Folder for the state of exports, and for PROJECT.duckdb of each project of --bq-dataset.",
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
 @click.option(
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     "--bq-dataset", "datasets", multiple=True, metavar="PROJECT.DATASET", help="Create this dataset if it is missing."
 )
 @click.option(
-    "--bucket", "buckets", multiple=True, metavar="NAME=FOLDER", help="Where gs://NAME/… lies: for filter files."
+    "--bucket", "buckets", multiple=True, metavar="NAME=FOLDER", help="Folder of the filter files gs://NAME/…"
 )
 @ignore_option
 def serve(
@@ -70,7 +70,7 @@ def serve(
     logs.configure()
     settings.publish(local)
     # `--help` is answered without loading the framework and DuckDB.
-    from dicom_export.api import local_server as serving  # noqa: PLC0415 - as said above
+    from dicom_export.api import local_server as serving
 
     with threads_without_ctrl_c():
         server = serving.serve(port, host)

@@ -57,7 +57,7 @@ def verify(
     )
     repairs.mkdir(parents=True, exist_ok=True)
     # `--help` and a mistyped option are answered without loading DuckDB, pydicom and the rest.
-    from dicom_export.cli.verifying import Verifying  # noqa: PLC0415 - as said above
+    from dicom_export.cli.verifying import Verifying
 
     verified = Verifying(settings, store, destination, _REPAIRS, file, ignore, limit).run(repair=repair)
     lines = [json.dumps(verified.to_json())] if output == "json" else verified.lines(file)

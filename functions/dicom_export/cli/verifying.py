@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dicom_export.bootstrap.local import local_house
+from dicom_export.bootstrap.local import local_deployment
 from dicom_export.cli.console import printable, standard_error, warnings_on
 from dicom_export.cli.running import Run
 from dicom_export.cli.summary import unlisted_lines
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from dicom_export.bootstrap.local import LocalHouse
+    from dicom_export.bootstrap.local import LocalDeployment
     from dicom_export.names import StoreName, TableName
     from dicom_export.operations.failure import Failure
     from dicom_export.operations.operation import Operation
@@ -128,15 +128,15 @@ class Verifying:
         with ExitStack() as stack:
             stack.enter_context(warnings_on(standard_error()))
             with threads_without_ctrl_c():
-                house = stack.enter_context(local_house(self.settings))
+                deployment = stack.enter_context(local_deployment(self.settings))
             if repair:
-                self._end_interrupted_repairs(house)
-            verification = house.verification(self.table)
-            declared = house.service.stores[self.store]
+                self._end_interrupted_repairs(deployment)
+            verification = deployment.verification(self.table)
+            declared = deployment.service.stores[self.store]
             inventory = stack.enter_context(verification.inventory(self.store, declared, failures.add))
-            repaired = self._repair(house, verification, inventory) if repair else None
+            repaired = self._repair(deployment, verification, inventory) if repair else None
             report = verification.summary(inventory, self.limit)
-            unrepaired = _unrepaired(house, repaired, report) if repaired else {}
+            unrepaired = _unrepaired(deployment, repaired, report) if repaired else {}
         return Verified(
             self.table,
             inventory.instances,
@@ -148,17 +148,19 @@ class Verifying:
             unrepaired,
         )
 
-    def _end_interrupted_repairs(self, house: LocalHouse) -> None:
-        for _, operation in house.service.list_operations(self.store.parent):
+    def _end_interrupted_repairs(self, deployment: LocalDeployment) -> None:
+        for _, operation in deployment.service.list_operations(self.store.parent):
             uri = None if operation.is_done else operation.request.filter_uri
             if uri and uri.bucket == self.repairs and operation.request.store == self.store:
-                house.service.resume(operation)
-        house.wait()
+                deployment.service.resume(operation)
+        deployment.wait()
         # Nobody else has the table's file open: what is left is of repairs that have ended.
         for path in self.settings.buckets[self.repairs].iterdir():
             path.unlink()
 
-    def _repair(self, house: LocalHouse, verification: Verification, inventory: Inventory) -> Operation | None:
+    def _repair(
+        self, deployment: LocalDeployment, verification: Verification, inventory: Inventory
+    ) -> Operation | None:
         """Return the operation that exported what is to be repaired, once it has ended; None if there was nothing to repair."""
         name = f"{secrets.token_hex(8)}.txt"
         path = self.settings.buckets[self.repairs] / name
@@ -169,17 +171,17 @@ class Verifying:
             return None
         request = verification.repair_request(self.store, GcsUri(self.repairs, name))
         ignored = Ignored(frozenset(self.ignore), self.settings.data / "ignored")
-        operation = Run(house, request, ignored, standard_error()).to_its_end(self.settings.stores[self.store])
+        operation = Run(deployment, request, ignored, standard_error()).to_its_end(self.settings.stores[self.store])
         path.unlink()
         return operation
 
 
-def _unrepaired(house: LocalHouse, repaired: Operation, report: Report) -> dict[str, str]:
+def _unrepaired(deployment: LocalDeployment, repaired: Operation, report: Report) -> dict[str, str]:
     """Return why objects of the report are not repaired although an export could have done it, by their names."""
     left = {each.object for each in report.first if each.object and each.is_repairable}
     if not left:
         return {}
-    failed = {each.object: each.message for each in house.service.failures(repaired.name) if each.object in left}
+    failed = {each.object: each.message for each in deployment.service.failures(repaired.name) if each.object in left}
     otherwise = repaired.error.message if repaired.error else "the object was changed during the repair"
     return {name: failed.get(name, otherwise) for name in left}
 

@@ -74,9 +74,9 @@ def watch(
 
 def _watch(settings: LocalSettings, request: ExportRequest, *, once: bool) -> None:
     # `--help` and a mistyped option are answered without loading DuckDB and the rest.
-    from dicom_export.bootstrap.local import folder_watcher  # noqa: PLC0415 - as said above
-    from dicom_export.cli.console import standard_error, warnings_on  # noqa: PLC0415
-    from dicom_export.cli.watched import Reports  # noqa: PLC0415
+    from dicom_export.bootstrap.local import folder_watcher
+    from dicom_export.cli.console import standard_error, warnings_on
+    from dicom_export.cli.watched import Reports
 
     console = standard_error()
     reports = Reports(console)

@@ -69,8 +69,8 @@ _OPTIONS = (
 
 def _whose(file: Path | None, data: Path | None, parent: DatasetName | None) -> Whose:
     # The composition root is not loaded for `--help`.
-    from dicom_export import bootstrap  # noqa: PLC0415 - as said above
-    from dicom_export.bootstrap.local import local_operations  # noqa: PLC0415
+    from dicom_export import bootstrap
+    from dicom_export.bootstrap.local import local_operations
 
     if file is None and data is None and settings.is_in_cloud():
         exports = bootstrap.service()

@@ -49,7 +49,7 @@ def decode_instance(
         if memory:
             memory.series.note_length(stored.name, header.length)
         row = _ROWS[layout.kind](header)
-    except (Unusual, InstanceError):  # whatever is wrong, the complete way says what
+    except (Unusual, InstanceError):  # whatever is wrong, the reference decoder says what
         explanation = explained(file, stored, layout, Notes(), limits)
         if isinstance(explanation, Skipped):
             return explanation

@@ -43,7 +43,7 @@ _WHILE_IT_BEGINS = 500
 # The columns of a batch take some 15 ms however few its rows are: of fewer than these that is more than another process would save.
 _SMALL_BATCH = 500
 
-# Some hundreds of rows: they hold no cycles, and after 700 objects, as by default, each of them would be looked through again and again.
+# Some hundreds of rows: they hold no cycles, and after 700 objects, as by default, the collector would look through each of them again and again.
 _OBJECTS_WITHOUT_CYCLES = 200_000
 
 T = TypeVar("T")

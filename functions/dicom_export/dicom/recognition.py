@@ -1,4 +1,4 @@
-"""What is DICOM, and what is positively something else: by content, and by name only for what operating systems leave behind."""
+"""What is DICOM, and what is positively something else: by content, and by name only for files that operating systems leave in folders."""
 
 from __future__ import annotations
 

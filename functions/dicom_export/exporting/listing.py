@@ -53,9 +53,9 @@ def listing(
     journal: Journal,
     unlisted: Callable[[Unlisted], None],
 ) -> Iterator[Listed]:
-    """Yield the store's objects behind the cursor, those that the filter names if their names tell.
+    """Yield the store's objects after the cursor: those that the filter names, if their names tell.
 
-    A step without an object stands behind each folder of the filter, and for each hundred names that are passed over.
+    A step without an object follows each folder of the filter, and each hundred names that are passed over.
     `unlisted` gets what cannot be listed.
     """
     if index is None or cursor.layout is Layout.FOLDERS:

@@ -50,7 +50,7 @@ class Selection:
     def __call__(self, decoded: Decoded) -> Decoded:
         """Return what was decoded, or that it is skipped.
 
-        What is no DICOM is in no study; an instance that cannot be told is taken for one that the filter may name.
+        An object that is not DICOM is in no study. An instance whose UIDs are unknown may be one that the filter names.
         """
         if isinstance(decoded, Skipped):
             return decoded

@@ -122,7 +122,7 @@ class ExportService(OperationsService):
             if self.journal.plans.create_page(name, 0, PlanPage(error=status)).error == status:
                 self.give_up(operation, status)
                 raise
-            # It was told of after all, and is on its way.
+            # Its first message was published after all.
         return operation
 
     def create(
@@ -141,7 +141,7 @@ class ExportService(OperationsService):
         )
 
     def get_operation(self, name: OperationName) -> Operation:
-        """As that of OperationsService; an operation that nobody was told to plan is told of now.
+        """As that of OperationsService; the message of an operation that was never announced is published now.
 
         Its message was lost with the process that created it.
         """

@@ -1,4 +1,4 @@
-"""Where things lie on one machine: a DuckDB file, its state beside it, and the names that folders go by."""
+"""The places of an export on one machine: a DuckDB file, the state next to it, and the names of folders."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ def state_of(file: Path) -> Path:
 
 
 def check_file(file: Path) -> None:
-    """Raise FailedPrecondition unless there can be a DuckDB file, with its state beside it."""
+    """Raise FailedPrecondition unless a DuckDB file can be there, with its state next to it."""
     if not file.resolve().parent.is_dir():
         raise FailedPrecondition(f"Folder {str(file.parent)!r} of the destination is not there; create it first")
     check_is_file(file)
     state = state_of(file)
     if state.exists() and not state.is_dir():
-        raise FailedPrecondition(f"{str(state)!r} is a file: it would be the folder of the export's state")
+        raise FailedPrecondition(f"{str(state)!r} is a file; expected the folder of the export's state")
 
 
 def check_is_file(file: Path) -> None:
     """Raise FailedPrecondition if there is something else: DuckDB would wait at a pipe, and what comes out of one is read only once."""
     if file.exists() and not file.is_file():
-        raise FailedPrecondition(f"{str(file)!r} is a pipe or a device: it would be a file")
+        raise FailedPrecondition(f"{str(file)!r} is a pipe or a device; expected a file")
 
 
 def existing_state(file: Path | None, data: Path | None) -> Path:
@@ -72,7 +72,7 @@ def store_of(folder: Path) -> StoreName:
 
 
 def own_files(file: Path, folder: Path) -> tuple[str, ...]:
-    """Return patterns of the names that the DuckDB file and what lies beside it have below the folder, if they do."""
+    """Return patterns of the names that the DuckDB file and its state have, if they are below the folder."""
     path, root = file.resolve(), folder.resolve()
     if not path.is_relative_to(root):
         return ()

@@ -12,7 +12,7 @@ from dicom_export.operations.counters import Counters
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from dicom_export.bootstrap.local import LocalHouse
+    from dicom_export.bootstrap.local import LocalDeployment
     from dicom_export.folder_export.ignored import Ignored
     from dicom_export.operations.failure import Status
     from dicom_export.operations.operation import Operation
@@ -22,7 +22,7 @@ _POLL_SECONDS = 0.25
 
 
 class Run:
-    """Runs a request in a house. `tell` takes a sentence for the user.
+    """Runs a request in a deployment. `tell` takes a sentence for the user.
 
     A run that `reports` ends with `set_reported`, after the user was told how the operation ended. Until then the same request
     continues that operation, also one that has ended.
@@ -30,14 +30,14 @@ class Run:
 
     def __init__(
         self,
-        house: LocalHouse,
+        deployment: LocalDeployment,
         request: Request,
         ignored: Ignored,
         tell: Callable[[str], None],
         *,
         reports: bool = False,
     ) -> None:
-        self._house = house
+        self._deployment = deployment
         self._request = request
         self._ignored = ignored
         self._tell = tell
@@ -54,15 +54,15 @@ class Run:
                 " command again for a new export."
             )
         else:
-            self._house.service.resume(operation)
+            self._deployment.service.resume(operation)
             self._tell(f"Resuming export {operation.name.operation}, which was interrupted.")
         return operation
 
     def states(self, operation: Operation) -> Iterator[Operation]:
         """Yield the operation several times a second, and at last as it ended. Raises what stopped the workers, such as a full disk."""
-        while not self._house.wait(_POLL_SECONDS):
-            yield self._house.service.get_operation(operation.name)
-        ended = self._house.service.get_operation(operation.name)
+        while not self._deployment.wait(_POLL_SECONDS):
+            yield self._deployment.service.get_operation(operation.name)
+        ended = self._deployment.service.get_operation(operation.name)
         if not ended.is_done:
             raise Internal(
                 f"Export {operation.name.operation} did not end although nothing is left to do; the same command resumes it"
@@ -71,13 +71,13 @@ class Run:
 
     def cancel(self, operation: Operation) -> None:
         """Ask for the operation's end: batches that are being written are completed, the rest is skipped."""
-        self._house.service.cancel_operation(operation.name)
+        self._deployment.service.cancel_operation(operation.name)
 
     def _begin(self) -> Operation:
         name = new_name(self._request)
         self._ignored.remember_for(name)
         try:
-            return self._house.service.create_export(self._request, name=name, awaits_report=self._reports)
+            return self._deployment.service.create_export(self._request, name=name, awaits_report=self._reports)
         except DicomExportError:
             self._ignored.forget(name)
             raise
@@ -103,15 +103,15 @@ class Run:
         return same
 
     def _unfinished_or_unreported(self) -> Iterator[Operation]:
-        for _, operation in self._house.service.list_operations(self._request.store.parent):
+        for _, operation in self._deployment.service.list_operations(self._request.store.parent):
             if not operation.is_done or (operation.awaits_report and operation.requested):
                 yield operation
 
     def _ended(self, operation: Operation) -> Operation:
         """Return a cancelled operation once it has ended."""
-        self._house.service.resume(operation)
-        self._house.wait()
-        return self._house.service.get_operation(operation.name)
+        self._deployment.service.resume(operation)
+        self._deployment.wait()
+        return self._deployment.service.get_operation(operation.name)
 
     def _is_of_this_command(self, operation: Operation) -> bool:
         is_same = operation.request == self._request
@@ -119,7 +119,7 @@ class Run:
 
     def _has_same_filter(self, operation: Operation) -> bool:
         uri = self._request.filter_uri
-        generation = filter_generation(uri, self._house.service.buckets) if uri else None
+        generation = filter_generation(uri, self._deployment.service.buckets) if uri else None
         return operation.filter_generation == generation
 
 

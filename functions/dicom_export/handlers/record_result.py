@@ -172,7 +172,7 @@ def record_dead_letter(
         extra={"operation": str(message.operation)},
     )
     if journal.operations.find(message.operation) is None:
-        log.error("Operation %s is there no more", message.operation)
+        log.error("Operation %s is gone", message.operation)
         return
     status = Status(reason.code, reason.message)
     match message:

@@ -1,4 +1,4 @@
-"""One object of a store was written, or is there no more: a row in every table of the store's streamConfigs.
+"""One object of a store was written, or is gone: a row in every table of the store's streamConfigs.
 
 At least once: a message that comes twice makes two rows, which say the same. It is acknowledged only after its rows are durable.
 """
@@ -132,7 +132,7 @@ def _columns(row: Mapping[str, Any], config: StreamConfig) -> Row:
 
 
 def _rows_deleted(message: InstanceChanged, store: DeclaredStore, journal: Uploads, decode: Decode) -> list[ChangeRow]:
-    """Return the rows that say that the instance is there no more; none if the object is there, by a newer generation."""
+    """Return the rows that say that the instance is gone; none if the object is there, by a newer generation."""
     if store.objects.get(message.stored.name):
         return []
     uids = _deleted_uids(message, store, journal, decode)

@@ -1,4 +1,4 @@
-"""A long-running operation: what was asked for, how far it is, how it ended; and where its state lies.
+"""A long-running operation: what was asked for, how far it is, how it ended, and where its state is.
 
 State objects of the operation `N` (DESIGN: created and never updated, but for `operation.json`):
 
@@ -7,7 +7,7 @@ State objects of the operation `N` (DESIGN: created and never updated, but for `
     N/plan/PAGE.json              the page's tasks, create-once, before its messages go out
     N/claims/PAGE/TASK.json       names the one stream that may be committed, create-once
     N/results/PAGE/TASK.json      what became of the task's objects, create-once, after the commit
-    N/heals/PERIOD                the operation was told of again, create-once
+    N/heals/PERIOD                the operation was announced again, create-once
     N/reports/PAGE.json           names the one stream of failure rows that may be committed, create-once
     N/pages/PAGE.json             the sum of a page whose results are all in, create-once
     D/dead-letters/N-…            a message of N that ran out of attempts, and cost its instances their rows, create-once
@@ -66,7 +66,7 @@ class Operation:
 
     @property
     def target(self) -> TableName:
-        """The table that rows are committed into: the destination, or an overwrite's staging table or a verification's inventory beside it."""
+        """The table that rows are committed into: the destination, or the staging table of an overwrite, or the inventory of a verification, next to it."""
         table = self.request.table
         if self.request.write_disposition is not WriteDisposition.WRITE_TRUNCATE:
             return table

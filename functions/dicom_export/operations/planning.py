@@ -144,7 +144,7 @@ def unit_of(name: str, layout: Layout) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a page of the plan begins: in the filter's sorted paths, and behind a name."""
+    """The start of a page of the plan: in the filter's sorted paths, and after a name."""
 
     layout: Layout
     path: int = 0
@@ -153,7 +153,7 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One step through the store: an object, or None for a search that found no more; and where to go on behind it.
+    """One step through the store: an object, or None for a search that found nothing more, and where to continue after it.
 
     `study` is the study if it is known from elsewhere than the object's name.
     """
@@ -166,7 +166,7 @@ class Listed:
 def cut_page(listing: Iterable[Listed], layout: Layout, limits: PlanLimits) -> tuple[list[Task], Cursor | None]:
     """Return the tasks of a page, and where the next one begins or None after the last.
 
-    A page ends at the first boundary behind one of its limits: between two studies; or, where the names do not tell the
+    A page ends at the first boundary after one of its limits: between two studies; or, where the names do not tell the
     study or no message is left for the rest of one, between two tasks; or within a study that alone takes more searches
     than a page has. So it may have no tasks, and may be the last but for an empty one.
     """

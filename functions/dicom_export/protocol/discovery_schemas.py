@@ -149,7 +149,7 @@ def _lists() -> list[Json]:
         "operations": "Operation",
         "failures": "Failure",
     }
-    token = _text("Token of the next page; absent on the last page.")
+    token = _text("The token of the next page; absent on the last page.")
     return [
         _object(
             f"List{name[0].upper()}{name[1:]}Response",

@@ -92,7 +92,7 @@ def _write_disposition(request: JsonMessage, destination: JsonMessage, package: 
     if unspecified not in (given, beside) and given != beside:
         request.refuse(
             "writeDisposition",
-            f"writeDisposition is {given} in bigqueryDestination and {beside} beside it; give it once.",
+            f"writeDisposition is {given} in bigqueryDestination and {beside} next to it; give it once.",
         )
     for disposition in (given, beside):
         if disposition != unspecified:

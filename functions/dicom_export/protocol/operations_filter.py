@@ -30,7 +30,7 @@ _COMPARISONS: dict[str, Callable[[Moment, Moment], bool]] = {
     ">=": operator.ge,
 }
 _RIGHT = (
-    "it would be done:true, done=false, name:TEXT, or metadata.createTime or metadata.endTime with =, <, <=, > or >= and"
+    "expected done:true, done=false, name:TEXT, or metadata.createTime or metadata.endTime with =, <, <=, > or >= and"
     ' a time as "2026-01-02T03:04:05Z", joined by AND'
 )
 
@@ -67,4 +67,4 @@ def _time(value: str) -> Moment:
     if match := _TIME.fullmatch(value):
         with suppress(ValueError):
             return datetime.fromisoformat(value.upper()), (match["beyond"] or "").rstrip("0")
-    raise InvalidArgument(f"{value[:100]!r} in the filter is not a time in RFC 3339; it would be 2026-01-02T03:04:05Z.")
+    raise InvalidArgument(f"{value[:100]!r} in the filter is not a time in RFC 3339; expected 2026-01-02T03:04:05Z.")

@@ -73,7 +73,7 @@ def _counter(counters: Counters, *, is_done: bool) -> dict[str, str]:
 
 
 def _differences(differences: DifferenceCounts) -> dict[str, str]:
-    """Return what a verification found; ours, beside what the Healthcare API's operations have."""
+    """Return the differences that a verification found. The Healthcare API's operations have no such field."""
     return {name: str(count) for name, count in asdict(differences).items()}
 
 

@@ -102,7 +102,7 @@ class JsonMessage:
         if text:
             return self._violations.of(self.path_of(name), lambda: parse(text))
         if self._values.get(name) in (None, ""):
-            self.refuse_absence(name, f"{self._json_path_of(name)} is required; it would be {right}.")
+            self.refuse_absence(name, f"{self._json_path_of(name)} is required; expected {right}.")
         return None
 
     def boolean(self, name: str) -> bool | None:
@@ -153,7 +153,7 @@ class JsonMessage:
 
     def _refuse_type(self, name: str, kind: str, value: object, right: str) -> None:
         shown = json.dumps(value)[:_MAX_SHOWN_LENGTH]
-        self.refuse(name, f"Invalid value at '{self.path_of(name)}' ({kind}), {shown}; it would be {right}.")
+        self.refuse(name, f"Invalid value at '{self.path_of(name)}' ({kind}), {shown}; expected {right}.")
 
 
 def own_name(json_name: str) -> str:

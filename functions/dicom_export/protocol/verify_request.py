@@ -26,7 +26,7 @@ def parse_verify_request(store: StoreName, body: object) -> VerifyRequest:
     verify = request.message(VERIFY, _FIELDS, "dicom_export.Verify")
     if verify is None:
         request.check()
-        raise InvalidArgument(f'"{VERIFY}" is empty; it would be {{"tableUri": "bq://PROJECT.DATASET.TABLE", …}}.')
+        raise InvalidArgument(f'"{VERIFY}" is empty; expected {{"tableUri": "bq://PROJECT.DATASET.TABLE", …}}.')
     compared, report = (verify.required(name, _table, "bq://PROJECT.DATASET.TABLE") for name in _FIELDS[:2])
     if compared and compared == report:
         verify.refuse(_FIELDS[1], f"The report would take the place of {compared}; give it a table of its own.")

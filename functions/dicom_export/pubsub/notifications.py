@@ -60,7 +60,7 @@ def parse_notification(attributes: Mapping[str, str], data: bytes) -> Notificati
         )
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidArgument(
-            f"A message of {len(data)} bytes is no notification of Cloud Storage with the payload JSON_API_V1"
+            f"A message of {len(data)} bytes is not a notification of Cloud Storage with the payload JSON_API_V1"
             f" ({type(error).__name__})"
         ) from error
 
@@ -107,7 +107,7 @@ def _stored(attributes: Mapping[str, str], resource: dict[str, Any]) -> StoredOb
         name,
         _whole_number(attributes["objectGeneration"], _MAX_INT64),
         _whole_number(resource["size"], _LARGEST_OBJECT),
-        _moment(resource["updated"]),
+        _moment(resource["timeCreated"]),
         storage_class(resource["storageClass"]),
     )
 

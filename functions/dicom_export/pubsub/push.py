@@ -1,6 +1,6 @@
 """What a push subscription posts, and how it is answered.
 
-Pub/Sub takes 204 as the acknowledgement, and delivers a message again after any answer that is no success. It cannot be told
+Pub/Sub takes 204 as the acknowledgement, and delivers a message again after any other answer. It cannot be told
 that a message is a dead letter before its attempts are used up.
 
 Source: https://cloud.google.com/pubsub/docs/push#receive_push, wrapped, and
@@ -155,7 +155,7 @@ def hand_over(message: M, handler: Callable[[M], None], on_dead_letter: Callable
 def answer(body: bytes, decode: Callable[[PushedMessage], T], take: Callable[[T], None]) -> HTTPStatus:
     """Return the status to answer a push request with, after what `decode` makes of its message was taken.
 
-    What cannot be decoded is logged and acknowledged: it would be no better the next time.
+    A message that cannot be decoded is logged and acknowledged: a retry does not help.
     """
     extra: dict[str, Any] = {}
     try:

@@ -1,4 +1,4 @@
-"""The row of a deletion: which instance is there no more, since when, and nothing else."""
+"""The row of a deletion: which instance is gone, and since when."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _BEHIND = timedelta(microseconds=1)
 
 
 def deletion_row(uids: InstanceUids, stored: StoredObject, source_store: str | None) -> dict[str, Any]:
-    """Return the row that says that this generation of an object is there no more.
+    """Return the row that says that this generation of an object is gone.
 
-    `LastUpdated` is the generation's own and the least that a TIMESTAMP can add: so the deletion is behind what it deletes, and
-    before whatever is written later, under this name or another, however late the deletion is told of.
+    `LastUpdated` is the generation's own and the least that a TIMESTAMP can add: so the deletion comes after what it deletes, and
+    before whatever is written later, under this name or another, however late the deletion is announced.
     """
     row = {
         "StudyInstanceUID": uids.study,

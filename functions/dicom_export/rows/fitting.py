@@ -108,7 +108,7 @@ def _fitted(record: Mapping[str, Any], columns: Schema, dropped: deque[str]) -> 
     return kept
 
 
-def _move(name: str, value: Any, others: list[dict[str, Any]], dropped: deque[str]) -> None:  # noqa: ANN401 - any column's value
+def _move(name: str, value: Any, others: list[dict[str, Any]], dropped: deque[str]) -> None:
     if value is None or value == []:
         return
     if name == _OTHER_ELEMENTS:
@@ -124,12 +124,12 @@ def _move(name: str, value: Any, others: list[dict[str, Any]], dropped: deque[st
         others.append({"Tag": tag_name(entry.tag), "Data": _texts(value)})
 
 
-def _texts(value: Any) -> list[str]:  # noqa: ANN401 - any column's value
+def _texts(value: Any) -> list[str]:
     values = value if isinstance(value, list) else [value]
     return ["" if each is None else _text(each) for each in values]
 
 
-def _text(value: Any) -> str:  # noqa: ANN401 - any column's value
+def _text(value: Any) -> str:
     match value:
         case datetime():
             return value.strftime("%Y%m%d%H%M%S.%f+0000").rjust(len("YYYYMMDDHHMMSS.FFFFFF+0000"), "0")
@@ -176,7 +176,7 @@ def fits(existing: Schema, wanted: Schema, limits: ColumnLimits) -> bool:
 
 
 def within_budget(rows: Sequence[Row], existing: Schema, kind: SchemaKind, limits: ColumnLimits) -> Sequence[Row]:
-    """Return the rows, each with what there is no column for moved; `existing` are the columns of the table."""
+    """Return the rows, each with the values that have no column moved; `existing` are the columns of the table."""
     if kind is not SchemaKind.FLATTENED or fits(existing, columns_of_all(rows, kind), limits):
         return rows
     budget = ColumnBudget(existing, limits)

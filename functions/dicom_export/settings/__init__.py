@@ -44,7 +44,9 @@ def from_environment() -> LocalSettings | CloudSettings:
         return cloud.parse(os.environ)
     given = sorted(set(cloud.VARIABLES) & set(os.environ))
     if given:
-        raise ConfigurationError(f"{LOCAL_SETTINGS} and {given[0]} are both set; an installation is in one house")
+        raise ConfigurationError(
+            f"{LOCAL_SETTINGS} and {given[0]} are both set; an installation is either local or on Google Cloud"
+        )
     try:
         return LocalSettings.from_json(json.loads(text))
     except (KeyError, TypeError, ValueError) as error:

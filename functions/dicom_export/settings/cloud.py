@@ -73,7 +73,7 @@ _STORE_FIELDS = {"bucket", "prefix", "ignore", "streamConfigs"}
 class BucketFolder:
     """The objects of a bucket whose names begin with `prefix`, which is empty or ends with a slash.
 
-    `ignore` are patterns of names, behind the prefix, that are no instances; `streams` are where rows of new ones go.
+    `ignore` are patterns of names, after the prefix, that are not instances; `streams` are where rows of new ones go.
     """
 
     bucket: str
@@ -96,7 +96,7 @@ class CloudSettings:
 
     `project` runs the jobs and has the topics, which are named `topic_prefix` + the message's kind; `state` holds the
     operations. A row for each failed instance goes to `failures_table`, if there is one. `readers` are the headers that
-    a worker reads at once. A new table with change data capture may be `max_staleness_hours` behind. `write_endpoint` is where the Storage Write API is if not at Google: an emulator's host and port.
+    a worker reads at once. A new table with change data capture may lag by `max_staleness_hours`. `write_endpoint` is where the Storage Write API is if not at Google: an emulator's host and port.
     """
 
     project: str
@@ -116,7 +116,7 @@ class CloudSettings:
 
 
 def parse(environment: Mapping[str, str]) -> CloudSettings:
-    """Return the settings. Raises ConfigurationError naming the variable and what would be right."""
+    """Return the settings. Raises ConfigurationError, which names the variable and what is expected."""
     missing = [name for name in (_PROJECT, _STORES, _STATE) if not environment.get(name)]
     if missing:
         raise ConfigurationError(
@@ -141,19 +141,19 @@ def parse(environment: Mapping[str, str]) -> CloudSettings:
 
 
 def _check_known(environment: Mapping[str, str]) -> None:
-    """Raise ConfigurationError for a variable that looks like ours and is none: misspelt, it would be without effect."""
+    """Raise ConfigurationError for a variable that looks like one of ours: misspelt, it would have no effect."""
     names = sorted(name for name in environment if name.startswith(_OURS))
     for name in names:
         known = (*VARIABLES, *common_limits.VARIABLES)
         if name not in known and name not in _KNOWN_ELSEWHERE:
             meant = get_close_matches(name, known, 1, cutoff=0.85) or [f"one of {', '.join(known)}"]
-            raise ConfigurationError(f"{name} is no setting; it would be {meant[0]}")
+            raise ConfigurationError(f"{name} is not a setting; expected {meant[0]}")
 
 
 def _project(text: str) -> str:
     if not _PROJECT_ID.fullmatch(text):
         raise ConfigurationError(
-            f"{_PROJECT}: {text!r} is no project's id; it would be like my-project, or example.com:my-project"
+            f"{_PROJECT}: {text!r} is not the id of a project; expected one like my-project, or example.com:my-project"
         )
     return text
 
@@ -161,7 +161,7 @@ def _project(text: str) -> str:
 def _topic_prefix(text: str) -> str:
     if text and not _PREFIX_OF_TOPICS.fullmatch(text):
         raise ConfigurationError(
-            f"{_TOPIC_PREFIX}: {text!r} is nothing that a topic's name begins with; it would be a letter and then letters,"
+            f"{_TOPIC_PREFIX}: {text!r} cannot begin a topic's name; expected a letter followed by letters,"
             f" digits and -._~+%, at most {_LONGEST_PREFIX}, and not goog"
         )
     return text
@@ -172,9 +172,9 @@ def _stores(text: str) -> dict[StoreName, BucketFolder]:
     try:
         declared = json.loads(text, object_pairs_hook=_once_each)
     except ValueError as error:
-        raise ConfigurationError(f"{_STORES} is not JSON: {error}; it would be {example}") from error
+        raise ConfigurationError(f"{_STORES} is not JSON: {error}; expected {example}") from error
     if not isinstance(declared, dict) or not declared:
-        raise ConfigurationError(f"{_STORES} declares no store; it would be {example}")
+        raise ConfigurationError(f"{_STORES} declares no store; expected {example}")
     return {_store_name(name): _store(name, value) for name, value in declared.items()}
 
 
@@ -184,7 +184,7 @@ def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ConfigurationError(f"{_STORES} has {twice!r} twice; it would be there once")
+        raise ConfigurationError(f"{_STORES} has {twice!r} twice; expected it once")
     return found
 
 
@@ -195,10 +195,10 @@ def _store_name(name: str) -> StoreName:
         raise ConfigurationError(f"{_STORES}: {error.message}") from error
 
 
-def _store(name: str, value: Any) -> BucketFolder:  # noqa: ANN401 - JSON
+def _store(name: str, value: Any) -> BucketFolder:
     what = f"{_STORES}: store {name}"
     if not isinstance(value, dict) or not isinstance(value.get("bucket"), str):
-        raise ConfigurationError(f'{what} has no bucket; it would be {{"bucket": "B", "prefix": "dicom/"}}')
+        raise ConfigurationError(f'{what} has no bucket; expected {{"bucket": "B", "prefix": "dicom/"}}')
     unknown = sorted(set(value) - _STORE_FIELDS)
     if unknown:
         raise ConfigurationError(f"{what} has the unknown field {unknown[0]!r}; known are {sorted(_STORE_FIELDS)}")
@@ -209,19 +209,19 @@ def _store(name: str, value: Any) -> BucketFolder:  # noqa: ANN401 - JSON
     return replace(folder, streams=_streams(what, value.get("streamConfigs", [])))
 
 
-def _streams(what: str, value: Any) -> tuple[StreamConfig, ...]:  # noqa: ANN401 - JSON
+def _streams(what: str, value: Any) -> tuple[StreamConfig, ...]:
     try:
         return parse_stream_configs(value)
     except InvalidArgument as error:
         raise ConfigurationError(f"{what}: {error.message}") from error
 
 
-def _folder(what: str, bucket: str, prefix: Any, ignore: tuple[str, ...] = ()) -> BucketFolder:  # noqa: ANN401 - JSON
+def _folder(what: str, bucket: str, prefix: Any, ignore: tuple[str, ...] = ()) -> BucketFolder:
     if not bucket:
         raise ConfigurationError(f"{what}: the name of the bucket is empty")
     if not _BUCKET_NAME.fullmatch(bucket):
         raise ConfigurationError(
-            f"{what}: {bucket!r} is no bucket's name; it would be 3 or more lower-case letters, digits and -_. without gs://"
+            f"{what}: {bucket!r} is not a bucket's name; expected 3 or more lower-case letters, digits and -_. without gs://"
         )
     if not isinstance(prefix, str) or prefix.startswith("/") or (prefix and not prefix.endswith("/")):
         raise ConfigurationError(

@@ -66,7 +66,7 @@ class Operations(Records):
         while entry := next(self._store.list("projects/", start_after=start_after), None):
             parent = DatasetName.parse("/".join(entry.path.split("/")[:_PARTS_OF_DATASET]))
             yield parent
-            start_after = f"{parent}/\U0010ffff"  # behind all that is below it
+            start_after = f"{parent}/\U0010ffff"  # after all that is below it
 
     def is_first_to_heal(self, name: OperationName, period: int) -> bool:
         """Return True to one caller in a period."""

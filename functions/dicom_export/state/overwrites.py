@@ -8,7 +8,7 @@ the change with each overwrite that runs. After the swap, and before it ends, th
 
 - looked before the name was there: the object was there before the listing, which has it;
 - looked after, and the record was there when the records were listed: it is streamed again;
-- looked after, and the record came later: so did the append, which is behind the swap, in the new rows.
+- looked after, and the record came later: so did the append, which is after the swap, in the new rows.
 """
 
 from __future__ import annotations

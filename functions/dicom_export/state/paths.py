@@ -16,7 +16,7 @@ _END_OF_TIME = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp() * 1_000_000)
 
 
 def operation_path(name: OperationName) -> str:
-    """Return where the operation itself lies."""
+    """Return the path of the operation itself."""
     return f"{name}/operation.json"
 
 
@@ -32,7 +32,7 @@ def index_prefix(parent: DatasetName) -> str:
 
 
 def plan_path(name: OperationName, page: int) -> str:
-    """Return where a page of the plan lies."""
+    """Return the path of a page of the plan."""
     return f"{name}/plan/{page:06d}.json"
 
 
@@ -42,7 +42,7 @@ def claims_prefix(name: OperationName) -> str:
 
 
 def claim_path(name: OperationName, page: int, task: int) -> str:
-    """Return where the claim of a task lies."""
+    """Return the path of the claim of a task."""
     return f"{claims_prefix(name)}{page:06d}/{task:03d}.json"
 
 
@@ -52,7 +52,7 @@ def results_prefix(name: OperationName, page: int | None = None) -> str:
 
 
 def result_path(name: OperationName, page: int, task: int) -> str:
-    """Return where the result of a task lies."""
+    """Return the path of the result of a task."""
     return f"{results_prefix(name, page)}{task:03d}.json"
 
 
@@ -62,7 +62,7 @@ def pages_prefix(name: OperationName) -> str:
 
 
 def page_path(name: OperationName, page: int) -> str:
-    """Return where the sum of a page lies."""
+    """Return the path of the sum of a page."""
     return f"{pages_prefix(name)}{page:06d}.json"
 
 
@@ -72,17 +72,17 @@ def plan_prefix(name: OperationName) -> str:
 
 
 def filter_index_path(name: OperationName) -> str:
-    """Return where the filter's index lies: the first path of each chunk."""
+    """Return the path of the filter's index: the first path of each chunk."""
     return f"{name}/filter/index.json"
 
 
 def filter_path(name: OperationName, chunk: int) -> str:
-    """Return where a chunk of the filter's sorted paths lies."""
+    """Return the path of a chunk of the filter's sorted paths."""
     return f"{name}/filter/{chunk:06d}.json"
 
 
 def report_path(name: OperationName, page: int) -> str:
-    """Return where the claim of a page's failure rows lies."""
+    """Return the path of the claim of a page's failure rows."""
     return f"{name}/reports/{page:06d}.json"
 
 
@@ -92,12 +92,12 @@ def dead_letters_prefix(parent: DatasetName) -> str:
 
 
 def dead_letter_path(name: OperationName, letter: str) -> str:
-    """Return where a dead letter of the operation lies."""
+    """Return the path of a dead letter of the operation."""
     return f"{dead_letters_prefix(name.parent)}{name.operation}/{letter}.json"
 
 
 def exclusive_path(table: TableName) -> str:
-    """Return where the name of the export lies that has the table for itself."""
+    """Return the path of the name of the export that has the table for itself."""
     return f"exclusive/{table_path(table)}.json"
 
 
@@ -110,7 +110,7 @@ def table_path(table: TableName) -> str:
 
 
 def heal_path(name: OperationName, period: int) -> str:
-    """Return where it is marked that an operation was told of again in a period."""
+    """Return where it is marked that an operation was announced again in a period."""
     return f"{name}/heals/{period}"
 
 

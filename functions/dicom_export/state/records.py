@@ -48,4 +48,4 @@ def encode(data: object) -> bytes:
 
 def vanished(path: str) -> NoReturn:
     """Raise Internal: an object that was listed or created a moment ago is gone."""
-    raise Internal(f"{path} was there and is no more; state must not be deleted while its operation runs")
+    raise Internal(f"{path} was there and is gone; state must not be deleted while its operation runs")

@@ -76,12 +76,14 @@ class Tasks(Records):
     def failures_after(
         self, position: str, name: OperationName, page: int | None = None
     ) -> Iterator[tuple[str, Failure]]:
-        """Yield the failures behind a position, each with its own: which result, and which failure in it. The first has none before it.
+        """Yield the failures after a position, each with its own position: which result, and which failure in it.
 
         Raises InvalidArgument for a position that none can have.
         """
         if position and not _FAILURE_POSITION.fullmatch(position):
-            raise InvalidArgument(f"{position[:100]!r} is no position of a failure; it would be what came with one")
+            raise InvalidArgument(
+                f"{position[:100]!r} is not the position of a failure; expected one that came with a failure"
+            )
         prefix = paths.results_prefix(name, page)
         result, _, index = position.rpartition("#")
         entries = self._store.list(prefix, start_after=_just_before(f"{prefix}{result}") if result else "")
@@ -129,5 +131,5 @@ def _outcome_from_json(data: dict[str, Any]) -> Outcome:
 
 
 def _just_before(path: str) -> str:
-    """Return a path that no object has, and behind which the path is the first."""
+    """Return a path that no object has, and after which the path is the first."""
     return path.removesuffix(".json")

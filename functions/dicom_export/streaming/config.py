@@ -47,7 +47,7 @@ class StreamConfig:
 def parse_stream_configs(value: object) -> tuple[StreamConfig, ...]:
     """Return the configurations that a list of JSON is. Raises InvalidArgument for what is malformed or contradicts itself."""
     if not isinstance(value, list):
-        raise InvalidArgument('streamConfigs has to be a list; it would be [{"bigqueryDestination": {"tableUri": …}}]')
+        raise InvalidArgument('streamConfigs has to be a list; expected [{"bigqueryDestination": {"tableUri": …}}]')
     configs = tuple(map(_stream_config, value))
     if len(configs) > MAX_STREAMS:
         raise InvalidArgument(f"streamConfigs has {len(configs)} entries; a store has at most {MAX_STREAMS}")
@@ -64,7 +64,7 @@ def _stream_config(value: object) -> StreamConfig:
     if destination is None:
         config.check()
         raise InvalidArgument(
-            'A stream config has no bigqueryDestination; it would be {"tableUri": "bq://PROJECT.DATASET.TABLE"}'
+            'A stream config has no bigqueryDestination; expected {"tableUri": "bq://PROJECT.DATASET.TABLE"}'
         )
     table = parse_table(destination)
     schema, captures_changes = parse_schema(destination, _PACKAGE)

@@ -37,7 +37,7 @@ def compare(
 ) -> DifferenceCounts:
     """Write the verification's report, once, and begin the repair that was asked for; return how much differs.
 
-    Raises NotFound if the compared table is there no more, FailedPrecondition if it is none of an export's.
+    Raises NotFound if the compared table is gone, FailedPrecondition if it is not a table of an export.
     """
     tables.compare(
         request.compared,

@@ -1,4 +1,4 @@
-"""What a store holds beside what a table says of it: the inventory, the statement that compares them, and the differences."""
+"""A store compared with a table: the inventory, the statement that compares them, and the differences."""
 
 from __future__ import annotations
 
@@ -138,10 +138,10 @@ def comparison(table: TableName, columns: Collection[str], table_sql: str, inven
     """Return the statement whose rows are the REPORT, in no order.
 
     Its parameters are the store's name, if the table `has_source_store`, and the moment from which on a row is not judged. A table
-    without instances has no UIDs yet. Raises FailedPrecondition if the columns are none of an export's.
+    without instances has no UIDs yet. Raises FailedPrecondition if the columns are not those of an export.
     """
     if lacking := [name for name in _NEEDED if name not in columns]:
-        raise FailedPrecondition(f"{table} has no column {lacking[0]}: it is no table of an export")
+        raise FailedPrecondition(f"{table} has no column {lacking[0]}: it is not a table of an export")
     uids = [name if name in columns else f"CAST(NULL AS STRING) AS {name}" for name in UID_COLUMNS]
     is_there = "Type IS NOT DISTINCT FROM 'CREATE'" if "Type" in columns else "TRUE"
     return _COMPARISON.format(

@@ -1,4 +1,4 @@
-"""A store compared with a table: an inventory of the store beside the table, and what the two differ in."""
+"""A store compared with a table: an inventory of the store next to the table, and the differences."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Verification:
     def inventory(
         self, name: StoreName, store: DeclaredStore, on_failure: Callable[[Failure], None]
     ) -> Iterator[Inventory]:
-        """Give an inventory of the store, in a table beside the one to verify that is gone afterwards.
+        """Give an inventory of the store, in a table next to the one to verify. The inventory is gone afterwards.
 
         What cannot be exported is told to `on_failure` and is not in it. Raises NotFound without the table or the store.
         """

@@ -72,7 +72,7 @@ class Watcher:
         with self._opened() as watch:
             if due:
                 self._report_all(watch.look_at(due), stop)
-                self._touched.ask_for_scan()  # when it is quiet: nobody may have told of some
+                self._touched.ask_for_scan()  # when it is quiet: some changes may have had no event
             if scans:
                 self._scan(watch, stop)
 

@@ -1,7 +1,7 @@
 """What the files of a watched folder come to in a table: the rows that a look at some of them adds.
 
 `LastUpdated` orders the rows of an instance. A file's modification time alone does not: a file that is renamed, or moved out of the
-folder and back, keeps it. So a row that has to count is put behind the newest that the table has of its instance.
+folder and back, keeps it. So a row that has to count gets a time after the newest row of its instance.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LEAST = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class WatchedFile:
-    """A file as it was when it was looked at last. Without `uids` it is no instance; `failure` says why, if it should be one."""
+    """A file as it was when it was looked at last. Without `uids` it is not an instance; `failure` says why, if it should be one."""
 
     name: str
     generation: int
@@ -59,7 +59,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was seen of some files at once: `gone` are those that are there no more, or hold another instance by now."""
+    """What was seen of some files at once: `gone` are those that are gone, or hold another instance by now."""
 
     written: tuple[Written, ...] = ()
     gone: tuple[WatchedFile, ...] = ()
@@ -108,7 +108,7 @@ class Reconciliation:
         self.latest[instance] = LatestRow(updated)
 
     def remove(self, gone: WatchedFile) -> None:
-        """Add the row that says that an instance is there no more, if the table does not say so already."""
+        """Add the row that says that an instance is gone, if the table does not say so already."""
         newest = self.latest.get(str(gone.uids.instance)) if gone.uids else None
         if newest is None or newest.is_deletion or gone.uids is None:
             return
@@ -120,11 +120,11 @@ class Reconciliation:
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """The rows that a look adds to the table, and the names of files that have to be read anew."""
+    """The rows that a look adds to the table, and the names of files that have to be read again."""
 
     created: tuple[Row, ...] = ()
     deleted: tuple[Row, ...] = ()
-    anew: tuple[str, ...] = ()
+    again: tuple[str, ...] = ()
 
 
 def reconcile(
@@ -141,17 +141,17 @@ def reconcile(
     for written in look.written:
         result.write(written)
     held = {written.uids.instance for written in look.written if written.uids}
-    anew: dict[str, None] = {}
+    again: dict[str, None] = {}
     for file in look.gone:
         instance = file.uids.instance if file.uids else None
         remaining = others.get(instance or "", ())
         if instance in held or any(other.has_content_of(file.generation, file.size) for other in remaining):
             continue
         if remaining:
-            anew[remaining[0].name] = None
+            again[remaining[0].name] = None
         else:
             result.remove(file)
-    return Reconciled(tuple(result.created), tuple(result.deleted), tuple(anew))
+    return Reconciled(tuple(result.created), tuple(result.deleted), tuple(again))
 
 
 def as_unread(file: WatchedFile) -> WatchedFile:

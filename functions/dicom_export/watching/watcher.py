@@ -1,7 +1,7 @@
 """A table that is kept up with a folder: by looks at files that may have changed, and by scans of all of them.
 
 What tells of changes (events of a file system) is never relied on to tell all, or in which order: a look compares what is there with
-what was there at the last look, and a scan finds whatever nobody told of.
+what was there at the last look, and a scan finds what no event announced.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class FolderWatch:
             if each.stored.name in known and known[each.stored.name].uids != each.uids
         ]
         result = self.rows.write(Look(tuple(written), (*gone, *replaced)))
-        for name in result.anew:
+        for name in result.again:
             self.touched.touch(name, self.clock())
         failures = tuple((each.stored.name, each.failure) for each in written if each.failure)
         return Looked(len(result.created), len(result.deleted), failures)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from dicom_export.bootstrap.local import local_house
+from dicom_export.bootstrap.local import local_deployment
 from dicom_export.folder_export.places import state_of, store_of
 from dicom_export.names import GcsUri, OperationName, TableName
 from dicom_export.operations.request import ExportRequest, WriteDisposition
@@ -223,8 +223,8 @@ def test_an_interrupted_repair_is_ended_first_and_no_row_comes_twice(folder: Pat
         WriteDisposition.WRITE_APPEND,
         filter_uri=GcsUri("repairs", "begun.txt"),
     )
-    with local_house(settings) as house:
-        house.service.create(request, OperationName(store.parent, "begun"), api_version="v1")
+    with local_deployment(settings) as deployment:
+        deployment.service.create(request, OperationName(store.parent, "begun"), api_version="v1")
     report = verified(folder, file, "--repair")
     assert (report["exported"], found(report)) == (1, {("ORPHANED", "2")})
     assert rows(file, "SELECT count(*) FROM dicom") == [(6,)]

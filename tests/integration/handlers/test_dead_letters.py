@@ -154,7 +154,7 @@ def test_a_dead_letter_of_an_operation_that_is_gone_is_done_with(
     gone = make_operation("gone").name
     for message in (PlanExport(gone, 0), ExportStudy(gone, 0, 0, ()), StudyExported(gone, 0)):
         dead_letters_on(world.ports)(message, Unavailable("out of attempts"))
-    assert caplog.text.count("operations/gone is there no more") == 3
+    assert caplog.text.count("operations/gone is gone") == 3
 
 
 def test_an_overwrite_is_not_replayed_because_it_left_the_old_table(world: World) -> None:

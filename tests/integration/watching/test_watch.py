@@ -101,7 +101,7 @@ class Rows:
         for name in look.names:
             self.remembered.pop(name, None)
         self.remembered |= {written.stored.name: written.file for written in look.written}
-        self.remembered |= {name: as_unread(self.remembered[name]) for name in result.anew}
+        self.remembered |= {name: as_unread(self.remembered[name]) for name in result.again}
         return result
 
     def mounts(self) -> set[str]:

@@ -150,7 +150,7 @@ def test_unknown_names_are_refused_in_googles_words(body: Any, message: str) -> 
 def test_values_of_another_type_are_refused_with_their_place(destination: dict[str, Any], beginning: str) -> None:
     message = refusal({"bigqueryDestination": {"tableUri": URI} | destination})
     assert message.startswith(beginning)
-    assert "; it would be " in message
+    assert "; expected " in message
 
 
 def test_a_long_value_is_not_repeated_whole() -> None:

@@ -100,7 +100,7 @@ def test_the_parts_of_an_upload_are_passed_over(name: str, event: str) -> None:
 
 def resource_with(field: str, value: str) -> bytes:
     """Return the data of a notification in which a field has this value, as JSON writes it."""
-    fields = {"size": '"1234"', "updated": '"2026-01-02T03:04:05.678Z"', "storageClass": '"STANDARD"', field: value}
+    fields = {"size": '"1234"', "timeCreated": '"2026-01-02T03:04:05.678Z"', "storageClass": '"STANDARD"', field: value}
     return f"{{{', '.join(f'{json.dumps(name)}: {each}' for name, each in fields.items())}}}".encode()
 
 
@@ -136,7 +136,7 @@ def resource_with(field: str, value: str) -> bytes:
                         '"' + "9" * 5_000 + '"',
                     ),
                 ),
-                ("updated", ('"2026-01-02T03:04:05"', '"0001-01-01T00:00:00+14:00"', '"now"', "5", "{}")),
+                ("timeCreated", ('"2026-01-02T03:04:05"', '"0001-01-01T00:00:00+14:00"', '"now"', "5", "{}")),
                 ("storageClass", ("[]", "{}")),
             )
             for value in values
@@ -144,7 +144,7 @@ def resource_with(field: str, value: str) -> bytes:
     ],
 )
 def test_what_is_no_notification_is_refused_and_not_quoted(body: bytes) -> None:
-    with pytest.raises(InvalidArgument, match="is no notification of Cloud Storage") as raised:
+    with pytest.raises(InvalidArgument, match="is not a notification of Cloud Storage") as raised:
         push.change(push.parse(body))
     assert "Doe" not in raised.value.message
 

@@ -83,8 +83,8 @@ class TopicPublisher:
 
 
 def _client() -> PublisherClient:
-    from google.cloud.pubsub_v1 import PublisherClient  # noqa: PLC0415 - slow, and not every function publishes
-    from google.cloud.pubsub_v1.types import BatchSettings  # type: ignore[import-untyped]  # noqa: PLC0415
+    from google.cloud.pubsub_v1 import PublisherClient
+    from google.cloud.pubsub_v1.types import BatchSettings  # type: ignore[import-untyped]
 
     settings = BatchSettings(max_bytes=_BATCH_BYTES, max_messages=_BATCH_MESSAGES, max_latency=_BATCH_SECONDS)
     return PublisherClient(batch_settings=settings)

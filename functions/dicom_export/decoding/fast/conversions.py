@@ -82,7 +82,7 @@ def _conversion(entry: Entry, vr: str) -> Convert:
 def _any(entry: Entry, vr: str) -> Convert:
     longest = MAX_NUMBERS * SIZES[vr] if vr in NUMBERS else None
 
-    def convert(value: bytes, context: Context) -> Any:  # noqa: ANN401 - any column's value
+    def convert(value: bytes, context: Context) -> Any:
         if longest is not None and len(value) > longest:  # bulk data, at the top level
             raise Misfit
         return column_value(entry, vr, value, context.encodings, context.offset, is_little_endian=True)
@@ -90,35 +90,35 @@ def _any(entry: Entry, vr: str) -> Convert:
     return convert
 
 
-def _code(value: bytes, _context: Context) -> Any:  # noqa: ANN401
+def _code(value: bytes, _context: Context) -> Any:
     return value.decode("latin-1").strip(" \0") or None
 
 
-def _codes(value: bytes, _context: Context) -> Any:  # noqa: ANN401
+def _codes(value: bytes, _context: Context) -> Any:
     text = value.decode("latin-1").strip(" \0")
     return [part.strip(" \0") for part in text.split("\\")] if text else []
 
 
-def _uid(value: bytes, _context: Context) -> Any:  # noqa: ANN401
+def _uid(value: bytes, _context: Context) -> Any:
     return value.decode("latin-1").strip(PADDING) or None
 
 
-def _uids(value: bytes, _context: Context) -> Any:  # noqa: ANN401
+def _uids(value: bytes, _context: Context) -> Any:
     texts = split("UI", value)
     return [] if texts == [""] else texts
 
 
-def _padded_code(value: bytes, _context: Context) -> Any:  # noqa: ANN401
+def _padded_code(value: bytes, _context: Context) -> Any:
     return value.decode("latin-1").rstrip(" \0") or None
 
 
-def _padded_codes(value: bytes, _context: Context) -> Any:  # noqa: ANN401
+def _padded_codes(value: bytes, _context: Context) -> Any:
     text = value.decode("latin-1").rstrip(" \0")
     return text.split("\\") if text else []
 
 
 def _text(vr: str) -> Convert:
-    def convert(value: bytes, context: Context) -> Any:  # noqa: ANN401
+    def convert(value: bytes, context: Context) -> Any:
         if not value.isascii() or ESCAPE in value:
             check_switches(value)
             return text_of(vr, value, context.encodings) or None
@@ -128,7 +128,7 @@ def _text(vr: str) -> Convert:
 
 
 def _texts(vr: str) -> Convert:
-    def convert(value: bytes, context: Context) -> Any:  # noqa: ANN401
+    def convert(value: bytes, context: Context) -> Any:
         check_switches(value)
         texts = split(vr, value, context.encodings)
         return [] if texts == [""] else texts
@@ -136,14 +136,14 @@ def _texts(vr: str) -> Convert:
     return convert
 
 
-def _name(value: bytes, context: Context) -> Any:  # noqa: ANN401
+def _name(value: bytes, context: Context) -> Any:
     names = _names(value, context)
     if len(names) > 1:
         raise Misfit
     return names[0]
 
 
-def _names(value: bytes, context: Context) -> Any:  # noqa: ANN401
+def _names(value: bytes, context: Context) -> Any:
     if value.isascii() and ESCAPE not in value:
         texts = value.decode("ascii").rstrip(" \0").split("\\")
     else:
@@ -181,7 +181,7 @@ def _number(vr: str) -> Convert:
     struct = Struct(f"<{NUMBERS[vr]}")
     unpack, size = struct.unpack, struct.size
 
-    def convert(value: bytes, _context: Context) -> Any:  # noqa: ANN401
+    def convert(value: bytes, _context: Context) -> Any:
         if len(value) == size:
             return unpack(value)[0]
         if value:
@@ -192,7 +192,7 @@ def _number(vr: str) -> Convert:
 
 
 def _moment(parse: Callable[[str], object]) -> Convert:
-    def convert(value: bytes, _context: Context) -> Any:  # noqa: ANN401
+    def convert(value: bytes, _context: Context) -> Any:
         text = value.decode("latin-1").strip(" \0")
         moment = parse(text) if text else None
         if text and moment is None:
@@ -202,7 +202,7 @@ def _moment(parse: Callable[[str], object]) -> Convert:
     return convert
 
 
-def _date_time(value: bytes, context: Context) -> Any:  # noqa: ANN401
+def _date_time(value: bytes, context: Context) -> Any:
     text = value.decode("latin-1").strip(" \0")
     moment = parse_date_time(text, context.offset) if text else None
     if text and moment is None:

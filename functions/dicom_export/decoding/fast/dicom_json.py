@@ -64,7 +64,7 @@ def _made(run: Run, context: Context) -> tuple[str, list[str]]:
     return result
 
 
-def _add(pieces: list[str], dropped: list[str], kind: Kind, value: Any, context: Context) -> None:  # noqa: ANN401
+def _add(pieces: list[str], dropped: list[str], kind: Kind, value: Any, context: Context) -> None:
     vr = kind.vr
     if vr in TEXT_VRS and value:
         check_switches(value)

@@ -110,7 +110,7 @@ def _put_nothing(*_: object) -> None:
     """Leave the element out, as its place is not in a row."""
 
 
-def _put_uncommon(record: Record, dropped: list[str], kind: Kind, _: str, value: Any, context: Context) -> None:  # noqa: ANN401
+def _put_uncommon(record: Record, dropped: list[str], kind: Kind, _: str, value: Any, context: Context) -> None:
     """Put an element as `Flattener` does."""
     if not isinstance(value, bytes) or (kind.tag in UIDS and not context.depth):
         raise Unusual
@@ -122,7 +122,7 @@ def _put_uncommon(record: Record, dropped: list[str], kind: Kind, _: str, value:
 def _put_text_of(entry: Entry) -> Put:
     """Return what puts a text in the entry's column, or where `OtherElements` has what that cannot hold, as empty names."""
 
-    def put(record: Record, dropped: list[str], kind: Kind, name: str, value: Any, context: Context) -> None:  # noqa: ANN401
+    def put(record: Record, dropped: list[str], kind: Kind, name: str, value: Any, context: Context) -> None:
         try:
             record[name] = column_value(entry, kind.vr, value, context.encodings, context.offset, is_little_endian=True)
         except Misfit:
@@ -132,12 +132,12 @@ def _put_text_of(entry: Entry) -> Put:
     return put
 
 
-def _put_bulk(_: Record, dropped: list[str], _kind: Kind, name: str, _value: Any, context: Context) -> None:  # noqa: ANN401
+def _put_bulk(_: Record, dropped: list[str], _kind: Kind, name: str, _value: Any, context: Context) -> None:
     if not context.depth:
         dropped.append(name)
 
 
-def _put_items(record: Record, dropped: list[str], kind: Kind, name: str, value: Any, context: Context) -> None:  # noqa: ANN401
+def _put_items(record: Record, dropped: list[str], kind: Kind, name: str, value: Any, context: Context) -> None:
     if value is None:
         dropped.append(name_of(kind.tag))
     else:
@@ -153,7 +153,7 @@ def _item(item: Item, context: Context) -> Record:
     return record
 
 
-def _put_other(record: Record, dropped: list[str], kind: Kind, name: str, value: Any, context: Context) -> None:  # noqa: ANN401
+def _put_other(record: Record, dropped: list[str], kind: Kind, name: str, value: Any, context: Context) -> None:
     vr = kind.vr
     if vr in TEXT_VRS:
         check_switches(value)

@@ -74,7 +74,7 @@ class ScannedHeader(NamedTuple):
 
 
 def scan_header(file: RangeFile, memory: SeriesMemory | None, limits: Limits) -> ScannedHeader:
-    """Scan an object's header. Raises Unusual if it has to be read the complete way, and what reading the store raises."""
+    """Scan an object's header. Raises Unusual if it has to be read by the reference decoder, and what reading the store raises."""
     return _HeaderScan(file, memory, limits).scan()
 
 
@@ -162,9 +162,9 @@ class _HeaderScan:
             raise Unusual
 
     def _add_pixels(self, found: DataSetScan, pixels: Kind) -> int:
-        """Add the pixels, unread, and what stands behind them if they are native and end before the object does.
+        """Add the pixels, unread, and the elements after them if they are native and end before the object does.
 
-        Return the bytes of the values behind.
+        Return the number of bytes of the values after them.
         """
         if pixels.tag not in PIXELS or pixels.is_sequence:
             raise Unusual

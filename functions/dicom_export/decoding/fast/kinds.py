@@ -1,7 +1,7 @@
 """What the first bytes of an element say about the rest of it: its tag, its VR, and how its length is written (PS3.5 §7.1).
 
 An explicit element's first six bytes, its tag and VR, are the key; an implicit element's first four. So one look into a
-table does what parsing would do for each element anew.
+table replaces parsing each element.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class Incomplete(Exception):
 class Kind:
     """What elements with the same first bytes have in common.
 
-    `vr` is the dictionary's where the file says none or UN, and can be a choice (`US or SS`). The value stands `header`
-    bytes behind the start: 8, or 12 with a length of its own. `is_plain`: 8, and the value is bytes, whatever they are.
+    `vr` is the dictionary's where the file says none or UN, and can be a choice (`US or SS`). The value begins `header`
+    bytes after the start: 8, or 12 with a length of its own. `is_plain`: 8, and the value is bytes, whatever they are.
     `is_kept`: other elements depend on the value. `is_un`: the file says UN, or nothing and no dictionary knows it.
     `creator` is the tag of the element that names the owner of a private block, by which an implicit element has its VR;
     `vr` is empty as long as that is not known. `is_end`: no element, but a delimiter, or what has no VR.

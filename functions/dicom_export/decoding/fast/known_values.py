@@ -27,7 +27,7 @@ class KnownValues(dict[bytes, Any]):
         self._convert = convert
         self._most = most
 
-    def convert(self, value: bytes, context: Context) -> Any:  # noqa: ANN401 - any column's value
+    def convert(self, value: bytes, context: Context) -> Any:
         """Convert the value and remember the result. Raises what the conversion raises."""
         converted = self._convert(value, context)
         if len(value) <= LONGEST and value.isascii() and ESCAPE not in value:

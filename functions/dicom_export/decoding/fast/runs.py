@@ -45,7 +45,7 @@ class Run:
         self.made: tuple[object, Any] | None = None
 
     def is_owned(self, kept: Mapping[int, bytes]) -> bool:
-        """Say whether the private blocks have the same owners behind elements of which these values were kept."""
+        """Say whether the private blocks have the same owners after elements of which these values were kept."""
         return not self.owners or all(kept.get(tag) == owner for tag, owner in self.owners.items())
 
 

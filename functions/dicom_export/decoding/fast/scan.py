@@ -53,7 +53,7 @@ _ITEM_HEADER = Struct("<LL").unpack_from
 class DataSetScan:
     """A data set as far as it is scanned: all before `position`, each entry an element or a run.
 
-    `kept` has the values that other elements depend on, by tag. `begun` is a sequence that goes on behind the bytes that
+    `kept` has the values that other elements depend on, by tag. `begun` is a sequence that continues after the bytes that
     were there: where it starts, its items so far, where the next of them does.
     """
 
@@ -145,7 +145,7 @@ class Scanner:
         self.data = data
 
     def scan(self, found: DataSetScan, end: int, *, depth: int = 0, stop_at: int = NO_TAG) -> Kind | None:
-        """Scan up to the end, to what is no element, or to the first tag not below `stop_at`; return that one's kind.
+        """Scan up to the end, to bytes that are not an element, or to the first tag not below `stop_at`; return its kind.
 
         Raises Unusual, or Incomplete if more of the object has to be read; the scan can be taken up again then.
         """
@@ -307,5 +307,5 @@ class Scanner:
         return stop
 
     def _cut(self, end: int) -> Exception:
-        """Return what it means that a value goes on behind the end."""
+        """Return the exception for a value that extends past the end."""
         return Incomplete() if end == len(self.data) else Unusual()

@@ -46,7 +46,7 @@ class DataSet:
         """Return the VR as the file says it, else as the dictionaries do: UN if neither knows, never a choice of two.
 
         UN with a standard tag has the dictionary's VR (PS3.5 §6.2.2). A private element that the file says is UN remains so, but for the
-        creator of a block. What is decimal text is no number, whatever the private dictionary says.
+        creator of a block. Decimal text is not a number, whatever the private dictionary says.
         """
         element = self.elements[tag]
         vr = element.vr

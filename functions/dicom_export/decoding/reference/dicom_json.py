@@ -55,7 +55,7 @@ def columns(uids: InstanceUids, metadata: str, dropped: list[str]) -> dict[str, 
     }
 
 
-def dumped(value: Any) -> str:  # noqa: ANN401 - anything that is JSON
+def dumped(value: Any) -> str:
     """Return the JSON text of a part of the model."""
     return _ENCODER.encode(value)
 

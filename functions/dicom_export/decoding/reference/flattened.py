@@ -191,7 +191,7 @@ class Flattener:
         self._notes.add(tag, Fate.DROPPED_TAGS if is_top else Fate.NOT_EXTRACTED, reason)
 
 
-def _put(record: dict[str, Any], entry: Entry, tag: int, value: Any) -> None:  # noqa: ANN401 - any column's value
+def _put(record: dict[str, Any], entry: Entry, tag: int, value: Any) -> None:
     if entry.is_repeating_group:
         record.setdefault(entry.keyword, []).append({"Id": f"{tag >> 16:04X}", "Value": value})
     else:

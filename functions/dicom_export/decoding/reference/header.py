@@ -172,7 +172,7 @@ def _group_length(element: DataElement) -> int | None:
 
 
 def _check_meta_is_whole(file: RangeFile, header: Header) -> None:
-    """Raise TruncatedInstance if the object ends before its group 0002 does, as what is left of that is no deflated data.
+    """Raise TruncatedInstance if the object ends before its group 0002 does, as the rest of it is not deflated data.
 
     Elsewhere its stated length is of no interest: many files state a wrong one.
     """

@@ -339,7 +339,7 @@ class Parser:
         return malformed(head.position, f"{head.length:,} bytes as the length of {display_in_error(head.tag)}")
 
     def _is_plausible(self, head: Head, last: int) -> bool:
-        """Say whether the head looks as that of a real element does, as opposed to that of bytes which are none."""
+        """Say whether the head looks as that of a real element does, as opposed to that of other bytes."""
         if head.tag <= last or (head.vr is None) != self.encoding.is_implicit:
             return False
         if is_private(head.tag):

@@ -1,4 +1,4 @@
-"""What only the house on Google Cloud does with Cloud Storage: which requests it makes, and what it makes of the answers."""
+"""What only the deployment on Google Cloud does with Cloud Storage: which requests it makes, and what it makes of the answers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,13 @@ if TYPE_CHECKING:
     from support.emulators.storage import Storage
 
 STORED = StoredObject("a/1", generation=17, size=10, updated=datetime(2026, 1, 2, tzinfo=UTC))
-FOUND = {"name": "a/1", "generation": "17", "size": "10", "updated": "2026-01-02T00:00:00Z", "storageClass": "STANDARD"}
+FOUND = {
+    "name": "a/1",
+    "generation": "17",
+    "size": "10",
+    "timeCreated": "2026-01-02T00:00:00Z",
+    "storageClass": "STANDARD",
+}
 
 
 @dataclass(frozen=True)
@@ -406,7 +412,7 @@ def test_a_listing_asks_page_by_page_for_the_fields_it_needs(serve: Callable[...
         "prefix": "dicom/a/",
         "startOffset": "dicom/a/1",
         "maxResults": "2",
-        "fields": "items(name,generation,size,updated,storageClass),nextPageToken",
+        "fields": "items(name,generation,size,timeCreated,storageClass),nextPageToken",
     }
     assert second == {**first, "pageToken": "next"}
 

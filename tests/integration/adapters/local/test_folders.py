@@ -109,7 +109,7 @@ def test_an_export_whose_root_may_not_be_listed_is_refused(folder: Path, file: P
 
 def test_a_folder_that_could_not_be_listed_is_counted_once_however_many_pages_see_it(tmp_path: Path) -> None:
     """It comes between two pages, and each of them meets it."""
-    from dicom_export.bootstrap.local import local_house  # noqa: PLC0415 - as the command line does
+    from dicom_export.bootstrap.local import local_deployment  # noqa: PLC0415 - as the command line does
     from dicom_export.operations.planning import PlanLimits  # noqa: PLC0415
     from dicom_export.operations.request import ExportRequest  # noqa: PLC0415
     from dicom_export.settings import LocalSettings  # noqa: PLC0415
@@ -124,15 +124,15 @@ def test_a_folder_that_could_not_be_listed_is_counted_once_however_many_pages_se
         datasets=((TABLE.project, TABLE.dataset),),
         limits=PlanLimits(bundle=1, split=1, page_tasks=1),
     )
-    with closed(root / "c"), local_house(settings) as house:
-        operation = house.service.create_export(ExportRequest(STORE, TABLE))
-        house.wait()
-        ended = house.service.get_operation(operation.name)
+    with closed(root / "c"), local_deployment(settings) as deployment:
+        operation = deployment.service.create_export(ExportRequest(STORE, TABLE))
+        deployment.wait()
+        ended = deployment.service.get_operation(operation.name)
         assert ended.pages
         assert ended.pages > 3
         assert ended.counters
         assert (ended.counters.success, ended.counters.unlisted) == (8, 1)
-        assert house.service.unlisted(operation.name) == [Unlisted("c/", "Permission denied")]
+        assert deployment.service.unlisted(operation.name) == [Unlisted("c/", "Permission denied")]
 
 
 def verified(folder: Path, file: Path, *options: object) -> dict[str, Any]:

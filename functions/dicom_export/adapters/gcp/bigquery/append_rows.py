@@ -104,7 +104,7 @@ def _row_message(schema: pa.Schema) -> tuple[DescriptorProto, Any]:
 
 
 def _fields(schema: pa.Schema) -> Iterator[tuple[str, int, int]]:
-    """Yield name, type and label of each field: the columns', and behind them those that say what becomes of the row."""
+    """Yield name, type and label of each field: the columns, followed by those that say what becomes of the row."""
     for field in schema:
         is_list = isinstance(field.type, pa.ListType)
         label = FieldDescriptorProto.LABEL_REPEATED if is_list else FieldDescriptorProto.LABEL_OPTIONAL

@@ -26,7 +26,7 @@ def schema_of(fields: Iterable[Mapping[str, Any]]) -> Schema:
 
 
 def grown(existing: Sequence[ApiField], wanted: Schema, *, may_require: bool = True) -> list[ApiField]:
-    """Return the fields as they are, and behind them what is wanted besides, at every depth.
+    """Return the fields as they are, followed by the other wanted ones, at every depth.
 
     A field that is wanted REQUIRED may exist as NULLABLE. A table that exists gets no REQUIRED fields, other than in a new
     RECORD, and there only if `may_require`. Raises FailedPrecondition if a field exists with another type or mode.

@@ -52,7 +52,7 @@ class TableSwaps:
         self._jobs.succeed(table, job, location, partial(self._begin, location, table, staging, expected_rows))
         with _logged(f"{table} has its new rows, and may lack its description and labels, or expire"):
             self._put_back(table, staging)
-        with _logged(f"{table} has its new rows, and {staging} is left behind until it expires"):
+        with _logged(f"{table} has its new rows, and {staging} stays until it expires"):
             self._catalog.drop(staging)
 
     def _begin(self, location: str, table: TableName, staging: TableName, expected_rows: int, name: str) -> Job:

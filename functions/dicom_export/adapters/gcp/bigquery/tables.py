@@ -64,7 +64,7 @@ class BigQueryTables:
 
     def describe(self, table: TableName) -> TableInfo | None:
         """As the port says. Rows of others that wait in a streaming buffer are counted as BigQuery estimates them."""
-        from dicom_export.adapters.gcp.bigquery.table_schema import schema_of  # noqa: PLC0415 - see the class
+        from dicom_export.adapters.gcp.bigquery.table_schema import schema_of
 
         found = self._catalog.find(table)
         if found is None:
@@ -156,7 +156,7 @@ class BigQueryTables:
 
     def _grow(self, table: TableName, found: Resource, schema: Schema, *, may_require: bool) -> bool:
         """Return whether the table has all columns now."""
-        from dicom_export.adapters.gcp.bigquery.table_schema import grown  # noqa: PLC0415 - see the class
+        from dicom_export.adapters.gcp.bigquery.table_schema import grown
 
         fields = grown(_fields(found), schema, may_require=may_require)
         return fields == _fields(found) or self._catalog.patch(table, found["etag"], {"schema": {"fields": fields}})
@@ -180,37 +180,37 @@ class BigQueryTables:
 
     @cached_property
     def _client(self) -> Client:
-        from dicom_export.adapters.gcp.bigquery.table_catalog import rest_client  # noqa: PLC0415 - see the class
+        from dicom_export.adapters.gcp.bigquery.table_catalog import rest_client
 
         return rest_client(self._project, is_emulated=self._write_endpoint is not None)
 
     @cached_property
     def _catalog(self) -> TableCatalog:
-        from dicom_export.adapters.gcp.bigquery.table_catalog import TableCatalog  # noqa: PLC0415 - see the class
+        from dicom_export.adapters.gcp.bigquery.table_catalog import TableCatalog
 
         return TableCatalog(self._client)
 
     @cached_property
     def _streams(self) -> WriteStreams:
-        from dicom_export.adapters.gcp.bigquery.write_streams import WriteStreams, write_client  # noqa: PLC0415 - see the class
+        from dicom_export.adapters.gcp.bigquery.write_streams import WriteStreams, write_client
 
         return WriteStreams(write_client(self._write_endpoint), self._catalog)
 
     @cached_property
     def _jobs(self) -> Jobs:
-        from dicom_export.adapters.gcp.bigquery.jobs import Jobs  # noqa: PLC0415 - see the class
+        from dicom_export.adapters.gcp.bigquery.jobs import Jobs
 
         return Jobs(self._client, self._sleep)
 
     @cached_property
     def _swaps(self) -> TableSwaps:
-        from dicom_export.adapters.gcp.bigquery.table_swap import TableSwaps  # noqa: PLC0415 - see the class
+        from dicom_export.adapters.gcp.bigquery.table_swap import TableSwaps
 
         return TableSwaps(self._client, self._catalog, self._jobs)
 
     @cached_property
     def _comparisons(self) -> TableComparisons:
-        from dicom_export.adapters.gcp.bigquery.table_comparison import TableComparisons  # noqa: PLC0415 - see the class
+        from dicom_export.adapters.gcp.bigquery.table_comparison import TableComparisons
 
         return TableComparisons(self._client, self._catalog, self._jobs)
 
@@ -222,8 +222,8 @@ def _fields(table: Resource) -> list[dict[str, Any]]:
 
 def _new_table(schema: Schema, made_of: Resource) -> Resource:
     """Return a table with these columns, and with those of `made_of` that it is partitioned or clustered by."""
-    from dicom_export.adapters.gcp.bigquery.table_schema import annotated, with_fields  # noqa: PLC0415 - see the class
-    from dicom_export.rows.schema import ordered, to_json  # noqa: PLC0415 - as above: it brings pydicom along
+    from dicom_export.adapters.gcp.bigquery.table_schema import annotated, with_fields
+    from dicom_export.rows.schema import ordered, to_json
 
     others = _fields(made_of)
     fields = with_fields(annotated(to_json(ordered(schema)), others), _layout_columns(made_of), others)

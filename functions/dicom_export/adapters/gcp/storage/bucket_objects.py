@@ -21,7 +21,7 @@ _NOT_IN_NAMES = frozenset("\0\r\n")
 
 @dataclass(frozen=True, slots=True)
 class BucketObjects:
-    """The live objects of a bucket whose names begin with `prefix`, which is no part of their names here.
+    """The live objects of a bucket whose names begin with `prefix`, which is not part of their names here.
 
     `page_size` is how many objects one request lists; without, Cloud Storage's own 1,000.
     """

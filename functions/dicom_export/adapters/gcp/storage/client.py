@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from requests import Session
 
 POOL_SIZE = 64
-"""How many connections a client keeps open: with more reads in flight, those above it connect anew each time."""
+"""How many connections a client keeps open: with more reads in flight, those above it connect again each time."""
 
 _MAKING = Lock()
 _T = TypeVar("_T")
@@ -47,7 +47,7 @@ def new_client(pool_size: int = POOL_SIZE) -> Client:
 
     Where STORAGE_EMULATOR_HOST is set, the library goes there by itself, and without credentials.
     """
-    from google.cloud.storage import Client  # noqa: PLC0415 - slow, and not every function needs it
+    from google.cloud.storage import Client
 
     # An object's address has no project in it: so none is looked for.
     client = Client(project=None)

@@ -45,7 +45,7 @@ class Ranges:
         self._tokens = partial(Request(), timeout=TIMEOUT_SECONDS)
 
     def read(self, bucket: str, name: str, generation: int, start: int, length: int) -> bytes:
-        """Return at most `length` bytes of this generation, in one request; none behind the object's end.
+        """Return at most `length` bytes of this generation, in one request; none after the object's end.
 
         Raises errors of google.api_core by the answer's status, of google.auth, and of requests.
         """
@@ -88,7 +88,7 @@ _RANGES: WeakKeyDictionary[Client, Ranges] = WeakKeyDictionary()
 
 
 def _new_ranges(client: Client) -> Ranges:
-    from dicom_export.adapters.gcp.storage.transfers import Transfers  # noqa: PLC0415 - only who reads needs it
+    from dicom_export.adapters.gcp.storage.transfers import Transfers
 
     session = client._http  # noqa: SLF001 - what the client found in its environment can be had in no other way
     authorities = certifi.where() if session.verify is True else session.verify

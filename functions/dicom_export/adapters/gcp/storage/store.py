@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from dicom_export.stored_object import Unlisted
 
-_FIELDS = "name,generation,size,updated,storageClass"
+# Not `updated`, which also moves when a lifecycle rule changes the class: https://cloud.google.com/storage/docs/json_api/v1/objects
+_FIELDS = "name,generation,size,timeCreated,storageClass"
 # https://cloud.google.com/storage/docs/buckets#naming
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 
@@ -71,7 +72,7 @@ class BucketStore(BucketObjects):
     def _gone(self, stored: StoredObject) -> InstanceGone:
         if self.get(stored.name) is None:
             return InstanceGone(f"{stored.name!r} was deleted")
-        return InstanceGone(f"{stored.name!r} was replaced: generation {stored.generation} is there no more")
+        return InstanceGone(f"{stored.name!r} was replaced: generation {stored.generation} is gone")
 
 
 def existing_bucket(name: str, client: Callable[[], Client] = shared_client) -> BucketStore | None:
@@ -88,4 +89,4 @@ def existing_bucket(name: str, client: Callable[[], Client] = shared_client) -> 
 
 
 def _stored_object(name: str, blob: Blob) -> StoredObject:
-    return StoredObject(name, blob.generation, blob.size, blob.updated, storage_class(blob.storage_class))
+    return StoredObject(name, blob.generation, blob.size, blob.time_created, storage_class(blob.storage_class))

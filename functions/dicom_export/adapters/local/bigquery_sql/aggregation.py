@@ -30,7 +30,7 @@ _NULLS_ARE_LEFT_OUT = ("PERCENTILE_CONT", "PERCENTILE_DISC")
 
 @dataclass(frozen=True, slots=True)
 class Clauses:
-    """What stands inside the brackets beside the arguments: `DISTINCT x IGNORE NULLS ORDER BY y LIMIT 1`."""
+    """What is inside the brackets besides the arguments: `DISTINCT x IGNORE NULLS ORDER BY y LIMIT 1`."""
 
     arguments: tuple[exp.Expr, ...]
     distinct: bool = False

@@ -79,7 +79,7 @@ def json_items(call: Call) -> str:
 
 
 def json_scalars(call: Call) -> str:
-    """Return SQL for an array of texts, or NULL if one of the items is no scalar."""
+    """Return SQL for an array of texts, or NULL if one of the items is not a scalar."""
     source, at = _source(call), path(call)
     items = f"json_extract({source}, {text(at + '[*]')})"
     all_scalar = f"len(list_filter({items}, lambda item: json_type(item) IN ('OBJECT', 'ARRAY'))) = 0"

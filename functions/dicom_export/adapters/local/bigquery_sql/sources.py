@@ -89,7 +89,7 @@ def _add(translator: Translator, node: exp.Expr, table: Table, name: str) -> str
 
 
 def _subquery(translator: Translator, node: exp.Subquery) -> str:
-    # A subquery in FROM does not see the tables beside it.
+    # A subquery in FROM does not see the tables next to it.
     outside = translator.within(_around(translator.scope))
     table = subquery(outside, node.this)
     return _add(translator, node, replace(table, sql=f"({table.sql})"), node.alias or "")

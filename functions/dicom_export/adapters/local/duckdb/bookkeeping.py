@@ -1,4 +1,4 @@
-"""What a DuckDB file knows beside its tables: committed streams, finished replacements, staging tables, exact schemas, watched files.
+"""What a DuckDB file knows besides its tables: committed streams, finished replacements, staging tables, exact schemas, watched files.
 
 It is in a schema of its own in the same file, so that one transaction changes it together with the tables.
 """
@@ -157,13 +157,13 @@ def forget_files(cursor: DuckDBPyConnection, catalog: str, dataset: str, table: 
 
 
 def forget_table(cursor: DuckDBPyConnection, catalog: str, dataset: str, table: str) -> None:
-    """Drop what is noted about a table that is there no more."""
+    """Drop what is noted about a table that is gone."""
     _delete(cursor, catalog, "staging", dataset, table)
     _delete(cursor, catalog, "schemas", dataset, table)
 
 
 def drop_expired_staging(cursor: DuckDBPyConnection, catalog: str) -> None:
-    """Drop what an overwrite that was given up left behind, as BigQuery does with a table that has an expiration."""
+    """Drop the tables of an overwrite that was given up, as BigQuery does with a table that has an expiration."""
     expired = f"created < now() - INTERVAL {STAGING_EXPIRATION_DAYS} DAYS"
     for dataset, table in _select(cursor, catalog, "staging", "dataset, table_name", expired, []):
         cursor.execute(f"DROP TABLE IF EXISTS {catalog}.{quoted(dataset, table)}")

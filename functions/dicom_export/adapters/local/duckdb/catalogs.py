@@ -1,4 +1,4 @@
-"""DuckDB files as BigQuery projects: one connection to all of them, with our bookkeeping beside the user's tables."""
+"""DuckDB files as BigQuery projects: one connection to all of them, with our bookkeeping next to the user's tables."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class Catalogs:
             self._memory_limit = needed
 
     def _make_room_for_log(self, file: Path) -> None:
-        """Raise the memory limit to what the log takes that a killed process left: its rows are committed anew."""
+        """Raise the memory limit to what the log takes that a killed process left: its rows are committed again."""
         log = file.with_name(f"{file.name}.wal")
         if log.exists():
             self._raise_limit(log.stat().st_size)
@@ -197,7 +197,7 @@ def translated(error: duckdb.Error, file: Path) -> Exception:
         "Disk quota exceeded": disk_full(file.parent),
         "Could not set lock on file": InUse(f"{path} is open in another process: close that one first"),
         "not a valid DuckDB database file": FailedPrecondition(f"{path} is not a DuckDB file: it is left as it is"),
-        "Is a directory": FailedPrecondition(f"{path} is a folder: it would be a DuckDB file"),
+        "Is a directory": FailedPrecondition(f"{path} is a folder; expected a DuckDB file"),
         "Permission denied": PermissionDenied(f"{path} may not be opened for writing"),
         "Read-only file system": PermissionDenied(f"{path} may not be opened for writing"),
         "already exists": FailedPrecondition(f"{path} has something else of that name: {text}"),

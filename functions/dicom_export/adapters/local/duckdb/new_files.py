@@ -25,7 +25,7 @@ def literal(text: str) -> str:
 
 def create_database(file: Path) -> None:
     """Create an empty DuckDB file unless there is one. Raises ResourceExhausted if the disk is full, PermissionDenied."""
-    # Where DuckDB itself has its temporary files for this one, which is no part of a store.
+    # Where DuckDB itself has its temporary files for this one, which is not part of a store.
     folder = file.absolute().with_name(f"{file.name}.tmp")
     with disk_errors(file.parent):
         folder.mkdir(exist_ok=True)

@@ -62,7 +62,7 @@ def run_query(sql: str, file: Path, dialect: Dialect = "bigquery") -> Result:
     """Run one SELECT. A table is `TABLE` of dataset `main`, `DATASET.TABLE`, or that with the file's stem before it.
 
     With the dialect `duckdb` the SQL runs unchanged.
-    Raises InvalidArgument for a mistake in the SQL, NotFound without the file, FailedPrecondition if the file is no DuckDB
+    Raises InvalidArgument for a mistake in the SQL, NotFound without the file, FailedPrecondition if the file is not a DuckDB
     file or is open in another process.
     """
     if not file.exists():

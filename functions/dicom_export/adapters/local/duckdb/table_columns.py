@@ -116,7 +116,7 @@ def _type_name(type_: DuckDBPyType) -> str:
 
 
 def _recorded(connection: duckdb.DuckDBPyConnection, catalog: str, dataset: str, table: str) -> Schema:
-    """Return the schema that is recorded beside the table, or an empty one, as for a file that is not ours."""
+    """Return the schema that is recorded for the table, or an empty one, as for a file that is not ours."""
     try:
         return bookkeeping.recorded_schema(connection, quoted(catalog), dataset, table)
     except duckdb.CatalogException:

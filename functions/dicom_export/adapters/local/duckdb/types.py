@@ -1,7 +1,7 @@
 """BigQuery columns as DuckDB types, and back.
 
-A REQUIRED nested field is no DuckDB type; DuckDB has types that no column here can have. So the way back leaves out what
-it cannot say, and `with_required` puts back what was recorded beside the table.
+DuckDB has no REQUIRED nested fields; DuckDB has types that no column here can have. So the way back leaves out what
+it cannot say, and `with_required` puts back what was recorded for the table.
 """
 
 from __future__ import annotations

@@ -81,9 +81,9 @@ class WatchedTable:
             others = self._others(cursor, look)
             result = reconcile(look, latest, others, self._layout.source_store)
             self._append(cursor, [*result.created, *result.deleted])
-            unread = [as_unread(file) for files in others.values() for file in files if file.name in result.anew]
+            unread = [as_unread(file) for files in others.values() for file in files if file.name in result.again]
             files = [written.file for written in look.written]
-            self._remember([*look.names, *result.anew], [*files, *unread], cursor)
+            self._remember([*look.names, *result.again], [*files, *unread], cursor)
         return result
 
     def mounts(self) -> set[str]:
@@ -102,7 +102,7 @@ class WatchedTable:
         return [_file(*row) for row in rows]
 
     def _others(self, cursor: DuckDBPyConnection, look: Look) -> dict[str, list[WatchedFile]]:
-        """Return the files that hold the look's instances and are none of its own, by SOP Instance UID."""
+        """Return the files that hold the look's instances and are not among its own, by SOP Instance UID."""
         own = set(look.names)
         where = "store = ? AND instance IN (SELECT unnest(?::VARCHAR[]))"
         others: dict[str, list[WatchedFile]] = {}

@@ -95,7 +95,7 @@ def replace_file(target: Path, chunks: Iterable[bytes | memoryview], *, temporar
 def replaced_file(target: Path) -> Iterator[IO[bytes]]:
     """Give a file to write, which takes the target's place at the end, or is gone if writing fails.
 
-    Until then it is beside the target under a hidden name. Raises ResourceExhausted if the disk is full, PermissionDenied if the
+    Until then it is next to the target under a hidden name. Raises ResourceExhausted if the disk is full, PermissionDenied if the
     folder may not be written.
     """
     target = target.resolve()
@@ -124,7 +124,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove_leftovers(temporary: Path) -> None:
-    """Delete files in the making that a process left behind when it died, an hour ago or earlier."""
+    """Delete unfinished files of processes that died an hour ago or earlier."""
     with suppress(FileNotFoundError):
         for path in temporary.iterdir():
             with suppress(FileNotFoundError):

@@ -121,7 +121,7 @@ def _stored_object(name: str, status: os.stat_result) -> StoredObject:
 
 def _check_generation(stored: StoredObject, status: os.stat_result) -> None:
     if (status.st_mtime_ns, status.st_size) != (stored.generation, stored.size):
-        raise InstanceGone(f"{stored.name!r} was replaced: generation {stored.generation} is there no more")
+        raise InstanceGone(f"{stored.name!r} was replaced: generation {stored.generation} is gone")
 
 
 def _unreadable(stored: StoredObject, error: OSError) -> InstanceError:

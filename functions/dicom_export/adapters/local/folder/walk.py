@@ -186,7 +186,7 @@ class _Walk:
 
 
 def _may_hold(key: bytes, prefix: bytes, start_after: bytes) -> bool:
-    """Say whether the name, or for a directory one that begins with it, can have the prefix and sort behind."""
+    """Say whether the name, or for a directory one that begins with it, can have the prefix and sort after."""
     if key.endswith(b"/"):
         return (key.startswith(prefix) or prefix.startswith(key)) and (key > start_after or start_after.startswith(key))
     return key.startswith(prefix) and key > start_after
