@@ -191,6 +191,13 @@ def test_the_query_files_are_the_samples_of_the_pages() -> None:
     assert files == samples
 
 
+def test_each_soak_of_the_reliability_page_is_run_by_a_test() -> None:
+    shown = set(re.findall(r"-m soak\.(\w+)", (ROOT / "docs" / "reliability.md").read_text()))
+    tests = "\n".join(path.read_text() for path in (ROOT / "tests" / "end_to_end").glob("test_soak*.py"))
+    assert shown
+    assert shown <= set(re.findall(r'figures\(\s*"(\w+)"', tests))
+
+
 def test_python_shown_is_python() -> None:
     for text in blocks("python"):
         compile(text, "page", "exec")
