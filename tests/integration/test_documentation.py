@@ -125,6 +125,15 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     assert "make test" in TEXT
 
 
+HOW_TO = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs" / "how-to").glob("*.md"))
+FIRST_LINES = 6
+
+
+@pytest.mark.parametrize("page", [page for page in HOW_TO if page != "docs/how-to/deploy.md"])  # which is a guide
+def test_each_how_to_page_begins_with_its_command(page: str) -> None:
+    assert "```sh" in PAGES[page].splitlines()[:FIRST_LINES]
+
+
 @pytest.mark.parametrize("page", LINKED)
 def test_each_link_leads_to_a_page_and_to_a_heading_of_it(page: str) -> None:
     for target, anchor in re.findall(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]+))?\)", (ROOT / page).read_text()):
