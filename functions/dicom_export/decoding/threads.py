@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TYPE_CHECKING
 
 from dicom_export.decoding.budget import DEFAULT_LIMITS, Limits
@@ -41,7 +42,9 @@ class DecodeAhead:
             waiting: deque[Future[Decoded]] = deque()
             try:
                 for stored in objects:
-                    waiting.append(pool.submit(decode_one, store, stored, layout, memory, self._limits))
+                    waiting.append(
+                        pool.submit(copy_context().run, decode_one, store, stored, layout, memory, self._limits)
+                    )
                     if len(waiting) >= 2 * self._readers:
                         yield waiting.popleft().result()
                 while waiting:

@@ -20,6 +20,7 @@ from dicom_export import messages
 from dicom_export.errors import DicomExportError, InvalidArgument, PermanentError, TransientError, Unavailable
 from dicom_export.messages import InstanceChanged
 from dicom_export.pubsub import notifications
+from dicom_export.pubsub.attempts import attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,12 +39,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PushedMessage:
-    """A message as it is pushed. `subscription` is a resource name."""
+    """A message as it is pushed. `subscription` is a resource name; `attempt` counts its deliveries from 1, where there are dead letters."""
 
     message_id: str
     data: bytes = field(repr=False)
     attributes: Mapping[str, str]
     subscription: str
+    attempt: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ def _pushed(envelope: Any) -> PushedMessage:  # noqa: ANN401 - JSON
         b64decode(message.get("data") or "", validate=True),
         {_typed(str, name): _typed(str, value) for name, value in attributes.items()},
         _typed(str, envelope["subscription"]),
+        _typed(int, envelope["deliveryAttempt"]) if envelope.get("deliveryAttempt") else None,
     )
 
 
@@ -168,7 +171,8 @@ def answer(body: bytes, decode: Callable[[PushedMessage], T], take: Callable[[T]
     except Exception:  # noqa: BLE001 - what is decoded is bytes alone, which are the same at every attempt
         _log.exception("A message was dropped: it cannot be decoded", extra=extra)
         return HTTPStatus.NO_CONTENT
-    return _taken(lambda: take(decoded), extra)
+    with attempt(pushed.attempt):
+        return _taken(lambda: take(decoded), extra)
 
 
 def _taken(take: Callable[[], None], extra: Mapping[str, Any]) -> HTTPStatus:

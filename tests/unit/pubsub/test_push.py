@@ -7,6 +7,7 @@ import logging
 from base64 import b64encode
 from contextlib import suppress
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +18,7 @@ from dicom_export import messages
 from dicom_export.errors import InvalidArgument, NotFound, Unavailable
 from dicom_export.messages import ExportStudy, Message, PlanExport, StudyExported
 from dicom_export.pubsub import push
+from dicom_export.pubsub.attempts import is_patient
 from dicom_export.pubsub.push import BatchRequest, PushedMessage, UndeliveredMessage
 from support.factories import make_object, make_operation
 from support.pushes import push_body
@@ -56,7 +58,18 @@ def test_a_push_request_is_read_as_it_is_documented() -> None:
         b"Hello Cloud Pub/Sub! Here is my message!",
         {"key": "value"},
         "projects/myproject/subscriptions/mysubscription",
+        attempt=5,
     )
+
+
+@pytest.mark.parametrize(("number", "expected"), [(1, True), (8, True), (9, False), (None, False)])
+def test_a_message_is_handled_with_patience_until_its_last_attempts(number: int | None, *, expected: bool) -> None:
+    body = json.loads(DOCUMENTED)
+    body["deliveryAttempt"] = number
+    patient: list[bool] = []
+    status = push.answer(json.dumps(body).encode(), lambda pushed: pushed, lambda _: patient.append(is_patient()))
+    assert (patient, status) == ([expected], HTTPStatus.NO_CONTENT)
+    assert not is_patient()
 
 
 def test_what_pubsub_leaves_out_is_empty() -> None:

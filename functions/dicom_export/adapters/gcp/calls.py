@@ -26,6 +26,7 @@ from dicom_export.errors import (
     ResourceExhausted,
     Unavailable,
 )
+from dicom_export.pubsub.attempts import is_patient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,7 +106,14 @@ def translated(doing: str, error: Exception) -> DicomExportError:
     if _is_request_timeout(error):
         return Unavailable(f"{doing}: {_message(error)}")
     ours = next((ours for theirs, ours in _ERRORS if isinstance(error, theirs)), Internal)
-    return ours(f"{doing}: {_message(error)}")
+    return as_denied(f"{doing}: {_message(error)}") if ours is PermissionDenied else ours(f"{doing}: {_message(error)}")
+
+
+def as_denied(message: str) -> DicomExportError:
+    """Return the error for a call that is not allowed: one that may pass, in the first attempts of a message."""
+    if is_patient():
+        return Unavailable(f"{message} (a right that was just granted takes minutes to take effect)")
+    return PermissionDenied(message)
 
 
 def _reasons(error: exceptions.GoogleAPICallError) -> set[str]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from google.api_core import exceptions
 from google.auth import exceptions as auth
 
 from dicom_export.adapters.gcp.calls import RETRY, google_errors, translated
+from dicom_export.decoding.threads import DecodeAhead
 from dicom_export.errors import (
     DicomExportError,
     InvalidArgument,
@@ -15,7 +18,13 @@ from dicom_export.errors import (
     ResourceExhausted,
     Unavailable,
 )
+from dicom_export.pubsub.attempts import attempt
+from dicom_export.rows.layout import RowLayout, SchemaKind
+from support.dicom_files import MemoryStore, make_stored
 from support.scripted import Scripted
+
+if TYPE_CHECKING:
+    from dicom_export.stored_object import StoredObject
 
 REQUEST_TIMEOUT = exceptions.from_http_status(408, "Request timeout")
 # What google-auth makes of a metadata server that answers 500, 503 or 429.
@@ -69,3 +78,30 @@ def test_what_lasts_is_called_once(lasting: Exception) -> None:
 )
 def test_an_answer_is_transient_or_permanent(error: Exception, kind: type[DicomExportError]) -> None:
     assert isinstance(translated("Doing", error), kind)
+
+
+@pytest.mark.parametrize("refused", [exceptions.Forbidden("no right"), exceptions.Unauthorized("no right")], ids=repr)
+def test_what_is_forbidden_is_tried_again_while_rights_may_take_effect(refused: Exception) -> None:
+    """Rights take minutes: the first attempts of a message are delivered again, and the last ones end with the reason."""
+    with (
+        attempt(1),
+        pytest.raises(Unavailable, match="a right that was just granted"),
+        google_errors("Reading"),
+    ):
+        raise refused
+    for last in (9, None):
+        with attempt(last), pytest.raises(PermissionDenied, match="no right"), google_errors("Reading"):
+            raise refused
+
+
+def test_headers_that_are_read_in_threads_know_the_attempt() -> None:
+    class Forbidding(MemoryStore):
+        def read(self, stored: StoredObject, start: int, length: int) -> bytes:  # noqa: ARG002 - the port's
+            with google_errors(f"Reading {stored.name}"):
+                raise exceptions.Forbidden("no right")
+
+    store, stored, layout = Forbidding({"a": b"x"}), make_stored("a", b"x"), RowLayout(SchemaKind.FLATTENED)
+    with attempt(1), pytest.raises(Unavailable):
+        list(DecodeAhead(4)(store, [stored], layout))
+    (failed,) = DecodeAhead(4)(store, [stored], layout)
+    assert isinstance(failed, PermissionDenied)

@@ -19,7 +19,7 @@ from dicom_export.adapters.gcp.bigquery.append_connection import EXTRA_FIELDS, A
 from dicom_export.adapters.gcp.bigquery.append_rows import ArrowRows, ChangeRows, Rows
 from dicom_export.adapters.gcp.bigquery.arrow_batches import fields_besides, without_null_lists
 from dicom_export.adapters.gcp.bigquery.table_catalog import table_not_found
-from dicom_export.adapters.gcp.calls import RETRY, TIMEOUT_SECONDS, google_errors
+from dicom_export.adapters.gcp.calls import RETRY, TIMEOUT_SECONDS, as_denied, google_errors
 from dicom_export.errors import (
     DicomExportError,
     FailedPrecondition,
@@ -191,7 +191,7 @@ class WriteStreams:
         message = f"{_appending(stream, offset)}: {refused}"
         if kind is InvalidArgument and refused.indices and _are_within(batch, refused.indices):
             return RowsRefused(message, refused.indices)
-        return kind(message)
+        return as_denied(message) if kind is PermissionDenied else kind(message)
 
     def _extra_columns(self, stream: str, batch: pa.RecordBatch) -> DicomExportError:
         """Return the error for columns that the API does not know; minutes after they were added it may not know them yet."""

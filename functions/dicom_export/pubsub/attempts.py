@@ -1,0 +1,30 @@
+"""The attempt of a message that is under way: whether an error that time may mend is worth another one."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PATIENT_ATTEMPTS = 8
+"""With pauses of 10 s that double up to 600 s, these take 20 minutes. A right takes 2 to 7 minutes, or more, to take effect."""
+
+_is_patient = ContextVar("is_patient", default=False)
+
+
+@contextmanager
+def attempt(number: int | None) -> Iterator[None]:
+    """Handle a message at its attempt of this number, counted from 1; None if it is not known."""
+    token = _is_patient.set(number is not None and number <= PATIENT_ATTEMPTS)
+    try:
+        yield
+    finally:
+        _is_patient.reset(token)
+
+
+def is_patient() -> bool:
+    """Say whether a message is handled that will be delivered again several times."""
+    return _is_patient.get()
