@@ -3,15 +3,15 @@
 DicomExportError
 ├── PermanentError             counted or answered, acknowledged, never retried
 │   ├── InvalidArgument        the request, a message or a value is malformed
-│   ├── FailedPrecondition     right in itself, but not in the state that things are in
+│   ├── FailedPrecondition     valid by itself, but not possible in the present state
 │   ├── NotFound
 │   ├── AlreadyExists
 │   ├── PermissionDenied
 │   ├── Unimplemented
 │   ├── Cancelled
-│   ├── RowsRefused            rows of a batch that the table does not take
-│   ├── Internal               a defect of ours
-│   ├── ConfigurationError     the installation's settings are missing or contradict each other
+│   ├── RowsRefused            the table refuses some rows of a batch
+│   ├── Internal               a defect of this system
+│   ├── ConfigurationError     the settings are missing or contradict each other
 │   └── InstanceError          one DICOM object that cannot become a row
 │       ├── NotDicom
 │       ├── MissingUid
@@ -20,11 +20,11 @@ DicomExportError
 │       └── InstanceGone       the generation that was planned is gone
 └── TransientError             raised, so that the message is delivered again
     ├── Unavailable
-    ├── Aborted                lost a race that the next attempt sees decided
+    ├── Aborted                lost a race; the next attempt sees the result
     └── ResourceExhausted      a quota, or a full disk
 
-An error's message says what was wrong, with the offending value, and what would be right. It never holds patient
-data: UIDs, object names, tags, VRs, lengths and offsets only.
+An error message says what is wrong, with the offending value, then what is expected. It never holds
+patient data: only UIDs, object names, tags, VRs, lengths and offsets.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""Numbers of the operating system's errors for a full disk."""
+"""The operating system's error numbers for a full disk."""
 
 
 class Code(IntEnum):
@@ -84,13 +84,13 @@ _HTTP_STATUS = {
 
 
 class DicomExportError(Exception):
-    """The root: `code` is what an API client or a failure report is told."""
+    """The base class. API clients and failure reports receive `code`."""
 
     code: ClassVar[Code] = Code.INTERNAL
 
     @property
     def message(self) -> str:
-        """The sentence for whoever has to act on it."""
+        """A sentence for the person who has to act on the error."""
         return str(self.args[0]) if self.args else type(self).__name__
 
 
@@ -99,14 +99,21 @@ class PermanentError(DicomExportError):
 
 
 class FieldViolation(NamedTuple):
-    """What is wrong with one field of a request. `field` is its path, as in `bigquery_destination.table_uri`, if it has one."""
+    """One field of a request and what is wrong with it.
+
+    `field` is its path, such as `bigquery_destination.table_uri`, or empty if the violation has
+    none.
+    """
 
     field: str
     description: str
 
 
 class InvalidArgument(PermanentError):
-    """The request, a message or a value is malformed. `violations` are all of its fields that are."""
+    """The request, a message or a value is malformed.
+
+    `violations` lists all malformed fields of a request.
+    """
 
     code = Code.INVALID_ARGUMENT
 
@@ -116,23 +123,23 @@ class InvalidArgument(PermanentError):
 
 
 class FailedPrecondition(PermanentError):
-    """The request is right in itself, but not in the state that things are in."""
+    """The request is valid by itself, but not possible in the present state."""
 
     code = Code.FAILED_PRECONDITION
 
 
 class InUse(FailedPrecondition):
-    """Another process has what this one needs, and may give it back."""
+    """Another process uses a resource that this one needs, and may release it."""
 
 
 class NotFound(PermanentError):
-    """What the request names is not there."""
+    """The resource that the request names does not exist."""
 
     code = Code.NOT_FOUND
 
 
 class AlreadyExists(PermanentError):
-    """What the request would create is there already."""
+    """The resource that the request would create exists already."""
 
     code = Code.ALREADY_EXISTS
 
@@ -144,19 +151,22 @@ class PermissionDenied(PermanentError):
 
 
 class Unimplemented(PermanentError):
-    """The managed service can do this and this system cannot yet."""
+    """The managed service supports this; this system does not yet."""
 
     code = Code.UNIMPLEMENTED
 
 
 class Cancelled(PermanentError):
-    """A client asked for the end."""
+    """A client cancelled the operation."""
 
     code = Code.CANCELLED
 
 
 class RowsRefused(PermanentError):
-    """The table does not take these rows of a batch, and took none of the others; `indices` are counted from the batch's first."""
+    """The table refuses some rows of a batch, and took none of the others.
+
+    `indices` are the positions of the refused rows, counted from the first row of the batch.
+    """
 
     code = Code.INVALID_ARGUMENT
 
@@ -166,7 +176,10 @@ class RowsRefused(PermanentError):
 
 
 class TooManyColumns(PermanentError):
-    """The table takes no further column, although it has fewer than it may get: BigQuery counts dropped ones for a while."""
+    """The table takes no further column, although it has fewer than its limit.
+
+    BigQuery counts dropped columns for a while.
+    """
 
     code = Code.INVALID_ARGUMENT
 
@@ -178,13 +191,16 @@ class Internal(PermanentError):
 
 
 class ConfigurationError(PermanentError):
-    """The installation's settings are missing or contradict each other."""
+    """The settings of the installation are missing or contradict each other."""
 
     code = Code.FAILED_PRECONDITION
 
 
 class InstanceError(PermanentError):
-    """One DICOM object that cannot become a row; `uids` says which instance it is as far as that could be read."""
+    """One DICOM object cannot become a row.
+
+    `uids` says which instance it is, as far as that could be read.
+    """
 
     code = Code.INVALID_ARGUMENT
 
@@ -194,11 +210,11 @@ class InstanceError(PermanentError):
 
 
 class NotDicom(InstanceError):
-    """The object's content is not DICOM."""
+    """The content of the object is not DICOM."""
 
 
 class MissingUid(InstanceError):
-    """The header is whole and lacks the Study, Series or SOP Instance UID."""
+    """The header is complete and lacks the Study, Series or SOP Instance UID."""
 
 
 class TruncatedInstance(InstanceError):
@@ -212,7 +228,7 @@ class LimitExceeded(InstanceError):
 
 
 class InstanceGone(InstanceError):
-    """The generation that was planned was deleted or replaced since."""
+    """The planned generation of the object was deleted or replaced."""
 
     code = Code.NOT_FOUND
 
@@ -228,7 +244,7 @@ class Unavailable(TransientError):
 
 
 class Aborted(TransientError):
-    """A race was lost that the next attempt sees decided."""
+    """The attempt lost a race; the next attempt sees the result."""
 
     code = Code.ABORTED
 
@@ -257,5 +273,5 @@ _BY_CODE: dict[Code, type[DicomExportError]] = {
 
 
 def error_of(code: Code, message: str) -> DicomExportError:
-    """Return the error with which an operation ended, by the code that it was recorded with."""
+    """Return the error for a code and a message that an operation was recorded with."""
     return _BY_CODE.get(code, Internal)(message)

@@ -18,7 +18,7 @@ def command_line() -> str:
     """Return the page of the commands: what `--help` prints, for each."""
     parts = ["# Command line\n\nWhat each command prints with `--help`. `make reference` writes this page.\n"]
     for path, command in _commands(dicom_export, ("dicom-export",)):
-        # With the settings that click itself passes on from the first command: it keeps the help option that it made first.
+        command._help_option = None  # click keeps the one that it made first, maybe for a context of another test
         settings = {**dicom_export.context_settings, "terminal_width": _WIDTH, "max_content_width": _WIDTH}
         context = click.Context(command, info_name=" ".join(path), **settings)
         parts.append(f"## {' '.join(path)}\n\n```\n{command.get_help(context)}\n```\n")
