@@ -49,7 +49,7 @@ def test_what_is_no_such_name_is_refused_with_what_would_be(
 ) -> None:
     with pytest.raises(InvalidArgument) as error:
         kind.parse(text)
-    assert repr(text) in error.value.message or "cannot be the name" in error.value.message
+    assert repr(text) in error.value.message or "is not a BigQuery table name" in error.value.message
 
 
 def test_a_table_uri_has_at_most_2000_characters() -> None:

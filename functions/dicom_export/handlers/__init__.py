@@ -1,1 +1,1 @@
-"""The messages' handlers: one module per message, named after what it does."""
+"""The handlers of messages: one module per message, named after its action."""

@@ -1,7 +1,8 @@
-"""The objects of one message become rows: read, write to a stream, claim, commit, report.
+"""Export of the objects of one message: read, write to a stream, claim, commit, report.
 
-A crash at any point is mended by the message's next delivery. The claim is what decides: it is created once, it names
-the one stream that may be committed, and the result follows from it, so a row and its count never disagree.
+After a crash at any point, the next delivery of the message completes the work. The claim decides:
+it is created once and names the one stream that may be committed, and the result follows from it.
+So a row and its count always agree.
 """
 
 from __future__ import annotations
@@ -51,7 +52,10 @@ def export_study(
     decode: DecodeBatches,
     columns: ColumnLimits = DEFAULT_COLUMN_LIMITS,
 ) -> None:
-    """Export the message's objects, once, however often it is delivered and whoever else works on it."""
+    """Export the objects of the message, once.
+
+    It does not matter how often the message is delivered and how many workers handle it.
+    """
     operation = journal.operations.load(message.operation)
     if operation.is_done:
         return
@@ -76,9 +80,9 @@ def settle(
 ) -> None:
     """Commit the claimed stream and create the result that follows from the claim.
 
-    A stream that can never be committed makes failures of its rows, and a dead letter. Whatever else a commit fails of is tried
-    again, for the rows may be in the table, until the last attempt. The store only tells the log where the failed objects are; it
-    may be None if it is declared no more.
+    If the stream can never be committed, its rows become failures, and the message a dead letter.
+    Any other failed commit is retried until the last attempt, because the rows may be in the table.
+    `store` only tells the log where the failed objects are; it is None if it is no longer declared.
     """
     outcome = claim.outcome
     if claim.stream:
@@ -89,7 +93,7 @@ def settle(
             journal.dead_letters.keep(DeadLetter(message, Status(error.code, error.message), datetime.now(UTC)))
         except PermanentError as error:
             if not is_last_attempt:
-                raise Unavailable(f"The rows cannot be committed yet: {error.message}") from error
+                raise Unavailable(f"The rows cannot be committed yet, and will be retried: {error.message}") from error
             outcome = _lost(message, outcome, error)
     if journal.tasks.create_result(message.operation, message.page, message.task, outcome):
         instances_done(message.operation, operation.request.store, outcome.counters)
@@ -99,7 +103,7 @@ def settle(
 
 
 def _lost(message: ExportStudy, outcome: Outcome, error: PermanentError) -> Outcome:
-    """Return the outcome when the claimed stream can never be committed: what would have been its rows are failures."""
+    """Return the outcome when the claimed stream can never be committed: its rows are failures."""
     failed, skipped = {failure.object for failure in outcome.failures}, set(outcome.skipped)
     lost = tuple(
         Failure(stored.name, stored.generation, FailureStage.COMMIT, error.code, error.message)
@@ -120,7 +124,10 @@ def _decide(
     decode: DecodeBatches,
     columns: ColumnLimits,
 ) -> Claim:
-    """Return the claim that stands after our attempt to create one; a stream that lost the race is discarded."""
+    """Return the stored claim after our attempt to create one.
+
+    If our stream lost the race, it is discarded.
+    """
     if operation.cancel_requested:
         ours = Claim(None, Outcome(Counters(cancelled=len(message.objects))))
     else:
@@ -140,7 +147,10 @@ def _export(
     decode: DecodeBatches,
     columns: ColumnLimits,
 ) -> Claim:
-    """Read the objects, write their rows to a finalized stream, and return the claim that would commit it."""
+    """Read the objects and write their rows to a finalized stream.
+
+    Return the claim that would commit the stream.
+    """
     selection = Selection(FilterLookup(operation.name, journal)) if message.applies_filter else None
     tally = _Tally(operation)
     writer = StreamWriter(operation, tables, is_wanted=lambda: not _is_decided(message, journal), limits=columns)
@@ -150,7 +160,7 @@ def _export(
             tally.add(objects, map(without_unnamable, batch.found) if operation.request.is_filtered else batch.found)
             writer.write(objects, batch)
         if tally.objects != len(message.objects):
-            raise Internal(f"Of {len(message.objects)} objects {tally.objects} were decoded")
+            raise Internal(f"{tally.objects} of {len(message.objects)} objects were decoded; expected all")
         stream, rejected = writer.finish()
     for stored, uids, error in rejected:
         tally.reject(stored, uids, error)
@@ -158,13 +168,13 @@ def _export(
 
 
 def _is_decided(message: ExportStudy, journal: Journal) -> bool:
-    """Return whether the message is done, by another delivery or by the end of its operation."""
+    """Say whether another delivery, or the end of the operation, has settled the message."""
     has_ended = journal.operations.load(message.operation).is_done
     return has_ended or journal.tasks.result(message.operation, message.page, message.task) is not None
 
 
 class _Tally:
-    """What became of each object of a message."""
+    """The outcomes of the objects of a message."""
 
     def __init__(self, operation: Operation) -> None:
         self._operation = operation
@@ -175,7 +185,7 @@ class _Tally:
         self.objects = 0
 
     def add(self, objects: Sequence[StoredObject], found: Iterable[Found]) -> None:
-        """Count what was found in the next objects."""
+        """Count the decoded content of the next objects."""
         for stored, each in zip(objects, found, strict=True):
             if isinstance(each, InstanceUids):
                 self._instances[each] += 1
@@ -188,12 +198,15 @@ class _Tally:
             self.objects += 1
 
     def reject(self, stored: StoredObject, uids: InstanceUids, error: PermanentError) -> None:
-        """Take back an instance whose row no table takes."""
+        """Replace the success of an instance with a failure, because no table takes its row."""
         self._instances[uids] -= 1
         self._fail(stored, FailureStage.WRITE, error, uids)
 
     def outcome(self, matched: Iterable[int]) -> Outcome:
-        """Return the counters, the failures, the studies and the filter's paths that matched; log the instances that the store holds more than once."""
+        """Return the counters, failures, studies and matched positions of the filter.
+
+        Log the instances that the store holds more than once.
+        """
         success = self._instances.total()
         studies = tuple(sorted({key_of(uids.study) for uids, count in self._instances.items() if count and uids.study}))
         for uids, count in self._instances.items():
@@ -218,7 +231,7 @@ class _Tally:
 
 
 def abandoned(message: ExportStudy, reason: Status) -> Claim:
-    """Return the claim of a message that is out of attempts: every instance of it failed."""
+    """Return the claim of a message that is out of attempts: all its instances failed."""
     failures = tuple(
         Failure(stored.name, stored.generation, FailureStage.DELIVERY, reason.code, reason.message)
         for stored in message.objects

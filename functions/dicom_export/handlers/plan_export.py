@@ -1,4 +1,7 @@
-"""One page of the plan: list the store, group it by study, tell the workers, go on with the next page."""
+"""Planning of one page: list the store, group it by study, and publish the messages.
+
+The messages go to the workers. The last message plans the next page.
+"""
 
 from __future__ import annotations
 
@@ -53,10 +56,11 @@ def plan_export(
     limits: PlanLimits,
     decode: Decode = decode_in_turn,
 ) -> None:
-    """Plan the page unless it is planned, publish its messages, and then the next page's or seal the plan.
+    """Plan the page unless it is planned, and publish its messages.
 
-    The chain of create-once pages decides what the plan is: the page without a next one is the last, whatever an
-    operation that is being cancelled says meanwhile.
+    Then publish the message of the next page, or seal the plan. The chain of create-once pages
+    decides what the plan is: the page without a next one is the last, even if the operation is
+    cancelled meanwhile.
     """
     operation = journal.operations.load(message.operation)
     if operation.is_done:
@@ -76,11 +80,11 @@ def plan_export(
 
 
 def announce(message: PlanExport, page: PlanPage, *, journal: Journal, publisher: Publisher) -> None:
-    """Publish the messages of a page that is planned, and the next page's, or seal the plan."""
+    """Publish the messages of a planned page, and that of the next page, or seal the plan."""
     if not journal.pages.has_sum(message.operation, message.page):
         publisher.publish(_export_messages(message, page))
     if page.next:
-        # Once the next page exists, its own message sees to it: a repeated delivery must not replay the whole plan.
+        # Once the next page exists, its own message continues: a repeated delivery must not repeat the whole plan.
         if not journal.plans.has_page(message.operation, message.page + 1):
             publisher.publish([PlanExport(message.operation, message.page + 1)])
     else:
@@ -122,11 +126,11 @@ def _plan_page(
         existing = table.schema if table else ()
         planned = sum(map(len, tasks))
         columns = _columns(operation, store.objects, objects, decode, existing, limits.columns, planned=planned)
-        # Who was faster may have come to the end of an overwrite meanwhile: its staging table must not be made again.
+        # A faster worker may have ended an overwrite meanwhile: its staging table must not be created again.
         if not journal.plans.has_page(operation.name, number):
             _prepare(operation, columns, existing, tables)
     except PermanentError as error:
-        log.error("The export cannot be planned: %s", error.message, extra={"operation": str(operation.name)})  # noqa: TRY400 - its message says it all
+        log.error("The export cannot be planned: %s", error.message, extra={"operation": str(operation.name)})  # noqa: TRY400 - its message is enough
         return PlanPage(error=Status(error.code, error.message))
     applies_filter = index is not None and not cursor.layout.names_studies
     return PlanPage(tuple(tasks), following, cursor.layout, applies_filter, unlisted=tuple(unlisted))
@@ -138,9 +142,9 @@ def _warn_of_unlisted(page: PlanPage, operation: Operation) -> None:
 
 
 def _check_table_again(operation: Operation, journal: Journal, tables: Tables) -> None:
-    """Make sure that no other export began to fill the table since the request.
+    """Check that no other export has begun to fill the table since the request.
 
-    A table that has to be new may be there by now because of an earlier delivery of this message.
+    A table that has to be new may exist because of an earlier delivery of this message.
     """
     hold_table(operation.request, operation.name, journal)
     if operation.request.write_disposition is WriteDisposition.WRITE_EMPTY:
@@ -148,7 +152,10 @@ def _check_table_again(operation: Operation, journal: Journal, tables: Tables) -
 
 
 def _prepare(operation: Operation, columns: Schema, existing: Schema, tables: Tables) -> None:
-    """Give the table the columns, or those that it has and every row needs if it takes no further one."""
+    """Add the columns to the table.
+
+    If it takes no further column, add only those that it has and those that every row needs.
+    """
     try:
         prepare_target(operation, columns, tables)
     except TooManyColumns:
@@ -170,7 +177,10 @@ def _columns(
     *,
     planned: int,
 ) -> Schema:
-    """Return the columns of a sample of what was planned, so that the workers hardly ever need one that the table lacks."""
+    """Return the columns of a sample of the planned objects.
+
+    So the workers hardly ever need a column that the table lacks.
+    """
     layout = operation.request.row_layout
     common = common_columns(layout.kind, has_source_store=layout.source_store is not None)
     if layout.kind is SchemaKind.INVENTORY:

@@ -1,4 +1,4 @@
-"""Results are counted, a page at a time; when all is in, the operation ends."""
+"""Counting of results, page by page, and the end of the operation."""
 
 from __future__ import annotations
 
@@ -48,9 +48,10 @@ def record_result(
     publisher: Publisher,
     report: FailureReport | None = None,
 ) -> None:
-    """Sum the message's page if all its results are in, and end the operation if all pages are.
+    """Sum the page of the message if it has all results, and end the operation with its last page.
 
-    What counts is what exists, so it does not matter how often or in which order the messages come.
+    The counters follow from the existing state objects, so that neither the number nor the order of
+    the messages matters.
     """
     operation = journal.operations.load(message.operation)
     if operation.is_done or not _sum_page(operation, message.page, journal, report):
@@ -63,7 +64,7 @@ def record_result(
 
 
 def _sum_page(operation: Operation, page: int, journal: Journal, report: FailureReport | None) -> bool:
-    """Return whether the page's results are all in; then they are reported and summed."""
+    """Say whether the page has all results; if so, report and sum them first."""
     if journal.pages.has_sum(operation.name, page):
         return True
     results = journal.pages.results(operation.name, page)
@@ -76,7 +77,10 @@ def _sum_page(operation: Operation, page: int, journal: Journal, report: Failure
 
 
 def _total(operation: Operation, sums: Mapping[int, Counters], journal: Journal) -> Counters:
-    """Return the sum of the pages; a study that several of them share still counts once, as does what cannot be listed."""
+    """Return the sum of the pages.
+
+    A study counts once even if several pages share it, and so does an entry that cannot be listed.
+    """
     total = replace(Counters.total(sums.values()), unlisted=len(journal.plans.unlisted(operation.name)))
     first_page = journal.plans.page(operation.name, 0)
     if len(sums) == 1 or first_page is None:
@@ -87,7 +91,11 @@ def _total(operation: Operation, sums: Mapping[int, Counters], journal: Journal)
 def _finish(
     operation: Operation, counters: Counters, journal: Journal, tables: Warehouse, publisher: Publisher
 ) -> None:
-    """Put an overwrite in its place, have streamed again what was streamed meanwhile, and write down how the operation ended."""
+    """End the operation, and store how it ended.
+
+    An overwrite first replaces the table, and has all changes that were streamed meanwhile streamed
+    again.
+    """
     error, differences = _completed(operation, counters, journal, tables, publisher)
     error = error or final_status(operation, counters)
     if operation.request.write_disposition is WriteDisposition.WRITE_TRUNCATE:
@@ -112,9 +120,10 @@ def _finish(
 def _completed(
     operation: Operation, counters: Counters, journal: Journal, tables: Warehouse, publisher: Publisher
 ) -> tuple[Status | None, DifferenceCounts | None]:
-    """End an overwrite: its rows, or what a verification finds by them, take the old ones' place, or are dropped.
+    """Complete an overwrite or a verification: replace the old rows, or drop the new ones.
 
-    Return why that was not possible, if so, and what the verification found.
+    A verification replaces its report with the differences. Return the status if that failed, and
+    the differences that a verification found.
     """
     request = operation.request
     if request.write_disposition is not WriteDisposition.WRITE_TRUNCATE:
@@ -133,14 +142,20 @@ def _completed(
 
 
 def _stream_again(operation: Operation, journal: Journal, publisher: Publisher) -> None:
-    """Tell of every change again that was recorded with the overwrite: its row may have been replaced with the rest."""
+    """Publish every change again that was recorded with the overwrite.
+
+    Its row may have been replaced together with the others.
+    """
     changes = journal.overwrites.recorded(operation.name)
     while chunk := list(islice(changes, _PUBLISHED_AT_ONCE)):
         publisher.publish(chunk)
 
 
 def _warn_of_unmatched_paths(operation: Operation, journal: Journal) -> None:
-    """Log the filter's paths that matched nothing, where only the workers could tell; else the plan has logged them."""
+    """Log the filter paths that matched nothing, if only the workers could tell.
+
+    Otherwise the planner has logged them.
+    """
     index = journal.filters.index(operation.name) if operation.request.is_filtered else None
     first_page = journal.plans.page(operation.name, 0) if index else None
     if index is None or first_page is None or not first_page.applies_filter:
@@ -161,9 +176,10 @@ def record_dead_letter(
     tables: Warehouse,
     publisher: Publisher,
 ) -> None:
-    """Count what a message that is out of attempts was about as failed, so that its operation ends, and keep it.
+    """Count the instances of a message that is out of attempts as failed, and keep it.
 
-    It competes with a late worker for the same claim: if that was first, its stream is committed after all.
+    So its operation ends. This competes with a late worker for the same claim: if the worker was
+    first, its stream is committed.
     """
     log.error(
         "A message on %s is out of attempts: %s",
@@ -182,7 +198,7 @@ def record_dead_letter(
         case PlanExport():
             _give_up_on_page(message, status, journal, publisher)
         case StudyExported():
-            # Without the report of failures: it may be what there was no getting through to.
+            # Without the report of failures, because that table may be the reason for the failed attempts.
             record_result(message, journal=journal, tables=tables, publisher=publisher)
 
 

@@ -1,4 +1,4 @@
-"""Batch jobs: a request to export or to verify as a message, and the operation that it becomes."""
+"""Batch jobs: messages that request an export or a verification, and their operations."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ _VERSION = "v1"
 
 
 def start_batch_export(data: bytes, job: str, service: ExportService) -> None:
-    """Start the export of a batch job, once however often its message is delivered: its id is the operation's.
+    """Start the export of a batch job, once, however often its message is delivered.
 
-    A request that cannot be understood or fulfilled becomes an operation that has ended with the error; one that does not say
-    of which store it is cannot even be that, and is logged. Raises TransientError: then it has to be delivered again.
+    The id of the message is the id of the operation. A request that is malformed or cannot be
+    fulfilled becomes an operation that has ended with the error. A request that names no store is
+    only logged. Raises TransientError: then the message has to be delivered again.
     """
     body = _body(data, job)
     if body is None:
@@ -38,7 +39,7 @@ def start_batch_export(data: bytes, job: str, service: ExportService) -> None:
 
 
 def _begun(name: OperationName, store: StoreName, fields: object, service: ExportService) -> Operation:
-    """Return the operation of this name, which an earlier delivery may have created."""
+    """Return the operation of this name; an earlier delivery may have created it."""
     found = service.journal.operations.find(name)
     if found:
         return found
@@ -49,9 +50,9 @@ def _begun(name: OperationName, store: StoreName, fields: object, service: Expor
 
 
 def give_up_batch_export(data: bytes, job: str, reason: DicomExportError, service: ExportService) -> None:
-    """See to it that a batch job that is out of attempts is seen: as an operation that ended with the reason.
+    """Show a batch job that is out of attempts as an operation that ended with the reason.
 
-    If an attempt got as far as to create its operation, that one goes on instead.
+    If an attempt has created the operation, that operation is resumed instead.
     """
     body = _body(data, job)
     if body is None:
@@ -69,26 +70,33 @@ def give_up_batch_export(data: bytes, job: str, reason: DicomExportError, servic
 
 
 def _body(data: bytes, job: str) -> tuple[StoreName, object] | None:
-    """Return the store that the request names, and the request; None, and a line in the log, if it names none."""
+    """Return the store that the request names, and the request.
+
+    If it names none, log that and return None.
+    """
     try:
         fields = parse_json(data)
         store = _store_of(fields)
-        # Pub/Sub's ids are numbers; one that cannot be an operation's was forged.
+        # The ids of Pub/Sub are numbers. An id that is not valid for an operation was forged.
         OperationName.parse(str(OperationName(store.parent, job)))
     except InvalidArgument as error:
-        log.error("Batch job %s is not an export request: %s", job[:200], error.message)  # noqa: TRY400 - its message says it all
+        log.error("Batch job %s is not an export request: %s", job[:200], error.message)  # noqa: TRY400 - its message is enough
         return None
     return store, fields
 
 
 def _store_of(fields: object) -> StoreName:
-    """Return the store that a request names. Raises InvalidArgument, which quotes nothing: anything may have been sent here."""
+    """Return the store that a request names.
+
+    Raises InvalidArgument, which quotes nothing: the message may hold any data.
+    """
     name = fields.get("name") if isinstance(fields, dict) else None
     try:
         return StoreName.parse(str(name))
     except InvalidArgument as error:
         raise InvalidArgument(
-            "It does not say of which store it is; expected the name projects/P/locations/L/datasets/D/dicomStores/S"
+            'The name of the store is missing or malformed; expected "name":'
+            ' "projects/P/locations/L/datasets/D/dicomStores/S"'
         ) from error
 
 

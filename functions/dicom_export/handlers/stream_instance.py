@@ -1,6 +1,7 @@
-"""One object of a store was written, or is gone: a row in every table of the store's streamConfigs.
+"""Streaming of a changed object: one row in every table of the store's streamConfigs.
 
-At least once: a message that comes twice makes two rows, which say the same. It is acknowledged only after its rows are durable.
+Rows are written at least once: a message that comes twice makes two rows with the same content. It
+is acknowledged only after its rows are durable.
 """
 
 from __future__ import annotations
@@ -44,9 +45,10 @@ def stream_instance(
     writers: ChangeWriters,
     decode: Decode = decode_in_turn,
 ) -> None:
-    """Write the change's row to every table of its store, and return when they are durable.
+    """Write the row of the change to every table of its store; return when all are durable.
 
-    What cannot become a row is logged for each table. Raises TransientError after the other tables have their rows.
+    A change that cannot become a row is logged for each table. Raises TransientError after the
+    other tables have their rows.
     """
     store = stores.get(message.store)
     if store is None or not store.streams or not is_planned(message.stored, store.ignore):
@@ -56,7 +58,7 @@ def stream_instance(
             message, store, journal, decode
         )
     except InstanceGone as error:
-        log.info("%s: what came after it will be streamed", error.message, extra={"store": str(message.store)})
+        log.info("%s; a later change will be streamed", error.message, extra={"store": str(message.store)})
     except PermanentError as error:
         report_lost_instance(message, error, stores=stores)
     else:
@@ -85,7 +87,7 @@ def _report(
 
 
 def _write(rows: list[ChangeRow], store: DeclaredStore, writers: ChangeWriters) -> None:
-    """Write each row to its table. One table that cannot take it costs no other its row."""
+    """Write each row to its table. A table that refuses its row does not affect the others."""
     transient: list[TransientError] = []
     for row in rows:
         try:
@@ -99,7 +101,10 @@ def _write(rows: list[ChangeRow], store: DeclaredStore, writers: ChangeWriters) 
 
 
 def _rows_written(message: InstanceChanged, store: DeclaredStore, journal: Uploads, decode: Decode) -> list[ChangeRow]:
-    """Return the rows of exactly the generation that was written. Raises InstanceGone, and what the object fails with."""
+    """Return the rows of exactly the generation that was written.
+
+    Raises InstanceGone, and the errors of decoding.
+    """
     read_once = replace(store, objects=ReadOnce(store.objects))
     kinds = dict.fromkeys(config.schema for config in store.streams)
     instances = {kind: _decoded(message, read_once, kind, decode) for kind in kinds}
@@ -116,7 +121,7 @@ def _rows_written(message: InstanceChanged, store: DeclaredStore, journal: Uploa
 def _decoded(
     message: InstanceChanged, store: DeclaredStore, kind: SchemaKind, decode: Decode
 ) -> DecodedInstance | None:
-    """Return the instance, or None for what is meant to be none."""
+    """Return the instance, or None for an object that is not meant to be an instance."""
     (decoded,) = decode(store.objects, [message.stored], RowLayout(kind, str(message.store)))
     if isinstance(decoded, PermanentError):
         raise decoded
@@ -132,7 +137,7 @@ def _columns(row: Mapping[str, Any], config: StreamConfig) -> Row:
 
 
 def _rows_deleted(message: InstanceChanged, store: DeclaredStore, journal: Uploads, decode: Decode) -> list[ChangeRow]:
-    """Return the rows that say that the instance is gone; none if the object is there, by a newer generation."""
+    """Return the rows of the deletion; none if a newer generation of the object exists."""
     if store.objects.get(message.stored.name):
         return []
     uids = _deleted_uids(message, store, journal, decode)
@@ -141,14 +146,16 @@ def _rows_deleted(message: InstanceChanged, store: DeclaredStore, journal: Uploa
 
 
 def _deleted_uids(message: InstanceChanged, store: DeclaredStore, journal: Uploads, decode: Decode) -> InstanceUids:
-    """Return which instance the object was: as noted when it was written, as its name says, or as is still to be read.
+    """Return the instance of the deleted object.
 
-    Raises NotFound if nobody knows.
+    It is known from a note of the upload, from the name, or from a generation that can still be
+    read. Raises NotFound if it is unknown.
     """
     noted = journal.deleted_instance(message) or named_uids(message.stored.name)
     if noted and MALFORMED in noted:
         raise NotFound(
-            f"{message.stored.name!r} was deleted, and its row stays: one of its UIDs is malformed, and is therefore not kept in the state"
+            f"{message.stored.name!r} was deleted, but its row stays: one of its UIDs is malformed, so that the state does"
+            " not hold it"
         )
     if noted:
         return noted
@@ -159,7 +166,7 @@ def _deleted_uids(message: InstanceChanged, store: DeclaredStore, journal: Uploa
     uids = kept.uids if kept else journal.note_deletion(message)
     if uids is None:
         raise NotFound(
-            f"{message.stored.name!r} was deleted, and which instance it was is not known: neither its name nor an earlier"
-            " event tells"
+            f"{message.stored.name!r} was deleted, but its row stays: its instance is unknown, because neither its name nor"
+            " an earlier event tells"
         )
     return uids

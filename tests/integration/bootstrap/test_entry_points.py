@@ -154,7 +154,7 @@ def test_a_change_is_what_a_bucket_says_or_what_we_say(
     assert post("report_lost_instance", body).status_code == 204
     (letter,) = installation.letters
     assert letter.message == change
-    assert "No attempt" in letter.reason.message
+    assert "attempts to handle the message" in letter.reason.message
 
 
 @pytest.mark.parametrize("content", [*MESSAGES.values(), b"a batch request"])

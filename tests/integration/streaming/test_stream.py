@@ -184,7 +184,7 @@ def test_a_generation_that_is_gone_is_acknowledged_with_a_line_in_the_log(
     world.drain()
     assert [row["PatientID"] for row in world.rows(FLAT.table)] == ["new"]
     assert entries() == []
-    (line,) = [record for record in caplog.records if "what came after it" in record.getMessage()]
+    (line,) = [record for record in caplog.records if "a later change will be streamed" in record.getMessage()]
     assert line.levelname == "INFO"
 
 

@@ -133,7 +133,7 @@ def test_a_dead_letter_is_known_by_our_attribute(message: Message) -> None:
 
 @pytest.mark.parametrize("attributes", [{}, {"kind": "export-requests"}, {"kind": "PLAN-EXPORT"}])
 def test_a_dead_letter_of_no_kind_of_ours_is_an_invalid_argument(attributes: dict[str, str]) -> None:
-    with pytest.raises(InvalidArgument, match="of no kind"):
+    with pytest.raises(InvalidArgument, match="has no known kind"):
         push.dead_letter(push.parse(push_body(messages.encode(PLAN), attributes=attributes)))
 
 

@@ -282,5 +282,5 @@ def test_a_study_on_both_sides_of_a_page_without_any_is_counted_once(journal: Jo
     "position", ["#zz", "000000/000.json#zz", "000000/000.json#-1", "#", "zz", "\ud800#1", "#" + "9" * 5000]
 )
 def test_a_position_that_no_failure_has_is_an_invalid_argument(journal: Journal, position: str) -> None:
-    with pytest.raises(InvalidArgument, match="is not the position"):
+    with pytest.raises(InvalidArgument, match="Invalid page position"):
         list(journal.tasks.failures_after(position, NAME))
