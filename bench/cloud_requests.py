@@ -49,10 +49,10 @@ PREFIX = "dicom/"
 HEAD = ("of an export", "of {instances:,} instances", "bytes", "list price, USD", "a million instances, USD")
 NOTE = """\
 An export of {instances:,} instances in {studies} studies, CT and MR with {kilobytes} KB of pixels, from fake-gcs-server to the BigQuery
-emulator, by the functions' own handlers and adapters in one process, with the limits of an installation. Requests to Cloud Storage
-are counted by a proxy between, in the export's first run; the CPU time is that of the second run, without it. What a million costs
-is the counts times the [list prices](reference/prices.md) of us-central1, without free tiers: check them before you rely on them. A worker
-is taken to wait half as long as it computes, which is an assumption; an instance of it has 1 vCPU and 2 GiB."""
+emulator. The handlers and adapters of the functions run in one process, with the limits of an installation. In the first run, a proxy counts the requests to Cloud
+Storage; the CPU time is that of a second run without the proxy. The cost of a million instances is the counts times the [list prices](reference/prices.md) of
+us-central1, without free tiers: check the prices before you rely on them. We assume that a worker waits half as long as it computes. An instance of it has 1 vCPU
+and 2 GiB."""
 
 # As docs/reference/prices.md has them.
 CLASS_A, CLASS_B = 0.005 / 1_000, 0.0004 / 1_000

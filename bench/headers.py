@@ -35,7 +35,7 @@ BLOCK = 10
 """Files that one way decodes before the next way has its turn: the ways alternate, and none finds its caches cold."""
 
 HEAD = (
-    "µs an instance",
+    "µs per instance",
     "files",
     "pydicom's recipe",
     "dcm2json",
@@ -45,14 +45,21 @@ HEAD = (
     "ours is faster than",
 )
 NOTE = """\
-CPU time of one core, from the bytes of a header in memory to what is made of it. Pydicom's recipe (`dcmread(stop_before_pixels=True)`,
-`to_json_dict`, `json.dumps`), dicom-parser (every element to a value, `JSON.stringify`, after two seconds in which the compiler warms up) and ours (a row of the
-table's columns) are medians. dcm2json takes one file a process: its headers are the items of one sequence in one file, so that it is one process, and what
-an empty one takes is subtracted; that is a mean, its reading and printing are in it, and its text is UTF-8 already. The last column is how many times as long as ours
-recipe, dcm2json and dicom-parser take. A series is decoded with its memory, as an export does; "first of kind" without one, though
-with the short values and sequences that other headers had. Pydicom's test files are of all kinds: the first time ours makes tables of what
-is in them, the second time ("again") it has these, as dicom-parser has its compiled code both times.
-"missing": not on this machine. "—": does not apply to these files (implicit VR cannot be an item beside explicit; of pydicom's files some are broken)."""
+CPU time of one core, from the bytes of a header in memory to the result:
+
+- pydicom's recipe: `dcmread(stop_before_pixels=True)`, `to_json_dict`, `json.dumps`. Median.
+- dcm2json: a mean, because it reads one file per process. Here, the headers are the items of one sequence in one file, so that one process reads all of them; the
+  time that it takes for an empty file is subtracted. Its time includes reading the file and printing, and its text is already UTF-8.
+- dicom-parser: the value of every element, `JSON.stringify`, after two seconds in which the compiler warms up. Median.
+- ours: a row of the table. Median. A series is decoded with its memory, as in an export. "First of kind" is decoded without that memory, but with the short values
+  and sequences of the headers before.
+
+The last column says how many times as long as ours the recipe, dcm2json and dicom-parser take.
+
+Pydicom's test files are of many kinds. The first time, ours builds tables of the elements in them; the second time ("again") it has these tables. dicom-parser has its
+compiled code both times.
+
+"missing": the program is not on this machine. "—": it cannot read these files (implicit VR cannot be an item of a file with explicit VR; some of pydicom's files are broken)."""
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,11 @@ SAMPLE = 300
 MIXED = Path(__file__).resolve().parents[2] / "shared" / "corpus"
 HEAD = ("instances", "seconds", "instances/s", "pydicom's recipe, instances/s", "ratio", "peak memory, MiB")
 NOTE = f"""\
-`dicom-export export FOLDER --to FILE.duckdb` as a process, its start included, on all cores; CT and MR with 512 bytes of pixels. {ARCHIVE:,} files are made, and a
-larger folder is hard links to them, copy behind copy, so that all are warm and a series comes again long after it was forgotten. Pydicom's recipe is
-run file by file in one process on {SAMPLE} of the same files, right before. Memory is the proportional set size of all processes together, looked at twice a second. The last row, where the folder `shared` is beside the checkout, is
-its corpus of real files of many kinds: nearly each brings columns that the table does not have yet."""
+`dicom-export export FOLDER --to FILE.duckdb` as a process, its start included, on all cores; CT and MR with 512 bytes of pixels. There are {ARCHIVE:,} files. A larger
+folder has hard links to them, one copy of all files after the other. So all files are in the cache of the system, and a series comes again long after it was forgotten.
+Pydicom's recipe runs right before, file by file in one process, on {SAMPLE} of the same files. Memory is the proportional set size of all processes together, measured
+twice a second. If the folder `shared` is next to the checkout, the last row is its corpus of real files of many kinds: nearly every file has columns that the
+table does not have yet."""
 
 
 def print_local_export(sizes: Sequence[int]) -> None:

@@ -55,9 +55,9 @@ HEAD = (
     "GET: ms",
 )
 NOTE = f"""\
-The planner, page after page, over a store whose names (`STUDY/SERIES/INSTANCE.dcm`, {SERIES} a study) are made as they are asked for; its state lies in a folder, what
-it publishes is counted and dropped. Each size has a process of its own. GET is of the operation when all its messages have a result and none of its
-pages is summed yet, which is the most that it ever has to look at."""
+The planner plans all pages of a store, one after the other. The names of the store (`STUDY/SERIES/INSTANCE.dcm`, {SERIES} per study) are made when they are asked for.
+The state is in a folder; published messages are counted and dropped. Each size has its own process. GET reads the operation when all its messages have a result and no
+page is summed yet, which is the most that it ever has to read."""
 
 
 @dataclass

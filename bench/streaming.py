@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 THREADS, APPEND_SECONDS = 16, 0.03
 HEAD = ("automatic export", "events", "events/s", "append requests per 1,000 events")
 NOTE = f"""\
-Uploads become rows of one table, {THREADS} at once in one worker. Real are the handler, the header's decoding, the rows and the group commit; the objects are in
-memory, and an append takes {APPEND_SECONDS * 1000:.0f} ms, one after another as on a connection to BigQuery."""
+Uploads become rows of one table, {THREADS} at the same time in one worker. The handler, the decoding of the header, the rows and the group commit are real. The objects
+are in memory, and an append takes {APPEND_SECONDS * 1000:.0f} ms. Appends run one after the other, as on a connection to BigQuery."""
 
 
 class SlowTable:
@@ -82,7 +82,7 @@ class OneByOne:
 def print_streaming(events: int) -> None:
     """Print the section for so many events."""
     print_section("Automatic export, with and without group commit", NOTE)
-    ways = {"an append for each": OneByOne, "group commit": ChangeWriters}
+    ways = {"one append per event": OneByOne, "group commit": ChangeWriters}
     print_table(HEAD, (_row(name, writers, events) for name, writers in ways.items()))
 
 

@@ -48,6 +48,7 @@ _LONG = (
     "test_terraform",
     "test_exactly_once",
     "test_how_to_pages",
+    "test_cloud_pages",
     "test_packages",
 )
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from support.clouds import PROJECT, STORE, Cloud
-from support.deploy_page import ACCOUNT, PAGE, ROOT, Reader, blocks
+from support.deploy_page import ACCOUNT, PAGE, ROOT, SERVICE, Reader, blocks, hosts_of, outputs_of
 from support.dicom_files import make_instance
 from support.infra_files import check, declared
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 STUDIES, INSTANCES = 3, 4
 TOTAL = STUDIES * INSTANCES
 CALLER = f"dicom-caller@{PROJECT}.iam.gserviceaccount.com"
-SERVICE = "dicom-export-api"
 
 pytestmark = pytest.mark.requires_gcloud
 
@@ -104,24 +103,8 @@ def reader(
     tmp_path: Path, gcloud: str, installation: Cloud, pubsub_emulator: PubSub, bigquery_emulator: BigQuery
 ) -> Reader:
     """Return somebody whose `terraform output` is about the installation."""
-    settings = {name: value for name, value in installation.environment.items() if name.startswith("DICOM_EXPORT_")}
-    outputs = {
-        "project": PROJECT,
-        "region": STORE.parent.location,
-        "api_service": SERVICE,
-        "api_url": installation.api.url.rstrip("/"),
-        "stores": {"archive": str(STORE)},
-        "datasets": {"dicom": installation.dataset},
-        "topics": installation.topics,
-        "state_bucket": installation.state,
-        "environment": settings,
-    }
-    hosts = {
-        **pubsub_emulator.environment,
-        "BIGQUERY_EMULATOR_HOST": bigquery_emulator.url,
-        "CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB": f"http://{pubsub_emulator.host}/",
-    }
-    return Reader(tmp_path, gcloud, outputs, installation.api.port, hosts)
+    hosts = hosts_of(pubsub_emulator, bigquery_emulator)
+    return Reader(tmp_path, gcloud, outputs_of(installation), installation.api.port, hosts)
 
 
 def operations(cloud: Cloud) -> list[str]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 STUDIES, INSTANCES = by_extent(quick=60, soak=200), 25
 TOTAL = STUDIES * INSTANCES
-SEEDS = by_extent(quick=5, soak=100)
+SEEDS = by_extent(quick=5, soak=40)
 KILLS = 2
 _POLL_SECONDS = 0.005
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -15,14 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 import googleapiclient  # type: ignore[import-untyped]  # it says nothing of its types
 
+from support.clouds import PROJECT, STORE
 from support.emulators.process import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from support.clouds import Cloud
+    from support.emulators.bigquery import BigQuery
+    from support.emulators.pubsub import PubSub
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "how-to" / "deploy.md").read_text()
 ACCOUNT = "jane@example.com"
+SERVICE = "dicom-export-api"
 TOKEN = "an.id.token"  # noqa: S105 - nobody's
 _PROXY_PORT = "8080"
 _TIMEOUT_SECONDS = 240
@@ -92,6 +98,30 @@ def _outside_of_code() -> str:
     """Return the page with the number of each code block in its place, since a `#` in one is no heading."""
     numbers = iter(range(len(_CODE)))
     return re.sub(r"^```\w+\n.*?^```$", lambda _: f"\0{next(numbers)}", PAGE, flags=re.MULTILINE | re.DOTALL)
+
+
+def outputs_of(cloud: Cloud) -> dict[str, Any]:
+    """Return what `terraform output` says of an installation."""
+    return {
+        "project": PROJECT,
+        "region": STORE.parent.location,
+        "api_service": SERVICE,
+        "api_url": cloud.api.url.rstrip("/"),
+        "stores": {"archive": str(STORE)},
+        "datasets": {"dicom": cloud.dataset},
+        "topics": cloud.topics,
+        "state_bucket": cloud.state,
+        "environment": {name: value for name, value in cloud.environment.items() if name.startswith("DICOM_EXPORT_")},
+    }
+
+
+def hosts_of(pubsub: PubSub, bigquery: BigQuery) -> dict[str, str]:
+    """Return the environment variables that have gcloud, bq and the commands talk to the emulators."""
+    return {
+        **pubsub.environment,
+        "BIGQUERY_EMULATOR_HOST": bigquery.url,
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB": f"http://{pubsub.host}/",
+    }
 
 
 @dataclass

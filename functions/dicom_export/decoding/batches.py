@@ -55,6 +55,16 @@ def in_batches(decoded: Iterable[Decoded], kind: SchemaKind) -> Iterator[Decoded
         yield _batch(found, rows, kind, header_bytes)
 
 
+def without_excess(decoded: Decoded, kind: SchemaKind) -> Decoded:
+    """Return what was decoded, or the error for a row that no request takes: it is not worth being sent to another process."""
+    if not isinstance(decoded, DecodedInstance) or decoded.header_bytes < BATCH_HEADER_BYTES:
+        return decoded
+    for part in batches([decoded.row], columns_of(decoded.row, kind), MAX_BATCH_BYTES):
+        if isinstance(part, TooLarge):
+            return part.error(decoded.uids)
+    return decoded
+
+
 def _batch(found: list[Found], rows: list[Row], kind: SchemaKind, header_bytes: int) -> DecodedBatch:
     schema = columns_of_all(rows, kind)
     most = DEFAULT_COLUMN_LIMITS.instance

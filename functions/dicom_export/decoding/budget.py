@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from threading import Lock
 from time import thread_time
 from typing import TYPE_CHECKING, Self
@@ -37,6 +37,11 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
+
+
+def is_within(limits: Limits, others: Limits) -> bool:
+    """Say whether nothing may take more by the limits than by the others."""
+    return all(one <= other for one, other in zip(astuple(limits), astuple(others), strict=True))
 
 
 @dataclass(frozen=True, slots=True)

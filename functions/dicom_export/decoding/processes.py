@@ -10,14 +10,17 @@ import threading
 from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from functools import cache, partial
 from math import ceil
 from multiprocessing.connection import wait
+from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from dicom_export.crashes import keep_values_back
-from dicom_export.decoding.batches import BATCH_HEADER_BYTES, BATCH_ROWS, batches_of, in_batches
-from dicom_export.decoding.budget import DEFAULT_LIMITS, Limits
+from dicom_export.decoding.batches import BATCH_HEADER_BYTES, BATCH_ROWS, batches_of, in_batches, without_excess
+from dicom_export.decoding.budget import DEFAULT_LIMITS, Limits, is_within
+from dicom_export.decoding.decoded import DecodedInstance
 from dicom_export.decoding.fast.memory import Memory
 from dicom_export.decoding.isolation import Isolation
 from dicom_export.decoding.many import decode_in_turn
@@ -46,14 +49,20 @@ _SMALL_BATCH = 500
 # Some hundreds of rows: they hold no cycles, and after 700 objects, as by default, the collector would look through each of them again and again.
 _OBJECTS_WITHOUT_CYCLES = 200_000
 
+_OOM_SCORE = Path("/proc/self/oom_score_adj")
+
 T = TypeVar("T")
 
 
 class ParallelDecoder:
-    """Decodes the objects of large messages in processes, which are started once there is enough to decode."""
+    """Decodes the objects of large messages in processes, which are started once there is enough to decode.
+
+    With limits beyond the default ones, an object may take more memory than there is: then this process decodes none.
+    """
 
     def __init__(self, processes: int, limits: Limits = DEFAULT_LIMITS) -> None:
         self._processes = processes
+        self._is_bounded = is_within(limits, DEFAULT_LIMITS)
         self._in_turn = partial(decode_in_turn, limits=limits)
         self._decode_chunk = partial(_decode_chunk, limits=limits)
         self._decode_batch = partial(_decode_batch, limits=limits)
@@ -76,13 +85,11 @@ class ParallelDecoder:
     def __call__(
         self, store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, /, *, following: int = 0
     ) -> Iterator[Decoded]:
-        if not self._is_worth_it(objects, following) or (len(objects) <= _WHILE_IT_BEGINS and self._start_early()):
-            yield from self._in_turn(store, objects, layout)
-            return
-        for _, decoded in self._in_processes(
-            self._decode_chunk, store, _cut(objects, ceil(len(objects) / _CHUNK)), layout
+        if self._is_bounded and (
+            not self._is_worth_it(objects, following) or (len(objects) <= _WHILE_IT_BEGINS and self._start_early())
         ):
-            yield from decoded
+            return self._in_turn(store, objects, layout)
+        return self._chunks(store, objects, layout)
 
     def batches(
         self, store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, select: Select | None, /
@@ -90,9 +97,17 @@ class ParallelDecoder:
         """Yield batches as `DecodeBatches` does. The processes make them: columns take less to send than rows."""
         if select:
             return batches_of(self)(store, objects, layout, select)
-        if not self._is_worth_it(objects):
+        if self._is_bounded and not self._is_worth_it(objects):
             return batches_of(self._in_turn)(store, objects, layout, None)
         return self._batches(store, objects, layout)
+
+    def _chunks(self, store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout) -> Iterator[Decoded]:
+        for chunk, decoded in self._in_processes(
+            self._decode_chunk, store, _cut(objects, ceil(len(objects) / _CHUNK)), layout
+        ):
+            yield from decoded
+            if len(decoded) < len(chunk):  # as in `_batches`
+                yield from self._chunks(store, chunk[len(decoded) :], layout)
 
     def _batches(self, store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout) -> Iterator[DecodedBatch]:
         count = max(ceil(len(objects) / self._batch_rows), min(self._processes, len(objects) // _SMALL_BATCH))
@@ -200,7 +215,15 @@ def _pool_of(processes: int) -> ProcessPoolExecutor:
 def _decode_chunk(
     store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, *, limits: Limits
 ) -> list[Decoded]:
-    return list(decode_in_turn(store, objects, layout, _memory(), limits))
+    """Return what the first of the objects hold: all of them, unless their headers are long."""
+    chunk: list[Decoded] = []
+    header_bytes = 0
+    for each in decode_in_turn(store, objects, layout, _memory(), limits):
+        chunk.append(without_excess(each, layout.kind))
+        header_bytes += each.header_bytes if isinstance(each, DecodedInstance) else 0
+        if header_bytes >= BATCH_HEADER_BYTES:
+            break
+    return chunk
 
 
 def _decode_batch(
@@ -212,7 +235,7 @@ def _decode_batch(
 
 def _cut(objects: Sequence[StoredObject], count: int) -> Iterator[Sequence[StoredObject]]:
     """Yield about as many chunks of the objects, all but the last of the same size."""
-    size = ceil(len(objects) / count)
+    size = ceil(len(objects) / count) if count else 1
     return (objects[start : start + size] for start in range(0, len(objects), size))
 
 
@@ -229,8 +252,13 @@ def _memory() -> Memory:
 
 
 def _begin() -> None:
-    """Leave Ctrl-C to the parent, end with it even when it is killed, show no values, and rarely look for cycles."""
+    """Leave Ctrl-C to the parent, end with it even when it is killed, show no values, and rarely look for cycles.
+
+    Where memory runs out, Linux kills this process before its parent.
+    """
     keep_values_back()
+    with suppress(OSError):  # another system
+        _OOM_SCORE.write_text("1000")
     gc.set_threshold(_OBJECTS_WITHOUT_CYCLES)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_exit_with_parent, daemon=True).start()

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from dicom_export.decoding.budget import DEFAULT_COLUMN_LIMITS, NO_MORE_COLUMNS, ColumnLimits
 from dicom_export.decoding.decoded import Wide
-from dicom_export.errors import Aborted, LimitExceeded, PermanentError, RowsRefused, TooManyColumns, Unavailable
+from dicom_export.errors import Aborted, PermanentError, RowsRefused, TooManyColumns, Unavailable
 from dicom_export.operations.request import VerifyRequest, WriteDisposition
 from dicom_export.rows.arrow import MAX_BATCH_BYTES, TooLarge, batches
 from dicom_export.rows.fitting import fits, within_budget
@@ -81,7 +81,7 @@ class StreamWriter:
         ]
         for part in batch.rows:
             if isinstance(part, TooLarge):
-                self._rejected.append((*instances[part.index], _too_large(part)))
+                self._rejected.append((*instances[part.index], part.error()))
             elif isinstance(part, Wide):
                 self._append_fitted([instances[part.index]], [part.row])
             else:
@@ -115,7 +115,7 @@ class StreamWriter:
         self._ensure(schema)
         for part in batches(fitting, schema, MAX_BATCH_BYTES):
             if isinstance(part, TooLarge):
-                self._rejected.append((*pending[part.index], _too_large(part)))
+                self._rejected.append((*pending[part.index], part.error()))
             else:
                 self._append(pending[part.start : part.start + part.records.num_rows], part.records)
 
@@ -166,7 +166,3 @@ class StreamWriter:
             if table is None and not self._is_wanted():
                 raise Aborted(f"{self._operation.target} is gone because others did this work meanwhile")
         return self._columns
-
-
-def _too_large(batch: TooLarge) -> LimitExceeded:
-    return LimitExceeded(f"The row has {batch.bytes} bytes; a request to the table takes {MAX_BATCH_BYTES}")

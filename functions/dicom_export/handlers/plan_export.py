@@ -6,6 +6,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dicom_export.decoding.batches import BATCH_HEADER_BYTES
 from dicom_export.decoding.budget import NO_MORE_COLUMNS
 from dicom_export.decoding.decoded import DecodedInstance
 from dicom_export.decoding.many import decode_in_turn
@@ -26,9 +27,10 @@ from dicom_export.rows.schema import columns_of_all, common_columns, merge
 from dicom_export.stores import declared
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from dicom_export.decoding.budget import ColumnLimits
+    from dicom_export.decoding.decoded import Decoded, Row
     from dicom_export.names import StoreName
     from dicom_export.operations.operation import Operation
     from dicom_export.ports import Decode, DicomStore, Publisher, Tables
@@ -173,6 +175,22 @@ def _columns(
     common = common_columns(layout.kind, has_source_store=layout.source_store is not None)
     if layout.kind is SchemaKind.INVENTORY:
         return common
-    decoded = decode(store, objects, layout, following=planned)
-    rows = [instance.row for instance in decoded if isinstance(instance, DecodedInstance)]
-    return merge(columns_of_all(within_budget(rows, existing, layout.kind, limits), layout.kind), common)
+    columns: Schema = existing if layout.kind is SchemaKind.FLATTENED else ()
+    for rows in _few_at_once(decode(store, objects, layout, following=planned)):
+        columns = merge(columns, columns_of_all(within_budget(rows, columns, layout.kind, limits), layout.kind))
+    return merge(tuple(column for column in columns if column not in existing), common)
+
+
+def _few_at_once(decoded: Iterable[Decoded]) -> Iterator[list[Row]]:
+    """Yield the rows of instances in lists, each of some MiB: a sample may have gigabytes."""
+    rows: list[Row] = []
+    header_bytes = 0
+    for each in decoded:
+        if isinstance(each, DecodedInstance):
+            rows.append(each.row)
+            header_bytes += each.header_bytes
+        if header_bytes >= BATCH_HEADER_BYTES:
+            yield rows
+            rows, header_bytes = [], 0
+    if rows:
+        yield rows

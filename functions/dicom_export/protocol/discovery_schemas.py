@@ -33,7 +33,7 @@ def _resources(prefix: str) -> list[Json]:
             {
                 "name": _text("Resource name of the location."),
                 "locationId": _text("The location's id."),
-                "displayName": _text("The same."),
+                "displayName": _text("The location's id, again."),
             },
         ),
         _object("Dataset", {"name": _text("Resource name of the dataset.")}),
@@ -41,7 +41,7 @@ def _resources(prefix: str) -> list[Json]:
             "DicomStore",
             {
                 "name": _text("Resource name of the DICOM store."),
-                "streamConfigs": _list_of(stream, "Where rows of new instances go."),
+                "streamConfigs": _list_of(stream, "Destinations of the rows of new instances."),
             },
         ),
         _object(stream, {"bigqueryDestination": {"$ref": f"{prefix}BigQueryDestination"}}),
@@ -51,9 +51,9 @@ def _resources(prefix: str) -> list[Json]:
 def _export_request(prefix: str, version: str) -> list[Json]:
     destination = {
         "tableUri": _text("bq://PROJECT.DATASET.TABLE, up to 2000 characters."),
-        "writeDisposition": _text("What happens to a table that exists.") | {"enum": _WRITE_DISPOSITIONS},
-        "force": _flag("As WRITE_TRUNCATE. Ignored if writeDisposition is given."),
-        "includeSourceStore": _flag("Whether the table has a column with the name of the source store."),
+        "writeDisposition": _text("What the export does if the table has rows.") | {"enum": _WRITE_DISPOSITIONS},
+        "force": _flag("Same as WRITE_TRUNCATE. Ignored if writeDisposition is set."),
+        "includeSourceStore": _flag("Whether rows have the column SourceDicomStore."),
         "schemaFlattened": {"$ref": "SchemaFlattened"},
         "schemaJson": {"$ref": "SchemaJSON"},
     }
@@ -65,7 +65,7 @@ def _export_request(prefix: str, version: str) -> list[Json]:
     return [
         *found,
         _object(f"{prefix}BigQueryDestination", destination),
-        _object("DicomFilterConfig", {"resourcePathsGcsUri": _text("gs://BUCKET/PATH")}),
+        _object("DicomFilterConfig", {"resourcePathsGcsUri": _text("The filter file: gs://BUCKET/PATH.")}),
         _object(
             "ExportDicomDataRequest",
             {
@@ -91,23 +91,39 @@ def _operations() -> list[Json]:
         _object(
             "OperationMetadata",
             {
-                "apiMethodName": _text("The method that started the operation."),
-                "createTime": _text("When it was started.") | {"format": "google-datetime"},
-                "endTime": _text("When it ended.") | {"format": "google-datetime"},
-                "logsUrl": _text("Where its log entries are."),
-                "cancelRequested": _flag("Whether a client asked for its end."),
+                "apiMethodName": _text("Method that started the operation."),
+                "createTime": _text("Time at which the operation started.") | {"format": "google-datetime"},
+                "endTime": _text("Time at which the operation ended.") | {"format": "google-datetime"},
+                "logsUrl": _text("Address of the log entries of the operation."),
+                "cancelRequested": _flag("Whether a client has cancelled the operation."),
                 "counter": {"$ref": "ProgressCounter"},
                 "differences": {"$ref": "Differences"},
             },
         ),
-        _counts("ProgressCounter", "pending", "success", "failure", "secondarySuccess"),
-        _counts("Differences", "missing", "stale", "orphaned", "outranked"),
+        _counts(
+            "ProgressCounter",
+            pending="Instances that have no outcome yet.",
+            success="Instances that were exported.",
+            failure="Instances that could not be exported.",
+            secondarySuccess="Studies of which at least one instance was exported.",
+        ),
+        _counts(
+            "Differences",
+            missing="Instances without a row.",
+            stale="Instances whose newest row is older than the object, or has another size.",
+            orphaned="Rows whose instance is not in the store.",
+            outranked="Missing or stale instances that a repair cannot export, because their row is newer than the object.",
+        ),
         _object(
             "Status",
             {
                 "code": {"type": "integer", "format": "int32", "description": "A google.rpc.Code."},
                 "message": _text("What went wrong."),
-                "details": {"type": "array", "items": _any("A google.rpc.Help."), "description": "More about it."},
+                "details": {
+                    "type": "array",
+                    "items": _any("A google.rpc.Help."),
+                    "description": "Links to more about the error.",
+                },
             },
         ),
         _object(
@@ -115,10 +131,10 @@ def _operations() -> list[Json]:
             {
                 "object": _text("The object's name below the store."),
                 "generation": _text("The object's generation.") | {"format": "int64"},
-                "studyInstanceUid": _text("As far as it is known."),
-                "seriesInstanceUid": _text("As far as it is known."),
-                "sopInstanceUid": _text("As far as it is known."),
-                "stage": _text("READ, WRITE, COMMIT or DELIVERY."),
+                "studyInstanceUid": _text("The UID, if it is known."),
+                "seriesInstanceUid": _text("The UID, if it is known."),
+                "sopInstanceUid": _text("The UID, if it is known."),
+                "stage": _text("The step that failed: READ, WRITE, COMMIT or DELIVERY."),
                 "error": {"$ref": "Status"},
             },
         ),
@@ -137,7 +153,7 @@ def _lists() -> list[Json]:
     return [
         _object(
             f"List{name[0].upper()}{name[1:]}Response",
-            {name: _list_of(kind, "What there is."), "nextPageToken": token},
+            {name: _list_of(kind, "The entries of this page."), "nextPageToken": token},
         )
         for name, kind in kinds.items()
     ]
@@ -147,8 +163,8 @@ def _object(name: str, properties: Json) -> Json:
     return {"id": name, "type": "object", "properties": properties}
 
 
-def _counts(name: str, *counts: str) -> Json:
-    return _object(name, {count: _text(count) | {"format": "int64"} for count in counts})
+def _counts(name: str, **counts: str) -> Json:
+    return _object(name, {count: _text(meaning) | {"format": "int64"} for count, meaning in counts.items()})
 
 
 def _list_of(kind: str, description: str) -> Json:

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from dicom_export.errors import LimitExceeded
 from dicom_export.rows.schema import Field, FieldType, Mode, Schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from dicom_export.uids import InstanceUids
 
 MAX_BATCH_BYTES = 8_000_000
 
@@ -44,6 +47,10 @@ class TooLarge:
 
     index: int
     bytes: int
+
+    def error(self, uids: InstanceUids | None = None) -> LimitExceeded:
+        """Return what the instance fails with."""
+        return LimitExceeded(f"The row has {self.bytes} bytes; a request to the table takes {MAX_BATCH_BYTES}", uids)
 
 
 def arrow_schema(schema: Schema) -> pa.Schema:

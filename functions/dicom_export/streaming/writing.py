@@ -12,7 +12,6 @@ import pyarrow as pa
 from dicom_export.decoding.budget import DEFAULT_COLUMN_LIMITS, NO_MORE_COLUMNS, ColumnLimits
 from dicom_export.errors import (
     DicomExportError,
-    LimitExceeded,
     PermanentError,
     RowsRefused,
     TooManyColumns,
@@ -159,10 +158,7 @@ class ChangeWriter:
         outcomes: list[WriteResult] = [None] * len(rows)
         for batch in batches([row.row for row in rows], schema, MAX_BATCH_BYTES):
             if isinstance(batch, TooLarge):
-                outcomes[batch.index] = LimitExceeded(
-                    f"The row has {batch.bytes} bytes; a request to the table takes {MAX_BATCH_BYTES}",
-                    rows[batch.index].uids,
-                )
+                outcomes[batch.index] = batch.error(rows[batch.index].uids)
                 continue
             span = slice(batch.start, batch.start + batch.records.num_rows)
             outcomes[span] = self._send(rows[span], batch.records)

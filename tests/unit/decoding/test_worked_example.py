@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from dicom_export.decoding.fast.memory import Memory
 from dicom_export.decoding.fast.runs import Run
 from dicom_export.decoding.instance import decode_instance
@@ -43,8 +45,24 @@ def counted(elements: int) -> str:
     return f"{elements} element{'s' * (elements > 1)}"
 
 
-def test_the_memory_of_the_series_is_what_the_page_shows_after_each_instance() -> None:
-    memory = Memory()
+def remembered(memory: Memory) -> str:
+    """Return the values of the memory, by VR and in the order in which they were met."""
+    vrs = sorted({vr for known in memory.values for vr, values in known.items() if values})
+    found = [(vr, value) for vr in vrs for known in memory.values for value in known.get(vr, ())]
+    return ", ".join(f"{vr} '{value.decode()}'" for vr, value in found)
+
+
+@pytest.fixture
+def memory(monkeypatch: pytest.MonkeyPatch) -> Memory:
+    """Return a memory that other tests of this process have put nothing into."""
+    for known in Memory.values:
+        for values in known.values():
+            values.clear()
+    monkeypatch.setattr(Memory.sequences, "_elements", {})
+    return Memory()
+
+
+def test_the_memory_is_what_the_page_shows_after_each_instance(memory: Memory) -> None:
     for number in (1, 2, 3):
         data = make_header(number)
         decoded = decode_instance(
@@ -54,4 +72,6 @@ def test_the_memory_of_the_series_is_what_the_page_shows_after_each_instance() -
         held = memory.series.recall(SERIES)
         assert held
         (meta,), (elements,) = held.meta, held.elements
-        assert f"```\nmeta      {shown(meta)}\nelements  {shown(elements)}\n```" in PAGE
+        values = remembered(memory).removesuffix(", IS '3 '")  # the page ends with the second instance
+        assert f"```\nmeta      {shown(meta)}\nelements  {shown(elements)}\nvalues    {values}\n```" in PAGE
+    assert memory.sequences._elements == {}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,23 +15,25 @@ import pytest
 from dicom_export.adapters.local.folder.store import FolderStore
 from dicom_export.decoding import processes as decoding
 from dicom_export.decoding.batches import BATCH_HEADER_BYTES
+from dicom_export.decoding.budget import DEFAULT_LIMITS
 from dicom_export.decoding.decoded import Decoded, DecodedInstance, Skipped
 from dicom_export.decoding.many import decode_in_turn
 from dicom_export.decoding.processes import ParallelDecoder
 from dicom_export.errors import InstanceError, LimitExceeded, Unavailable
 from dicom_export.rows.arrow import Batch, arrow_schema
 from dicom_export.rows.layout import RowLayout, SchemaKind
-from support.dicom_files import make_instance
+from support.dicom_files import element, make_file, make_instance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Iterable, Sequence
 
     from dicom_export.decoding.decoded import DecodedBatch, Found
     from dicom_export.stored_object import StoredObject
 
 LAYOUT = RowLayout(SchemaKind.FLATTENED)
 MANY = 10_000
+RAISED = replace(DEFAULT_LIMITS, header_bytes=1 << 30)
+OOM_SCORE = Path("/proc/self/oom_score_adj")
 
 
 @pytest.fixture
@@ -134,6 +139,57 @@ def test_an_object_that_kills_processes_costs_only_itself(store: FolderStore) ->
     for number, (one, other) in enumerate(zip(comparable(found), comparable(expected), strict=True)):
         assert (one == other) is (number not in killed)
     assert [number for number, each in enumerate(found) if isinstance(each, LimitExceeded)] == sorted(killed)
+
+
+class OnlyElsewhere(Deadly):
+    """Such a store, of which nothing may be read in the process of the tests."""
+
+    def read(self, stored: StoredObject, start: int, length: int) -> bytes:
+        assert multiprocessing.parent_process()
+        return super().read(stored, start, length)
+
+
+def test_with_limits_beyond_the_default_ones_the_program_itself_decodes_nothing(store: FolderStore) -> None:
+    objects, deadly = list(store.list())[:20], OnlyElsewhere(store.root)
+    with ParallelDecoder(2, RAISED) as decode:
+        found = [list(decode(deadly, objects, LAYOUT)) for _ in range(2)]
+        batches = list(decode.batches(deadly, objects, LAYOUT, None))
+        assert not list(decode(deadly, [], LAYOUT))
+        assert not list(decode.batches(deadly, [], LAYOUT, None))
+    in_batches = [one for batch in batches for one in batch.found]
+    seen_by_all: list[Sequence[object]] = [*found, in_batches]
+    for each in seen_by_all:
+        assert len(each) == 20
+        assert [number for number, one in enumerate(each) if isinstance(one, LimitExceeded)] == [7]
+
+
+def test_long_headers_are_sent_a_few_at_a_time(tmp_path: Path) -> None:
+    for number in range(30):
+        data = make_instance(SOPInstanceUID=f"1.2.{number}", TextValue="x" * 1_000_000)
+        (tmp_path / f"{number:03d}.dcm").write_bytes(data)
+    store = FolderStore(tmp_path)
+    objects = list(store.list())
+    assert len(decoding._decode_chunk(store, objects, LAYOUT, limits=DEFAULT_LIMITS)) == 13
+    with ParallelDecoder(2, RAISED) as decode:
+        assert comparable(decode(store, objects, LAYOUT)) == comparable(in_turn(store))
+
+
+def test_a_row_that_no_request_takes_is_not_sent(tmp_path: Path) -> None:
+    creator = element(0x00310010, "LO", b"LARGE ")
+    texts = [element(0x00311000 + number, "UT", b"x" * (1 << 20)) for number in range(13)]
+    (tmp_path / "large.dcm").write_bytes(make_file(creator, *texts))
+    store = FolderStore(tmp_path)
+    (found,) = decoding._decode_chunk(store, list(store.list()), LAYOUT, limits=DEFAULT_LIMITS)
+    assert isinstance(found, LimitExceeded)
+    assert "a request to the table takes" in found.message
+    assert found.uids
+
+
+@pytest.mark.skipif(not OOM_SCORE.exists(), reason="only Linux says whom it kills first when memory runs out")
+def test_a_process_that_decodes_is_killed_before_the_program_if_memory_runs_out() -> None:
+    with ParallelDecoder(2) as decode:
+        assert decode._started().submit(OOM_SCORE.read_text).result() == "1000\n"
+    assert OOM_SCORE.read_text() != "1000\n"
 
 
 def test_processes_that_die_before_they_have_work_blame_no_object(
