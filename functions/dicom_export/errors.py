@@ -3,28 +3,28 @@
 DicomExportError
 ├── PermanentError             counted or answered, acknowledged, never retried
 │   ├── InvalidArgument        the request, a message or a value is malformed
-│   ├── FailedPrecondition     right in itself, but not in the state that things are in
+│   ├── FailedPrecondition     valid, but not allowed in the current state
 │   ├── NotFound
 │   ├── AlreadyExists
 │   ├── PermissionDenied
 │   ├── Unimplemented
 │   ├── Cancelled
-│   ├── RowsRefused            rows of a batch that the table does not take
-│   ├── Internal               a defect of ours
+│   ├── RowsRefused            rows of a batch that the table refused
+│   ├── Internal               a defect of this system
 │   ├── ConfigurationError     the installation's settings are missing or contradict each other
 │   └── InstanceError          one DICOM object that cannot become a row
 │       ├── NotDicom
 │       ├── MissingUid
 │       ├── TruncatedInstance
 │       ├── LimitExceeded
-│       └── InstanceGone       the generation that was planned is gone
+│       └── InstanceGone       the planned generation of the object is gone
 └── TransientError             raised, so that the message is delivered again
     ├── Unavailable
-    ├── Aborted                lost a race that the next attempt sees decided
-    └── ResourceExhausted      a quota, or a full disk
+    ├── Aborted                another worker was faster, or too many change the same table
+    └── ResourceExhausted      a quota is used up, or a disk is full
 
-An error's message says what was wrong, with the offending value, and what would be right. It never holds patient
-data: UIDs, object names, tags, VRs, lengths and offsets only.
+An error's message says what is wrong, with the value, and what was expected. It never contains patient data: only UIDs,
+object names, tags, VRs, lengths and offsets.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class FieldViolation(NamedTuple):
 
 
 class InvalidArgument(PermanentError):
-    """The request, a message or a value is malformed. `violations` are all of its fields that are."""
+    """The request, a message or a value is malformed. `violations` lists all malformed fields."""
 
     code = Code.INVALID_ARGUMENT
 
@@ -116,47 +116,47 @@ class InvalidArgument(PermanentError):
 
 
 class FailedPrecondition(PermanentError):
-    """The request is right in itself, but not in the state that things are in."""
+    """The request is valid, but the current state of the system does not allow it."""
 
     code = Code.FAILED_PRECONDITION
 
 
 class InUse(FailedPrecondition):
-    """Another process has what this one needs, and may give it back."""
+    """Another process uses the file at the moment."""
 
 
 class NotFound(PermanentError):
-    """What the request names is not there."""
+    """The request names something that does not exist."""
 
     code = Code.NOT_FOUND
 
 
 class AlreadyExists(PermanentError):
-    """What the request would create is there already."""
+    """The request creates something that exists already."""
 
     code = Code.ALREADY_EXISTS
 
 
 class PermissionDenied(PermanentError):
-    """The installation may not read or write what the request names."""
+    """The installation has no right to read or write something that the request names."""
 
     code = Code.PERMISSION_DENIED
 
 
 class Unimplemented(PermanentError):
-    """The managed service can do this and this system cannot yet."""
+    """The managed service supports this, and this system does not yet."""
 
     code = Code.UNIMPLEMENTED
 
 
 class Cancelled(PermanentError):
-    """A client asked for the end."""
+    """A client cancelled the operation."""
 
     code = Code.CANCELLED
 
 
 class RowsRefused(PermanentError):
-    """The table does not take these rows of a batch, and took none of the others; `indices` are counted from the batch's first."""
+    """The table refused some rows of a batch, so none of the batch was written. `indices` are their positions, from 0."""
 
     code = Code.INVALID_ARGUMENT
 
@@ -166,7 +166,7 @@ class RowsRefused(PermanentError):
 
 
 class TooManyColumns(PermanentError):
-    """The table takes no further column, although it has fewer than it may get: BigQuery counts dropped ones for a while."""
+    """The table accepts no more columns, although it is below the limit: BigQuery still counts columns that were dropped."""
 
     code = Code.INVALID_ARGUMENT
 
@@ -178,7 +178,7 @@ class Internal(PermanentError):
 
 
 class ConfigurationError(PermanentError):
-    """The installation's settings are missing or contradict each other."""
+    """Settings of the installation are missing, or contradict each other."""
 
     code = Code.FAILED_PRECONDITION
 
@@ -194,25 +194,25 @@ class InstanceError(PermanentError):
 
 
 class NotDicom(InstanceError):
-    """The object's content is not DICOM."""
+    """The object is not DICOM."""
 
 
 class MissingUid(InstanceError):
-    """The header is whole and lacks the Study, Series or SOP Instance UID."""
+    """The header is complete, but has no Study, Series or SOP Instance UID."""
 
 
 class TruncatedInstance(InstanceError):
-    """The object ends before its header does."""
+    """The object ends before the end of its header."""
 
     code = Code.DATA_LOSS
 
 
 class LimitExceeded(InstanceError):
-    """The header is nested too deeply, has too many elements, or makes a row that no table takes."""
+    """The header exceeds a limit, such as the depth of nesting or the number of elements, or its row is too large."""
 
 
 class InstanceGone(InstanceError):
-    """The generation that was planned was deleted or replaced since."""
+    """The generation of the object was deleted or replaced after it was planned."""
 
     code = Code.NOT_FOUND
 
@@ -224,11 +224,11 @@ class TransientError(DicomExportError):
 
 
 class Unavailable(TransientError):
-    """A service did not answer, or not in time."""
+    """A service did not answer in time."""
 
 
 class Aborted(TransientError):
-    """A race was lost that the next attempt sees decided."""
+    """Another worker was faster, or too many workers change the same table at the same time."""
 
     code = Code.ABORTED
 
