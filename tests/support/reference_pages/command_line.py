@@ -18,7 +18,9 @@ def command_line() -> str:
     """Return the page of the commands: what `--help` prints, for each."""
     parts = ["# Command line\n\nWhat each command prints with `--help`. `make reference` writes this page.\n"]
     for path, command in _commands(dicom_export, ("dicom-export",)):
-        context = click.Context(command, info_name=" ".join(path), terminal_width=_WIDTH, max_content_width=_WIDTH)
+        command._help_option = None  # click keeps the one that it made first, maybe for a context of another test
+        settings = {**dicom_export.context_settings, "terminal_width": _WIDTH, "max_content_width": _WIDTH}
+        context = click.Context(command, info_name=" ".join(path), **settings)
         parts.append(f"## {' '.join(path)}\n\n```\n{command.get_help(context)}\n```\n")
     return "\n".join(parts)
 
@@ -26,7 +28,7 @@ def command_line() -> str:
 def _commands(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     yield path, command
     if isinstance(command, click.Group):
-        context = click.Context(command)
+        context = click.Context(command, **dicom_export.context_settings)
         for name in command.list_commands(context):
             inner = command.get_command(context, name)
             if inner:
