@@ -3,28 +3,28 @@
 DicomExportError
 ├── PermanentError             counted or answered, acknowledged, never retried
 │   ├── InvalidArgument        the request, a message or a value is malformed
-│   ├── FailedPrecondition     valid, but not allowed in the current state
+│   ├── FailedPrecondition     valid by itself, but not possible in the present state
 │   ├── NotFound
 │   ├── AlreadyExists
 │   ├── PermissionDenied
 │   ├── Unimplemented
 │   ├── Cancelled
-│   ├── RowsRefused            rows of a batch that the table refused
+│   ├── RowsRefused            the table refuses some rows of a batch
 │   ├── Internal               a defect of this system
-│   ├── ConfigurationError     the installation's settings are missing or contradict each other
+│   ├── ConfigurationError     the settings are missing or contradict each other
 │   └── InstanceError          one DICOM object that cannot become a row
 │       ├── NotDicom
 │       ├── MissingUid
 │       ├── TruncatedInstance
 │       ├── LimitExceeded
-│       └── InstanceGone       the planned generation of the object is gone
+│       └── InstanceGone       the generation that was planned is gone
 └── TransientError             raised, so that the message is delivered again
     ├── Unavailable
-    ├── Aborted                another worker was faster, or too many change the same table
-    └── ResourceExhausted      a quota is used up, or a disk is full
+    ├── Aborted                lost a race; the next attempt sees the result
+    └── ResourceExhausted      a quota, or a full disk
 
-An error's message says what is wrong, with the value, and what was expected. It never contains patient data: only UIDs,
-object names, tags, VRs, lengths and offsets.
+An error message says what is wrong, with the offending value, then what is expected. It never holds
+patient data: only UIDs, object names, tags, VRs, lengths and offsets.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""Numbers of the operating system's errors for a full disk."""
+"""The operating system's error numbers for a full disk."""
 
 
 class Code(IntEnum):
@@ -84,13 +84,13 @@ _HTTP_STATUS = {
 
 
 class DicomExportError(Exception):
-    """The root: `code` is what an API client or a failure report is told."""
+    """The base class. API clients and failure reports receive `code`."""
 
     code: ClassVar[Code] = Code.INTERNAL
 
     @property
     def message(self) -> str:
-        """The sentence for whoever has to act on it."""
+        """A sentence for the person who has to act on the error."""
         return str(self.args[0]) if self.args else type(self).__name__
 
 
@@ -99,14 +99,21 @@ class PermanentError(DicomExportError):
 
 
 class FieldViolation(NamedTuple):
-    """What is wrong with one field of a request. `field` is its path, as in `bigquery_destination.table_uri`, if it has one."""
+    """One field of a request and what is wrong with it.
+
+    `field` is its path, such as `bigquery_destination.table_uri`, or empty if the violation has
+    none.
+    """
 
     field: str
     description: str
 
 
 class InvalidArgument(PermanentError):
-    """The request, a message or a value is malformed. `violations` lists all malformed fields."""
+    """The request, a message or a value is malformed.
+
+    `violations` lists all malformed fields of a request.
+    """
 
     code = Code.INVALID_ARGUMENT
 
@@ -116,35 +123,35 @@ class InvalidArgument(PermanentError):
 
 
 class FailedPrecondition(PermanentError):
-    """The request is valid, but the current state of the system does not allow it."""
+    """The request is valid by itself, but not possible in the present state."""
 
     code = Code.FAILED_PRECONDITION
 
 
 class InUse(FailedPrecondition):
-    """Another process uses the file at the moment."""
+    """Another process uses a resource that this one needs, and may release it."""
 
 
 class NotFound(PermanentError):
-    """The request names something that does not exist."""
+    """The resource that the request names does not exist."""
 
     code = Code.NOT_FOUND
 
 
 class AlreadyExists(PermanentError):
-    """The request creates something that exists already."""
+    """The resource that the request would create exists already."""
 
     code = Code.ALREADY_EXISTS
 
 
 class PermissionDenied(PermanentError):
-    """The installation has no right to read or write something that the request names."""
+    """The installation may not read or write what the request names."""
 
     code = Code.PERMISSION_DENIED
 
 
 class Unimplemented(PermanentError):
-    """The managed service supports this, and this system does not yet."""
+    """The managed service supports this; this system does not yet."""
 
     code = Code.UNIMPLEMENTED
 
@@ -156,7 +163,10 @@ class Cancelled(PermanentError):
 
 
 class RowsRefused(PermanentError):
-    """The table refused some rows of a batch, so none of the batch was written. `indices` are their positions, from 0."""
+    """The table refuses some rows of a batch, and took none of the others.
+
+    `indices` are the positions of the refused rows, counted from the first row of the batch.
+    """
 
     code = Code.INVALID_ARGUMENT
 
@@ -166,7 +176,10 @@ class RowsRefused(PermanentError):
 
 
 class TooManyColumns(PermanentError):
-    """The table accepts no more columns, although it is below the limit: BigQuery still counts columns that were dropped."""
+    """The table takes no further column, although it has fewer than its limit.
+
+    BigQuery counts dropped columns for a while.
+    """
 
     code = Code.INVALID_ARGUMENT
 
@@ -178,13 +191,16 @@ class Internal(PermanentError):
 
 
 class ConfigurationError(PermanentError):
-    """Settings of the installation are missing, or contradict each other."""
+    """The settings of the installation are missing or contradict each other."""
 
     code = Code.FAILED_PRECONDITION
 
 
 class InstanceError(PermanentError):
-    """One DICOM object that cannot become a row; `uids` says which instance it is as far as that could be read."""
+    """One DICOM object cannot become a row.
+
+    `uids` says which instance it is, as far as that could be read.
+    """
 
     code = Code.INVALID_ARGUMENT
 
@@ -194,25 +210,25 @@ class InstanceError(PermanentError):
 
 
 class NotDicom(InstanceError):
-    """The object is not DICOM."""
+    """The content of the object is not DICOM."""
 
 
 class MissingUid(InstanceError):
-    """The header is complete, but has no Study, Series or SOP Instance UID."""
+    """The header is complete and lacks the Study, Series or SOP Instance UID."""
 
 
 class TruncatedInstance(InstanceError):
-    """The object ends before the end of its header."""
+    """The object ends before its header does."""
 
     code = Code.DATA_LOSS
 
 
 class LimitExceeded(InstanceError):
-    """The header exceeds a limit, such as the depth of nesting or the number of elements, or its row is too large."""
+    """The header is nested too deeply, has too many elements, or makes a row that no table takes."""
 
 
 class InstanceGone(InstanceError):
-    """The generation of the object was deleted or replaced after it was planned."""
+    """The planned generation of the object was deleted or replaced."""
 
     code = Code.NOT_FOUND
 
@@ -224,11 +240,11 @@ class TransientError(DicomExportError):
 
 
 class Unavailable(TransientError):
-    """A service did not answer in time."""
+    """A service did not answer, or not in time."""
 
 
 class Aborted(TransientError):
-    """Another worker was faster, or too many workers change the same table at the same time."""
+    """The attempt lost a race; the next attempt sees the result."""
 
     code = Code.ABORTED
 
@@ -257,5 +273,5 @@ _BY_CODE: dict[Code, type[DicomExportError]] = {
 
 
 def error_of(code: Code, message: str) -> DicomExportError:
-    """Return the error with which an operation ended, by the code that it was recorded with."""
+    """Return the error for a code and a message that an operation was recorded with."""
     return _BY_CODE.get(code, Internal)(message)

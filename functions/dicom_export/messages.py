@@ -1,4 +1,4 @@
-"""What the functions tell each other: one frozen fact a message, one topic a kind (DESIGN: `ExportStudy`, `export-study`)."""
+"""The messages between the functions: each is one frozen fact, and each kind has one topic."""
 
 from __future__ import annotations
 
@@ -33,9 +33,10 @@ class PlanExport:
 
 @dataclass(frozen=True, slots=True)
 class ExportStudy:
-    """Export the objects of one study, of a bundle of small ones, or of a part of a large one.
+    """Export the objects of one study, of several small ones, or of a part of a large one.
 
-    `applies_filter` where the plan could not tell from the names which objects the operation's filter names.
+    `applies_filter` is True if the object names do not tell which objects the filter of the
+    operation names, so that the worker has to apply it.
     """
 
     topic: ClassVar[str] = "export-study"
@@ -68,7 +69,10 @@ class ExportStudy:
 
 @dataclass(frozen=True, slots=True)
 class StudyExported:
-    """A result of the page was created, or its plan was sealed: its counters may be complete now."""
+    """A result of the page was created, or its plan was sealed.
+
+    Its counters may be complete now.
+    """
 
     topic: ClassVar[str] = "study-exported"
 
@@ -84,7 +88,7 @@ class StudyExported:
 
 
 class ObjectEvent(StrEnum):
-    """What happened to one generation of an object: an overwrite is the writing of another one."""
+    """What happened to one generation of an object. An overwrite writes another generation."""
 
     WRITTEN = "written"
     DELETED = "deleted"
@@ -92,7 +96,7 @@ class ObjectEvent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class InstanceChanged:
-    """A generation of an object was written, or is gone and none has taken its place."""
+    """A generation of an object was written, or is gone and was not replaced."""
 
     topic: ClassVar[str] = "instance-changed"
 
@@ -122,36 +126,40 @@ OPERATION_TOPICS = tuple(topic for topic in TOPICS if topic != InstanceChanged.t
 _INT64 = 1 << 63
 
 KIND_ATTRIBUTE = "kind"
-"""The attribute of a message that says which topic it was sent to."""
+"""The message attribute that holds the topic to which the message was sent."""
 
 
 def encode(message: Message) -> bytes:
-    """Return the message's data as it goes over the wire: JSON in UTF-8, in which a file's name may leave lone surrogates.
+    """Return the data of a message as it is sent: JSON in UTF-8.
 
-    5,000 objects of a bucket take less than 8 MB, whatever they are called.
+    File names may leave lone surrogates in it. 5,000 objects of a bucket take less than 8 MB,
+    whatever their names are.
     """
     return _json(message.to_json())
 
 
 def decode(topic: str, data: bytes) -> Message:
-    """Return the message. Raises InvalidArgument if the data is not one of this topic's: no retry mends it."""
+    """Return the message. Raises InvalidArgument if the data is malformed for this topic."""
     try:
         return _KINDS[topic].from_json(json.loads(data.decode("utf-8", "surrogatepass")))
     except (InvalidArgument, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-        # Not the error's own words, which quote the data.
+        # The text of the error is left out, because it quotes the data.
         raise InvalidArgument(
             f"A message of {len(data)} bytes on topic {topic!r} is malformed ({type(error).__name__})"
         ) from error
 
 
 def attributes(message: Message) -> dict[str, str]:
-    """Return the attributes of the message: its kind, which a dead letter is known by, and its operation or store."""
+    """Return the attributes of a message: its kind, and its operation or store.
+
+    A dead letter is recognised by its kind.
+    """
     about = {"store": message.store} if isinstance(message, InstanceChanged) else {"operation": message.operation}
     return {KIND_ATTRIBUTE: message.topic, **{name: str(each) for name, each in about.items()}}
 
 
 def object_to_json(stored: StoredObject) -> list[Any]:
-    """Return the object as a list, the short form that a message of thousands needs."""
+    """Return the object as a list: a message of thousands of objects needs the short form."""
     return [
         _name_to_json(stored.name),
         stored.generation,
@@ -162,7 +170,10 @@ def object_to_json(stored: StoredObject) -> list[Any]:
 
 
 def object_from_json(data: list[Any]) -> StoredObject:
-    """Return the object that `object_to_json` gave. Raises TypeError, ValueError or OverflowError for anything else."""
+    """Return the object from the list that `object_to_json` returned.
+
+    Raises TypeError, ValueError or OverflowError if it is anything else.
+    """
     name, generation, size, updated, storage_class = data
     moment = datetime.fromisoformat(updated)
     if not (
@@ -177,10 +188,10 @@ def _is_int64(value: object) -> bool:
 
 
 def _name_to_json(name: str) -> str | list[str]:
-    """Return the name, or its Base64 in a list where that is shorter.
+    """Return the name, or a list with its Base64 text where that is shorter.
 
-    In a bucket a name is 1,024 bytes of anything but CR and LF, and JSON takes six for one control character:
-    https://cloud.google.com/storage/docs/objects#naming
+    A name in a bucket is 1,024 bytes of anything but CR and LF, and JSON takes six bytes for one
+    control character: https://cloud.google.com/storage/docs/objects#naming
     """
     base64 = b64encode(name.encode("utf-8", "surrogatepass")).decode()
     return [base64] if len(base64) < len(_json(name)) else name

@@ -1,6 +1,6 @@
 """Resource names: frozen values with `parse` and `__str__` in one place.
 
-Source: the API's reference pages and `bq://` and `gs://` as the Cloud Healthcare API writes them.
+Source: the API's reference pages, and `bq://` and `gs://` as the Cloud Healthcare API writes them.
 """
 
 import re
@@ -10,19 +10,19 @@ from typing import Self
 from dicom_export.errors import InvalidArgument
 
 MAX_TABLE_URI_LENGTH = 2000
-# Of a part of a resource name, in bytes of UTF-8: it becomes the name of a folder, and no file system takes a longer one.
+# In UTF-8. Each part of a resource name becomes a folder name, and file systems allow no longer one.
 _MAX_PART_BYTES = 255
-# It becomes the name of a file with two suffixes.
+# The project becomes a file name, and two suffixes are added to it.
 _MAX_PROJECT_LENGTH = 200
 
-# Not dots alone, and only characters of names: these become parts of paths.
+# These become parts of paths, so `.` and `..` are excluded.
 _SEGMENT = r"(?!\.{1,2}(?:/|$))[\w.:@%+~-]{1,200}"
 _ID = r"(?!\.{1,2}$)[\w.@%+~-]{1,200}"
 _DATASET = rf"projects/(?P<project>{_SEGMENT})/locations/(?P<location>{_SEGMENT})/datasets/(?P<dataset>{_SEGMENT})"
 _DATASET_NAME = re.compile(_DATASET)
 _STORE_NAME = re.compile(rf"{_DATASET}/dicomStores/(?P<store>{_ID})")
 _OPERATION_NAME = re.compile(rf"{_DATASET}/operations/(?P<operation>{_ID})")
-# A domain-scoped project (`example.com:name`) has a dot of its own, so the dataset and table are split off from the right.
+# A domain-scoped project (`example.com:name`) has dots too, so dataset and table are split off from the right.
 _TABLE_URI = re.compile(
     r"bq://(?P<project>(?:[a-z0-9.-]+:)?[A-Za-z0-9_-]+)\.(?P<dataset>[A-Za-z0-9_]{1,1024})\.(?P<table>[^.]+)"
 )
@@ -113,18 +113,18 @@ class TableName:
         """Raise InvalidArgument if the text is not a BigQuery URI of a table."""
         right = "expected bq://PROJECT.DATASET.TABLE"
         if len(uri) > MAX_TABLE_URI_LENGTH:
-            raise InvalidArgument(f"A table URI has at most {MAX_TABLE_URI_LENGTH} characters, this one has {len(uri)}")
+            raise InvalidArgument(f"The table URI has {len(uri)} characters; expected at most {MAX_TABLE_URI_LENGTH}")
         match = _TABLE_URI.fullmatch(uri)
         if not match:
             raise InvalidArgument(f"{uri!r} is not a BigQuery table URI; {right}")
         if len(match["project"]) > _MAX_PROJECT_LENGTH:
             raise InvalidArgument(
-                f"A project id has at most {_MAX_PROJECT_LENGTH} characters, this one has {len(match['project'])}"
+                f"The project ID has {len(match['project'])} characters; expected at most {_MAX_PROJECT_LENGTH}"
             )
         table = match["table"]
         if not _TABLE_ID.fullmatch(table) or len(table.encode()) > 1024:  # noqa: PLR2004 - BigQuery's limit, cited above
             raise InvalidArgument(
-                f"{table!r} cannot be the name of a BigQuery table: letters, digits, underscores, dashes and spaces"
+                f"{table!r} is not a BigQuery table name; expected letters, digits, underscores, dashes and spaces"
             )
         return cls(**match.groupdict())
 

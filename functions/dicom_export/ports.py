@@ -1,6 +1,7 @@
-"""What the handlers need of the world. Each port has an adapter on Google Cloud and one on a single machine.
+"""The interfaces of the handlers to storage, messages and tables.
 
-Every method may raise TransientError; what else it raises is said with it.
+Each port has an adapter for Google Cloud and one for a single machine. Every method may raise
+TransientError; its docstring names other errors.
 """
 
 from __future__ import annotations
@@ -38,32 +39,37 @@ class DicomStore(Protocol):
     def list(
         self, *, prefix: str = "", start_after: str = "", unlisted: Callable[[Unlisted], None] = lambda _: None
     ) -> Iterator[StoredObject]:
-        """Yield the objects whose name has the prefix and sorts after `start_after`, by name in order of its UTF-8 bytes.
+        """Yield the objects whose name has the prefix and sorts after `start_after`.
 
-        Holds one page of the listing in memory, however many objects there are. `unlisted` gets each folder that cannot be
-        listed before the first object that sorts after it is yielded. Raises NotFound if the bucket or folder is not there.
+        They are in the order of the UTF-8 bytes of their names. Memory holds one page of the
+        listing, however many objects there are. `unlisted` receives each folder that cannot be
+        listed, before the first object that sorts after it is yielded. Raises NotFound if the
+        bucket or folder does not exist.
         """
 
     def get(self, name: str) -> StoredObject | None:
-        """Return the object as it is now, or None. Raises PermissionDenied if that cannot be told."""
+        """Return the current object, or None.
+
+        Raises PermissionDenied if the store does not show whether the object exists.
+        """
 
     def read(self, stored: StoredObject, start: int, length: int) -> bytes:
-        """Return at most `length` bytes of exactly this generation, fewer only at the object's end.
+        """Return at most `length` bytes of exactly this generation; fewer only at its end.
 
         Raises InstanceGone if the generation is gone, PermissionDenied if it may not be read.
         """
 
 
 class Publisher(Protocol):
-    """Sends messages, each to the topic of its kind, at least once."""
+    """Sends messages at least once, each to the topic of its kind."""
 
     def publish(self, messages: Sequence[Message]) -> None:
-        """Return when every message is accepted. After an error any of them may or may not be delivered."""
+        """Return when every message is accepted. After an error, any of them may be delivered."""
 
 
 @dataclass(frozen=True, slots=True)
 class StateObject:
-    """The content of one object of the state, and the version that `replace` compares."""
+    """The content of a state object, and the version that `replace` compares."""
 
     content: bytes
     version: str
@@ -78,16 +84,22 @@ class StateEntry:
 
 
 class OperationStore(Protocol):
-    """Create-once objects, and compare-and-set of one object. Paths have `/` between their parts."""
+    """Create-once objects, and compare-and-set of one object.
+
+    Paths have `/` between their parts.
+    """
 
     def create(self, path: str, content: bytes, metadata: Mapping[str, str] | None = None) -> bool:
-        """Create the object with its whole content, or return False if there is one already, whoever created it."""
+        """Create the object with its whole content; return False if it exists already."""
 
     def read(self, path: str) -> StateObject | None:
         """Return the object, or None."""
 
     def replace(self, path: str, content: bytes, version: str) -> bool:
-        """Replace the object if it still has this version, else return False. Its metadata is kept."""
+        """Replace the object if it still has this version, else return False.
+
+        Its metadata is kept.
+        """
 
     def list(self, prefix: str, *, start_after: str = "") -> Iterator[StateEntry]:
         """Yield the objects whose path has the prefix and sorts after `start_after`, by path."""
@@ -95,21 +107,25 @@ class OperationStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TableInfo:
-    """What a table is like: its columns, and how many rows have been committed."""
+    """The columns of a table, and how many rows have been committed."""
 
     schema: Schema
     row_count: int
 
 
 CHANGE_KEY = "SOPInstanceUID"
-"""The primary key of a table that keeps the latest version of each instance."""
+"""The primary key of a table that keeps only the latest version of each instance."""
 MAX_STALENESS_HOURS = 4
-"""How many hours such a table may lag, unless an installation says otherwise."""
+"""Hours that such a table may lag, unless the settings of the installation differ."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Version:
-    """Where a change stands among those of an instance: by the object's generation, a deletion after what it deletes."""
+    """The position of a change among the changes of an instance.
+
+    Changes are ordered by the generation of the object, and a deletion follows the write that it
+    deletes.
+    """
 
     generation: int
     is_deletion: bool = False
@@ -118,179 +134,202 @@ class Version:
 class Tables(Protocol):
     """The tables of a warehouse.
 
-    The dataset of a table that is named has to exist: every method raises NotFound if it does not.
+    The dataset of a named table has to exist: every method raises NotFound if it does not.
     """
 
     def describe(self, table: TableName) -> TableInfo | None:
-        """Return what the table is like, or None if there is no such table.
+        """Return the columns and the row count of the table, or None if it does not exist.
 
-        Raises FailedPrecondition if it is a view or the like, that nobody can write rows to.
+        Raises FailedPrecondition if it is a view or another kind that rows cannot be written to.
         """
 
     def prepare(self, table: TableName, schema: Schema) -> None:
-        """Create the table, or add the columns and nested fields that it lacks; it never loses or changes one.
+        """Create the table, or add the columns and nested fields that it lacks.
 
-        Raises FailedPrecondition if a column exists with another type or mode.
+        Existing columns are never removed or changed. Raises FailedPrecondition if a column exists
+        with another type or mode.
         """
 
     def prepare_staging(self, table: TableName, schema: Schema, like: TableName) -> None:
-        """As `prepare`, for a table that takes the rows of an overwrite and expires by itself if nobody drops it.
+        """Prepare a table for the rows of an overwrite, as `prepare` does.
 
-        It is partitioned, clustered and encrypted like the one that it is to replace, if that is there.
+        It expires if nobody drops it. It is partitioned, clustered and encrypted like the table
+        that it is to replace, if that exists.
         """
 
     def prepare_changes(self, table: TableName, schema: Schema) -> None:
-        """As `prepare`, for a table that `change` keeps: its primary key is CHANGE_KEY.
+        """Prepare a table for `change`, as `prepare` does: its primary key is CHANGE_KEY.
 
         Raises FailedPrecondition if it exists without that key.
         """
 
     def replace(self, table: TableName, staging: TableName, *, expected_rows: int, job: str) -> None:
-        """Put the staging table's columns and rows in the place of the table's, atomically, once per `job`.
+        """Replace the columns and rows of the table with those of the staging table.
 
-        The staging table is gone afterwards. Raises FailedPrecondition if it does not hold the expected number of rows.
+        This is atomic, and happens once per `job`. The staging table is gone afterwards. Raises
+        FailedPrecondition if it does not hold the expected number of rows.
         """
 
     def drop(self, staging: TableName) -> None:
-        """Delete a staging table. Without effect if there is none."""
+        """Delete a staging table. Does nothing if it does not exist."""
 
 
 class WriteStreams(Protocol):
-    """Streams that commit their rows to a table exactly once, and rows that show at once.
+    """Streams that commit their rows to a table exactly once, and rows that are visible at once.
 
-    The dataset of a table that is named has to exist: every method raises NotFound if it does not.
+    The dataset of a named table has to exist: every method raises NotFound if it does not.
     """
 
     def stream(self, table: TableName, batch: pa.RecordBatch) -> None:
-        """Append rows at least once; they are durable when it returns, and show at once. Raises as `append`, and NotFound."""
+        """Append rows at least once; on return they are durable and visible.
+
+        Raises the errors of `append`, and NotFound.
+        """
 
     def change(self, table: TableName, batch: pa.RecordBatch, versions: Sequence[Version]) -> None:
-        """Put each row in the place of the one with its key, or delete that one if the version is a deletion.
+        """Replace the row that has the same key, or delete it if the version is a deletion.
 
-        Of each key the highest version that was ever given counts, in whatever order and however often they come. Each row has a
-        version, and the key. Durable when it returns. Raises as `append`, and NotFound.
+        For each key the highest version ever given counts, in whatever order and however often
+        versions come. Each row has a version and the key. The changes are durable on return. Raises
+        the errors of `append`, and NotFound.
         """
 
     def open_stream(self, table: TableName) -> str:
-        """Return the name of a new stream into the table. Nothing that is appended shows before the stream is committed."""
+        """Return the name of a new stream into the table.
+
+        Appended rows are visible only after the stream is committed.
+        """
 
     def append(self, stream: str, offset: int, batch: pa.RecordBatch) -> None:
-        """Append rows at an offset (in rows); again at the same offset it changes nothing.
+        """Append rows at an offset, in rows; a repeated call at the same offset changes nothing.
 
-        The table has to have every column of the batch; those that the batch lacks become NULL, or empty if REPEATED.
-        Raises RowsRefused, which names them, if rows are wrong by themselves: then no row of the batch was appended, and the
-        others may be appended at the same offset. It may not name all of them at once.
+        The table has to have every column of the batch; columns that the batch lacks become NULL,
+        or empty if REPEATED. Raises RowsRefused, with their indices, if rows are invalid: then no
+        row of the batch was appended, and the others may be appended at the same offset. It may not
+        name all invalid rows at once.
         """
 
     def finalize(self, stream: str) -> int:
-        """End the stream and return how many rows it holds. Again, it returns the same."""
+        """End the stream and return how many rows it holds. A repeated call returns the same."""
 
     def commit(self, table: TableName, stream: str) -> None:
-        """Make the finalized stream's rows part of the table, once, however often this is called.
+        """Add the rows of the finalized stream to the table, once, however often this is called.
 
-        Raises NotFound if the stream was neither committed nor is there any more.
+        Raises NotFound if the stream was never committed and is gone.
         """
 
     def discard(self, stream: str) -> None:
-        """Give up a stream that nobody will commit. Without effect on one that is not there."""
+        """Give up a stream that nobody will commit. Does nothing if it does not exist."""
 
 
 class Comparisons(Protocol):
     """Comparisons of a table with an inventory of a store.
 
-    The dataset of a table that is named has to exist: every method raises NotFound if it does not.
+    The dataset of a named table has to exist: every method raises NotFound if it does not.
     """
 
     def compare(
         self, table: TableName, inventory: TableName, report: TableName, store: StoreName, *, before: datetime, job: str
     ) -> None:
-        """Put what the table's latest rows and the inventory differ in in the place of the report, atomically, once per `job`.
+        """Replace the report with the differences between the latest rows and the inventory.
 
-        Of the objects of one instance the newest counts. Where the table has SourceDicomStore, only the store's rows count. An
-        instance whose latest row is not of `before` that moment is not judged: its object may have changed after it was listed.
-        Raises NotFound without the table or the inventory, FailedPrecondition if the table is none of an export's.
+        This is atomic, and happens once per `job`. Of the objects of one instance the newest
+        counts. Where the table has SourceDicomStore, only rows of the store count. An instance
+        whose latest row is not older than `before` is not judged: its object may have changed after
+        it was listed. Raises NotFound if the table or the inventory does not exist,
+        FailedPrecondition if no export wrote the table.
         """
 
     def differences(self, report: TableName) -> Iterator[Difference]:
-        """Yield what a report has, by kind and object, in bounded memory. Raises NotFound."""
+        """Yield the differences of a report, by kind and object, in bounded memory.
+
+        Raises NotFound.
+        """
 
     def count_differences(self, report: TableName) -> DifferenceCounts:
         """Return how many differences a report has. Raises NotFound."""
 
 
 class Warehouse(Tables, WriteStreams, Comparisons, Protocol):
-    """Where tables are: BigQuery, or DuckDB files."""
+    """The place of the tables: BigQuery, or DuckDB files."""
 
 
 class Exports(Protocol):
-    """Every method may raise any DicomExportError."""
+    """Exports as the API serves them. Every method may raise any DicomExportError."""
 
     def create_export(self, request: ExportRequest, *, api_version: str = "v1") -> Operation:
         """Start an export."""
 
     def get_operation(self, name: OperationName) -> Operation:
-        """Return the operation with its counters as they are now. Raises NotFound."""
+        """Return the operation with its current counters. Raises NotFound."""
 
     def list_operations(self, parent: DatasetName, *, start_after: str = "") -> Iterator[tuple[str, Operation]]:
-        """Yield the operations, the newest first, each with a position that a later call starts after."""
+        """Yield the operations, newest first, each with a position for `start_after`."""
 
     def cancel_operation(self, name: OperationName) -> Operation:
-        """Ask for the operation's end, and return it as it is then. Without effect on one that has ended. Raises NotFound."""
+        """Request cancellation, and return the operation in its state after that.
+
+        Does nothing to an operation that has ended. Raises NotFound.
+        """
 
     def failures_behind(self, name: OperationName, *, start_after: str = "") -> Iterator[tuple[str, Failure]]:
-        """Yield the operation's failed instances, each with a position that a later call starts after. Raises NotFound."""
+        """Yield the failed instances, each with a position for `start_after`. Raises NotFound."""
 
     def get_store(self, name: StoreName) -> StoreName:
         """Return the store's name. Raises NotFound."""
 
     def stream_configs(self, name: StoreName) -> Sequence[StreamConfig]:
-        """Return where rows of the store's new objects go. Raises NotFound."""
+        """Return the destinations of the rows of new objects of the store. Raises NotFound."""
 
     def datasets(self) -> Sequence[DatasetName]:
-        """Return the names of the datasets that a store is in, in order."""
+        """Return the names of the datasets that have a store, in order."""
 
     def list_stores(self, parent: DatasetName) -> Sequence[StoreName]:
         """Return the names of the dataset's stores, in order."""
 
 
 class WatchedRows(Protocol):
-    """A table, with what is remembered of the files that its rows are of."""
+    """A table, and the recorded state of the files that its rows are from."""
 
     def known(self, names: Sequence[str]) -> dict[str, WatchedFile]:
-        """Return the files of these names as they were when they were looked at last, by name."""
+        """Return the recorded files of these names, by name."""
 
     def files(self) -> Iterator[WatchedFile]:
-        """Yield all files, by name in order of its UTF-8 bytes."""
+        """Yield all recorded files, in the order of the UTF-8 bytes of their names."""
 
     def write(self, look: Look) -> Reconciled:
-        """Add the look's rows and remember its files, both or nothing."""
+        """Add the rows of the look and record its files, both or neither."""
 
     def mounts(self) -> set[str]:
-        """Return where disks were mounted at the last scan."""
+        """Return the recorded mount points of the last scan."""
 
     def remember_mounts(self, names: Iterable[str]) -> None:
-        """Remember where disks are mounted."""
+        """Record the mount points."""
 
 
 class Mounts(Protocol):
-    """The places in a folder at which disks are mounted, by their names, which end in `/`; the folder's own is empty."""
+    """The mount points in a folder, by name.
+
+    Names end in `/`; that of the folder itself is empty.
+    """
 
     def present(self) -> set[str]:
-        """Return where disks are mounted."""
+        """Return the present mount points."""
 
     def missing(self, known: Collection[str]) -> set[str]:
-        """Return those of the known places that are empty because nothing is mounted there."""
+        """Return the known mount points that are empty because nothing is mounted there."""
 
 
 class Decode(Protocol):
-    """Decodes many objects, in turn or side by side."""
+    """Decodes many objects, one after another or in parallel."""
 
     def __call__(
         self, store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, /, *, following: int = 0
     ) -> Iterable[Decoded]:
-        """Yield what each object holds, in their order. Raises TransientError.
+        """Yield the decoded content of each object, in their order. Raises TransientError.
 
-        `following` is how many more objects will be decoded soon: whether it pays to start what decodes them.
+        `following` is how many more objects will be decoded soon: it tells whether starting
+        processes pays off.
         """
 
 
@@ -300,4 +339,7 @@ class DecodeBatches(Protocol):
     def __call__(
         self, store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, select: Select | None, /
     ) -> Iterable[DecodedBatch]:
-        """Yield batches with what each object holds, in their order, as `select` leaves it. Raises TransientError."""
+        """Yield batches of decoded objects, in their order, as `select` returns them.
+
+        Raises TransientError.
+        """

@@ -1,4 +1,4 @@
-"""Objects of a store, and what a listing of them leaves out."""
+"""Objects of a store, and entries that a listing leaves out."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ if TYPE_CHECKING:
 class StoredObject(NamedTuple):
     """One generation of an object in a store.
 
-    `name` is relative to the store's root, with `/` between its parts; `size` is in bytes; `updated` is when
-    this generation was written, with its time zone: not when its metadata or storage class changed; `storage_class` is `STANDARD`, `NEARLINE`, `COLDLINE` or `ARCHIVE`.
+    `name` is relative to the root of the store, with `/` between its parts. `size` is in bytes.
+    `updated` is the time at which this generation was written, with its time zone; a change of its
+    metadata or storage class does not move it. `storage_class` is `STANDARD`, `NEARLINE`,
+    `COLDLINE` or `ARCHIVE`.
     """
 
     name: str
@@ -23,7 +25,7 @@ class StoredObject(NamedTuple):
 
 
 class Unlisted(NamedTuple):
-    """What a listing had to leave out, and why: a folder, whose name ends in `/`, or a single object."""
+    """A folder, whose name ends in `/`, or an object that a listing had to leave out, and why."""
 
     name: str
     reason: str

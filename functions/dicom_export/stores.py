@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DeclaredStore:
-    """A store's objects, the patterns (`fnmatch`, on the name below the store) of those that are no instances, and where new ones go."""
+    """A declared store.
+
+    `objects` are its objects. `ignore` has the patterns (`fnmatch`, on the name relative to the
+    store) of objects that are not instances. `streams` are the destinations of the rows of new
+    objects.
+    """
 
     objects: DicomStore
     ignore: tuple[str, ...] = ()
@@ -28,12 +33,15 @@ _COLDER = frozenset({"NEARLINE", "COLDLINE", "ARCHIVE"})
 
 
 def storage_class(name: str) -> str:
-    """Return the class, the older names of the standard one as that: https://cloud.google.com/storage/docs/storage-classes#legacy."""
+    """Return the storage class; the older names of the standard class become `STANDARD`.
+
+    Source: https://cloud.google.com/storage/docs/storage-classes#legacy.
+    """
     return name if name in _COLDER else "STANDARD"
 
 
 def declared(stores: Mapping[StoreName, DeclaredStore], name: StoreName) -> DeclaredStore:
     """Return the store. Raises NotFound if it is not declared."""
     if name not in stores:
-        raise NotFound(f"DICOM store {name} was not found; an installation's settings declare its stores")
+        raise NotFound(f"DICOM store {name} was not found; declare it in the settings of the installation")
     return stores[name]

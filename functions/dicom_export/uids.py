@@ -1,4 +1,4 @@
-"""What a UID is: the one reading of it that rows, counters, filters, `verify`, `watch` and log entries share."""
+"""UIDs as rows, counters, filters, `verify`, `watch` and log entries all read them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from hashlib import sha256
 from typing import NamedTuple
 
 MALFORMED = "[malformed UID]"
-"""Stands for a UID that is not made of digits and dots, wherever people other than the table's readers may see it.
+"""Replaces a UID that is not made of digits and dots, outside of the exported table.
 
-An element with a wrong length can make a UID swallow the text of its neighbours, the patient's name among them.
+An element with a wrong length can make a UID include the text that follows it, such as the
+patient's name.
 """
 
 # A no-break space in Latin-1, and the first byte of one in UTF-8.
@@ -18,7 +19,10 @@ _WELL_FORMED = re.compile(r"[0-9.]+", re.ASCII)
 
 
 def uid_of(value: bytes | None) -> str | None:
-    """Return the UID in an element's value: the first of several, without padding. None if nothing else is there."""
+    """Return the UID in the value of an element, without padding, or None if it is empty.
+
+    Of several values the first counts.
+    """
     return value.partition(b"\\")[0].decode("latin-1").strip(PADDING) or None if value else None
 
 
@@ -28,7 +32,10 @@ def is_well_formed(uid: str) -> bool:
 
 
 def key_of(uid: str) -> str:
-    """Return what stands for the UID where equal UIDs have to be found again without showing one that is malformed."""
+    """Return a key by which equal UIDs are found again.
+
+    It is a digest where the UID is malformed, so that the key never shows its text.
+    """
     return uid if is_well_formed(uid) else f"~{sha256(uid.encode()).hexdigest()}"
 
 
@@ -38,7 +45,10 @@ def shown(uid: str) -> str:
 
 
 class InstanceUids(NamedTuple):
-    """Study, Series and SOP Instance UID, as far as known: `/studies/S[/series/S[/instances/I]]`."""
+    """Study, Series and SOP Instance UID, as far as known.
+
+    Printed as `/studies/S[/series/S[/instances/I]]`.
+    """
 
     study: str | None = None
     series: str | None = None

@@ -51,6 +51,9 @@ SERVED = 20
 
 _STUDY = 50
 
+_CONCURRENCY = 2
+"""How many requests a function takes at a time that reads objects: as `infra/locals.tf` says."""
+
 _TIMEOUT_SECONDS = 300
 
 
@@ -214,7 +217,7 @@ def _cloud(root: Path, stack: ExitStack) -> Cloud:
     objects = stack.enter_context(storage.emulator(binary, root / "storage.log", root / "objects"))
     warehouse = stack.enter_context(bigquery.emulator(python, root / "bigquery.log"))
     os.environ |= {pubsub.HOST_VARIABLE: topics.host, bigquery.HOST_VARIABLE: warehouse.url}
-    return Cloud(root, "load", (topics, objects, warehouse), deliveries=2)
+    return Cloud(root, "load", (topics, objects, warehouse), deliveries=2, settings={"THREADS": str(_CONCURRENCY)})
 
 
 def _peak_of_group(function: Function) -> int:

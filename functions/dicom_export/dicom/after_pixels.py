@@ -1,4 +1,4 @@
-"""What may follow native Pixel Data: surplus pixels, padding, stray bytes, or elements."""
+"""Recognition of the bytes after native Pixel Data: surplus pixels, padding or elements."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ _GROUPS_OF_NO_ELEMENT = frozenset({0xFFFE, 0xFFFF})
 def follows_pixels(data: bytes, encoding: Encoding, left: int, last: int) -> bool:
     """Say whether the first bytes after pixels are those of an element.
 
-    `data` are the next 12 bytes, or fewer at the end of the object, and `left` is how many are left of it in all; `last` is the tag
-    before. An element with a VR may be cut off by the object's end; one without has to fit, because any pixels look like one.
+    `data` are the next 12 bytes, or fewer at the end of the object; `left` is the number of bytes
+    up to that end; `last` is the tag before. An element with a VR may be cut off by the end of the
+    object. An element without a VR has to fit, because any pixels look like one.
     """
     if len(data) < ELEMENT_HEADER:
         return False

@@ -1,7 +1,7 @@
-"""Specific Character Set: the codecs that its terms name (PS3.3 §C.12.1.1.2), and decoding by them (PS3.5 §6.1.2.5).
+"""Specific Character Set: codecs of its terms (PS3.3 §C.12.1.1.2), and decoding (PS3.5 §6.1.2.5).
 
-The tables are pydicom's; its decoder is not used, which does not reset a character set at the delimiters of values and
-of names, and which leaves the escape sequence of ISO 2022 IR 58 in the text.
+The tables are pydicom's. Its decoder is not used: it does not reset a character set at the
+delimiters of values and names, and it leaves the escape sequence of ISO 2022 IR 58 in the text.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _LATIN_9 = "iso8859_15"
-# The misspellings that pydicom understands as well.
+# pydicom understands these misspellings too.
 _MISSPELLED = ((re.compile(r"ISO[^_]IR"), "ISO_IR"), (re.compile(r"ISO.2022.IR."), "ISO 2022 IR "))
 _TERMS = python_encoding | {"ISO_IR 203": _LATIN_9, "ISO 2022 IR 203": _LATIN_9}
 _NOT_OF_TEXT = frozenset(
@@ -45,9 +45,10 @@ _TO_GB_2312 = "\x1b$)A"
 
 
 def encodings_named(terms: Sequence[str]) -> list[str]:
-    """Return the names of Python's codecs for the values of a Specific Character Set: the first one's, then each other once.
+    """Return the Python codec names of a Specific Character Set: the first, then each other once.
 
-    A term that names none stands for the default repertoire. Beside a character set without code extensions no other counts.
+    An unknown term stands for the default repertoire. If the first character set has no code
+    extensions, the others are ignored.
     """
     if terms and terms[0] in STAND_ALONE_ENCODINGS:
         return [_encoding_named(terms[0])]
@@ -64,14 +65,17 @@ def _encoding_named(term: str) -> str:
         start = misspelled.match(term)
         if start:
             return _TERMS.get(right + term[start.end() :], default_encoding)
-    # Some writers have the name of a codec, `UTF-8`.
+    # Some writers give the name of a codec, such as `UTF-8`.
     is_codec = term.lower().replace("-", "_").replace(" ", "_") in _PYTHON_CODECS
     return term if is_codec and _agrees_with_ascii(term) else default_encoding
 
 
 @lru_cache(maxsize=512)
 def _agrees_with_ascii(codec: str) -> bool:
-    """Say whether text in ASCII is the same by the codec, as by every character set of DICOM; by UTF-16 it is not."""
+    """Say whether the codec decodes ASCII to the same text, as every character set of DICOM does.
+
+    UTF-16 does not.
+    """
     try:
         return _ASCII.decode(codec) == _ASCII.decode("ascii")
     except (UnicodeError, LookupError):
@@ -79,12 +83,12 @@ def _agrees_with_ascii(codec: str) -> bool:
 
 
 def decoded(value: bytes, encodings: Sequence[str], delimiters: frozenset[str]) -> str:
-    """Return the text of a value, in which escape sequences may switch to each of the encodings up to a delimiter.
+    """Return the text of a value. Up to a delimiter, escape sequences may switch the encoding.
 
-    Bytes that are not of their character set are replaced.
+    Bytes that are invalid in their character set are replaced.
     """
     if encodings[0] not in _STANDARD_CODECS:
-        # pydicom takes any codec of Python's for a character set; a few of them make text that no UTF-8 can hold.
+        # pydicom accepts any Python codec as a character set; a few return text that UTF-8 cannot encode.
         return _switching(value, encodings, delimiters).encode(errors="replace").decode()
     if ESCAPE in value:
         return _switching(value, encodings, delimiters)
@@ -93,12 +97,15 @@ def decoded(value: bytes, encodings: Sequence[str], delimiters: frozenset[str]) 
 
 def _switching(value: bytes, encodings: Sequence[str], delimiters: frozenset[str]) -> str:
     text = "".join([_fragment(fragment, encodings, delimiters) for fragment in _FRAGMENT.findall(value)])
-    # Of the codecs that pydicom leaves the escape sequence to, that of GB 2312 does not take it out.
+    # pydicom leaves the escape sequence to some codecs. That of GB 2312 does not remove it.
     return text.replace(_TO_GB_2312, "")
 
 
 def _fragment(fragment: bytes, encodings: Sequence[str], delimiters: frozenset[str]) -> str:
-    """Return the text of a value up to the next escape sequence. One that was not announced remains in the text."""
+    """Return the text of a value up to the next escape sequence.
+
+    An escape sequence of a character set that was not announced remains in the text.
+    """
     sequence = _ESCAPE_SEQUENCE.match(fragment)
     encoding = _CODECS.get(sequence[0]) if sequence else None
     if sequence is None or encoding is None or encoding not in (*encodings, default_encoding):
@@ -113,7 +120,10 @@ def _fragment(fragment: bytes, encodings: Sequence[str], delimiters: frozenset[s
 
 
 def _end_of_switch(fragment: bytes, encoding: str, delimiters: frozenset[str]) -> int:
-    """Return where the first delimiter is. A byte of a longer character can look like one and is none."""
+    """Return the position of the first delimiter.
+
+    A byte of a longer character can look like a delimiter.
+    """
     if not any(delimiter in fragment for delimiter in map(str.encode, delimiters)):
         return len(fragment)
     decoder = getincrementaldecoder(encoding)("replace")
@@ -124,7 +134,10 @@ def _end_of_switch(fragment: bytes, encoding: str, delimiters: frozenset[str]) -
 
 
 def _decoded_by(encoding: str, value: bytes) -> str:
-    """Return the text, what is not of the encoding replaced; as Latin-1 if the codec is none of text, or cannot replace."""
+    """Return the text, with invalid bytes replaced.
+
+    It is read as Latin-1 if the codec is not for text, or cannot replace.
+    """
     for errors in ("strict", "replace"):
         try:
             return value.decode(encoding, errors)

@@ -1,4 +1,4 @@
-"""The data dictionary: what keyword, VR and number of values a tag has (PS3.6), from pydicom's copy of it."""
+"""The data dictionary: keyword, VR and number of values of a tag (PS3.6), from pydicom's copy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 from pydicom.datadict import mask_match, private_dictionary_VR
 
-import dicom_export.dicom  # noqa: F401 - silences pydicom, which whoever needs only the dictionary imports, too
+import dicom_export.dicom  # noqa: F401 - silences pydicom, also where only the dictionary is imported
 
 # The VRs that an explicit file may state where the dictionary gives a choice (PS3.6 §6).
 _CHOICES = {
@@ -35,8 +35,9 @@ _REPEATING = {0x50: "50xx", 0x60: "60xx"}
 class Entry:
     """One line of the dictionary.
 
-    `tag` is that of the base group for a repeating group (0x6000eeee); `vr` as the dictionary says it, which can be a
-    choice (`US or SS`); `vrs` the VRs that this allows in a file; `is_repeated` says that the VM is not exactly 1.
+    `tag` is that of the base group for a repeating group (0x6000eeee). `vr` is the VR of the
+    dictionary, which can be a choice (`US or SS`); `vrs` are the VRs that this allows in a file.
+    `is_repeated` says that the VM is not exactly 1.
     """
 
     tag: int
@@ -49,7 +50,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """What the dictionary says of an element for people: `tag` as it prints it, `(0018,0050)` or `(60xx,0010)`."""
+    """The dictionary's text about an element.
+
+    `tag` is printed as `(0018,0050)` or `(60xx,0010)`.
+    """
 
     name: str
     tag: str
@@ -58,10 +62,10 @@ class Definition:
     is_retired: bool
 
 
-# Private tags have no more: (0055,1060), (2021,1001).
+# Private tags have at most two: (0055,1060), (2021,1001).
 _MOST_LETTERS = 2
 
-# The dictionary has 5,000 tags. Files bring any others, which must not fill the memory.
+# The dictionary has 5,000 tags. Files can have any others, which must not fill the memory.
 _remembered = lru_cache(maxsize=1 << 15)
 
 
@@ -69,7 +73,8 @@ _remembered = lru_cache(maxsize=1 << 15)
 def entry_of(tag: int) -> Entry | None:
     """Return the entry of a standard tag that can have a column, or None.
 
-    So what repeats otherwise than curves and overlays do, `7Fxx` or `0020,31xx`, has none.
+    Tags that repeat in another way than curves and overlays, such as `7Fxx` or `0020,31xx`, have no
+    column.
     """
     line = _line_of(tag)
     if line is None:
@@ -80,13 +85,13 @@ def entry_of(tag: int) -> Entry | None:
 
 
 def keyword_of(tag: int) -> str | None:
-    """Return the keyword of a standard tag, with a column or not, or None."""
+    """Return the keyword of a standard tag, with or without a column, or None."""
     line = _line_of(tag)
     return line[4] or None if line else None
 
 
 def standard_vr(tag: int) -> str | None:
-    """Return the VR of a standard tag as the dictionary says it, which can be a choice (`US or SS`), or None."""
+    """Return the dictionary's VR of a standard tag, which can be a choice (`US or SS`), or None."""
     line = _line_of(tag)
     return line[0] if line else None
 
@@ -99,7 +104,7 @@ def entry_named(keyword: str) -> Entry | None:
 
 
 def definition_of(entry: Entry) -> Definition:
-    """Return what the dictionary says of the entry's element."""
+    """Return the dictionary's text about the entry's element."""
     line = _line_of(entry.tag)
     if line is None:
         raise LookupError(f"{entry.keyword} is not in the dictionary")
@@ -111,7 +116,7 @@ def definition_of(entry: Entry) -> Definition:
 
 @_remembered
 def private_vr(tag: int, creator: str) -> str | None:
-    """Return the VR of a private element as the private dictionary knows it, or None."""
+    """Return the VR of a private element from the private dictionary, or None."""
     try:
         return private_dictionary_VR(tag, creator)
     except KeyError:
@@ -134,7 +139,7 @@ def tag_name(tag: int) -> str:
 
 
 def named_tag(name: str) -> int | None:
-    """Return the tag of a column's name, be it a keyword or `Tag_GGGGEEEE`, or None if it is neither."""
+    """Return the tag of a column name, which is a keyword or `Tag_GGGGEEEE`; else None."""
     entry = entry_named(name)
     if entry is not None:
         return entry.tag
@@ -157,13 +162,17 @@ def display(tag: int) -> str:
 def display_in_error(tag: int) -> str:
     """Return the tag as errors show it.
 
-    Where an earlier length was wrong, text of a value is taken for a tag. So one that looks like text is not shown.
+    After an element with a wrong length, text of a value can be read as a tag. A tag that looks
+    like text is therefore not shown.
     """
     return "an unknown element" if may_be_text(tag) else display(tag)
 
 
 def may_be_text(tag: int) -> bool:
-    """Say whether the tag may be text of a value: no standard has it, and most of its bytes are letters."""
+    """Say whether the tag may be text of a value.
+
+    That is so if no standard has it, and most of its bytes are letters.
+    """
     letters = sum(0x20 <= byte < 0x7F or byte >= 0xA0 for byte in tag.to_bytes(4))  # noqa: PLR2004 - of ASCII and Latin-1
     return standard_vr(tag) is None and letters > _MOST_LETTERS
 
@@ -173,7 +182,7 @@ def _line_of(tag: int) -> _Line | None:
     line = DicomDictionary.get(tag)
     if line is None and not is_private(tag):
         line = RepeatersDictionary.get(mask_match(tag) or "")
-    return line if line and line[0] != "NONE" else None  # items and their delimiters are no elements
+    return line if line and line[0] != "NONE" else None  # items and their delimiters are not elements
 
 
 def _entry(tag: int, line: _Line, *, is_repeating_group: bool) -> Entry | None:

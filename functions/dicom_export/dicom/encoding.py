@@ -1,4 +1,4 @@
-"""How a data set is encoded: by its transfer syntax, and by what its first element shows (PS3.5 §10)."""
+"""The encoding of a data set: from its transfer syntax and its first element (PS3.5 §10)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 _EXPLICIT_BIG_ENDIAN = "1.2.840.10008.1.2.2"
 
 EXPLICIT_VRS = {str(vr).encode(): vr in EXPLICIT_VR_LENGTH_32 for vr in STANDARD_VR}
-"""The VRs of the standard, and whether a length of 32 bits follows (PS3.5 §7.1.2)."""
+"""The VRs of the standard, and whether a length of 32 bits follows each (PS3.5 §7.1.2)."""
 
 STRUCTS = {order: (Struct(f"{order}HH"), Struct(f"{order}H"), Struct(f"{order}L")) for order in "<>"}
-"""By byte order: a tag, a length of 16 bits and one of 32."""
+"""Formats of a tag, a length of 16 bits and one of 32 bits, by byte order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,10 @@ class Encoding:
 
 
 def encoding_of(file: HeaderFile, syntax: str | None) -> Encoding:
-    """Return the encoding of a transfer syntax; without one, what pydicom takes it for by the first element."""
+    """Return the encoding of a transfer syntax; without one, that which the first element shows.
+
+    The rule for the first element is pydicom's.
+    """
     if syntax is not None:
         return Encoding(syntax == _IMPLICIT_LITTLE_ENDIAN, syntax != _EXPLICIT_BIG_ENDIAN)
     first = file.rest(file.tell(), ELEMENT_HEADER)
@@ -47,11 +50,17 @@ def encoding_of(file: HeaderFile, syntax: str | None) -> Encoding:
 
 
 def found_encoding(file: HeaderFile, stated: Encoding) -> Encoding:
-    """Return the encoding with explicit or implicit VR as the first element has it, whatever the transfer syntax says."""
+    """Return the encoding, with explicit or implicit VR as the first element shows it.
+
+    The transfer syntax is not asked for this.
+    """
     vr = file.rest(file.tell(), ELEMENT_HEADER)[4:6]
     return stated if len(vr) < len("VR") else Encoding(not is_vr(vr), stated.is_little_endian)
 
 
 def is_vr(data: bytes) -> bool:
-    """Say whether the bytes can be a VR. Two capital letters as a length would be more than 16 KB for a first value."""
+    """Say whether the bytes can be a VR.
+
+    As a length, two capital letters would mean more than 16 KB, which no first value has.
+    """
     return data.isalpha() and data.isupper()

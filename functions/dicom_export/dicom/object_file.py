@@ -16,10 +16,10 @@ LARGEST_RANGE = 4 * 1024 * 1024
 
 
 class HeaderFile:
-    """A file of which a window is in memory. Reading is short at the end of the file, and only there."""
+    """A file of which a window is in memory. A read is short only at the end of the file."""
 
     can_look_back = True
-    """Bytes before the last position that was asked for can be read again."""
+    """Whether bytes before the last requested position can be read again."""
 
     def __init__(self) -> None:
         self._position = 0
@@ -39,18 +39,21 @@ class HeaderFile:
         return position <= 0 or bool(self.rest(position - 1, 1))
 
     def skips_to(self, position: int) -> bool:
-        """Say whether the file is at least this long, where nothing before the position will be read any more."""
+        """Say whether the file is at least this long; nothing before the position is read again."""
         return self.reaches(position)
 
     def rest(self, position: int, limit: int) -> bytes:
-        """Return the bytes from `position` on: `limit`, or fewer at the end. The position of the file stays."""
+        """Return the bytes from `position` on: `limit`, or fewer at the end.
+
+        The position of the file stays.
+        """
         start = position - self._window_start
         if start < 0 or start + limit > len(self._window):
             start = self._fill(position, limit)
         return self._window[start : start + limit]
 
     def _fill(self, position: int, size: int) -> int:
-        """Have the window hold these bytes, as far as they exist; return where in the window they start."""
+        """Load these bytes, if they exist, into the window; return their start in it."""
         raise NotImplementedError
 
 
@@ -69,7 +72,10 @@ class BytesFile(HeaderFile):
 
 
 class RangeFile(HeaderFile):
-    """An object of a store, read in ranges that double in size: 64 KB first, or more where the header is known to be long."""
+    """An object of a store, read in ranges that double in size.
+
+    The first range has 64 KB, or more if the header is known to be long.
+    """
 
     def __init__(self, store: DicomStore, stored: StoredObject, first_range: int = FIRST_RANGE) -> None:
         super().__init__()
@@ -83,7 +89,10 @@ class RangeFile(HeaderFile):
         return position <= self.size
 
     def first(self, length: int) -> bytes:
-        """Return the object's first bytes: as many as asked for, or all that were read so far, or all that there are."""
+        """Return the first bytes of the object: at least `length`, unless the object is shorter.
+
+        All bytes that were read so far are returned.
+        """
         if self._window_start or len(self._window) < length:
             self._fill(0, length)
         return self._window
@@ -101,9 +110,10 @@ class RangeFile(HeaderFile):
 
 
 class InflatedFile(HeaderFile):
-    """What follows the file meta information of a deflated object (PS3.5 §A.5), inflated on demand and forgotten once it was passed.
+    """The data set of a deflated object (PS3.5 §A.5), inflated on demand.
 
-    `limit` is how many bytes may be inflated.
+    It is the part after the file meta information. Bytes that were passed are forgotten. `limit` is
+    the maximum number of bytes to inflate.
     """
 
     can_look_back = False
@@ -117,7 +127,7 @@ class InflatedFile(HeaderFile):
 
     @property
     def is_whole(self) -> bool:
-        """The end of the deflated stream was reached."""
+        """Whether the end of the deflated stream was reached."""
         return self._inflater.eof
 
     def reaches(self, position: int) -> bool:
@@ -132,7 +142,7 @@ class InflatedFile(HeaderFile):
 
     def _fill(self, position: int, size: int) -> int:
         if position < self._window_start:
-            raise ValueError("The bytes before this position were forgotten")
+            raise ValueError("The bytes at this position were forgotten; expected a later position")
         parts = [self._window[position - self._window_start :]]
         end = self._window_start + len(self._window)
         self._window_start = position

@@ -1,4 +1,7 @@
-"""What is DICOM, and what is positively something else: by content, and by name only for files that operating systems leave in folders."""
+"""Recognition of DICOM and of other formats, by content.
+
+Names are used only for files that operating systems leave in folders.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,7 @@ _LAST_GROUP_BEFORE_PIXELS = 0x7FE0
 
 
 class OtherFormat(Exception):
-    """The object is positively something else than DICOM: `kind` says what."""
+    """The object has a known format other than DICOM: `kind` is its name."""
 
     def __init__(self, kind: str) -> None:
         super().__init__(kind)
@@ -66,9 +69,10 @@ class OtherFormat(Exception):
 
 
 def start_of_data_set(file: RangeFile) -> int:
-    """Return the offset of the first data element: 132 after a preamble and `DICM` (PS3.10 §7.1), or 0 without.
+    """Return the offset of the first data element.
 
-    Raises OtherFormat for what is recognised as something else, NotDicom for what is not recognised at all.
+    It is 132 after a preamble and `DICM` (PS3.10 §7.1), else 0. Raises OtherFormat for a known
+    other format, NotDicom for unknown content.
     """
     head = file.rest(0, 64 * 1024)
     if head[_PREAMBLE : _PREAMBLE + len(_PREFIX)] == _PREFIX:
@@ -84,7 +88,10 @@ def start_of_data_set(file: RangeFile) -> int:
 
 
 def _is_data_set(head: bytes, size: int, order: str) -> bool:
-    """Say whether the bytes can be a data set without a preamble: two elements one after the other, or one and no more."""
+    """Say whether the bytes can be a data set without a preamble.
+
+    That is so for two elements one after another, or for exactly one.
+    """
     short = Struct(f"{order}HH")
     if len(head) < ELEMENT_HEADER:
         return False
@@ -100,7 +107,10 @@ def _is_data_set(head: bytes, size: int, order: str) -> bool:
 
 
 def _end_of_first(head: bytes, order: str) -> int | None:
-    """Return where the first element ends, or None if it can be none; explicit VR first, then implicit."""
+    """Return where the first element ends, or None if the bytes are not an element.
+
+    Explicit VR is tried first, then implicit VR.
+    """
     is_long = EXPLICIT_VRS.get(head[4:6])
     if is_long is None:
         length: int = Struct(f"{order}L").unpack_from(head, 4)[0]
@@ -117,7 +127,7 @@ def _is_known(tag: int) -> bool:
 
 
 def _other_format(head: bytes, name: str) -> str | None:
-    """Return what the object is instead of DICOM, None if that is not known."""
+    """Return the name of the object's other format, or None if it is unknown."""
     file_name = name.rpartition("/")[2]
     litter = _LITTER.get(file_name.lower())
     if litter or file_name.startswith(_LITTER_OF_MACOS):
@@ -133,7 +143,10 @@ def _other_format(head: bytes, name: str) -> str | None:
 
 
 def _text(data: bytes) -> str | None:
-    """Return the text that the bytes are, None for anything else: a few bytes of Latin-1 among ASCII are text."""
+    """Return the bytes as text, or None if they are not text.
+
+    A few bytes of Latin-1 among ASCII are text.
+    """
     for mark, encoding in ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")):
         if data.startswith(mark):
             text = data[len(mark) : len(data) - len(data) % 2].decode(encoding, "replace")

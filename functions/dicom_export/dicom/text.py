@@ -1,4 +1,7 @@
-"""The text of a value, decoded, split and stripped (PS3.5 §6.1, §6.2): as pydicom does it, but for padding in dates."""
+"""The text of a value, decoded, split and stripped (PS3.5 §6.1, §6.2).
+
+It is the same as pydicom's, except for padding in dates.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,8 @@ _SINGLE = frozenset({"LT", "ST", "UR", "UT"})
 _PADDED_AT_BOTH_ENDS = frozenset({"AE", "AS", "DA", "DS", "DT", "IS", "TM"})
 _PADDED_EACH = frozenset({"LO", "SH", "UC"})
 
-# Whose text the Specific Character Set governs; that of the others is in the default repertoire (PS3.5 §6.1.2.2). Each
-# with what resets the character set that an escape sequence switched to (PS3.5 §6.1.2.5.3).
+# The Specific Character Set governs the text of these VRs; other VRs use the default repertoire (PS3.5 §6.1.2.2).
+# Each VR has the delimiters that reset the character set after an escape sequence (PS3.5 §6.1.2.5.3).
 _CONTROLS = frozenset("\t\n\f\r")
 _GOVERNED = {
     **dict.fromkeys(("LT", "ST", "UT"), _CONTROLS),
@@ -29,7 +32,10 @@ TEXT_VRS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"
 
 
 def split(vr: str, value: bytes, encodings: Sequence[str] = (default_encoding,)) -> list[str]:
-    """Return the values in a text, without their padding: one, however empty, or as many as backslashes separate."""
+    """Return the values of a text, without padding.
+
+    Backslashes separate values. A text without one is one value, even if it is empty.
+    """
     text = _decoded(vr, value, encodings)
     if vr in _SINGLE:
         return [_stripped(vr, text)]
@@ -43,7 +49,7 @@ def split(vr: str, value: bytes, encodings: Sequence[str] = (default_encoding,))
 
 
 def text_of(vr: str, value: bytes, encodings: Sequence[str] = (default_encoding,)) -> str:
-    """Return the whole text of a value, backslashes and all, without the padding around it."""
+    """Return the whole text of a value, with its backslashes, without the padding around it."""
     return _stripped(vr, _decoded(vr, value, encodings))
 
 

@@ -1,1 +1,1 @@
-"""An operation and what it is made of: the request, the filter, the plan, the counters, the outcome."""
+"""An operation and its parts: the request, the filter, the plan, the counters, the outcome."""

@@ -1,4 +1,4 @@
-"""How many instances an operation is about, and what became of them."""
+"""How many instances an operation has, and their outcomes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """Units are instances; `studies` are those of which an instance was exported.
+    """Counters of instances. `studies` counts the studies of which an instance was exported.
 
-    `planned` are the objects that the plan found; `skipped` of them were no instances, or none that the filter names;
-    `cancelled` were given up; `abandoned` are the failures of messages that ran out of attempts. `unlisted` are the folders
-    that could not be listed, known at the end.
+    `planned` are the objects that the plan found. `skipped` of them are not instances, or are not
+    named by the filter. `cancelled` were not exported because of a cancellation. `abandoned` are
+    the failures of messages that ran out of attempts. `unlisted` are the folders that could not be
+    listed; their number is known at the end.
     """
 
     planned: int = 0
@@ -29,12 +30,12 @@ class Counters:
 
     @property
     def found(self) -> int:
-        """How many instances there are, as far as is known by now."""
+        """The number of instances that are known so far."""
         return self.planned - self.skipped
 
     @property
     def pending(self) -> int:
-        """How many instances have no outcome yet."""
+        """The number of instances without an outcome."""
         return self.found - self.success - self.failure - self.cancelled
 
     def __add__(self, other: Counters) -> Counters:
@@ -56,9 +57,10 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class DifferenceCounts:
-    """How many instances a verification found to differ, and how.
+    """How many instances a verification found to differ, by kind.
 
-    `outranked` are objects that are older than a row of theirs that is not right: an export would not mend these.
+    `outranked` counts the missing or stale instances whose object is not newer than their row: an
+    export does not correct these.
     """
 
     missing: int = 0
@@ -68,10 +70,10 @@ class DifferenceCounts:
 
     @property
     def total(self) -> int:
-        """How many instances differ."""
+        """The number of instances that differ."""
         return self.missing + self.stale + self.orphaned
 
     @property
     def repairable(self) -> int:
-        """How many of them an export makes right."""
+        """The number of these that an export corrects."""
         return self.missing + self.stale - self.outranked

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class FailureStage(StrEnum):
-    """Which step of an instance's export failed."""
+    """The step of an instance's export that failed."""
 
     READ = "READ"
     """Reading the object, or decoding its header."""
@@ -28,7 +28,7 @@ class FailureStage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One object that did not become a row, and why: an entry of the operation's failure report."""
+    """One object that did not become a row, and why: an entry of the failure report."""
 
     object: str
     generation: int
@@ -61,7 +61,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """google.rpc.Status: how an operation ended that did not succeed."""
+    """A google.rpc.Status: how an operation ended that did not succeed."""
 
     code: Code
     message: str

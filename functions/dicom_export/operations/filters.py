@@ -1,7 +1,8 @@
-"""Filters: which studies, series and instances an export is about.
+"""Filters: the studies, series and instances that an export selects.
 
 Source: the API's reference of `filterConfig.resourcePathsGcsUri`: one
-`/studies/STUDY[/series/SERIES[/instances/INSTANCE]]` a line. `filter_files` reads the lines out of files.
+`/studies/STUDY[/series/SERIES[/instances/INSTANCE]]` per line. `filter_files` reads the lines of
+files.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
     from dicom_export.uids import InstanceUids
 
 FilterPath = tuple[str, ...]
-"""The key of a Study Instance UID, of a Series Instance UID after it, of a SOP Instance UID after both (see `uids.key_of`)."""
+"""The keys of a Study Instance UID, then a Series Instance UID, then a SOP Instance UID.
+
+The second and third are optional. See `uids.key_of`.
+"""
 
 _SEGMENT = r"([^/,]+)"
 _PREFIX = re.compile(r"/?(?:dicomWeb/)?studies/")
@@ -36,7 +40,7 @@ _LINE, _COMMON_LINE = (
 )
 _SHOWN_SEGMENT = re.compile(r" *(?:dicomWeb|studies|series|instances|[0-9.]*) *", re.ASCII)
 _DIGEST = re.compile(r"~[0-9a-f]{64}")
-# The name of a column, or the expression that a database made a name of.
+# The name of a column, or an expression that a database uses as a name.
 _HEADER = re.compile(r"[^\W\d][\w -]{0,299}|(?:[^\W\d]\w*)?\(.*\)")
 _EXPECTED = "/studies/STUDY_UID[/series/SERIES_UID[/instances/INSTANCE_UID]]"
 _LONGEST_LINE_SHOWN = 200
@@ -44,9 +48,10 @@ _SORTED_AT_ONCE = 100_000
 
 
 def parse(texts: Iterable[str], name: str = "the filter") -> Iterator[FilterPath]:
-    """Yield the paths of a filter's lines, in their order; `name` is what errors call it.
+    """Yield the paths of a filter's lines, in their order; errors call the filter `name`.
 
-    Blank lines are left out, and so is a first one that is a CSV header. Raises InvalidArgument naming the first malformed line.
+    Blank lines are left out, and so is a first line that is a CSV header. Raises InvalidArgument
+    naming the first malformed line.
     """
     is_first = True
     for number, line in enumerate(texts, 1):
@@ -65,7 +70,8 @@ def parse(texts: Iterable[str], name: str = "the filter") -> Iterator[FilterPath
 def widest(paths: Iterable[FilterPath]) -> Iterator[FilterPath]:
     """Yield the paths in order, each once, without those that a wider one contains.
 
-    Millions of them take some 20 bytes each: they are sorted in runs, which wait compressed until they are merged.
+    Millions of paths take some 20 bytes each: they are sorted in runs, which stay compressed until
+    they are merged.
     """
     unsorted = iter(paths)
     runs = []
@@ -79,14 +85,15 @@ def widest(paths: Iterable[FilterPath]) -> Iterator[FilterPath]:
 
 
 def path_of(uids: InstanceUids) -> FilterPath:
-    """Return the path that names an instance, or a series or a study if that is what the UIDs are of; empty without a study."""
+    """Return the path of the UIDs: an instance, a series or a study; empty without a study."""
     return tuple(takewhile(bool, (_key_of(uid or "") for uid in uids)))
 
 
 def position_of(paths: Sequence[FilterPath], instance: FilterPath) -> int | None:
-    """Return which of the sorted paths names the instance of this path, or None.
+    """Return the position of the sorted path that names the instance, or None.
 
-    None of them contains another, so the path that names it, if there is one, is the last that does not sort after it.
+    No path contains another. So if a path names the instance, it is the last one that does not sort
+    after the instance.
     """
     position = bisect_right(paths, instance) - 1
     if position < 0:
@@ -96,17 +103,17 @@ def position_of(paths: Sequence[FilterPath], instance: FilterPath) -> int | None
 
 
 def names_instance(uids: InstanceUids) -> bool:
-    """Say whether a line can name this instance and no other: it has all three UIDs."""
+    """Say whether a line can name exactly this instance: it has all three UIDs."""
     return len(path_of(uids)) == len(uids)
 
 
 def has_malformed(path: FilterPath) -> bool:
-    """Say whether a UID of the path is not made of digits and dots, so that only its digest is known."""
+    """Say whether a UID of the path is malformed, so that only its digest is known."""
     return any(key.startswith("~") for key in path)
 
 
 def line_of(path: FilterPath) -> str:
-    """Return the path as a line of a filter: where a UID is malformed, with its digest."""
+    """Return the path as a line of a filter, with the digest of a malformed UID."""
     return "".join(f"/{kind}/{key}" for kind, key in zip(("studies", "series", "instances"), path, strict=False))
 
 
@@ -116,7 +123,10 @@ def display(path: FilterPath) -> str:
 
 
 def _unquoted(text: str) -> str | None:
-    """Return the only field of a line of CSV, or None if the line has a quotation mark too many or too few, or more fields."""
+    """Return the only field of a line of CSV.
+
+    Return None if the line has unbalanced quotation marks or more than one field.
+    """
     if not text.startswith('"'):
         return text
     try:
@@ -128,7 +138,7 @@ def _unquoted(text: str) -> str | None:
 
 def _path(text: str) -> FilterPath | None:
     if match := _COMMON_LINE.fullmatch(text):
-        # Many lines name few studies and series: one string for each, however many lines have it.
+        # Many lines name few studies and series: each UID is held in memory once.
         return tuple(sys.intern(uid) for uid in match.groups() if uid)
     match = _LINE.fullmatch(text)
     if not match:
@@ -138,7 +148,7 @@ def _path(text: str) -> FilterPath | None:
 
 
 def _key(segment: str) -> str:
-    """Return the key of a UID that is written as in the path of a URL, or as a digest."""
+    """Return the key of a UID that is written as in a URL path, or as a digest."""
     if _DIGEST.fullmatch(segment):
         return segment
     return _key_of(unquote(segment))
@@ -156,12 +166,12 @@ def _expanded(run: bytes) -> Iterator[FilterPath]:
 
 
 def _malformed(number: int, name: str, text: str) -> InvalidArgument:
-    # A wrong file may hold patient data: only what begins as a path does is shown, and of that only what paths have.
+    # A wrong file may hold patient data: only lines that begin like a path are shown, and only their valid parts.
     shown = f": {_without_foreign(text)[:_LONGEST_LINE_SHOWN]!r}" if _PREFIX.match(text) else ""
-    advice = "; a file has one column, and a comma in a UID is written %2C" if "," in text else ""
+    advice = "; give the file one column, and write a comma in a UID as %2C" if "," in text else ""
     return InvalidArgument(f"Line {number} of {name} is malformed{shown}; expected {_EXPECTED}{advice}")
 
 
 def _without_foreign(text: str) -> str:
-    """Return the line with … for each segment that is neither a word of paths nor a well-formed UID."""
+    """Return the line with … for each segment that is not a word of paths or a well-formed UID."""
     return "/".join(part if _SHOWN_SEGMENT.fullmatch(part) else "…" for part in text.split("/"))

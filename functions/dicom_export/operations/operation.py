@@ -1,20 +1,21 @@
-"""A long-running operation: what was asked for, how far it is, how it ended, and where its state is.
+"""A long-running operation: its request, its progress, its end, and the paths of its state.
 
-State objects of the operation `N` (DESIGN: created and never updated, but for `operation.json`):
+State objects of the operation `N`, created and never updated, except `operation.json`:
 
     N/operation.json              compare-and-set: created, planned, cancel requested, done
     N/filter/index.json, CHUNK.json   the filter's paths, sorted, create-once
-    N/plan/PAGE.json              the page's tasks, create-once, before its messages go out
+    N/plan/PAGE.json              the page's tasks, create-once, before its messages are sent
     N/claims/PAGE/TASK.json       names the one stream that may be committed, create-once
-    N/results/PAGE/TASK.json      what became of the task's objects, create-once, after the commit
+    N/results/PAGE/TASK.json      the outcome of the task, create-once, after the commit
     N/heals/PERIOD                the operation was announced again, create-once
-    N/reports/PAGE.json           names the one stream of failure rows that may be committed, create-once
-    N/pages/PAGE.json             the sum of a page whose results are all in, create-once
-    D/dead-letters/N-…            a message of N that ran out of attempts, and cost its instances their rows, create-once
+    N/reports/PAGE.json           names the one stream of failure rows to commit, create-once
+    N/pages/PAGE.json             the sum of a page with all results, create-once
+    D/dead-letters/N-…            a message of N that ran out of attempts, so that its
+                                  instances have no rows, create-once
     D/operations-by-time/T-O      an index of the dataset D's operations, newest first
     exclusive/TABLE.json          the export that has a table for itself, compare-and-set
 
-What the automatic export keeps is in `uploads` and `overwrites`.
+`uploads` and `overwrites` describe the state of the automatic export.
 """
 
 from __future__ import annotations
@@ -32,10 +33,12 @@ from dicom_export.operations.request import Request, VerifyRequest, WriteDisposi
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What `operation.json` holds. `pages` is None until the plan is sealed; `counters` stand once it is done.
+    """The content of `operation.json`.
 
-    `requested` is None if the request of a batch job was refused: then the operation is done from the start. `differences` are what
-    a verification found. `awaits_report` says that the command that began it has not printed yet how it ended.
+    `pages` is None until the plan is sealed. `counters` are set once the operation is done.
+    `requested` is None if the request of a batch job was refused: then the operation is done from
+    the start. `differences` are those that a verification found. `awaits_report` says that the
+    command that began the operation has not printed yet how it ended.
     """
 
     name: OperationName
@@ -54,9 +57,9 @@ class Operation:
 
     @property
     def request(self) -> Request:
-        """What was asked for. Raises Internal if that was refused."""
+        """The request. Raises Internal if it was refused."""
         if self.requested is None:
-            raise Internal(f"Operation {self.name} has no request: it was refused")
+            raise Internal(f"Operation {self.name} has no request, because the request was refused")
         return self.requested
 
     @property
@@ -66,7 +69,11 @@ class Operation:
 
     @property
     def target(self) -> TableName:
-        """The table that rows are committed into: the destination, or the staging table of an overwrite, or the inventory of a verification, next to it."""
+        """The table that rows are committed to.
+
+        It is the destination, the staging table of an overwrite, or the inventory of a
+        verification. The last two are next to the table of the request.
+        """
         table = self.request.table
         if self.request.write_disposition is not WriteDisposition.WRITE_TRUNCATE:
             return table
@@ -96,7 +103,7 @@ class Operation:
 
     @classmethod
     def decode(cls, content: bytes) -> Operation:
-        """Return the operation that `encode` gave."""
+        """Return the operation from the content that `encode` returned."""
         data = json.loads(content)
         return cls(
             OperationName.parse(data["name"]),

@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 def replaces_table(operation: Operation, counters: Counters) -> bool:
-    """Return whether an overwrite with these final counters may take the old table's place.
+    """Say whether an overwrite with these final counters may replace the old table.
 
-    Instances that cannot be read are reported and do not hold it up; but where the export was cancelled, its plan or a
-    whole message failed, or nothing at all could be read, the old table stays as it was.
+    Instances that cannot be read are reported and do not prevent it. The old table stays if the
+    export was cancelled, if its plan or a whole message failed, or if nothing could be read.
     """
     is_whole = not (operation.plan_error or counters.cancelled or counters.abandoned or counters.pending)
     return is_whole and (counters.success > 0 or counters.failure == 0)
 
 
 def final_status(operation: Operation, counters: Counters) -> Status | None:
-    """Return how an operation with these final counters ends: None is success."""
+    """Return how an operation with these final counters ends; None means success."""
     status = _outcome(operation, counters)
     overwrites = operation.request.write_disposition is WriteDisposition.WRITE_TRUNCATE
     if status and overwrites and not replaces_table(operation, counters):
@@ -39,7 +39,7 @@ def _outcome(operation: Operation, counters: Counters) -> Status | None:
         return Status(
             Code.CANCELLED,
             f"The export was cancelled: of {counters.found} instances found until then, {counters.success} were"
-            f" exported, {counters.failure} failed and {counters.cancelled} were left.",
+            f" exported, {counters.failure} failed and {counters.cancelled} were skipped.",
         )
     if plan_error:
         return plan_error
@@ -59,11 +59,12 @@ def _outcome(operation: Operation, counters: Counters) -> Status | None:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What becomes of a task's objects.
+    """The outcome of the objects of a task.
 
-    `skipped` are the positions in the task of objects that are no instances, or none that the filter names; `matched`
-    are the positions in the filter that the task's instances are of; `passed_over` are the names of objects that are positively
-    something else than DICOM, each with what it is.
+    `skipped` are the positions in the task of objects that are not instances, or are not named by
+    the filter. `matched` are the positions in the filter of the paths that name instances of the
+    task. `passed_over` are the names of objects that have another known format than DICOM, each
+    with that format.
     """
 
     counters: Counters = field(default_factory=Counters)

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PlanPage:
-    """The tasks of one page, and where the next one begins; the last page has no next one.
+    """The tasks of one page, and where the next one begins; the last page has no `next`.
 
-    A page that could not be planned has the reason in `error`, no tasks and no next page. `applies_filter` says that
-    the workers have to apply the operation's filter, since the names of the objects do not tell. `unlisted` could not be
-    listed; what comes between two pages may be in both.
+    A page that could not be planned has the reason in `error`, no tasks and no next page.
+    `applies_filter` says that the workers have to apply the filter of the operation, because the
+    names of the objects do not tell. `unlisted` are the entries that could not be listed; one
+    between two pages may be in both.
     """
 
     tasks: tuple[Task, ...] = ()

@@ -1,6 +1,7 @@
-"""How a store's listing becomes tasks: whole studies, bundled when small, split when large, cut into pages.
+"""How a store's listing becomes tasks: whole studies, bundled if small, split if large.
 
-Pure: what is listed comes in as an iterator, in order, and nothing but the page is held.
+The tasks are cut into pages. The code is pure: it takes the listing as an iterator, in order, and
+holds only one page.
 """
 
 from __future__ import annotations
@@ -27,18 +28,19 @@ Task = tuple["StoredObject", ...]
 
 MAX_PAGE_TASKS = 100
 MAX_SPLIT = 5_000
-"""A message names its instances: more, and it is longer than Pub/Sub takes."""
+"""A message names its instances: with more of them it exceeds the limit of Pub/Sub."""
 MAX_PAGE_OBJECTS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class PlanLimits:
-    """How large messages and pages get, in instances, but `page_tasks` in messages and `page_paths` in searches.
+    """The size of messages and pages.
 
-    `bundle` and `split` keep a message to minutes of work and CreateWriteStream under its quota; `page_tasks` lets one
-    list call sum a page; `page_objects` bounds the planner's memory, and `page_paths` its time: a search is a folder that a
-    filter names, whatever was found in it, or a hundred names that were passed over. `objects` and `columns` are the limits of what an
-    object and a table may take.
+    `page_tasks` counts messages, `page_paths` searches, and the others instances. `bundle` and
+    `split` keep a message to minutes of work and CreateWriteStream under its quota. `page_tasks`
+    lets one list call sum a page. `page_objects` bounds the planner's memory, and `page_paths` its
+    time: a search is a folder that a filter names, whether or not it has objects, or a hundred
+    names that were passed over. `objects` and `columns` are the limits of an object and of a table.
     """
 
     bundle: int = 1_000
@@ -52,7 +54,7 @@ class PlanLimits:
 
 
 class Layout(StrEnum):
-    """What an object's name says of its instance."""
+    """How the names of objects contain UIDs."""
 
     UIDS = "STUDY/SERIES/INSTANCE"
     DICOMWEB = "studies/STUDY/series/SERIES/instances/INSTANCE"
@@ -60,11 +62,11 @@ class Layout(StrEnum):
 
     @property
     def names_studies(self) -> bool:
-        """Whether a study is known from the name alone."""
+        """Whether the name alone tells the study."""
         return self is not Layout.FOLDERS
 
 
-# PS3.5 §9.1, with at least two components, so that a folder `2024` is none.
+# PS3.5 §9.1, with at least two components, so that a folder `2024` does not match.
 _UID = r"[0-2](?:\.[0-9]+)+"
 _NAMES = {
     Layout.UIDS: re.compile(rf"({_UID})/({_UID})/[^/]+"),
@@ -83,15 +85,19 @@ def detect_layout(names: Iterable[str]) -> Layout:
 
 
 def prefix_of(layout: Layout, path: Sequence[str]) -> str:
-    """Return what the names of a study's, or a series', objects begin with. `path` has one or two UIDs."""
+    """Return the common prefix of the object names of a study or series.
+
+    `path` has one or two UIDs.
+    """
     kinds = ("studies/", "series/") if layout is Layout.DICOMWEB else ("", "")
     return "".join(f"{kind}{uid}/" for kind, uid in zip(kinds, path, strict=False))
 
 
 def named_instance(name: str) -> str | None:
-    """Return the SOP Instance UID that the object's name is, with or without an extension or a suffix, or None.
+    """Return the SOP Instance UID at the start of the file name, or None.
 
-    `1.2.3.dcm` and `1.2.3-copy.dcm` are 1.2.3; `1.2.34.dcm` and `1.2.3.4` are not.
+    An extension or a suffix may follow. `1.2.3.dcm` and `1.2.3-copy.dcm` are 1.2.3; `1.2.34.dcm`
+    and `1.2.3.4` are not.
     """
     match = _LEADING_UID.match(name.rpartition("/")[2])
     return match[0] if match else None
@@ -101,32 +107,41 @@ _LEADING_UID = re.compile(_UID)
 
 
 def named_uids(name: str) -> InstanceUids | None:
-    """Return the UIDs that the object's name is made of in the layouts that have them, or None; the instance may have others."""
+    """Return the UIDs in the object's name, or None if its layout has none.
+
+    The instance may have other UIDs.
+    """
     instance = named_instance(name)
     match = next((found for found in (pattern.fullmatch(name) for pattern in _NAMES.values()) if found), None)
     return InstanceUids(match[1], match[2], instance) if match and instance else None
 
 
 def is_planned(stored: StoredObject, ignore: Sequence[str]) -> bool:
-    """Return whether the object may be an instance: no folder marker, and no name that the store ignores."""
+    """Say whether the object may be an instance.
+
+    It must not be a folder marker, or have a name that the store ignores.
+    """
     is_folder_marker = stored.size == 0 and stored.name.endswith("/")
     return not is_folder_marker and not is_ignored(stored.name, ignore)
 
 
 def is_ignored(name: str, patterns: Sequence[str]) -> bool:
-    """Return whether one of the patterns (`fnmatch`) says that the object of this name, or a folder that it is in, is ignored."""
+    """Say whether a pattern (`fnmatch`) matches the name, or a folder that the object is in."""
     return bool(patterns) and bool(_matcher(_with_contents(tuple(patterns))).match(name))
 
 
 def is_ignored_folder(folder: str, patterns: Sequence[str]) -> bool:
-    """Return whether everything in the folder is ignored, whatever it is called. The folder's name ends in `/`."""
+    """Say whether everything in the folder is ignored, whatever its name is.
+
+    The name of the folder ends in `/`.
+    """
     endless = tuple(pattern for pattern in _with_contents(tuple(patterns)) if pattern.endswith("*"))
     return bool(endless) and bool(_matcher(endless).match(folder))
 
 
 @lru_cache(maxsize=64)
 def _with_contents(patterns: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the patterns, and for each the one of what is in a folder that it matches."""
+    """Return the patterns, and for each a pattern for the contents of matching folders."""
     return tuple(each for pattern in patterns for each in (pattern, f"{pattern.rstrip('/')}/*"))
 
 
@@ -136,7 +151,7 @@ def _matcher(patterns: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def unit_of(name: str, layout: Layout) -> str:
-    """Return what is kept together: the study, or the folder in a store whose names do not tell the study."""
+    """Return the unit that is kept together: the study, or the folder if names do not tell it."""
     pattern = _NAMES.get(layout)
     match = pattern.fullmatch(name) if pattern else None
     return match[1] if match else name.rpartition("/")[0]
@@ -144,7 +159,10 @@ def unit_of(name: str, layout: Layout) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The start of a page of the plan: in the filter's sorted paths, and after a name."""
+    """The start of a page of the plan: a position in the filter's sorted paths, and a name.
+
+    Objects after the name belong to the page.
+    """
 
     layout: Layout
     path: int = 0
@@ -153,9 +171,10 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One step through the store: an object, or None for a search that found nothing more, and where to continue after it.
+    """One step through the store: an object, and where to continue after it.
 
-    `study` is the study if it is known from elsewhere than the object's name.
+    The object is None for a search that found nothing more. `study` is the study if it is known
+    from a source other than the name.
     """
 
     stored: StoredObject | None
@@ -164,11 +183,12 @@ class Listed:
 
 
 def cut_page(listing: Iterable[Listed], layout: Layout, limits: PlanLimits) -> tuple[list[Task], Cursor | None]:
-    """Return the tasks of a page, and where the next one begins or None after the last.
+    """Return the tasks of a page, and where the next one begins, or None after the last.
 
-    A page ends at the first boundary after one of its limits: between two studies; or, where the names do not tell the
-    study or no message is left for the rest of one, between two tasks; or within a study that alone takes more searches
-    than a page has. So it may have no tasks, and may be the last but for an empty one.
+    A page ends at the first boundary after one of its limits is reached. A boundary is between two
+    studies. It is between two tasks if the names do not tell the study, or if no message is left
+    for the rest of a study. It is within a study that alone takes more searches than a page has. So
+    a page may have no tasks, and an empty page may follow the last tasks.
     """
     page = _Page(limits)
     for _, unit in groupby(_with_units(listing, layout), key=itemgetter(0)):
@@ -228,7 +248,10 @@ class _Page:
 
 
 def _with_units(listing: Iterable[Listed], layout: Layout) -> Iterator[tuple[str, Listed]]:
-    """Yield each step with its unit: names that were passed over belong to what was found before them."""
+    """Yield each step with its unit.
+
+    Names that were passed over belong to the object before them.
+    """
     unit = ""
     for step in listing:
         if step.study:
@@ -239,7 +262,11 @@ def _with_units(listing: Iterable[Listed], layout: Layout) -> Iterator[tuple[str
 
 
 def _chunks(steps: Iterable[Listed], size: int, searches: int) -> Iterator[list[Listed]]:
-    """Yield the steps up to each that completes `size` objects, or that is the last of so many searches."""
+    """Yield the steps in chunks.
+
+    A chunk ends with the step that completes `size` objects, or with the last of `searches`
+    searches.
+    """
     chunk: list[Listed] = []
     objects = searched = 0
     for step in steps:
@@ -254,7 +281,10 @@ def _chunks(steps: Iterable[Listed], size: int, searches: int) -> Iterator[list[
 
 
 def sample(tasks: Sequence[Task], size: int) -> list[StoredObject]:
-    """Return at most `size` objects, spread over the folders and within each: what the table's columns are guessed from."""
+    """Return at most `size` objects, spread over the folders and within each.
+
+    The columns of the table are guessed from them.
+    """
     folders: dict[str, list[StoredObject]] = {}
     for task in tasks:
         for stored in task:

@@ -1,4 +1,4 @@
-"""What a client asks for: an export, a verification or a repair."""
+"""The requests of clients: an export, a verification or a repair."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 class WriteDisposition(StrEnum):
-    """What happens to a table that exists: BigQuery's write dispositions, and the API's explicit `force: false`."""
+    """How an export treats an existing table.
+
+    These are BigQuery's write dispositions, and the API's explicit `force: false`.
+    """
 
     WRITE_EMPTY = "WRITE_EMPTY"
     WRITE_TRUNCATE = "WRITE_TRUNCATE"
@@ -24,7 +27,7 @@ class WriteDisposition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """Write a row for each instance of a store, or of the part that a filter names, to a table."""
+    """Write one row to a table for each instance of a store, or of the part that a filter names."""
 
     store: StoreName
     table: TableName
@@ -35,7 +38,7 @@ class ExportRequest:
 
     @property
     def is_filtered(self) -> bool:
-        """Whether the request is about a part of the store only."""
+        """Whether the request selects a part of the store."""
         return self.filter_uri is not None
 
     @property
@@ -49,9 +52,10 @@ class ExportRequest:
 
 @dataclass(frozen=True, slots=True)
 class VerifyRequest:
-    """Compare a store with the table `compared`, and write what they differ in to `table`, the report.
+    """Compare a store with the table `compared`, and write the differences to the report `table`.
 
-    The operation's rows are an inventory of the store. With `repair`, another operation then exports what the table lacks.
+    The rows of the operation are an inventory of the store. With `repair`, another operation then
+    exports the instances that the table lacks.
     """
 
     store: StoreName
@@ -76,7 +80,7 @@ class VerifyRequest:
 
 @dataclass(frozen=True, slots=True)
 class RepairRequest:
-    """Append to a table the rows of the instances that a verification's `report` names: those missing and stale."""
+    """Append the rows of the missing and stale instances in a verification's `report`."""
 
     store: StoreName
     table: TableName
@@ -90,7 +94,7 @@ class RepairRequest:
 
     @property
     def row_layout(self) -> RowLayout:
-        """The layout of the rows: as the table has them."""
+        """The layout of the rows: the same as in the table."""
         return RowLayout(self.schema, str(self.store) if self.include_source_store else None)
 
     def to_json(self) -> dict[str, Any]:
@@ -101,7 +105,10 @@ Request = ExportRequest | VerifyRequest | RepairRequest
 
 
 def _to_json(request: Request, **own: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-    """Return the request as the state holds it: one object for all kinds, with null where a kind has no such field."""
+    """Return the request as the state holds it.
+
+    All kinds use one object, with null for the fields that a kind does not have.
+    """
     return {
         "store": str(request.store),
         "table": str(request.table),
@@ -114,7 +121,10 @@ def _to_json(request: Request, **own: Any) -> dict[str, Any]:  # noqa: ANN401 - 
 
 
 def request_from_json(data: Mapping[str, Any]) -> Request:
-    """Return the request that `to_json` gave, in this version or an earlier one."""
+    """Return the request from the data that `to_json` returned.
+
+    An earlier version may have written it.
+    """
     store, table = StoreName.parse(data["store"]), TableName.parse(data["table"])
     schema, include_source_store = SchemaKind(data["schema"]), data["includeSourceStore"]
     # Operations of earlier versions have neither of these.

@@ -1,4 +1,4 @@
-"""Names that requests may not use: the program keeps its own books under them, or the warehouse does."""
+"""Names that requests may not use, because this program or the warehouse keeps data there."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ if TYPE_CHECKING:
     from dicom_export.names import TableName
 
 BOOKKEEPING_DATASET = "dicom_export"
-"""The dataset of a project in which commits, replacements and schemas are kept on one machine."""
+"""The dataset of commits, replacements and schemas in each project on a single machine."""
 
-# DuckDB's own, of which BigQuery has the first. `main` is not one of them: `dicom-export export` writes there.
+# DuckDB reserves both; BigQuery reserves the first. `main` is allowed: `dicom-export export` writes there.
 _CATALOGS = ("information_schema", "pg_catalog")
 _DATASETS = frozenset({BOOKKEEPING_DATASET, *_CATALOGS})
-# Tables of an overwrite or a comparison that runs, and BigQuery's lists of a dataset's tables.
+# Tables of an overwrite or a comparison, and BigQuery's lists of the tables of a dataset.
 _TABLES = re.compile(r"dicom_export_(staging|inventory|report)_.*|__tables(_summary)?__|information_schema", re.DOTALL)
 
 
 def check_table(table: TableName) -> TableName:
-    """Return the table. Raises InvalidArgument if its dataset or its own name is reserved, however that is spelt."""
+    """Return the table.
+
+    Raises InvalidArgument if the name of its dataset or its own name is reserved, in any spelling.
+    """
     check_dataset_name(table.project, table.dataset)
     if _TABLES.fullmatch(_folded(table.table)):
         raise InvalidArgument(
@@ -33,7 +36,7 @@ def check_table(table: TableName) -> TableName:
 
 
 def check_dataset_name(project: str, dataset: str) -> None:
-    """Raise InvalidArgument if the dataset's name is reserved, however it is spelt."""
+    """Raise InvalidArgument if the name of the dataset is reserved, in any spelling."""
     if _folded(dataset) in _DATASETS:
         raise InvalidArgument(
             f"Dataset {project}.{dataset} is reserved: this program or the database keeps its own data there."
@@ -42,5 +45,5 @@ def check_dataset_name(project: str, dataset: str) -> None:
 
 
 def _folded(name: str) -> str:
-    """Return the name in the spelling that all names share which a database may take for the same one."""
+    """Return the spelling that all names share which a database may treat as the same."""
     return unicodedata.normalize("NFKC", name).casefold().strip()

@@ -1,1 +1,1 @@
-"""JSON as clients see it: what requests may say and how, filters of lists, schemas of messages."""
+"""The JSON of requests and answers, filters of lists, and schemas of messages."""

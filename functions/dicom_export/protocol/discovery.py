@@ -1,6 +1,6 @@
-"""The discovery document of what is served, from which Google's client libraries and API explorers are made.
+"""The discovery document of the served API, from which Google's client libraries are made.
 
-Format: https://developers.google.com/discovery/v1/reference/apis
+API explorers read it too. Format: https://developers.google.com/discovery/v1/reference/apis
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ Json = dict[str, Any]
 
 
 def discovery_document(version: str, root_url: str) -> Json:
-    """Return the document of API version `v1` or `v1beta1`, served at `root_url`, which ends with a slash."""
+    """Return the document of API version `v1` or `v1beta1`.
+
+    `root_url` is the address at which it is served, and ends with a slash.
+    """
     return {
         "kind": "discovery#restDescription",
         "discoveryVersion": "v1",
@@ -123,7 +126,7 @@ def _named(pattern: str, description: str) -> Json:
 
 
 def _flat(pattern: str) -> str:
-    """Return the pattern of a resource name with a variable a segment: `projects/{projectsId}/…`."""
+    """Return the pattern with one variable per segment: `projects/{projectsId}/…`."""
     collections = pattern.strip("^$").split("/[^/]+")[:-1]
     return "/".join(f"{each.strip('/')}/{{{each.strip('/')}Id}}" for each in collections)
 

@@ -1,4 +1,4 @@
-"""The schemas of the discovery document: the messages that a version of the API takes and gives."""
+"""The schemas of the discovery document: requests and answers of an API version."""
 
 from __future__ import annotations
 

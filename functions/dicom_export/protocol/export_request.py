@@ -1,6 +1,7 @@
-"""The body of `dicomStores.export`, decoded: which table, how to write it, and which part of the store.
+"""The decoded body of `dicomStores.export`: table, write disposition, and part of the store.
 
-Source: https://cloud.google.com/healthcare-api/docs/reference/rest/v1beta1/projects.locations.datasets.dicomStores/export
+Source:
+https://cloud.google.com/healthcare-api/docs/reference/rest/v1beta1/projects.locations.datasets.dicomStores/export
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from dicom_export.names import StoreName
 
 _DESTINATIONS = ("bigqueryDestination", "gcsDestination")
-# `writeDisposition` stood here, and not in the destination, in the how-to page of 2023.
+# Google's how-to page of 2023 had `writeDisposition` here, and not in the destination.
 _REQUEST = ("name", *_DESTINATIONS, "filterConfig", "writeDisposition")
 _SCHEMAS = ("schemaFlattened", "schemaJson")
 _CAPTURE = "changeDataCaptureConfig"
@@ -28,10 +29,10 @@ _WRITE_DISPOSITIONS = ("WRITE_DISPOSITION_UNSPECIFIED", "WRITE_EMPTY", "WRITE_TR
 
 
 def parse_export_request(store: StoreName, body: object, *, api_version: str) -> ExportRequest:
-    """Return the request that the JSON value `body` is, for this store.
+    """Return the request in the JSON value `body`, for this store.
 
-    Raises InvalidArgument for what is malformed or contradicts itself, Unimplemented for what the managed service can
-    do and this system cannot.
+    Raises InvalidArgument if the body is malformed or contradicts itself, Unimplemented for a
+    feature of the managed service that this system does not have.
     """
     request = JsonMessage.root(body, _REQUEST)
     package = f"google.cloud.healthcare.{api_version}.dicom"
@@ -41,8 +42,8 @@ def parse_export_request(store: StoreName, body: object, *, api_version: str) ->
     if destination is None:
         request.check()
         raise Unimplemented(
-            "gcsDestination: exporting DICOM files to Cloud Storage is not implemented; bigqueryDestination exports"
-            " their metadata."
+            "gcsDestination: the export of DICOM files to Cloud Storage is not implemented. Use bigqueryDestination to"
+            " export their metadata."
         )
     table = parse_table(destination)
     write_disposition = _write_disposition(request, destination, package)
@@ -62,12 +63,12 @@ def _check_name(request: JsonMessage, store: StoreName) -> None:
     name = request.text("name")
     if name is not None and name != str(store):
         request.refuse(
-            "name", f"The request's name is {name[:_MAX_SHOWN_LENGTH]!r}, but it was sent to {str(store)!r}."
+            "name", f"The name in the request is {name[:_MAX_SHOWN_LENGTH]!r}; expected {str(store)!r}, as in the path."
         )
 
 
 def _destination(request: JsonMessage, package: str) -> JsonMessage | None:
-    """Return the table's part of the request; None if it is not about a table, which may be wrong."""
+    """Return the table destination of the request, or None if it has none or it is malformed."""
     which = request.only_one_of("destination", _DESTINATIONS)
     if which is None:
         request.refuse_absence(
@@ -79,7 +80,10 @@ def _destination(request: JsonMessage, package: str) -> JsonMessage | None:
 
 
 def parse_table(destination: JsonMessage) -> TableName | None:
-    """Return the table that a BigQueryDestination names; None, with a violation, if it names none that may be written."""
+    """Return the table that a BigQueryDestination names.
+
+    Return None, and record a violation, if it names no table that may be written.
+    """
     return destination.required("tableUri", lambda uri: check_table(TableName.parse(uri)), "bq://PROJECT.DATASET.TABLE")
 
 
@@ -103,9 +107,9 @@ def _write_disposition(request: JsonMessage, destination: JsonMessage, package: 
 
 
 def parse_schema(destination: JsonMessage, package: str) -> tuple[SchemaKind, bool]:
-    """Return the schema that a BigQueryDestination asks for, and whether for change data capture.
+    """Return the schema of a BigQueryDestination, and whether it has change data capture.
 
-    Change data capture with another schema than the one with one row per instance is a violation.
+    Change data capture with a schema other than the one with one row per instance is a violation.
     """
     which = destination.only_one_of("schema", _SCHEMAS)
     destination.message("schemaFlattened", (), f"{package}.SchemaFlattened")
@@ -131,7 +135,7 @@ def _without_changes(schema: tuple[SchemaKind, bool]) -> SchemaKind:
     if captures_changes:
         raise Unimplemented(
             f"{_CAPTURE} is not implemented for exports: an export writes every row once, so there is no older version to"
-            " replace; leave it out."
+            " replace. Leave it out."
         )
     return kind
 

@@ -1,4 +1,7 @@
-"""The lines of filter files, as people, BigQuery and spreadsheets write them: text or gzip, with or without a byte order mark."""
+"""The lines of filter files from people, BigQuery and spreadsheets.
+
+A file is text or gzip, with or without a byte order mark.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 LONGEST_LINE = 1 << 20
-"""Three UIDs of 64 KB, percent-encoded, are shorter."""
+"""Maximum length of a line; three UIDs of 64 KB, percent-encoded, are shorter."""
 LONGEST_FILE = 4 << 30
-"""Some 20 million instances."""
+"""Maximum length of a file; it names some 20 million instances."""
 
 _BUFFER = 64 << 10
 _GZIP = b"\x1f\x8b"
@@ -24,9 +27,10 @@ _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def lines(chunks: Iterable[bytes], name: str = "the filter", *, longest_file: int = LONGEST_FILE) -> Iterator[str]:
-    r"""Yield the lines of a file that is read in chunks, holding a chunk and a line; `name` is what errors call it.
+    r"""Yield the lines of a file that is read in chunks; errors call the file `name`.
 
-    Raises InvalidArgument if it is not text, if it is damaged, and for a line or a file without end, as a small gzip file may hold.
+    Memory holds one chunk and one line. Raises InvalidArgument if the file is damaged or not text,
+    and if a line or the file has no end, as in a small gzip file that expands without limit.
     """
     try:
         with _text(chunks) as text:
@@ -35,11 +39,12 @@ def lines(chunks: Iterable[bytes], name: str = "the filter", *, longest_file: in
                 read += len(line)
                 if len(line) > LONGEST_LINE:
                     raise InvalidArgument(
-                        f"A line of {name} is longer than {LONGEST_LINE} characters: it is not a filter"
+                        f"A line of {name} is longer than {LONGEST_LINE} characters; expected one path per line"
                     )
                 if read > longest_file:
                     raise InvalidArgument(
-                        f"{name[0].upper()}{name[1:]} has more than {longest_file} characters; name studies instead of instances"
+                        f"{name[0].upper()}{name[1:]} has more than {longest_file} characters; name studies instead"
+                        " of instances"
                     )
                 yield line
     except UnicodeError as error:
@@ -58,7 +63,7 @@ def _decoded(source: io.BufferedReader[Any] | gzip.GzipFile) -> io.TextIOWrapper
 
 
 class _Chunks(io.RawIOBase):
-    """Chunks as a file. A read gives all that is asked for, unless the end comes first."""
+    """Chunks as a file. A read returns the requested length, unless the end comes first."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)

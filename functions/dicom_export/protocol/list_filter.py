@@ -1,6 +1,7 @@
-"""The filter of a list: terms such as `done:true` or `metadata.createTime>="2026-01-02T03:04:05Z"`, joined by AND.
+"""The filter of a list: terms such as `done:true`, joined by AND.
 
-It is the part of https://google.aip.dev/160 that clients of this API use.
+A term compares a field: `metadata.createTime>="2026-01-02T03:04:05Z"`. This is the part of
+https://google.aip.dev/160 that clients of this API use.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _MAX_SHOWN_LENGTH = 500
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One comparison, and at which character of the filter it begins."""
+    """One comparison, and the position of its first character in the filter."""
 
     field: str
     compare: str
@@ -31,7 +32,10 @@ class Term:
 
 
 def parse_terms(text: str, right: str) -> list[Term]:
-    """Return the terms of a filter, none for an empty one. `right` says what is expected. Raises InvalidArgument."""
+    """Return the terms of a filter; an empty filter has none.
+
+    `right` says what is expected. Raises InvalidArgument.
+    """
     text = text.strip()
     if len(text) > _MAX_LENGTH:
         raise InvalidArgument(f"The filter has {len(text)} characters; expected at most {_MAX_LENGTH}.")
@@ -54,6 +58,6 @@ def parse_terms(text: str, right: str) -> list[Term]:
 
 
 def malformed(text: str, position: int, right: str) -> InvalidArgument:
-    """Return the error of a filter that is wrong at a character."""
+    """Return the error for a filter that is malformed at the position."""
     shown = text.strip()[:_MAX_SHOWN_LENGTH]
     return InvalidArgument(f"The filter {shown!r} is malformed at character {position + 1}; {right}.")

@@ -1,4 +1,7 @@
-"""The filter of `operations.list`: `done:true AND name:TEXT AND metadata.createTime>="2026-01-02T03:04:05Z"`."""
+"""The filter of `operations.list`, such as `done:true AND name:TEXT`.
+
+Times are compared as in `metadata.createTime>="2026-01-02T03:04:05Z"`.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from dicom_export.operations.operation import Operation
 
     Condition = Callable[[Operation], bool]
-    # To the microsecond, and the decimals beyond it without trailing zeros: in the order of time, and exact.
+    # A time to the microsecond, and its further decimals without trailing zeros: exact, and sorted by time.
     Moment = tuple[datetime, str]
 
 # RFC 3339 §5.6
@@ -36,7 +39,7 @@ _RIGHT = (
 
 
 def parse_operations_filter(text: str) -> Condition:
-    """Return what an operation has to fulfil. Raises InvalidArgument for what is not in the grammar."""
+    """Return the condition of the filter for operations. Raises InvalidArgument."""
     conditions = [_condition(text, term) for term in parse_terms(text, _RIGHT)]
     return lambda operation: all(condition(operation) for condition in conditions)
 

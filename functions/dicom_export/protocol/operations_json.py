@@ -1,6 +1,7 @@
-"""An operation as the API shows it: google.longrunning.Operation with the Healthcare API's metadata.
+"""An operation in the API: google.longrunning.Operation with the Healthcare API's metadata.
 
-Source: https://cloud.google.com/healthcare-api/docs/reference/rest/v1/projects.locations.datasets.operations
+Source:
+https://cloud.google.com/healthcare-api/docs/reference/rest/v1/projects.locations.datasets.operations
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ _TYPE_PREFIX = "type.googleapis.com/google.cloud.healthcare"
 def operation_to_json(operation: Operation, read_by: str = "v1", root: str = "") -> dict[str, Any]:
     """Return the resource, with the type names of the API version that started the operation.
 
-    If that is not known it is the version that reads it. `root` is where the API is served, with version and slash, if it is.
+    If that version is unknown, `read_by` is used. `root` is the address of the API, with version
+    and slash, if it is served.
     """
     version = operation.api_version or read_by
     resource = {"name": str(operation.name), "metadata": _metadata(operation, version)}
@@ -73,12 +75,18 @@ def _counter(counters: Counters, *, is_done: bool) -> dict[str, str]:
 
 
 def _differences(differences: DifferenceCounts) -> dict[str, str]:
-    """Return the differences that a verification found. The Healthcare API's operations have no such field."""
+    """Return the differences that a verification found.
+
+    The operations of the Healthcare API have no such field.
+    """
     return {name: str(count) for name, count in asdict(differences).items()}
 
 
 def _unlisted(operation: Operation) -> dict[str, str]:
-    """Return how many folders could not be listed; ours, as the differences are."""
+    """Return the number of folders that could not be listed.
+
+    The operations of the Healthcare API have no such field.
+    """
     count = operation.counters.unlisted if operation.counters else 0
     return {"unlistedFolders": str(count)} if count else {}
 
@@ -95,7 +103,10 @@ def _error(operation: Operation, status: Status, root: str) -> dict[str, Any]:
 
 
 def failure_to_json(failure: Failure) -> dict[str, Any]:
-    """Return a failed instance as the API tells it: the object, its UIDs as far as they are known, the stage, a Status."""
+    """Return a failed instance as the API shows it.
+
+    It has the object, its UIDs as far as they are known, the stage, and a Status.
+    """
     uids = {
         "studyInstanceUid": failure.uids.study,
         "seriesInstanceUid": failure.uids.series,
@@ -111,13 +122,13 @@ def failure_to_json(failure: Failure) -> dict[str, Any]:
 
 
 def logs_url(operation: Operation) -> str:
-    """Return where Cloud Logging shows this operation's entries, those of past days too."""
-    # The query names a time because the Logs Explorer looks no further back than an hour for one that does not.
+    """Return the address of the operation's entries in Cloud Logging, those of past days too."""
+    # The query names a time because the Logs Explorer otherwise searches only the last hour.
     query = f'labels.{OPERATION_LABEL}="{operation.name}" AND timestamp>="{timestamp(operation.create_time)}"'
     project = quote(operation.name.parent.project, safe="")
     return f"https://console.cloud.google.com/logs/query;query={quote(query, safe='')}?project={project}"
 
 
 def timestamp(moment: datetime) -> str:
-    """Return the moment as JSON has a google.protobuf.Timestamp: `2026-01-02T03:04:05.678901Z`."""
+    """Return the time as a google.protobuf.Timestamp in JSON: `2026-01-02T03:04:05.678901Z`."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""The filters of lists of stores and locations, as their discovery documents describe them."""
+"""The filters of lists of stores and locations, as the discovery document describes them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ _LOCATION_FIELDS = ("name", "locationId", "displayName")
 
 
 def fulfils_without_labels(text: str) -> bool:
-    """Say whether a store fulfils the filter: the stores of an installation have no labels. Raises InvalidArgument."""
+    """Say whether a store without labels fulfils the filter. Raises InvalidArgument.
+
+    The stores of an installation have no labels.
+    """
     terms = parse_terms(text, _OF_LABELS)
     for term in terms:
         if not term.field.startswith("labels.") or term.compare not in "=:":
@@ -26,7 +29,7 @@ def fulfils_without_labels(text: str) -> bool:
 
 
 def parse_location_filter(text: str) -> Callable[[Mapping[str, str]], bool]:
-    """Return what a location has to fulfil. Raises InvalidArgument."""
+    """Return the condition of the filter for locations. Raises InvalidArgument."""
     terms = parse_terms(text, _OF_LOCATIONS)
     for term in terms:
         if term.field not in _LOCATION_FIELDS or term.compare not in "=:":

@@ -1,6 +1,7 @@
-"""JSON as Google's API front end parses it: in single quotes, with names that have no quotes, with a comma after the last value.
+"""JSON as Google's API front end accepts it.
 
-The documentation's own curl commands are written that way.
+It may have single quotes, names without quotes, and a comma after the last value. The curl commands
+in Google's documentation are written like this.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ _PLACE = re.compile(r"near (\d+)")
 
 
 def parse_json(body: bytes) -> object:
-    """Return the value of a request's body; none at all is an empty message. Takes time in proportion to its length.
+    """Return the value of a request's body; an empty body is an empty message.
 
-    Raises InvalidArgument, which quotes nothing of it.
+    Takes time in proportion to its length. Raises InvalidArgument, which quotes nothing of it.
     """
     try:
-        # Windows PowerShell's `Out-File -Encoding utf8` begins with a byte order mark.
+        # Windows PowerShell's `Out-File -Encoding utf8` writes a byte order mark.
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InvalidArgument(f"{_BEFORE} It is not UTF-8 at byte {error.start}.") from error
@@ -55,7 +56,7 @@ def _parse_tolerantly(text: str) -> object:
 
 
 def _check_plain(value: object) -> None:
-    """Raise InvalidArgument if lists and objects are nested too deeply, or a text is not Unicode."""
+    """Raise InvalidArgument if values are nested too deeply, or a text is not Unicode."""
     level = [value]
     for _ in range(_MAX_DEPTH + 1):
         if not all(map(_is_unicode, level)):

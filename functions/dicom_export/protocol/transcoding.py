@@ -1,7 +1,9 @@
-"""JSON as Google's API front end reads it into a protocol buffer message: what it accepts, and its words when it does not.
+"""JSON as Google's API front end reads it into a protocol buffer message.
 
-A field goes by its JSON name (`tableUri`) or its own (`table_uri`), null is as if absent, a bool may be the text `true`
-in any case, and an enum may be its number, also as text.
+It accepts the same forms and returns the same error messages. A field has its JSON name
+(`tableUri`) or its own (`table_uri`), null means absent, a bool may be the text `true` in any case,
+and an enum may be its number, also as text.
+
 Source: https://protobuf.dev/programming-guides/json/ and the answers of healthcare.googleapis.com.
 """
 
@@ -28,8 +30,9 @@ _NUMBER = re.compile(r"[0-9]{1,9}")
 class JsonMessage:
     """A JSON object as a message of the named fields, given by their JSON names.
 
-    `path` says where it is in the request (`bigquery_destination`). A getter returns None for a field that is absent, null
-    or wrong. What is wrong with it, and fields that there are not, goes to `violations`: `check` raises all of it at once.
+    `path` is its path in the request (`bigquery_destination`). A getter returns None for a field
+    that is absent, null or malformed. Malformed and unknown fields are added to `violations`:
+    `check` raises all of them at once.
     """
 
     def __init__(self, value: Mapping[str, Any], fields: Sequence[str], violations: Violations, path: str = "") -> None:
@@ -51,7 +54,7 @@ class JsonMessage:
 
     @classmethod
     def root(cls, value: object, fields: Sequence[str]) -> Self:
-        """Return the message that a whole body is. Raises InvalidArgument if it is not an object."""
+        """Return the message of a whole body. Raises InvalidArgument if it is not an object."""
         violations = Violations()
         if not isinstance(value, dict):
             violations.add("", f'{_BEFORE} Unknown name "": Root element must be a message.')
@@ -59,22 +62,22 @@ class JsonMessage:
         return cls(value if isinstance(value, dict) else {}, fields, violations)
 
     def check(self) -> None:
-        """Raise InvalidArgument if anything is wrong with this message, or another one of the same request."""
+        """Raise InvalidArgument if this or another message of the same request is malformed."""
         self._violations.check()
 
     def right(self, value: T | None) -> T:
-        """Return a value that has to be there. Raises InvalidArgument if anything is wrong with the request."""
+        """Return a required value. Raises InvalidArgument if the request is malformed."""
         self.check()
         if value is None:
-            raise Internal("A request without a field that it has to have passed its check")
+            raise Internal("A request without a required field passed its check")
         return value
 
     def refuse(self, name: str, description: str) -> None:
-        """Note what is wrong with a field besides its type."""
+        """Record what is wrong with a field, other than its type."""
         self._violations.add(self.path_of(name), description)
 
     def refuse_absence(self, name: str, description: str) -> None:
-        """Note that a field is missing, unless an unknown one may be what was meant."""
+        """Record that a field is missing, unless an unknown field may be a misspelling of it."""
         if not self._has_unknown:
             self.refuse(name, description)
 
@@ -97,7 +100,7 @@ class JsonMessage:
         return None
 
     def required(self, name: str, parse: Callable[[str], T], right: str) -> T | None:
-        """Return what `parse` makes of a string that has to be there, and not be empty."""
+        """Return the result of `parse` for a required string that must not be empty."""
         text = self.text(name)
         if text:
             return self._violations.of(self.path_of(name), lambda: parse(text))
@@ -131,7 +134,10 @@ class JsonMessage:
         return None
 
     def only_one_of(self, group: str, names: Sequence[str]) -> str | None:
-        """Return which of the fields of a oneof is set, if any; the first if there are two, which is wrong."""
+        """Return the name of the field of a oneof that is set, or None.
+
+        If two are set, return the first and record a violation.
+        """
         found = [name for name in self._values if name in names]
         if len(found) > 1:
             self._violations.add(
@@ -157,5 +163,5 @@ class JsonMessage:
 
 
 def own_name(json_name: str) -> str:
-    """Return the name of a field in its protocol buffer message: `table_uri` for `tableUri`."""
+    """Return the field name in the protocol buffer message: `table_uri` for `tableUri`."""
     return re.sub(r"[A-Z]", lambda letter: f"_{letter[0].lower()}", json_name)

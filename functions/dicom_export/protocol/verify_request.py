@@ -1,6 +1,7 @@
-"""A batch job that compares a store with a table, decoded. The managed service has none: the message is ours.
+"""The decoded request of a batch job that compares a store with a table.
 
-`{"name": STORE, "verify": {"tableUri": "bq://…", "reportTableUri": "bq://…", "repair": false}}`
+`{"name": STORE, "verify": {"tableUri": "bq://…", "reportTableUri": "bq://…", "repair": false}}`.
+The managed service has no such message.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _FIELDS = ("tableUri", "reportTableUri", "repair")
 
 
 def parse_verify_request(store: StoreName, body: object) -> VerifyRequest:
-    """Return the request that the JSON value `body` is, for this store. Raises InvalidArgument."""
+    """Return the request in the JSON value `body`, for this store. Raises InvalidArgument."""
     request = JsonMessage.root(body, ("name", VERIFY))
     verify = request.message(VERIFY, _FIELDS, "dicom_export.Verify")
     if verify is None:
@@ -29,7 +30,7 @@ def parse_verify_request(store: StoreName, body: object) -> VerifyRequest:
         raise InvalidArgument(f'"{VERIFY}" is empty; expected {{"tableUri": "bq://PROJECT.DATASET.TABLE", …}}.')
     compared, report = (verify.required(name, _table, "bq://PROJECT.DATASET.TABLE") for name in _FIELDS[:2])
     if compared and compared == report:
-        verify.refuse(_FIELDS[1], f"The report would take the place of {compared}; give it a table of its own.")
+        verify.refuse(_FIELDS[1], f"The report would replace {compared}; give it a table of its own.")
     repair = bool(verify.boolean("repair"))
     return VerifyRequest(store, verify.right(report), verify.right(compared), repair=repair)
 

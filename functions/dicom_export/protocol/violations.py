@@ -1,4 +1,4 @@
-"""All that is wrong with a request, so that its sender mends it once."""
+"""All violations of a request, so that the sender can correct them at once."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Violations:
         self._found: dict[FieldViolation, None] = {}
 
     def add(self, field: str, description: str) -> None:
-        """Note what is wrong with a field."""
+        """Record what is wrong with a field."""
         self._found[FieldViolation(field, description)] = None
 
     def of(self, field: str, parse: Callable[[], T]) -> T | None:
-        """Return what `parse` makes of a field, or None if it raises InvalidArgument, which is noted."""
+        """Return the result of `parse`, or None if it raises InvalidArgument, which is recorded."""
         try:
             return parse()
         except InvalidArgument as error:
@@ -33,7 +33,7 @@ class Violations:
             return None
 
     def check(self) -> None:
-        """Raise InvalidArgument with all of them, if there are any."""
+        """Raise InvalidArgument with all violations, if there are any."""
         if self._found:
             message = "\n".join(violation.description for violation in self._found)
             raise InvalidArgument(message, tuple(self._found))

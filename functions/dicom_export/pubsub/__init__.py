@@ -1,1 +1,1 @@
-"""What Pub/Sub and Cloud Storage send: push requests and bucket notifications, decoded."""
+"""Decoding of what Pub/Sub and Cloud Storage send: push requests and bucket notifications."""

@@ -1,4 +1,4 @@
-"""What Cloud Storage tells of a bucket's objects by Pub/Sub, and which instance of which store it is about.
+"""Notifications of Cloud Storage by Pub/Sub, and the instance and store that each is about.
 
 Source: https://cloud.google.com/storage/docs/pubsub-notifications#format
 """
@@ -21,26 +21,28 @@ if TYPE_CHECKING:
 
     from dicom_export.names import StoreName
 
-# In a bucket with versions a deletion of the live one archives it. https://cloud.google.com/storage/docs/object-versioning
+# In a bucket with versions, deleting the live version archives it:
+# https://cloud.google.com/storage/docs/object-versioning
 _EVENTS = {
     "OBJECT_FINALIZE": ObjectEvent.WRITTEN,
     "OBJECT_DELETE": ObjectEvent.DELETED,
     "OBJECT_ARCHIVE": ObjectEvent.DELETED,
 }
-# Where gcloud and gsutil put the parts of an upload, for moments.
+# gcloud and gsutil store the parts of an upload here for a short time.
 # https://cloud.google.com/storage/docs/parallel-composite-uploads
 _PARTS_OF_UPLOADS = "/tmp/parallel_composite_uploads/"  # noqa: S108 - no folder of ours
 _DIGITS = re.compile(r"[0-9]{1,19}")
 _MAX_INT64 = (1 << 63) - 1
-# Two hundred times what Cloud Storage takes: https://cloud.google.com/storage/quotas#objects
+# Two hundred times the limit of Cloud Storage: https://cloud.google.com/storage/quotas#objects
 _LARGEST_OBJECT = 1 << 50
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One event of a bucket. `stored.name` is the object's whole name.
+    """One event of a bucket. `stored.name` is the full name of the object.
 
-    `event` is None for one that changes no content; `is_overwrite` says that another generation took this one's place.
+    `event` is None if the event changes no content. `is_overwrite` says that another generation
+    replaced this one.
     """
 
     bucket: str
@@ -50,7 +52,11 @@ class Notification:
 
 
 def parse_notification(attributes: Mapping[str, str], data: bytes) -> Notification:
-    """Return the notification. Raises InvalidArgument, which quotes nothing of it, if it is none, or one without the object."""
+    """Return the notification.
+
+    Raises InvalidArgument, which quotes nothing of the message, if it is not a notification or
+    lacks the object.
+    """
     try:
         return Notification(
             attributes["bucketId"],
@@ -60,17 +66,18 @@ def parse_notification(attributes: Mapping[str, str], data: bytes) -> Notificati
         )
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidArgument(
-            f"A message of {len(data)} bytes is not a notification of Cloud Storage with the payload JSON_API_V1"
-            f" ({type(error).__name__})"
+            f"A message of {len(data)} bytes is malformed ({type(error).__name__}); expected a notification of Cloud"
+            " Storage with the payload JSON_API_V1"
         ) from error
 
 
 def instance_changed(
     notification: Notification, folders: Mapping[StoreName, tuple[str, str]]
 ) -> InstanceChanged | None:
-    """Return the change of a store's object, or None if it changes no store's.
+    """Return the change of an object in a store, or None if no store is affected.
 
-    `folders` are the stores' buckets and prefixes. Of an overwrite the event that wrote the new generation tells all.
+    `folders` are the buckets and prefixes of the stores. For an overwrite, only the event that
+    wrote the new generation counts.
     """
     if notification.event is None or notification.is_overwrite or _is_part_of_upload(notification.stored.name):
         return None
@@ -101,7 +108,7 @@ def _is_part_of_upload(name: str) -> bool:
 
 def _stored(attributes: Mapping[str, str], resource: dict[str, Any]) -> StoredObject:
     name = attributes["objectId"]
-    # Half of a surrogate pair, which JSON can hold, is in no name of an object: it could not even be asked for.
+    # JSON can hold half of a surrogate pair. No object name has one, and a request could not name it: raise here.
     name.encode()
     return StoredObject(
         name,
@@ -113,14 +120,14 @@ def _stored(attributes: Mapping[str, str], resource: dict[str, Any]) -> StoredOb
 
 
 def _whole_number(value: object, most: int) -> int:
-    """Return an int64 that is not negative, which JSON has as text. Raises ValueError."""
+    """Return the int64 in a JSON text, which must not be negative. Raises ValueError."""
     if not (isinstance(value, str) and _DIGITS.fullmatch(value) and int(value) <= most):
         raise ValueError
     return int(value)
 
 
 def _moment(value: str) -> datetime:
-    """Return a time of RFC 3339 in UTC. Raises ValueError, or OverflowError for one outside of the calendar."""
+    """Return the RFC 3339 time in UTC. Raises ValueError, or OverflowError beyond the calendar."""
     moment = datetime.fromisoformat(value)
     if moment.tzinfo is None:
         raise ValueError

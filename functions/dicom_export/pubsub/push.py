@@ -1,7 +1,7 @@
-"""What a push subscription posts, and how it is answered.
+"""Messages that a push subscription posts, and the answers to them.
 
-Pub/Sub takes 204 as the acknowledgement, and delivers a message again after any other answer. It cannot be told
-that a message is a dead letter before its attempts are used up.
+Pub/Sub treats 204 as the acknowledgement, and delivers a message again after any other answer. An
+answer cannot make a message a dead letter before its attempts are used up.
 
 Source: https://cloud.google.com/pubsub/docs/push#receive_push, wrapped, and
 https://cloud.google.com/pubsub/docs/dead-letter-topics#how_dead_letter_topics_work
@@ -39,7 +39,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PushedMessage:
-    """A message as it is pushed. `subscription` is a resource name; `attempt` counts its deliveries from 1, where there are dead letters."""
+    """A pushed message. `subscription` is a resource name.
+
+    `attempt` counts the deliveries from 1, if the subscription has a dead-letter topic.
+    """
 
     message_id: str
     data: bytes = field(repr=False)
@@ -50,7 +53,10 @@ class PushedMessage:
 
 @dataclass(frozen=True, slots=True)
 class BatchRequest:
-    """A user's message: the export request as it was sent, and the message's id, which the operation's id comes from."""
+    """The message of a user: the export request as it was sent.
+
+    `job` is the id of the message; the id of the operation comes from it.
+    """
 
     topic: ClassVar[str] = "export-requests"
 
@@ -60,21 +66,27 @@ class BatchRequest:
 
 @dataclass(frozen=True, slots=True)
 class UndeliveredMessage:
-    """A message that no further attempt is made for, and why."""
+    """A message without further attempts, and why."""
 
     message: Message | BatchRequest | Notification
     reason: DicomExportError
 
 
 def parse(body: bytes) -> PushedMessage:
-    """Return the message that a push request's body holds. Raises InvalidArgument, which quotes nothing of it."""
+    """Return the message in the body of a push request.
+
+    Raises InvalidArgument, which quotes nothing of it.
+    """
     try:
         return _pushed(json.loads(body))
     except KeyError as error:
-        raise InvalidArgument(f"A push request of {len(body)} bytes has no {error.args[0]!r}") from error
+        raise InvalidArgument(
+            f"A push request of {len(body)} bytes lacks {error.args[0]!r}; expected a wrapped message"
+        ) from error
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidArgument(
-            f"A push request of {len(body)} bytes is not the JSON of a wrapped message ({type(error).__name__})"
+            f"A push request of {len(body)} bytes is malformed ({type(error).__name__}); expected the JSON of a wrapped"
+            " message"
         ) from error
 
 
@@ -97,17 +109,17 @@ def _typed(kind: type[T], value: object) -> T:
 
 
 def message(topic: str, pushed: PushedMessage) -> Message:
-    """Return the topic's message that was pushed. Raises InvalidArgument if its data is none of this topic's."""
+    """Return the pushed message of the topic. Raises InvalidArgument if its data is malformed."""
     return messages.decode(topic, pushed.data)
 
 
 def batch_request(pushed: PushedMessage) -> BatchRequest:
-    """Return a user's message, which may be anything."""
+    """Return the message of a user, which may hold any data."""
     return BatchRequest(pushed.data, pushed.message_id)
 
 
 def change(pushed: PushedMessage) -> Notification | InstanceChanged:
-    """Return what a bucket says of an object, or what we say ourselves of one, which comes by the same topic.
+    """Return a bucket's notification, or our own message, which comes by the same topic.
 
     Raises InvalidArgument if it is neither.
     """
@@ -118,19 +130,22 @@ def change(pushed: PushedMessage) -> Notification | InstanceChanged:
 
 
 def dead_change(pushed: PushedMessage) -> UndeliveredMessage:
-    """Return the dead letter of a change. Raises InvalidArgument if it is none."""
+    """Return the dead letter of a change. Raises InvalidArgument if it is not a change."""
     return _dead(change(pushed), pushed)
 
 
 def dead_letter(pushed: PushedMessage) -> UndeliveredMessage:
     """Return the dead letter of one of our messages, which name their kind in an attribute.
 
-    Raises InvalidArgument if it is of no kind, or its data is malformed. Those of users come by a topic of their own: what a user
-    writes must not pass for a message of ours.
+    Raises InvalidArgument if the kind is unknown or the data malformed. Messages of users come by a
+    topic of their own: a user's text must not be taken for a message of ours.
     """
     kind = pushed.attributes.get(messages.KIND_ATTRIBUTE, "")
     if kind not in messages.OPERATION_TOPICS:
-        raise InvalidArgument(f"A dead letter of {len(pushed.data)} bytes is of no kind; a message of ours says which")
+        raise InvalidArgument(
+            f"A dead letter of {len(pushed.data)} bytes has no known kind; expected the attribute"
+            f" {messages.KIND_ATTRIBUTE!r} with one of {', '.join(messages.OPERATION_TOPICS)}"
+        )
     return _dead(message(kind, pushed), pushed)
 
 
@@ -143,12 +158,15 @@ def _dead(message: Message | BatchRequest | Notification, pushed: PushedMessage)
     attempts = pushed.attributes.get(_ATTEMPTS_ATTRIBUTE, "")
     count = attempts if attempts.isdecimal() else "several"
     return UndeliveredMessage(
-        message, Unavailable(f"No attempt of {count} to handle the message succeeded; the log says why")
+        message, Unavailable(f"None of {count} attempts to handle the message succeeded; the log says why")
     )
 
 
 def hand_over(message: M, handler: Callable[[M], None], on_dead_letter: Callable[[UndeliveredMessage], None]) -> None:
-    """Have the message handled. After a PermanentError it is a dead letter at once, so that its operation ends."""
+    """Have the message handled.
+
+    After a PermanentError it is a dead letter at once, so that its operation ends.
+    """
     try:
         handler(message)
     except PermanentError as error:
@@ -156,9 +174,9 @@ def hand_over(message: M, handler: Callable[[M], None], on_dead_letter: Callable
 
 
 def answer(body: bytes, decode: Callable[[PushedMessage], T], take: Callable[[T], None]) -> HTTPStatus:
-    """Return the status to answer a push request with, after what `decode` makes of its message was taken.
+    """Have the pushed message decoded and handled, and return the HTTP status of the answer.
 
-    A message that cannot be decoded is logged and acknowledged: a retry does not help.
+    A message that cannot be decoded is logged and acknowledged, because a retry does not help.
     """
     extra: dict[str, Any] = {}
     try:

@@ -1,1 +1,4 @@
-"""The rows of a table: their layout, columns and descriptions, and the columns that are about an instance and not of it."""
+"""The rows of a table: their layout, columns and descriptions.
+
+Some columns are not data elements of an instance but describe its object.
+"""

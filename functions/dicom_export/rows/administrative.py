@@ -1,4 +1,4 @@
-"""Columns that say something about the object of an instance."""
+"""Columns that describe the object of an instance."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def administrative_columns(stored: StoredObject, layout: RowLayout) -> Row:
-    """Return the columns of an instance's row that are not data elements."""
+    """Return the columns of a row that are not data elements of the instance."""
     columns: Row = {
         "Type": "CREATE",
         "LastUpdated": stored.updated,

@@ -1,4 +1,4 @@
-"""Rows as Arrow record batches, as the Storage Write API and DuckDB take them."""
+"""Rows as Arrow record batches, which the Storage Write API and DuckDB take."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _TYPES: dict[FieldType, pa.DataType] = {
     FieldType.JSON: pa.utf8(),
 }
 
-# BigQuery knows the type of the column; DuckDB and a reader of the batch see by this that the text is JSON.
+# BigQuery knows the type of the column. DuckDB and readers of the batch see by this mark that it is JSON.
 _JSON_METADATA = {"ARROW:extension:name": "google:sqlType:json"}
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows that fit one request; `start` is the index of the first of them."""
+    """Rows that fit one request; `start` is the index of the first row."""
 
     start: int
     records: pa.RecordBatch
@@ -43,7 +43,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class TooLarge:
-    """A row that fits no request: its index, and the bytes that it would take."""
+    """A row that fits no request: its index, and the bytes that it needs."""
 
     index: int
     bytes: int
@@ -54,14 +54,15 @@ class TooLarge:
 
 
 def arrow_schema(schema: Schema) -> pa.Schema:
-    """Return the schema as Arrow has it: records as structs, REPEATED as lists, times in microseconds."""
+    """Return the Arrow schema: records as structs, REPEATED as lists, times in microseconds."""
     return pa.schema([_arrow_field(field) for field in schema])
 
 
 def record_batch(rows: Sequence[Mapping[str, Any]], schema: Schema) -> pa.RecordBatch:
     """Return the rows as a batch with the columns of the schema.
 
-    A column that a row lacks is NULL, or empty if it is REPEATED; what a row has besides is left out.
+    A column that a row lacks is NULL, or empty if it is REPEATED. Values without a column in the
+    schema are left out.
     """
     values = _transposed(rows)
     missing = [None] * len(rows)
@@ -72,7 +73,10 @@ def record_batch(rows: Sequence[Mapping[str, Any]], schema: Schema) -> pa.Record
 def batches(
     rows: Sequence[Mapping[str, Any]], schema: Schema, max_bytes: int = MAX_BATCH_BYTES
 ) -> Iterator[Batch | TooLarge]:
-    """Yield the rows in order, in batches of at most `max_bytes`; a row that is larger on its own as TooLarge."""
+    """Yield the rows in order, in batches of at most `max_bytes`.
+
+    A row that is larger than that is yielded as TooLarge.
+    """
     if rows:
         yield from _halves(record_batch(rows, schema), 0, max_bytes)
 
@@ -90,7 +94,10 @@ def _halves(records: pa.RecordBatch, start: int, max_bytes: int) -> Iterator[Bat
 
 
 def _transposed(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Return the rows' values by key, None for a row that lacks it. Neighbours with the same keys, as a series has, cost next to nothing."""
+    """Return the values of the rows by key, with None where a row lacks the key.
+
+    Neighbours with the same keys, as in a series, cost almost no time.
+    """
     columns: defaultdict[str, list[Any]] = defaultdict(list)
     above = 0
     for keys, group in groupby(rows, key=tuple):
@@ -104,7 +111,7 @@ def _transposed(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
 
 
 def _serialized_size(records: pa.RecordBatch) -> int:
-    """Return the bytes of the batch as it is sent, of a slice only its own part."""
+    """Return the bytes of the batch as it is sent; of a slice, only those of its own part."""
     sink = pa.MockOutputStream()
     with pa.ipc.new_stream(sink, records.schema) as writer:
         writer.write_batch(records)
@@ -131,7 +138,10 @@ def _by_name(fields: Schema) -> list[tuple[str, Field]]:
 
 
 def _column(values: list[Any], field: Field) -> pa.Array[Any]:
-    """Return the array of a column, of which each record is built once: rows of a series share most of theirs."""
+    """Return the array of a column.
+
+    Each distinct record is built once: rows of a series share most of their records.
+    """
     return _array(values, field) if field.type is not FieldType.RECORD else _built_once(values, field, _array)
 
 

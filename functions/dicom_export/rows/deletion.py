@@ -15,10 +15,11 @@ _BEHIND = timedelta(microseconds=1)
 
 
 def deletion_row(uids: InstanceUids, stored: StoredObject, source_store: str | None) -> dict[str, Any]:
-    """Return the row that says that this generation of an object is gone.
+    """Return the row which says that this generation of an object is gone.
 
-    `LastUpdated` is the generation's own and the least that a TIMESTAMP can add: so the deletion comes after what it deletes, and
-    before whatever is written later, under this name or another, however late the deletion is announced.
+    `LastUpdated` is the time of the generation plus the smallest step of a TIMESTAMP. So the
+    deletion is ordered after the rows that it deletes, and before all later writes, under this name
+    or another, however late the deletion is announced.
     """
     row = {
         "StudyInstanceUID": uids.study,

@@ -1,4 +1,7 @@
-"""Descriptions of columns, one line each: elements from the data dictionary, other columns from the tables below."""
+"""Descriptions of columns, one line each.
+
+Those of elements come from the data dictionary, those of other columns from the tables below.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,8 @@ _ADMINISTRATIVE = {
     "StorageClass": "The object's storage class",
     "BlobStorageSize": "Size of the object in bytes",
     "SourceDicomStore": "Resource name of the DICOM store that the instance is from",
-    "SourceObject": "Where the object is that the row is from, as a URI",
-    "SourceGeneration": "Which version of the object: its generation, or a file's modification time in nanoseconds",
+    "SourceObject": "URI of the object that the row was read from",
+    "SourceGeneration": "Version of the object: its generation, or a file's modification time in nanoseconds",
     "Metadata": "The instance in the DICOM JSON Model (PS3.18 Annex F), without bulk data",
     "StructuredStorageSize": "Size of Metadata in bytes",
 }
@@ -45,9 +48,10 @@ _NAME_PARTS = {
 
 
 def description(path: Sequence[str]) -> str:
-    """Return the description of a column or nested field, `Slice Thickness (0018,0050), DS, VM 1`, or nothing for an unknown one.
+    """Return the description of a column or nested field, or an empty text for an unknown one.
 
-    `path` is the field's name after those of the records that it is in.
+    An example is `Slice Thickness (0018,0050), DS, VM 1`. `path` has the names of the records that
+    contain the field, then its own.
     """
     *above, name = path
     parent = above[-1] if above else ""
@@ -68,7 +72,10 @@ def _of_element(entry: Entry) -> str:
 
 
 def _is_in_person_name(above: Sequence[str]) -> bool:
-    """Say whether the records end in a PN, or in a group of its components; that of a repeating group has Value between."""
+    """Say whether the innermost record is a PN, or a group of its components.
+
+    In a repeating group, `Value` is between them.
+    """
     named = [each for each in above if each not in NAME_GROUPS and each != "Value"]
     entry = entry_named(named[-1]) if named else None
     return entry is not None and entry.vr == "PN"

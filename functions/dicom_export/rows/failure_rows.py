@@ -1,4 +1,4 @@
-"""The table of failed instances, where one is configured: one row an instance, whatever the operation."""
+"""The optional table of failed instances: one row per failed instance, for all operations."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ FAILURE_SCHEMA: Schema = (
 
 
 def failure_row(operation: Operation, failure: Failure, time: datetime) -> dict[str, Any]:
-    """Return the row of one failed instance; `time` is when it was reported, the UIDs are there as far as they are known."""
+    """Return the row of one failed instance.
+
+    `time` is the time of the report. UIDs are set as far as they are known.
+    """
     return {
         "Operation": str(operation.name),
         "Time": time,

@@ -1,4 +1,4 @@
-"""The budget of a table's columns: which of those that rows need it gets, and what becomes of values without one."""
+"""The column budget of a table: which columns it gets, and where values without one go."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _DROPPED_TAGS = "DroppedTags"
 
 
 def admitted(existing: Schema, wanted: Schema, limits: ColumnLimits) -> Schema:
-    """Return the existing columns and as many of those that are wanted as there is room for, the first ones first.
+    """Return the existing columns and the first of the wanted ones that there is room for.
 
     The columns that every row has are always among them.
     """
@@ -58,7 +58,7 @@ def _admit(existing: Schema, wanted: Schema, room: int) -> tuple[Schema, int]:
 
 
 def _part_of(field: Field, room: int) -> tuple[Field | None, int]:
-    """Return the field as far as there is room for it, None if there is none, and the room that is left."""
+    """Return the part of the field that there is room for, or None, and the room that is left."""
     size = count_fields((field,))
     if size <= room:
         return field, room - size
@@ -76,10 +76,10 @@ def _is_sequence(field: Field) -> bool:
 
 
 def fitted(row: Mapping[str, Any], columns: Schema) -> Row:
-    """Return the flattened row with what has no column moved.
+    """Return the flattened row, with the values moved that have no column.
 
-    A standard element goes to `OtherElements` of its record, as text. A sequence is not text: it is listed in `DroppedTags` of the row,
-    and so is what is in a record without `OtherElements`.
+    A standard element goes to `OtherElements` of its record, as text. A sequence is not text: it is
+    listed in `DroppedTags` of the row, as are the elements of a record without `OtherElements`.
     """
     dropped: deque[str] = deque()
     fitted = _fitted(row, columns, dropped)
@@ -152,14 +152,17 @@ def _parts(group: Mapping[str, str | None] | None) -> Iterable[str]:
 
 
 class ColumnBudget:
-    """The columns that a table has or gets, while instances that need more of them come."""
+    """The columns of a table while instances that need more of them arrive."""
 
     def __init__(self, existing: Schema, limits: ColumnLimits = DEFAULT_COLUMN_LIMITS) -> None:
         self.columns = existing
         self._limits = limits
 
     def admit(self, wanted: Schema) -> bool:
-        """Add the columns of one instance, as far as there is room. Return whether all of them are there."""
+        """Add the columns of one instance, as far as there is room.
+
+        Return whether all of them are there.
+        """
         if fits(self.columns, wanted, self._limits):
             self.columns = merge(self.columns, wanted)
             return True
@@ -168,7 +171,7 @@ class ColumnBudget:
 
 
 def fits(existing: Schema, wanted: Schema, limits: ColumnLimits) -> bool:
-    """Say whether a table gets all of the columns that some rows want together, whichever row it is that wants them."""
+    """Say whether a table can get all columns that some rows want together."""
     if covers(existing, wanted):
         return True
     count = count_fields(merge(existing, wanted))
@@ -176,7 +179,10 @@ def fits(existing: Schema, wanted: Schema, limits: ColumnLimits) -> bool:
 
 
 def within_budget(rows: Sequence[Row], existing: Schema, kind: SchemaKind, limits: ColumnLimits) -> Sequence[Row]:
-    """Return the rows, each with the values that have no column moved; `existing` are the columns of the table."""
+    """Return the rows, each with the values moved that have no column.
+
+    `existing` are the columns of the table.
+    """
     if kind is not SchemaKind.FLATTENED or fits(existing, columns_of_all(rows, kind), limits):
         return rows
     budget = ColumnBudget(existing, limits)

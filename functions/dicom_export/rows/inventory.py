@@ -1,4 +1,4 @@
-"""What an inventory of a store says of an object: which instance it is, and of when."""
+"""The row of an object in an inventory of a store: which instance it is, and from when."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def inventory_row(stored: StoredObject, uids: InstanceUids) -> dict[str, Any]:
-    """Return the object's row of the inventory."""
+    """Return the inventory row of the object."""
     return {
         "Object": stored.name,
         "Generation": stored.generation,

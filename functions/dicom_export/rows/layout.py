@@ -1,4 +1,8 @@
-"""What the rows of a table are like. Needs nothing, so that a request can be read without loading a parser of DICOM."""
+"""The layout of the rows of a table.
+
+This module imports nothing of the project, so that a request can be read without loading a DICOM
+parser.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,11 @@ from enum import StrEnum
 
 
 class SchemaKind(StrEnum):
-    """One column an element, all elements in one JSON column, or no elements but who the instance is."""
+    """The kind of a schema.
+
+    FLATTENED has one column per element, JSON has all elements in one JSON column, INVENTORY has no
+    elements but the UIDs.
+    """
 
     FLATTENED = "flattened"
     JSON = "json"
@@ -15,12 +23,15 @@ class SchemaKind(StrEnum):
 
 
 TABLE_SCHEMAS = (SchemaKind.FLATTENED, SchemaKind.JSON)
-"""What a user's table can be like."""
+"""The kinds that a table of a user can have."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowLayout:
-    """What a table's rows are like; `source_store` is the store's resource name if they have SourceDicomStore."""
+    """The layout of the rows of a table.
+
+    `source_store` is the resource name of the store if the rows have SourceDicomStore.
+    """
 
     kind: SchemaKind
     source_store: str | None = None

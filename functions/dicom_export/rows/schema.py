@@ -1,7 +1,7 @@
-"""The columns of a table: their values, their order, what they have in common and what one lacks.
+"""The columns of a table: their order, the union of two schemas and the columns that one lacks.
 
-Source: https://cloud.google.com/healthcare-api/docs/how-tos/dicom-bigquery-schema as far as the specification of this
-project (docs/reference/table.md) follows it.
+Source: https://cloud.google.com/healthcare-api/docs/how-tos/dicom-bigquery-schema as far as the
+specification of this project (docs/reference/table.md) follows it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class FieldType(StrEnum):
 
 
 class Mode(StrEnum):
-    """How many values a column has in a row."""
+    """The number of values that a column has in a row."""
 
     NULLABLE = "NULLABLE"
     REQUIRED = "REQUIRED"
@@ -128,7 +128,7 @@ INVENTORY: Schema = (
     _LAST_UPDATED,
     _BLOB_SIZE,
 )
-"""The columns of a table with a row for each instance of a store."""
+"""The columns of a table with one row per instance of a store."""
 
 FIXED_COLUMNS = frozenset(field.name for field in (*_FLATTENED_END, *_JSON))
 """The names of the columns that do not follow from an instance's elements."""
@@ -137,20 +137,21 @@ _FIXED = {SchemaKind.FLATTENED: _FLATTENED_END, SchemaKind.JSON: _JSON, SchemaKi
 
 
 def common_columns(kind: SchemaKind, *, has_source_store: bool) -> Schema:
-    """Return the columns that every row has, whatever its instance is like."""
+    """Return the columns that every row has, whatever its instance contains."""
     columns = _FIXED[kind]
     return tuple(field for field in columns if has_source_store or field is not _SOURCE_STORE)
 
 
 def columns_of(row: Mapping[str, Any], kind: SchemaKind) -> Schema:
-    """Return the columns that the row has, in canonical order, as `columns_of_all` does for many."""
+    """Return the columns of one row, in canonical order, as `columns_of_all` does for many."""
     return columns_of_all([row], kind)
 
 
 def columns_of_all(rows: Sequence[Mapping[str, Any]], kind: SchemaKind) -> Schema:
-    """Return the columns that the rows have among them, in canonical order.
+    """Return the union of the columns of the rows, in canonical order.
 
-    Flattened: a column for each key, nested as the rows' records are. Else the fixed columns, with SourceDicomStore if a row has it.
+    Flattened: one column per key, nested as the records of the rows are. Other kinds: the fixed
+    columns, with SourceDicomStore if a row has it.
     """
     if kind is SchemaKind.FLATTENED:
         return ordered(_fields_of(rows))
@@ -159,17 +160,20 @@ def columns_of_all(rows: Sequence[Mapping[str, Any]], kind: SchemaKind) -> Schem
 
 
 def merge(first: Schema, second: Schema) -> Schema:
-    """Return the union, at every depth: the first's fields in their order, then those that only the second has.
+    """Return the union of two schemas, at every depth.
 
-    Raises FailedPrecondition, naming the column, if a field of both differs in type or in mode.
+    The fields of the first schema keep their order; fields that only the second has follow. Raises
+    FailedPrecondition, naming the column, if the two differ in the type or mode of a field.
     """
     return first if first == second else _merge(first, second, "")
 
 
 def ordered(schema: Schema) -> Schema:
-    """Return the schema in canonical order at every depth: standard elements by tag, private sequences, the rest.
+    """Return the schema in canonical order at every depth.
 
-    The columns of the JSON schema are in the order in which the API documents them, then what a table has besides.
+    Standard elements by tag come first, then private sequences, then the rest. The columns of the
+    JSON schema are in the order in which the API documents them, followed by other columns of the
+    table.
     """
     if _METADATA in schema:
         return tuple(sorted(schema, key=lambda field: _JSON_ORDER.get(field.name, len(_JSON_ORDER))))
@@ -178,7 +182,7 @@ def ordered(schema: Schema) -> Schema:
 
 
 def covers(existing: Schema, wanted: Schema) -> bool:
-    """Say whether every field that is wanted exists, at every depth, with the same type and mode."""
+    """Say whether every wanted field exists, at every depth, with the same type and mode."""
     if existing == wanted:
         return True
     by_name = {field.name: field for field in existing}
@@ -192,7 +196,7 @@ def covers(existing: Schema, wanted: Schema) -> bool:
 
 
 def count_fields(schema: Schema) -> int:
-    """Return how many columns these are, with the fields of records: all that BigQuery counts."""
+    """Return the number of columns, including the fields of records, as BigQuery counts them."""
     return sum(1 + count_fields(field.fields) for field in schema)
 
 
@@ -206,9 +210,9 @@ def to_json(schema: Schema) -> list[dict[str, Any]]:
 
 
 def from_json(data: Iterable[Mapping[str, Any]]) -> Schema:
-    """Return the schema that BigQuery's JSON says; a mode that is left out is NULLABLE.
+    """Return the schema from BigQuery's JSON; a mode that is left out is NULLABLE.
 
-    Raises FailedPrecondition, naming the column, for a type that no column of ours can have.
+    Raises FailedPrecondition, naming the column, for a type that no column of this project has.
     """
     return tuple(
         Field(
@@ -221,7 +225,7 @@ def from_json(data: Iterable[Mapping[str, Any]]) -> Schema:
     )
 
 
-# The names that GoogleSQL has for the types of BigQuery's older SQL, and that either of them may be given back by.
+# BigQuery may return a type by its GoogleSQL name or by its name in the older SQL dialect.
 _TYPE_ALIASES = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "STRUCT": "RECORD"}
 
 
@@ -247,7 +251,8 @@ def _merge(first: Schema, second: Schema, path: str) -> Schema:
 def _merge_field(first: Field, second: Field, path: str) -> Field:
     if first.type is not second.type or first.mode is not second.mode:
         raise FailedPrecondition(
-            f"Column {path} is {first.mode} {first.type} in one and {second.mode} {second.type} in the other"
+            f"Column {path} is {first.mode} {first.type} in one schema and {second.mode} {second.type} in the other;"
+            " expected the same in both"
         )
     return first._replace(fields=_merge(first.fields, second.fields, f"{path}."))
 
@@ -262,15 +267,19 @@ def _rank(name: str) -> tuple[int, int]:
     if position is not None:
         return 3, position
     tag = named_tag(name)
-    if tag is None:  # what a table has besides, and the fields of a PN and of a repeating group in their own order
+    if tag is None:  # other columns of a table, and the fields of a PN or a repeating group, keep their order
         return 2, 0
     return (1 if name.startswith("Tag_") else 0), tag
 
 
 def _fields_of(records: Iterable[Mapping[str, Any]]) -> Schema:
-    """Return the union of the records' fields. A record that is a sequence's has the union of all of its items."""
+    """Return the union of the fields of the records.
+
+    For a sequence, it is the union over all of its items.
+    """
     leaves: dict[str, Field] = {}
-    sequences: dict[str, dict[int, list[Mapping[str, Any]]]] = {}  # by identity: a series' rows share most of theirs
+    # By identity, because the rows of a series share most of their items.
+    sequences: dict[str, dict[int, list[Mapping[str, Any]]]] = {}
     for names, group in groupby(records, key=tuple):
         alike = list(group)
         for name in names:
@@ -299,7 +308,7 @@ def _fields_of_sequence(name: str, values: list[Mapping[str, Any]]) -> Schema:
 
 @lru_cache(maxsize=1 << 15)
 def _leaf(name: str) -> Field | None:
-    """Return the column that needs no look at its value, or None for a sequence."""
+    """Return the column if its name alone decides it, or None for a sequence."""
     field = _FLATTENED_BY_NAME.get(name)
     if field is not None:
         return field

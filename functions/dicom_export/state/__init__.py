@@ -1,1 +1,1 @@
-"""What the functions remember of operations and uploads: paths, and one repository per kind of object."""
+"""The state of operations and uploads: paths, and one repository per kind of object."""

@@ -1,4 +1,4 @@
-"""The messages that ran out of attempts, and cost their instances their rows."""
+"""Messages that ran out of attempts, so that their instances have no rows."""
 
 from __future__ import annotations
 
@@ -22,11 +22,14 @@ class DeadLetters(Records):
     """The dead letters of all operations."""
 
     def keep(self, letter: DeadLetter) -> None:
-        """Keep a message that ran out of attempts, once."""
+        """Store a message that ran out of attempts, once."""
         self._store.create(paths.dead_letter_path(letter.message.operation, letter.id), encode(letter.to_json()))
 
     def all(self, parent: DatasetName, name: OperationName | None = None) -> Iterator[DeadLetter]:
-        """Yield the dead letters of a dataset's operations, or of one of them, by operation and in the order of its plan."""
+        """Yield the dead letters of a dataset, or of one operation.
+
+        They are ordered by operation, and then by its plan.
+        """
         prefix = paths.dead_letters_prefix(parent) + (f"{name.operation}/" if name else "")
         for entry in self._store.list(prefix):
             yield DeadLetter.from_json(self._read(entry.path) or vanished(entry.path))
@@ -34,7 +37,10 @@ class DeadLetters(Records):
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that ran out of attempts and cost its instances their rows, why, and when that was found out."""
+    """A message that ran out of attempts, so that its instances have no rows.
+
+    `reason` says why, and `time` when that was found.
+    """
 
     message: PlanExport | ExportStudy
     reason: Status
@@ -42,7 +48,10 @@ class DeadLetter:
 
     @property
     def id(self) -> str:
-        """What tells it from the operation's other dead letters: the same however often it is found out."""
+        """The identifier among the dead letters of the operation.
+
+        It is the same however often the message is found to be dead.
+        """
         task = f"-{self.message.task:03d}" if isinstance(self.message, ExportStudy) else ""
         return f"{self.message.page:06d}{task}-{self.message.topic}"
 

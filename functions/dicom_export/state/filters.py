@@ -21,7 +21,7 @@ class Filters(Records):
     """The filters of all operations."""
 
     def copy(self, source: OperationName, name: OperationName) -> None:
-        """Give an operation the filter of another, if that has one."""
+        """Copy the filter of another operation, if it has one."""
         index = self.index(source)
         if index is None:
             return
@@ -30,7 +30,10 @@ class Filters(Records):
         self._store.create(paths.filter_index_path(name), encode(asdict(index)))
 
     def create(self, name: OperationName, filter_paths: Iterable[FilterPath], chunk_size: int = 10_000) -> FilterIndex:
-        """Store the filter's sorted paths in chunks, the index last: there is a filter once there is an index."""
+        """Store the sorted paths of the filter in chunks, and the index last.
+
+        A filter exists once its index does.
+        """
         remaining = iter(filter_paths)
         firsts: list[FilterPath] = []
         is_any_malformed = False
@@ -43,11 +46,11 @@ class Filters(Records):
         return index
 
     def index(self, name: OperationName) -> FilterIndex | None:
-        """Return the operation's filter as far as it is held in memory, or None before it was stored."""
+        """Return the index of the operation's filter, or None before it was stored."""
         data = self._read(paths.filter_index_path(name))
         if data is None:
             return None
-        # A filter that an earlier version stored names no malformed UID.
+        # Filters of earlier versions have no malformed UIDs.
         return FilterIndex(tuple(map(tuple, data["firsts"])), data["chunk_size"], data.get("has_malformed", False))
 
     def chunk(self, name: OperationName, chunk: int) -> list[FilterPath]:
@@ -58,7 +61,11 @@ class Filters(Records):
 
 @dataclass(frozen=True, slots=True)
 class FilterIndex:
-    """The first path of each chunk of a filter, how many paths a chunk has, and whether any names a malformed UID."""
+    """The part of a filter that is held in memory.
+
+    `firsts` has the first path of each chunk, `chunk_size` is the number of paths per chunk, and
+    `has_malformed` says whether any path has a malformed UID.
+    """
 
     firsts: tuple[FilterPath, ...]
     chunk_size: int

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Journal:
-    """The repositories of an installation's state."""
+    """The repositories of the state of an installation."""
 
     def __init__(self, store: OperationStore) -> None:
         self.operations = Operations(store)

@@ -21,13 +21,13 @@ class Operations(Records):
     """All operations."""
 
     def create(self, operation: Operation) -> bool:
-        """Create the operation and its entry in the index; False if there is one of this name already."""
-        # The index first: an operation that is not listed would be resumed and ended by nobody.
+        """Create the operation and its index entry; return False if the name is in use."""
+        # The index first: nobody would resume or end an operation that is not listed.
         self._store.create(paths.index_path(operation.name, operation.create_time), b"")
         return self._store.create(paths.operation_path(operation.name), operation.encode())
 
     def find(self, name: OperationName) -> Operation | None:
-        """Return the operation, or None if there is none of this name."""
+        """Return the operation, or None if it does not exist."""
         state = self._store.read(paths.operation_path(name))
         return Operation.decode(state.content) if state else None
 
@@ -36,7 +36,10 @@ class Operations(Records):
         return self._load(name)[0]
 
     def change(self, name: OperationName, change: Callable[[Operation], Operation]) -> Operation:
-        """Replace the operation by what `change` makes of it, as often as it takes when others change it too."""
+        """Replace the operation with the result of `change`.
+
+        This is repeated until no other process changes the operation at the same time.
+        """
         while True:
             operation, version = self._load(name)
             changed = change(operation)
@@ -52,7 +55,7 @@ class Operations(Records):
         return Operation.decode(state.content), state.version
 
     def newest_first(self, parent: DatasetName, start_after: str = "") -> Iterator[tuple[str, Operation]]:
-        """Yield the operations of a dataset, each with the position that `start_after` takes."""
+        """Yield a dataset's operations, newest first, each with its position for `start_after`."""
         prefix = paths.index_prefix(parent)
         for entry in self._store.list(prefix, start_after=f"{prefix}{start_after}" if start_after else ""):
             position = entry.path.removeprefix(prefix)
@@ -69,5 +72,5 @@ class Operations(Records):
             start_after = f"{parent}/\U0010ffff"  # after all that is below it
 
     def is_first_to_heal(self, name: OperationName, period: int) -> bool:
-        """Return True to one caller in a period."""
+        """Return True to only one caller per period."""
         return self._store.create(paths.heal_path(name, period), b"")

@@ -1,14 +1,22 @@
-"""The fence between overwrites and what is streamed into the same table at that moment: no row is lost in the swap.
+"""Coordination of overwrites with rows that are streamed into the same table meanwhile.
 
-    overwrites/PROJECT/DATASET/TABLE.json   the overwrites of a table and when they began, compare-and-set
-    N/streamed/OBJECT-GENERATION-EVENT.json  of the overwrite N: a change that was streamed while it ran, create-once
+No row is lost when the table is replaced.
 
-An overwrite enters its name before its store is listed. Who streams looks at the names before a row is appended, and leaves a record of
-the change with each overwrite that runs. After the swap, and before it ends, the overwrite has all its records streamed again. So:
+    overwrites/PROJECT/DATASET/TABLE.json    the overwrites of a table and when they began,
+                                             compare-and-set
+    N/streamed/OBJECT-GENERATION-EVENT.json  a change that was streamed while the overwrite N
+                                             ran, create-once
 
-- looked before the name was there: the object was there before the listing, which has it;
-- looked after, and the record was there when the records were listed: it is streamed again;
-- looked after, and the record came later: so did the append, which is after the swap, in the new rows.
+An overwrite enters its name before its store is listed. A streaming function reads the names before
+it appends a row, and records the change with each overwrite that runs. After the table is replaced,
+and before it ends, the overwrite has all its records streamed again. There are three cases:
+
+- The function read the names before the overwrite entered its name: the object existed before
+  the listing, which has it.
+- It read them after that, and the record existed when the overwrite listed its records: the
+  change is streamed again.
+- It read them after that, and the record came later: so the append came later, too. It is after
+  the replacement, in the new rows.
 """
 
 from __future__ import annotations
@@ -30,11 +38,17 @@ if TYPE_CHECKING:
     from dicom_export.ports import OperationStore, StateObject
 
 _NEVER_CREATED = timedelta(days=1)
-"""When an overwrite that was begun and that nobody knows is given up: its process died before it was created."""
+"""Time after which an overwrite without an operation is given up.
+
+Its process died before it created the operation.
+"""
 
 
 class Overwrites:
-    """The overwrites of all tables. `find` returns an operation, or None before it was created."""
+    """The overwrites of all tables.
+
+    `find` returns an operation, or None before it was created.
+    """
 
     def __init__(self, store: OperationStore, find: Callable[[OperationName], Operation | None]) -> None:
         self._store = store
@@ -42,7 +56,7 @@ class Overwrites:
         self._ended: set[OperationName] = set()
 
     def begin(self, table: TableName, name: OperationName) -> None:
-        """Enter the overwrite; those that have ended are dropped."""
+        """Enter the overwrite, and remove those that have ended."""
         path = _path(table)
         while True:
             state = self._store.read(path)
@@ -58,11 +72,11 @@ class Overwrites:
         return [name for name, time in _begun(self._store.read(_path(table))).items() if self._runs(name, time)]
 
     def record(self, name: OperationName, change: InstanceChanged) -> None:
-        """Leave a record of the change with the overwrite."""
+        """Record the change with the overwrite."""
         self._store.create(_record_path(name, change), encode(change))
 
     def recorded(self, name: OperationName) -> Iterator[InstanceChanged]:
-        """Yield the changes that were recorded with the overwrite by now."""
+        """Yield the changes that have been recorded with the overwrite so far."""
         for entry in self._store.list(_records_prefix(name)):
             state = self._store.read(entry.path)
             change = decode(InstanceChanged.topic, state.content) if state else None

@@ -1,4 +1,4 @@
-"""The sums of pages whose results are all in, and the counters that follow from them."""
+"""The sums of pages that have all results, and the counters that follow from them."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 
 class Pages(Records):
-    """The pages of all operations, counted."""
+    """The counted pages of all operations."""
 
     def __init__(self, store: OperationStore, tasks: Tasks) -> None:
         super().__init__(store)
         self._tasks = tasks
 
     def has_sum(self, name: OperationName, page: int) -> bool:
-        """Return whether all results of the page are in and summed."""
+        """Say whether all results of the page exist and are summed."""
         return self._store.read(paths.page_path(name, page)) is not None
 
     def results(self, name: OperationName, page: int) -> PageResults | None:
-        """Return the page's results if they are all in, else None. One list call decides."""
+        """Return the results of the page if all exist, else None. One list call decides."""
         planned = next(self._store.list(paths.plan_path(name, page)), None)
         if planned is None:
             return None
@@ -43,7 +43,7 @@ class Pages(Records):
         return PageResults(replace(counters, planned=int(planned.metadata["planned"])), self._tasks.results(name, page))
 
     def create_sum(self, name: OperationName, page: int, results: PageResults) -> None:
-        """Create the sum of a page whose results are all in."""
+        """Create the sum of a page that has all results."""
         outcomes = list(results.outcomes)
         studies = sorted({study for outcome in outcomes for study in outcome.studies})
         matched = sorted({position for outcome in outcomes for position in outcome.matched})
@@ -59,20 +59,21 @@ class Pages(Records):
         }
 
     def studies(self, name: OperationName, *, are_in_order: bool) -> int:
-        """Return how many studies the finished pages have among them.
+        """Return the number of studies in the finished pages.
 
-        Where the plan goes through them in order, only pages that follow each other can share one, and two are held.
+        Where the plan visits studies in order, only adjacent pages can share a study, so that the
+        studies of two pages are held in memory.
         """
         count, seen = 0, set[str]()
         for page in self._contents(name):
             studies = set(page["studies"])
             count += len(studies - seen)
-            # A page without any may lie between two that share one.
+            # A page without studies may be between two that share one.
             seen = studies or seen if are_in_order else seen | studies
         return count
 
     def matched(self, name: OperationName) -> set[int]:
-        """Return the positions in the filter that the instances of the finished pages are of."""
+        """Return the positions of the filter paths that name instances of finished pages."""
         return {position for page in self._contents(name) for position in page["matched"]}
 
     def _contents(self, name: OperationName) -> Iterator[dict[str, Any]]:
@@ -80,9 +81,10 @@ class Pages(Records):
         return (data for _, data in self._read_all(entry.path for entry in entries))
 
     def counters(self, operation: Operation) -> Counters:
-        """Return the operation's counters as they are now.
+        """Return the current counters of the operation.
 
-        Those of a running one are derived from what exists: the finished pages, and the results in the open ones.
+        Those of a running operation are derived from the state objects: the finished pages, and the
+        results in the open pages.
         """
         if operation.counters:
             return operation.counters
@@ -93,7 +95,10 @@ class Pages(Records):
         return Counters.total((*sums.values(), Counters(planned=sum(planned.values())), *results))
 
     def _results_of_pages(self, name: OperationName, pages: Collection[int]) -> Iterator[Counters]:
-        """Yield what the results of some pages say in their metadata, by one listing from the first of them on."""
+        """Yield the counters in the metadata of the results of some pages.
+
+        One listing finds them, from the first of the pages on.
+        """
         if pages:
             for entry in self._store.list(
                 paths.results_prefix(name), start_after=paths.results_prefix(name, min(pages))
@@ -104,7 +109,10 @@ class Pages(Records):
 
 @dataclass(frozen=True, slots=True)
 class PageResults:
-    """A page's results, all of them: their sum but for the studies, and what each says, read while it is iterated."""
+    """All results of a page.
+
+    `counters` is their sum, except for the studies. `outcomes` are read while they are iterated.
+    """
 
     counters: Counters
     outcomes: Iterator[Outcome]

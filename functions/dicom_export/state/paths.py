@@ -1,4 +1,4 @@
-"""Where the state's objects are."""
+"""The paths of the state objects."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def operation_path(name: OperationName) -> str:
 
 
 def index_path(name: OperationName, create_time: datetime) -> str:
-    """Return the operation's entry in the index, whose order is newest first."""
+    """Return the path of the operation's index entry; the index is ordered newest first."""
     age = _END_OF_TIME - int(create_time.timestamp() * 1_000_000)
     return f"{index_prefix(name.parent)}{age:018d}-{name.operation}"
 
@@ -97,12 +97,15 @@ def dead_letter_path(name: OperationName, letter: str) -> str:
 
 
 def exclusive_path(table: TableName) -> str:
-    """Return the path of the name of the export that has the table for itself."""
+    """Return the path of the object that names the export with exclusive use of the table."""
     return f"exclusive/{table_path(table)}.json"
 
 
 def table_path(table: TableName) -> str:
-    """Return the table as a part of a path: a long name as a digest, because no file system takes one of 1,024 bytes."""
+    """Return the table as a part of a path.
+
+    A long name becomes a digest, because file systems allow no name of 1,024 bytes.
+    """
     return "/".join(
         name if len(name.encode()) <= _LONGEST_IN_PATH else f"~{sha256(name.encode()).hexdigest()}"
         for name in (table.project, table.dataset, table.table)
@@ -110,10 +113,10 @@ def table_path(table: TableName) -> str:
 
 
 def heal_path(name: OperationName, period: int) -> str:
-    """Return where it is marked that an operation was announced again in a period."""
+    """Return the path of the mark that an operation was announced again in a period."""
     return f"{name}/heals/{period}"
 
 
 def page_of(path: str) -> int:
-    """Return the number of the page that the object is about."""
+    """Return the number of the object's page."""
     return int(path.rpartition("/")[2].removesuffix(".json"))

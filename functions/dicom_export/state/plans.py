@@ -27,15 +27,15 @@ class Plans(Records):
         return _plan_page_from_json(data) if data else None
 
     def has_page(self, name: OperationName, page: int) -> bool:
-        """Return whether the page is planned."""
+        """Say whether the page is planned."""
         return next(self._store.list(paths.plan_path(name, page)), None) is not None
 
     def pages(self, name: OperationName) -> list[int]:
-        """Return the pages that are planned by now."""
+        """Return the pages that have been planned so far."""
         return [page_of(entry.path) for entry in self._store.list(paths.plan_prefix(name))]
 
     def create_page(self, name: OperationName, page: int, planned: PlanPage) -> PlanPage:
-        """Create the page, and return what stands there: ours, or that of whoever was first."""
+        """Create the page, and return the stored one: ours, or that of the first creator."""
         metadata = {"tasks": str(len(planned.tasks)), "planned": str(sum(map(len, planned.tasks)))}
         if planned.unlisted:
             metadata["unlisted"] = str(len(planned.unlisted))
@@ -45,7 +45,7 @@ class Plans(Records):
         return self.page(name, page) or vanished(paths.plan_path(name, page))
 
     def unlisted(self, name: OperationName) -> list[Unlisted]:
-        """Return what could not be listed, as far as the plan is made, by name."""
+        """Return the entries that could not be listed in the plan so far, by name."""
         pages = [entry.path for entry in self._store.list(paths.plan_prefix(name)) if entry.metadata.get("unlisted")]
         found = {each.name: each for _, data in self._read_all(pages) for each in _plan_page_from_json(data).unlisted}
         return [found[each] for each in sorted(found)]

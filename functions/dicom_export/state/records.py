@@ -1,4 +1,4 @@
-"""What the repositories of the state have in common: JSON objects, read one by one or ahead."""
+"""The common part of the repositories: JSON objects, read one by one or ahead."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ class Records:
         self._store = store
 
     def _read_all(self, found: Iterable[str]) -> Iterator[tuple[str, Any]]:
-        """Yield the paths with what they hold, in order: the first two read as they are asked for, the others ahead."""
+        """Yield the paths with their contents, in order.
+
+        The first two are read on demand, the others ahead.
+        """
         remaining = iter(found)
         for path in islice(remaining, 2):
             yield path, self._read(path) or vanished(path)
@@ -48,4 +51,4 @@ def encode(data: object) -> bytes:
 
 def vanished(path: str) -> NoReturn:
     """Raise Internal: an object that was listed or created a moment ago is gone."""
-    raise Internal(f"{path} was there and is gone; state must not be deleted while its operation runs")
+    raise Internal(f"State object {path} is gone; expected it to exist while its operation runs. Do not delete state.")

@@ -20,7 +20,10 @@ class Reports(Records):
         return str(data["stream"]) if data else None
 
     def create(self, name: OperationName, page: int, stream: str) -> str:
-        """Create the claim of a page's failure rows, and return the stream that it names: ours, or the winner's."""
+        """Create the claim of a page's failure rows, and return the claimed stream.
+
+        It is the stream of the first creator.
+        """
         if self._store.create(paths.report_path(name, page), encode({"stream": stream})):
             return stream
         return self.find(name, page) or vanished(paths.report_path(name, page))

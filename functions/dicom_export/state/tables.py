@@ -1,4 +1,4 @@
-"""The tables that one export has for itself."""
+"""The tables of which one export has exclusive use."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ class ExclusiveTables(Records):
         self._operations = operations
 
     def take(self, table: TableName, name: OperationName) -> OperationName:
-        """Have the operation take the table for itself, and return who has it then: until that operation is done."""
+        """Take the table for the operation unless another one has it; return the holder.
+
+        A holder keeps the table until it is done.
+        """
         path, ours = paths.exclusive_path(table), encode({"operation": str(name)})
         while True:
             state = self._store.read(path)
@@ -39,7 +42,7 @@ class ExclusiveTables(Records):
                 return name
 
     def holder(self, table: TableName) -> OperationName | None:
-        """Return the operation that took the table for itself last."""
+        """Return the operation that took the table last, or None."""
         state = self._store.read(paths.exclusive_path(table))
         return _holder(state) if state else None
 

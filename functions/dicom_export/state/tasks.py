@@ -31,7 +31,10 @@ class Tasks(Records):
         return Claim(data["stream"], _outcome_from_json(data)) if data else None
 
     def create_claim(self, name: OperationName, page: int, task: int, claim: Claim) -> Claim:
-        """Create the claim, and return what stands there: ours, also if the answer got lost, or the winner's."""
+        """Create the claim, and return the stored one: ours, or that of the first creator.
+
+        It is ours, too, if an earlier answer was lost.
+        """
         content = encode({"stream": claim.stream, **_outcome_to_json(claim.outcome)})
         if self._store.create(paths.claim_path(name, page, task), content):
             return claim
@@ -45,7 +48,10 @@ class Tasks(Records):
             yield int(page), int(task), Claim(data["stream"], _outcome_from_json(data))
 
     def successes(self, name: OperationName) -> dict[tuple[int, int], int]:
-        """Return how many rows each task of an operation has committed, by page and task, of those that have a result."""
+        """Return the number of committed rows of each task that has a result.
+
+        The keys are page and task.
+        """
         prefix = paths.results_prefix(name)
         found = {}
         for entry in self._store.list(prefix):
@@ -54,12 +60,15 @@ class Tasks(Records):
         return found
 
     def result(self, name: OperationName, page: int, task: int) -> Outcome | None:
-        """Return what became of a task, or None if it is not decided yet."""
+        """Return the outcome of a task, or None if it is not decided yet."""
         data = self._read(paths.result_path(name, page, task))
         return _outcome_from_json(data) if data else None
 
     def create_result(self, name: OperationName, page: int, task: int, outcome: Outcome) -> bool:
-        """Create the result, or return False if there is one: it follows from the claim, so whoever is first writes the same."""
+        """Create the result; return False if it exists.
+
+        It follows from the claim, so that every creator writes the same.
+        """
         content = encode(_outcome_to_json(outcome))
         return self._store.create(paths.result_path(name, page, task), content, outcome.counters.to_metadata())
 
@@ -70,19 +79,20 @@ class Tasks(Records):
             yield _outcome_from_json(data)
 
     def failures(self, name: OperationName, page: int | None = None) -> Iterator[Failure]:
-        """Yield the failures of an operation as far as it is, or of one of its pages, in the order of the plan."""
+        """Yield the failures of an operation so far, or of one of its pages, in plan order."""
         return (failure for _, failure in self.failures_after("", name, page))
 
     def failures_after(
         self, position: str, name: OperationName, page: int | None = None
     ) -> Iterator[tuple[str, Failure]]:
-        """Yield the failures after a position, each with its own position: which result, and which failure in it.
+        """Yield the failures after a position, each with its own position.
 
-        Raises InvalidArgument for a position that none can have.
+        A position names a result, and a failure in it. Raises InvalidArgument if the position is
+        malformed.
         """
         if position and not _FAILURE_POSITION.fullmatch(position):
             raise InvalidArgument(
-                f"{position[:100]!r} is not the position of a failure; expected one that came with a failure"
+                f"Invalid page position {position[:100]!r}; expected one that was returned with a failure"
             )
         prefix = paths.results_prefix(name, page)
         result, _, index = position.rpartition("#")
@@ -94,7 +104,7 @@ class Tasks(Records):
                 yield f"{where}#{number}", failure
 
     def passed_over(self, name: OperationName) -> Iterator[tuple[str, str]]:
-        """Yield the names of the objects that are positively something else than DICOM, each with what it is."""
+        """Yield the names of objects in another known format than DICOM, each with the format."""
         entries = self._store.list(paths.results_prefix(name))
         for _, data in self._read_all(entry.path for entry in entries if entry.metadata.get("skipped")):
             yield from _outcome_from_json(data).passed_over
@@ -102,7 +112,7 @@ class Tasks(Records):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The decision on a task: the one stream that may be committed, if there is any, and what comes of it."""
+    """The decision on a task: its outcome, and the one stream that may be committed, if any."""
 
     stream: str | None
     outcome: Outcome
@@ -126,10 +136,11 @@ def _outcome_from_json(data: dict[str, Any]) -> Outcome:
         tuple(data["studies"]),
         tuple(data["skipped"]),
         tuple(data["matched"]),
-        tuple((name, kind) for name, kind in data.get("passedOver", ())),  # results of earlier versions have none
+        # Results of earlier versions have no objects that were passed over.
+        tuple((name, kind) for name, kind in data.get("passedOver", ())),
     )
 
 
 def _just_before(path: str) -> str:
-    """Return a path that no object has, and after which the path is the first."""
+    """Return a path that no object has, and that sorts directly before the path."""
     return path.removesuffix(".json")

@@ -1,8 +1,9 @@
-"""The state of the automatic export: which instance an object is, where its name does not tell.
+"""The state of the automatic export: the instances of objects whose names do not tell.
 
-    S/streamed/OBJECT/GENERATION.json   of the store S: the instance's UIDs, or that it was deleted before they were known, create-once
+    S/streamed/OBJECT/GENERATION.json   of the store S: the UIDs of the instance, or that it was
+                                        deleted before they were known, create-once
 
-OBJECT is a digest of the object's name, which may be longer than what is left of a path.
+OBJECT is a digest of the name of the object, which may be too long for a path.
 """
 
 from __future__ import annotations
@@ -23,17 +24,18 @@ _UNKNOWN = InstanceUids()
 class Uploads:
     """The state of the automatic export.
 
-    An upload and a deletion each create their note before they look at those of the object's other generations: so of the
-    two at least one sees the other.
+    An upload and a deletion each create their note before they read the notes of the other
+    generations of the object. So at least one of the two sees the other.
     """
 
     def __init__(self, store: OperationStore) -> None:
         self._store = store
 
     def note_instance(self, message: InstanceChanged, uids: InstanceUids) -> bool:
-        """Note which instance the object is.
+        """Record which instance the object is.
 
-        Return False if the deletion of this or a later generation came first: then nobody ever says that it is deleted.
+        Return False if a deletion of this or a later generation came first: then no event ever
+        reports the deletion of the instance.
         """
         if self._note(message, uids.shown) == _UNKNOWN:
             return False
@@ -41,14 +43,15 @@ class Uploads:
         return all(self._read(path) != _UNKNOWN for path in later)
 
     def deleted_instance(self, message: InstanceChanged) -> InstanceUids | None:
-        """Return which instance the object was, as far as it was noted."""
+        """Return the recorded instance of the object, or None."""
         found = self._noted(message)
         return None if found in (None, _UNKNOWN) else found
 
     def note_deletion(self, message: InstanceChanged) -> InstanceUids | None:
-        """Note that the object was deleted before anybody knew which instance it was; or return which, if somebody was faster.
+        """Record that the object was deleted before its instance was known.
 
-        Where nobody read this generation, the instance is that of the newest one that somebody did.
+        Return the instance if another process recorded it first. If no process read this
+        generation, return the instance of the newest generation that one read.
         """
         noted = self._note(message, _UNKNOWN)
         if noted != _UNKNOWN:
@@ -58,7 +61,7 @@ class Uploads:
         return next((uids for uids in known if uids not in (None, _UNKNOWN)), None)
 
     def _note(self, message: InstanceChanged, uids: InstanceUids) -> InstanceUids:
-        """Return what stands there: ours, or what somebody else wrote."""
+        """Return the stored UIDs: ours, or those that another process wrote."""
         content = json.dumps({"object": message.stored.name, **uids._asdict()}).encode()
         if self._store.create(_path(message), content):
             return uids
@@ -68,7 +71,7 @@ class Uploads:
         return self._read(_path(message))
 
     def _notes(self, message: InstanceChanged) -> list[tuple[int, str]]:
-        """Return the notes of all generations of the object, each generation with the path of its note."""
+        """Return the generation and the path of each note of the object."""
         entries = self._store.list(_prefix(message))
         return [(int(entry.path.rpartition("/")[2].removesuffix(".json")), entry.path) for entry in entries]
 
@@ -81,7 +84,7 @@ class Uploads:
 
 
 def object_digest(name: str) -> str:
-    """Return what stands for an object's name in a path."""
+    """Return the digest that replaces the name of an object in a path."""
     return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -259,7 +259,7 @@ def test_a_change_that_is_out_of_attempts_is_logged_for_each_table(
     world: World, bucket: Bucket, entries: Callable[[], list[dict[str, Any]]]
 ) -> None:
     message = InstanceChanged(STORE, ObjectEvent.WRITTEN, bucket.write(NAMED, INSTANCE))
-    dead_letters_on(world.ports)(message, Unavailable("No attempt of 5 succeeded"))
+    dead_letters_on(world.ports)(message, Unavailable("None of 5 attempts succeeded"))
     assert [entry["destination"] for entry in entries()] == [str(config.table) for config in ALL]
     assert {entry["error"]["code"] for entry in entries()} == {14}
     assert {entry["resourceName"] for entry in entries()} == {f"gs://bucket/{NAMED}"}

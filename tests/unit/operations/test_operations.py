@@ -101,7 +101,7 @@ def test_a_cancelled_export_says_how_far_it_got() -> None:
     status = final_status(make_operation(), Counters(planned=12, success=5, failure=1, cancelled=6))
     assert status
     assert status.message == (
-        "The export was cancelled: of 12 instances found until then, 5 were exported, 1 failed and 6 were left."
+        "The export was cancelled: of 12 instances found until then, 5 were exported, 1 failed and 6 were skipped."
     )
 
 

@@ -144,7 +144,7 @@ def resource_with(field: str, value: str) -> bytes:
     ],
 )
 def test_what_is_no_notification_is_refused_and_not_quoted(body: bytes) -> None:
-    with pytest.raises(InvalidArgument, match="is not a notification of Cloud Storage") as raised:
+    with pytest.raises(InvalidArgument, match="expected a notification of Cloud Storage") as raised:
         push.change(push.parse(body))
     assert "Doe" not in raised.value.message
 

@@ -128,7 +128,7 @@ def test_a_dead_letter_is_known_by_our_attribute(message: Message) -> None:
     letter = push.dead_letter(push.parse(push_body(message, message_id="9", attributes=FORWARDED)))
     assert letter.message == message
     assert isinstance(letter.reason, Unavailable)
-    assert "No attempt of 5 " in letter.reason.message
+    assert "None of 5 attempts " in letter.reason.message
 
 
 @pytest.mark.parametrize("attributes", [{}, {"kind": "export-requests"}, {"kind": "PLAN-EXPORT"}])
@@ -146,7 +146,7 @@ def test_a_users_dead_letter_is_a_request_whatever_it_says_of_itself(attributes:
 def test_a_delivery_count_that_is_none_is_several() -> None:
     attributes = {"CloudPubSubDeadLetterSourceDeliveryCount": "many"}
     letter = push.dead_letter(push.parse(push_body(PLAN, attributes=attributes)))
-    assert "No attempt of several " in letter.reason.message
+    assert "None of several attempts " in letter.reason.message
 
 
 def test_a_malformed_dead_letter_is_an_invalid_argument() -> None:
