@@ -28,14 +28,21 @@ FUNCTIONS = {
     InstanceChanged.topic: "stream_instance",
 }
 
+_WRITES = frozenset({"create", "replace"})
+
 
 class Recorded:
-    """A world whose functions are told apart. `calls` are the methods of ports by function, `topics` what each publishes to."""
+    """A world that records what each function does.
+
+    By function, `calls` has the methods of ports that it called, and `topics` the topics that it published to. By path, `written` has
+    the functions that wrote the object of the state, each with the method: create or replace.
+    """
 
     def __init__(self, root: Path, store: Path, **options: Any) -> None:
         self.world = World(root, store, **options)
         self.calls: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
         self.topics: defaultdict[str, set[str]] = defaultdict(set)
+        self.written: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
         self._function = ""
         ports = self.world.ports
         declared = ports.stores[STORE]
@@ -98,14 +105,16 @@ class Recorded:
     def _noted(self, port: str, inner: Any) -> Any:
         return _Noted(inner, partial(self._note, port))
 
-    def _note(self, port: str, method: str) -> None:
+    def _note(self, port: str, method: str, arguments: Sequence[Any]) -> None:
         self.calls[self._function].add((port, method))
+        if port == "state" and method in _WRITES:
+            self.written[arguments[0]].add((self._function, method))
 
 
 class _Noted:
-    """A port that notes the name of each method that is called."""
+    """A port that notes the name and the arguments of each method that is called."""
 
-    def __init__(self, inner: Any, note: Callable[[str], None]) -> None:
+    def __init__(self, inner: Any, note: Callable[[str, Sequence[Any]], None]) -> None:
         self._inner = inner
         self._note = note
 
@@ -113,7 +122,7 @@ class _Noted:
         method = getattr(self._inner, name)
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            self._note(name)
+            self._note(name, args)
             return method(*args, **kwargs)
 
         return call

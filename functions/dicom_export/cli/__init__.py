@@ -13,8 +13,8 @@ _COMMANDS = ("columns", "dead-letters", "dump", "export", "operations", "query",
 @click.group(cls=Commands, names=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main() -> None:
-    """Turn the metadata of DICOM files into a table that SQL can query.
+    """Turn the metadata of DICOM files into a table that you query with SQL.
 
-    The exit code is 0 when all went well, 1 when an export ended with an error or with failed instances, or `verify`
-    found a difference, and 2 for wrong usage: nothing was done then.
+    The exit code is 0 after success, 1 if an export ended with an error or with failed instances or if `verify` found
+    differences, and 2 for wrong usage. In the last case nothing was done.
     """

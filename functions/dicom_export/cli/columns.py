@@ -21,14 +21,14 @@ _HEADER = ("name", "type", "mode", "description")
     required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE.duckdb",
-    help="The file with the table.",
+    help="The DuckDB file.",
 )
 @table_option
 @click.option("--format", "output", type=click.Choice(FORMATS), default="text", show_default=True)
 def columns(word: str, file: Path, table: str, output: str) -> None:
-    """List the columns of a table with BigQuery's type and mode, and what the DICOM dictionary says.
+    """List the columns of a table with their BigQuery types, modes and descriptions from the DICOM dictionary.
 
-    With WORD, only those that have it in their name or description, in upper or lower case. Nested fields are dotted paths.
+    With WORD, list only columns whose name or description contains it, in upper or lower case. Nested fields have dotted names.
     """
     # `--help` is answered without loading DuckDB and pydicom.
     from dicom_export.adapters.local.duckdb.table_columns import read_columns

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.group("dead-letters")
 def dead_letters() -> None:
-    """See the messages that ran out of attempts, whose instances count as failed, and export these after all."""
+    """List messages that ran out of attempts, and export their instances, which count as failed."""
 
 
 @dead_letters.command("list")
@@ -28,7 +28,7 @@ def dead_letters() -> None:
 @of_whom
 @click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def list_(whose: Whose, operation: str | None, output: str) -> None:
-    """List the dead letters of an operation, or of all; as JSON, one a line."""
+    """List the dead letters of one operation, or of all. JSON has one object per line."""
     name = whose.name(operation) if operation else None
     for letter in whose.operations.dead_letters(whose.parent, name):
         click.echo(json.dumps(letter.to_json()) if output == "json" else _line(letter))
@@ -38,7 +38,7 @@ def list_(whose: Whose, operation: str | None, output: str) -> None:
 @click.argument("operation")
 @of_whom
 def replay(whose: Whose, operation: str) -> None:
-    """Export what an operation's dead letters cost it, into the same table, by another operation; once."""
+    """Export the instances of an operation's dead letters to the same table. Each operation can be replayed once."""
     name = whose.name(operation)
     if whose.exports is None:
         raise FailedPrecondition(

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     type=click.Choice([kind.value for kind in TABLE_SCHEMAS]),
     default=SchemaKind.FLATTENED.value,
     show_default=True,
-    help="A column for each element, or one JSON column.",
+    help="One column per element, or all elements in one JSON column.",
 )
 def dump(file: Path, schema: str) -> None:
-    """Print the row that FILE becomes, as JSON, and a note for each element that has no column of its own."""
+    """Print the row of one DICOM file as JSON, with a note for each element that has no column of its own."""
     # `--help` is answered without loading pydicom.
     from dicom_export.bootstrap.local import file_and_store
     from dicom_export.decoding.decoded import Skipped

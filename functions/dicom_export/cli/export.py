@@ -39,15 +39,15 @@ if TYPE_CHECKING:
     "filter_file",
     type=FilterPath(dir_okay=False, exists=True, path_type=Path),
     metavar="FILE",
-    help="Export only what the file's lines name: /studies/UID[/series/UID[/instances/UID]]. A quoted pattern such as"
-    " 'filter-*.csv' stands for several files.",
+    help="Export only what the lines of this file name: /studies/UID[/series/UID[/instances/UID]]. A quoted pattern such as"
+    " 'filter-*.csv' names several files.",
 )
 @click.option(
     "--write-disposition",
     type=click.Choice(DISPOSITIONS),
     default="write-empty",
     show_default=True,
-    help="A table with rows in it: an error, replaced as a whole at the end, or added to.",
+    help="What to do if the table has rows: end with an error, replace all rows at the end, or add rows.",
 )
 @schema_option
 @source_store_option
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="What standard output gets: a summary, or the Operation resource.",
+    help="Print a summary as text, or the Operation resource as JSON.",
 )
 def export(
     folder: Path,
@@ -74,7 +74,7 @@ def export(
 ) -> None:
     """Export the DICOM files in FOLDER, and in all folders below it, to a table.
 
-    An export that was interrupted is resumed by the same command. Ctrl-C cancels it.
+    To resume an interrupted export, run the same command again. Ctrl-C cancels the export.
     """
     asked = folder_export(
         folder,

@@ -25,11 +25,11 @@ _LISTED = 50
 
 @click.group()
 def operations() -> None:
-    """See and cancel exports: into a DuckDB file (--from), of `serve` (--data), or on Google Cloud.
+    """Show and cancel exports: to a DuckDB file (--from), of `serve` (--data), or on Google Cloud.
 
-    With neither option, those of the installation that the environment describes, as it does for the functions.
+    Without --from and --data, the command works with the installation on Google Cloud whose settings are in the environment.
 
-    OPERATION is an id or a whole resource name; without one, the newest is meant.
+    OPERATION is the id or the resource name of an operation. Without it, the newest operation is used.
     """
 
 
@@ -40,11 +40,11 @@ _operation_argument = partial(click.argument, "operation", required=False)
 
 
 @operations.command("list")
-@click.option("--limit", type=click.IntRange(min=1), default=_LISTED, show_default=True, help="At most so many.")
+@click.option("--limit", type=click.IntRange(min=1), default=_LISTED, show_default=True, help="Maximum number to list.")
 @of_whom
 @_format_option()
 def list_(whose: Whose, limit: int, output: str) -> None:
-    """List the exports, the newest first."""
+    """List exports, the newest first."""
     found = [each for _, each in islice(whose.operations.list_operations(whose.parent), limit)]
     if output == "json":
         click.echo(json.dumps([operation_to_json(operation) for operation in found], indent=2))
@@ -58,7 +58,7 @@ def list_(whose: Whose, limit: int, output: str) -> None:
 @of_whom
 @_format_option()
 def describe(whose: Whose, operation: str | None, output: str) -> None:
-    """Show how far an export is, or how it ended."""
+    """Show the progress of an export, or how it ended."""
     _show(whose.operations.get_operation(whose.name(operation)), output)
 
 
@@ -67,9 +67,9 @@ def describe(whose: Whose, operation: str | None, output: str) -> None:
 @of_whom
 @_format_option()
 def cancel(whose: Whose, operation: str | None, output: str) -> None:
-    """Ask for the end of an export; without effect on one that has ended.
+    """Cancel an export. This has no effect on an export that has ended.
 
-    One that was interrupted ends when its command is run again.
+    An interrupted export ends when its command is run again.
     """
     _show(whose.operations.cancel_operation(whose.name(operation)), output)
 
@@ -79,7 +79,7 @@ def cancel(whose: Whose, operation: str | None, output: str) -> None:
 @of_whom
 @_format_option()
 def failures(whose: Whose, operation: str | None, output: str) -> None:
-    """List every object that failed, with its reason; as JSON, one object a line."""
+    """List every failed instance with the reason. JSON has one object per line."""
     for failure in whose.operations.failures(whose.name(operation)):
         click.echo(json.dumps(failure.to_json()) if output == "json" else failure_line(failure))
 
@@ -89,7 +89,7 @@ def failures(whose: Whose, operation: str | None, output: str) -> None:
 @of_whom
 @_format_option()
 def passed_over(whose: Whose, operation: str | None, output: str) -> None:
-    """List every object that is not DICOM, with what it is instead; as JSON, one object per line."""
+    """List every file that is not DICOM with its kind. JSON has one object per line."""
     for name, kind in whose.operations.passed_over(whose.name(operation)):
         click.echo(json.dumps({"object": name, "kind": kind}) if output == "json" else printable(f"{name}: {kind}"))
 

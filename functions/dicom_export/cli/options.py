@@ -45,17 +45,22 @@ file_option = click.option(
     type=click.Path(dir_okay=False, path_type=Path),
     callback=_check_is_database,
     metavar="FILE.duckdb",
-    help="The DuckDB file; it is created if it is missing.",
+    help="The DuckDB file to write. Created if it does not exist.",
 )
-table_option = click.option("--table", default="dicom", show_default=True, help="The table in it.")
+table_option = click.option("--table", default="dicom", show_default=True, help="The table in the file.")
 schema_option = click.option(
     "--schema",
     type=click.Choice(SCHEMAS),
     default=SchemaKind.FLATTENED.value,
     show_default=True,
-    help="A column for each element, or one JSON column.",
+    help="One column per element, or all elements in one JSON column.",
 )
-source_store_option = click.option("--include-source-store", is_flag=True, help="Add the column SourceDicomStore.")
+source_store_option = click.option(
+    "--include-source-store", is_flag=True, help="Add the column SourceDicomStore, which names the folder of each row."
+)
 ignore_option = click.option(
-    "--ignore", multiple=True, metavar="PATTERN", help="Names below FOLDER that are not instances: '*.txt'."
+    "--ignore",
+    multiple=True,
+    metavar="PATTERN",
+    help="Ignore names below the folder that match, such as '*.txt'. May be repeated.",
 )

@@ -36,14 +36,14 @@ def _check_suffix(_context: click.Context, _parameter: click.Parameter, file: Pa
     required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE.duckdb",
-    help="The file with the tables.",
+    help="The DuckDB file.",
 )
 @click.option(
     "--dialect",
     type=click.Choice(["bigquery", "duckdb"]),
     default="bigquery",
     show_default=True,
-    help="The SQL dialect. DuckDB's own SQL is run unchanged.",
+    help="The SQL dialect. `duckdb` runs the query unchanged.",
 )
 @click.option(
     "--format",
@@ -59,16 +59,16 @@ def _check_suffix(_context: click.Context, _parameter: click.Parameter, file: Pa
     type=click.Path(dir_okay=False, path_type=Path),
     callback=_check_suffix,
     metavar="FILE",
-    help="Write the rows to FILE.parquet, FILE.csv or FILE.json; a file of that name is replaced once all rows are written.",
+    help="Write the rows to FILE.parquet, FILE.csv or FILE.json. An existing file is replaced after all rows are written.",
 )
-@click.option("--no-header", is_flag=True, help="Leave out the names of the columns in CSV.")
+@click.option("--no-header", is_flag=True, help="Leave out the header of CSV.")
 def query(
     sql: str, file: Path, dialect: Dialect, output: str | None, result_file: Path | None, *, no_header: bool
 ) -> None:
-    """Run one SELECT over the tables of a DuckDB file and print its rows. With `-` for SQL it is read from standard input.
+    """Run one SELECT on the tables of a DuckDB file, and print the rows. If SQL is `-`, read it from standard input.
 
-    On a terminal, text fits the width: long values are cut, and too many columns are shown vertically. In a pipe or a file
-    nothing is cut.
+    On a terminal, text fits the width: long values are cut, and results with too many columns are shown vertically. In a pipe or a
+    file nothing is cut.
     """
     kind = _kind(output, result_file)
     if no_header and kind != "csv":

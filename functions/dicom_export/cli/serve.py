@@ -28,24 +28,39 @@ if TYPE_CHECKING:
     multiple=True,
     required=True,
     metavar="NAME=FOLDER",
-    help="A DICOM store: its id below projects/local/locations/local/datasets/local, or its whole resource name.",
+    help="A DICOM store and its folder. NAME is an id in projects/local/locations/local/datasets/local, or a whole resource name. May be"
+    " repeated.",
 )
 @click.option(
     "--data",
     required=True,
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Folder for the state of exports, and for PROJECT.duckdb of each project of --bq-dataset.",
-)
-@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
-@click.option(
-    "--host", default="127.0.0.1", show_default=True, help="Address to listen on; there is no authentication."
+    help="The folder for the state of the exports, and for PROJECT.duckdb of each project of --bq-dataset.",
 )
 @click.option(
-    "--bq-dataset", "datasets", multiple=True, metavar="PROJECT.DATASET", help="Create this dataset if it is missing."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="The port to listen on. 0 selects a free port.",
 )
 @click.option(
-    "--bucket", "buckets", multiple=True, metavar="NAME=FOLDER", help="Folder of the filter files gs://NAME/…"
+    "--host", default="127.0.0.1", show_default=True, help="The address to listen on. There is no authentication."
+)
+@click.option(
+    "--bq-dataset",
+    "datasets",
+    multiple=True,
+    metavar="PROJECT.DATASET",
+    help="Create this dataset if it does not exist. May be repeated.",
+)
+@click.option(
+    "--bucket",
+    "buckets",
+    multiple=True,
+    metavar="NAME=FOLDER",
+    help="The folder of the filter files gs://NAME/… May be repeated.",
 )
 @ignore_option
 def serve(
@@ -57,7 +72,7 @@ def serve(
     buckets: tuple[str, ...],
     ignore: tuple[str, ...],
 ) -> None:
-    """Answer gcloud, client libraries and curl as the Cloud Healthcare API does. Logs are JSON lines on standard output."""
+    """Serve the Cloud Healthcare API over local folders, for gcloud, client libraries and curl. Logs are JSON lines on standard output."""
     local = LocalSettings(
         data=data,
         stores={local_store(name): folder for name, folder in _pairs(stores).items()},

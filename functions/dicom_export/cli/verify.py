@@ -25,22 +25,22 @@ _LIMIT = 20
     required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE.duckdb",
-    help="The file with the table.",
+    help="The DuckDB file.",
 )
 @table_option
 @ignore_option
-@click.option("--repair", is_flag=True, help="Export what is missing or stale.")
+@click.option("--repair", is_flag=True, help="Export the missing and stale instances, then compare again.")
 @click.option(
-    "--limit", type=click.IntRange(0), default=_LIMIT, show_default=True, help="How many differences to list."
+    "--limit", type=click.IntRange(0), default=_LIMIT, show_default=True, help="Maximum number of differences to list."
 )
 @click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def verify(
     folder: Path, file: Path, table: str, ignore: tuple[str, ...], limit: int, output: str, *, repair: bool
 ) -> None:
-    """Compare the DICOM files in FOLDER, and in all folders below it, with the latest rows of a table.
+    """Compare the DICOM files in FOLDER, and in all folders below it, with the newest rows of a table.
 
-    Lists the instances that have no row, or one that is older or of another size, and the rows whose instance is in no
-    file. The exit code is 1 if there are any, after --repair if any are left.
+    It lists missing instances (without a row), stale ones (the row is older than the file, or has another size) and orphaned rows
+    (no file has the instance). The exit code is 1 while there are differences; with --repair, if any are left.
     """
     check_file(file)
     destination = table_of(table)

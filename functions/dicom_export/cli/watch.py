@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @schema_option
 @source_store_option
 @ignore_option
-@click.option("--once", is_flag=True, help="Catch up with the folder, and end; with exit code 1 if files failed.")
+@click.option("--once", is_flag=True, help="Catch up with the folder, then exit. The exit code is 1 if files failed.")
 def watch(
     folder: Path,
     file: Path,
@@ -49,10 +49,10 @@ def watch(
     include_source_store: bool,
     once: bool,
 ) -> None:
-    """Keep a table up with the DICOM files in FOLDER and below: a row for each that comes, changes or goes.
+    """Keep a table in sync with the DICOM files in FOLDER: new, changed and deleted files become rows within seconds.
 
-    First it catches up with what happened while nothing watched; nothing is exported twice. Ctrl-C ends it. While nothing changes the
-    DuckDB file is free for `dicom-export query`; queries/latest-instances.sql has what is in the folder now.
+    It first catches up with changes made while it was not running. It exports no file twice. Ctrl-C ends it. While nothing changes,
+    `dicom-export query` can open the file. The query in queries/latest-instances.sql shows what is in the folder now.
     """
     check_file(file)
     request = ExportRequest(

@@ -54,15 +54,15 @@ def of_whom(command: Callable[..., None]) -> Callable[..., None]:
 _OPTIONS = (
     click.option(
         "--from", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE.duckdb",
-        help="The destination of the exports.",
+        help="The DuckDB file to which the exports write.",
     ),
     click.option(
         "--data", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR",
-        help="The folder that `serve` was given.",
+        help="The data folder of `serve`.",
     ),
     click.option(
         "--dataset", metavar="projects/P/locations/L/datasets/D",
-        help="The Healthcare dataset of stores that go by their whole resource name.",
+        help="The Healthcare dataset of the operations. Needed if there are several, or if stores of `serve` have whole resource names.",
     ),
 )  # fmt: skip
 
@@ -82,5 +82,7 @@ def _only_parent() -> DatasetName:
     found = settings.from_environment()
     parents = sorted({name.parent for name in found.stores})
     if len(parents) > 1:
-        raise InvalidArgument(f"Of which dataset? Name one with --dataset: {', '.join(map(str, parents))}")
+        raise InvalidArgument(
+            f"The installation has several datasets; specify one with --dataset: {', '.join(map(str, parents))}"
+        )
     return parents[0]
