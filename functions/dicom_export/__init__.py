@@ -1,7 +1,8 @@
-"""Exports the metadata of DICOM instances to BigQuery, or on one machine to DuckDB.
+"""Export the metadata of DICOM instances to BigQuery, or on one machine to DuckDB.
 
-The Python API is `export`, `read_row`, `ExportResult` and `errors`; nothing else is meant for use by other programs. It is loaded
-when it is first used: the deployed functions import this package, and start without what only one machine needs.
+The Python API is `export`, `read_row`, `ExportResult` and `errors`; the rest is internal. The API
+is loaded when it is first used: the deployed functions import this package too, and start without
+the libraries that only one machine needs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Exceptions that nobody handles, shown without the messages of foreign ones: those of libraries quote the value that they stumbled over."""
+"""Show unhandled exceptions without the messages of other libraries' exceptions.
+
+Such a message quotes the value that caused the error, which may be patient data.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ if TYPE_CHECKING:
 
 
 def stack_trace(error: BaseException) -> str:
-    """Return the traceback of the exception and its causes, the newest last, without foreign messages."""
+    """Return the traceback of the exception and its causes, the newest last.
+
+    Only a DicomExportError is shown with its message.
+    """
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     before = f"{stack_trace(cause)}\n\n" if cause else ""
     message = f": {error.message}" if isinstance(error, DicomExportError) else ""
@@ -24,9 +30,9 @@ def stack_trace(error: BaseException) -> str:
 
 
 def keep_values_back() -> None:
-    """Have this process show exceptions that nobody handles, in any of its threads, as `stack_trace` does.
+    """Make this process show unhandled exceptions, in all its threads, as `stack_trace` does.
 
-    So do log entries that nobody set up a handler for.
+    This includes log entries for which no handler is set up.
     """
     sys.excepthook = _show_uncaught
     threading.excepthook = _show_uncaught_in_thread

@@ -1,6 +1,6 @@
-"""The deployed functions: each decodes its event, makes one call, and encodes what comes of it.
+"""Define the deployed functions: each decodes its event, makes one call, and encodes the result.
 
-Cloud Functions takes them from `main.py`, which is not part of the installed package.
+Cloud Functions loads them from `main.py`, which is not part of the installed package.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ def export_api(request: flask.Request) -> werkzeug.Response:
 
 @functions_framework.http
 def start_export(request: flask.Request) -> flask.Response:
-    """Start the export that a message on `export-requests` asks for."""
+    """Start the export that a message on `export-requests` requests."""
     return _receive(request, push.batch_request, _start)
 
 
 @functions_framework.http
 def plan_export(request: flask.Request) -> flask.Response:
-    """Plan a page of an operation."""
+    """Plan one page of an operation."""
     return _receive(request, partial(push.message, PlanExport.topic), _handle)
 
 
 @functions_framework.http
 def export_study(request: flask.Request) -> flask.Response:
-    """Export the objects of a message."""
+    """Export the objects that a message names."""
     return _receive(request, partial(push.message, ExportStudy.topic), _handle)
 
 
@@ -60,19 +60,19 @@ def record_result(request: flask.Request) -> flask.Response:
 
 @functions_framework.http
 def record_dead_letter(request: flask.Request) -> flask.Response:
-    """Count what a message out of attempts was about as failed."""
+    """Count the instances of a message that is out of attempts as failed."""
     return _receive(request, push.dead_letter, _give_up)
 
 
 @functions_framework.http
 def refuse_export(request: flask.Request) -> flask.Response:
-    """Show a batch job that is out of attempts as an operation that has ended with an error."""
+    """Record a batch job that is out of attempts as an operation that ended with an error."""
     return _receive(request, push.dead_request, _give_up)
 
 
 @functions_framework.http
 def stream_instance(request: flask.Request) -> flask.Response:
-    """Write the row of an object that was written or deleted."""
+    """Write the row of an object that was uploaded or deleted."""
     return _receive(request, push.change, _stream)
 
 
@@ -89,7 +89,8 @@ def _receive(request: flask.Request, decode: Callable[[PushedMessage], T], take:
         return flask.Response(status=push.answer(request.get_data(), decode, take))
 
 
-# What is opened here raises outside of `hand_over`: an installation that cannot be opened is not the message's fault.
+# These functions open the handlers outside of `hand_over`, which would make the message a dead letter at once: an
+# installation that cannot be opened is not the message's fault.
 
 
 def _start(request: BatchRequest) -> None:

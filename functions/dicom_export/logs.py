@@ -1,15 +1,16 @@
-"""Log entries: one JSON object a line on standard output, as Cloud Logging reads it.
+"""Write log entries: one JSON object per line on standard output, as Cloud Logging reads them.
 
-Everything logs with the standard `logging` module. What an entry is about goes with it as `extra`:
+All modules log with the standard `logging` module. `extra` holds the subject of an entry:
 
     log.warning("The filter's path %s matches nothing", path, extra={"operation": str(name)})
 
     operation   resource name of the operation: the label that an operation's `logsUrl` filters by
     store       resource name of the DICOM store: a label
-    payload     a mapping of further fields of the entry's jsonPayload; in some `event`, an Event that metrics count
+    payload     a mapping of further fields of the entry's jsonPayload; some have `event`, an Event
+                that metrics count
 
-An entry of an exception that is not of this system tells its type and where it came from, never its message: those of
-parsers quote the value that they stumbled over, which may be a patient's.
+The entry of another library's exception shows its type and its traceback, never its message:
+the messages of parsers quote the value that caused the error, which may be patient data.
 
 Source: https://cloud.google.com/logging/docs/agent/logging/configuration#special-fields
 """
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 OPERATION_LABEL = "operation"
 _LABELS = (OPERATION_LABEL, "store")
 OUTCOMES = ("success", "failure", "skipped", "cancelled")
-"""What can become of an instance, as the entry of an event says it and the counters of an operation do."""
+"""The outcomes of an instance, as named in the entry of an event and in an operation's counters."""
 
 _TYPES = "type.googleapis.com/google.cloud.healthcare.logging"
 _FAILED_INSTANCE = f"{_TYPES}.ExportDicomLogEntry"
@@ -50,7 +51,10 @@ _trace: ContextVar[str] = ContextVar("trace", default="")
 
 
 class Event(StrEnum):
-    """What an entry says of an operation besides its text: its metrics count these, and an alert misses the next one."""
+    """The state of an operation in a log entry.
+
+    Metrics count these events, and an alert opens when an operation logs no next one.
+    """
 
     CREATED = "created"
     PROGRESSED = "progressed"
@@ -58,7 +62,7 @@ class Event(StrEnum):
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as one line of JSON. `project` is where the traces of the requests are kept."""
+    """Formats a record as one line of JSON. `project` keeps the traces of the requests."""
 
     def __init__(self, project: str = "") -> None:
         super().__init__()
@@ -83,7 +87,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(project: str = "", *, level: int = logging.INFO, stream: TextIO | None = None) -> None:
-    """Make every logger of the process write JSON lines, to standard output if no stream is given."""
+    """Make all loggers of this process write JSON lines to the stream (default: standard output)."""
     handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(JsonFormatter(project))
     logging.basicConfig(level=level, handlers=[handler], force=True)
@@ -101,7 +105,10 @@ def traced(header: str) -> Iterator[None]:
 
 
 def instance_failure(operation: OperationName, store_uri: str, store: StoreName, failure: Failure) -> None:
-    """Log an instance that an export could not take. `store_uri` is the object's address as `DicomStore.uri` gives it."""
+    """Log an instance that was not exported.
+
+    `store_uri` is the object's address as `DicomStore.uri` returns it.
+    """
     payload = {
         "@type": _FAILED_INSTANCE,
         "resourceName": _resource_name(store, failure.uids, store_uri),
@@ -112,12 +119,15 @@ def instance_failure(operation: OperationName, store_uri: str, store: StoreName,
 
 
 def operation_event(operation: OperationName, event: Event) -> dict[str, Any]:
-    """Return the `extra` of an entry that is the event of the operation."""
+    """Return the `extra` of a log entry for an event of the operation."""
     return {"operation": str(operation), "payload": {"event": event.value}}
 
 
 def instances_done(operation: OperationName, store: StoreName, counters: Counters) -> None:
-    """Log what became of the instances of a message, once a message; an outcome that none of them had is left out."""
+    """Log the outcomes of the instances of a message, one entry per message.
+
+    Outcomes with a count of zero are left out.
+    """
     counted = {outcome: getattr(counters, outcome) for outcome in OUTCOMES}
     instances = {outcome: count for outcome, count in counted.items() if count}
     payload = {"event": Event.PROGRESSED.value, "instances": instances}
@@ -130,7 +140,10 @@ def instances_done(operation: OperationName, store: StoreName, counters: Counter
 def stream_failure(
     store_uri: str, store: StoreName, destination: TableName, uids: InstanceUids, error: DicomExportError
 ) -> None:
-    """Log an instance whose upload or deletion makes no row in a table. `store_uri` is as for `instance_failure`."""
+    """Log an instance whose upload or deletion did not become a row in a table.
+
+    `store_uri` is as for `instance_failure`.
+    """
     payload = {
         "@type": _FAILED_STREAMING,
         "resourceName": _resource_name(store, uids, store_uri),
@@ -142,6 +155,6 @@ def stream_failure(
 
 
 def _resource_name(store: StoreName, uids: InstanceUids, store_uri: str) -> str:
-    """Return the DICOMweb path of an instance whose UIDs are all known, else the object's address."""
+    """Return the DICOMweb path of the instance if all its UIDs are known, else `store_uri`."""
     is_known = uids.study and uids.series and uids.instance
     return f"{store}/dicomWeb{uids}" if is_known else store_uri

@@ -1,4 +1,4 @@
-"""The Python API: what `dicom-export export` and `dump` do, for notebooks and scripts."""
+"""Offer `dicom-export export` and `dump` to notebooks and scripts."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     AnyPath = str | PathLike[str]
 
 log = logging.getLogger(__name__)
-# A program that configures no logging gets no lines about single instances: the result has them.
+# In a program that configures no logging, no lines about single instances appear: ExportResult lists them.
 logging.getLogger("dicom_export").addHandler(logging.NullHandler())
 
 T = TypeVar("T")
 
 
 class PassedOver(NamedTuple):
-    """A file that is not an instance: its name below the folder, and what it is instead."""
+    """A file that is not a DICOM instance: its name below the folder, and its kind."""
 
     object: str
     kind: str
@@ -46,12 +46,13 @@ class PassedOver(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ExportResult:
-    """How an export ended.
+    """The result of an export.
 
-    `counters` has the numbers of instances: `found`, `success`, `failure`; and of `studies`, and files `skipped`. `failures` are the
-    instances that could not be exported: `object`, `code`, `message`, `uids` of each. `passed_over` are the files that are not
-    DICOM, `unlisted` the folders that could not be listed, with the `reason`. `operation` is the id by which `dicom-export
-    operations` knows the export.
+    `counters` has the numbers of instances `found`, `success` and `failure`, of `studies`, and of
+    files `skipped`. `failures` are the instances that could not be exported, each with `object`,
+    `code`, `message` and `uids`. `passed_over` are the files that are not DICOM, `unlisted` the
+    folders that could not be listed, each with its `reason`. `operation` is the export's id in
+    `dicom-export operations`.
     """
 
     file: Path
@@ -64,10 +65,11 @@ class ExportResult:
 
 
 def read_row(path: AnyPath, schema: str = "flattened") -> dict[str, Any]:
-    """Return the row of a DICOM file, as `export` writes it: column to value.
+    """Return the row that `export` writes for a DICOM file, as a dict from column to value.
 
-    Values are strings, integers, floats, `datetime` objects, lists, and dicts for records; `Metadata` of the schema `json` is JSON
-    text. Raises NotDicom if the file is something else, another InstanceError if it cannot be read, NotFound, InvalidArgument.
+    Values are strings, integers, floats, `datetime` objects, lists, and dicts for records;
+    `Metadata` of the schema `json` is JSON text. Raises NotDicom if the file is not DICOM, another
+    InstanceError if it cannot be read, NotFound if it does not exist, and InvalidArgument.
     """
     check_system()
     layout = RowLayout(SchemaKind(_checked("schema", schema, SCHEMAS)))
@@ -79,7 +81,7 @@ def read_row(path: AnyPath, schema: str = "flattened") -> dict[str, Any]:
     decoded = decode_instance(store, stored, layout, limits=local_limits().objects)
     if isinstance(decoded, Skipped):
         raise NotDicom(f"{str(path)!r} is {decoded.kind}: expected a DICOM instance")
-    return deepcopy(decoded.row)  # what is in memory for other instances may be part of it
+    return deepcopy(decoded.row)  # the decoder shares parts of a row with the rows of other instances
 
 
 def export(
@@ -93,11 +95,12 @@ def export(
     include_source_store: bool = False,
     ignore: Sequence[str] = (),
 ) -> ExportResult:
-    """Export the DICOM files in a folder, and in all folders below it, to a table of the DuckDB file `to`.
+    """Export the DICOM files in a folder and its subfolders to a table of the DuckDB file `to`.
 
-    The arguments are the options of `dicom-export export`, and an export that was interrupted is resumed by the same call. Ctrl-C
-    cancels it: batches that are being written are completed, then KeyboardInterrupt is raised. Failed instances are in the
-    result. Raises a DicomExportError if the export could not be started, or ended for another reason than failed instances.
+    The arguments are the options of `dicom-export export`. The same call resumes an export that was
+    interrupted. Ctrl-C cancels the export: batches that are being written are completed, then
+    KeyboardInterrupt is raised. The result lists failed instances. Raises a DicomExportError if the
+    export could not be started, or ended for another reason than failed instances.
     """
     check_system()
     source, file = _path("folder", folder), _path("to", to)
@@ -120,7 +123,10 @@ def export(
 
 
 def _ended(asked: FolderExport) -> Operation:
-    """Return the operation once it has ended. Raises KeyboardInterrupt if Ctrl-C cancelled it, and what stopped the workers."""
+    """Return the operation once it has ended.
+
+    Raises KeyboardInterrupt if Ctrl-C cancelled it, and any error that stopped the workers.
+    """
     from dicom_export.bootstrap.local import local_deployment
 
     with ExitStack() as stack:
@@ -140,7 +146,10 @@ def _ended(asked: FolderExport) -> Operation:
 
 
 def _result(operation: Operation, asked: FolderExport, file: Path) -> ExportResult:
-    """Return how the operation ended, or raise that; from then on the same call begins another export."""
+    """Return the result of the operation, or raise its error.
+
+    After this, the same call of `export` begins another export.
+    """
     from dicom_export.bootstrap.local import local_operations
 
     operations = local_operations(asked.settings.data)

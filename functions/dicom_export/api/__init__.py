@@ -1,4 +1,4 @@
-"""The Cloud Healthcare API, as far as exports are concerned: one function from a request to a response."""
+"""Serve the part of the Cloud Healthcare API that exports need."""
 
 from dicom_export.api.exchange import HttpRequest, HttpResponse
 from dicom_export.api.server import answer, refuse

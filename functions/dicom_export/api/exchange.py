@@ -1,4 +1,4 @@
-"""An HTTP request and its response, as values."""
+"""Define an HTTP request and its response as values."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class HttpRequest:
     """A decoded request.
 
-    `path` is without its query and with its escapes resolved, `body` without its encoding, `host_url` as the client sees it;
-    the names of `headers` are in lower case.
+    `path` has no query and no escapes, `body` no encoding. `host_url` is the server's URL as the
+    client sees it. The names of `headers` are in lower case.
     """
 
     method: str
@@ -38,7 +38,7 @@ class HttpResponse:
     is_indented: bool = True
 
     def encode(self) -> bytes:
-        """Return the body as it goes over the wire."""
+        """Return the body as bytes of JSON."""
         return json.dumps(self.body, indent=2 if self.is_indented else None).encode() + b"\n"
 
 
@@ -50,9 +50,10 @@ def error_response(
     headers: Mapping[str, str] | None = None,
     status: int | None = None,
 ) -> HttpResponse:
-    """Return an error in the shape of https://cloud.google.com/apis/design/errors#http_mapping.
+    """Return an error in the form of https://cloud.google.com/apis/design/errors#http_mapping.
 
-    `violations` are its details. `status` is that of HTTP if it says more than the code's.
+    `violations` are its details. `status` is the HTTP status if it is more specific than the
+    code's.
     """
     http_status = status or code.http_status
     error = {"code": http_status, "message": message, "status": code.name}

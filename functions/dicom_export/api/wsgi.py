@@ -1,4 +1,4 @@
-"""Between the API and a server that speaks WSGI: the deployed function's, and that of one machine."""
+"""Connect the API to WSGI servers: the deployed function's, and the one on one machine."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 _LENGTH = re.compile(r"[0-9]{0,19}")
 CONTENT_TYPE = "application/json; charset=UTF-8"
 HEADERS = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
-"""What keeps pages of other servers from reading an answer as something else than JSON."""
+"""Headers that keep pages of other servers from reading an answer as anything but JSON."""
 
 
 def respond(request: Request, open_service: Callable[[], Exports]) -> Response:
-    """Return the response to the request. Raises nothing: what goes wrong is the response."""
+    """Return the response to the request. Raises nothing: errors become responses."""
     with logs.traced(request.headers.get("X-Cloud-Trace-Context", "")):
         response = _answered(request, open_service)
     return encoded(response)
 
 
 def encoded(response: HttpResponse) -> Response:
-    """Return the response as WSGI takes it."""
+    """Return the response as a WSGI application."""
     return Response(response.encode(), response.status, {**HEADERS, **response.headers}, content_type=CONTENT_TYPE)
 
 
@@ -44,7 +44,7 @@ def _answered(request: Request, open_service: Callable[[], Exports]) -> HttpResp
     try:
         decoded = _decoded(request)
         service = open_service()
-    except Exception as error:  # noqa: BLE001 - an installation that cannot be opened is answered like any failure
+    except Exception as error:  # noqa: BLE001 - an installation that cannot be opened is an error like any other
         return refuse(error)
     return answer(decoded, service)
 
@@ -57,11 +57,11 @@ def _body(request: Request) -> bytes:
 
 
 def _read(request: Request, length: int) -> bytes:
-    """Return what comes next of the body. Raises OSError if the client sent no more, or what the server cannot read."""
+    """Return the next bytes of the body. Raises OSError if it is incomplete or malformed."""
     try:
         return request.stream.read(length)
     except Exception as error:
-        # The framework reads to the end after the answer: once more, it would fail there.
+        # After the answer the framework reads the body to its end, which would fail again.
         request.stream = BytesIO()
         raise OSError from error
 

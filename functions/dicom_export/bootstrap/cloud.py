@@ -1,4 +1,7 @@
-"""The deployment on Google Cloud: buckets, topics, BigQuery. What an entry point does not need, it does not import."""
+"""Connect an installation on Google Cloud: buckets, topics, BigQuery.
+
+Only the entry points that need these adapters import them.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def cloud_ports(cloud: CloudSettings) -> Ports:
-    """Return the adapters of an installation; their clients connect when they are first used."""
+    """Return the installation's adapters; their clients connect when they are first used."""
     return Ports(
         BucketState(cloud.state.bucket, cloud.state.prefix),
         {

@@ -1,1 +1,1 @@
-"""An export of a folder on one machine: what the command line and the Python API share."""
+"""Export a folder on one machine: code that the command line and the Python API share."""

@@ -1,4 +1,4 @@
-"""Who hears Ctrl-C: the main thread, and nobody else."""
+"""Deliver Ctrl-C to the main thread only."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
 @contextmanager
 def threads_without_ctrl_c() -> Iterator[None]:
-    """Keep Ctrl-C from threads that are started within, and so from the processes that those start.
+    """Block Ctrl-C in threads that start within the context, and so in the processes they start.
 
-    On a terminal it goes to all of them, and would end a process that is still starting with a traceback.
+    A terminal sends Ctrl-C to all processes, and a process that is still starting would end with a
+    traceback.
     """
-    # Whoever needs multiprocessing's tracker first starts it, and lets signals through again in its thread.
+    # The first user of multiprocessing's tracker starts it, which unblocks signals in that thread: start it before.
     resource_tracker.ensure_running()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

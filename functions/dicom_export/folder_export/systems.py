@@ -1,4 +1,4 @@
-"""The operating systems that a folder can be exported on."""
+"""Check that the operating system can export a folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from dicom_export.errors import FailedPrecondition
 
 
 def check_system() -> None:
-    """Raise FailedPrecondition on a system without the file locks that the local state relies on, such as Windows."""
+    """Raise FailedPrecondition on a system without POSIX file locks, such as Windows.
+
+    The local state relies on these locks.
+    """
     if find_spec("fcntl") is None:
         raise FailedPrecondition(
             f"dicom-export needs the file locks of Linux or macOS, which {platform.system()} does not have. On Windows, install"

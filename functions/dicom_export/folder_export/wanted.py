@@ -1,4 +1,4 @@
-"""What an export of a folder to a DuckDB file is, from the words of a command or of a call."""
+"""Make the request and the settings of an export from the arguments of a command or of a call."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class FolderExport(NamedTuple):
-    """The request, the installation that it runs on, and the patterns that are part of it."""
+    """The request, the settings of the installation it runs on, and its `--ignore` patterns."""
 
     request: ExportRequest
     settings: LocalSettings
@@ -45,7 +45,11 @@ def folder_export(
     include_source_store: bool,
     ignore: Sequence[str],
 ) -> FolderExport:
-    """Return the export of the folder to the DuckDB file. Raises InvalidArgument or FailedPrecondition if that cannot be."""
+    """Return the export of the folder to the DuckDB file.
+
+    Raises InvalidArgument for an invalid table, FailedPrecondition if the DuckDB file, its state or
+    the filter file cannot be used.
+    """
     request = ExportRequest(
         store_of(folder),
         table_of(table),

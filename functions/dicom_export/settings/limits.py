@@ -1,4 +1,7 @@
-"""The limits of what one object and one table may take: the same environment variables on Google Cloud and on one machine."""
+"""Read the limits of one object and of one table.
+
+Google Cloud and one machine use the same environment variables.
+"""
 
 from __future__ import annotations
 
@@ -30,17 +33,26 @@ VARIABLES = (*_OBJECT, *_COLUMNS)
 
 
 def object_limits(environment: Mapping[str, str]) -> Limits:
-    """Return what one object may take. Raises ConfigurationError naming the variable and what is expected."""
+    """Return the limits of one object.
+
+    Raises ConfigurationError, which names the variable and what is expected.
+    """
     return replace(Limits(), **_numbers(environment, _OBJECT))
 
 
 def column_limits(environment: Mapping[str, str]) -> ColumnLimits:
-    """Return how many columns a table may have. Raises ConfigurationError naming the variable and what is expected."""
+    """Return the limits of a table's columns.
+
+    Raises ConfigurationError, which names the variable and what is expected.
+    """
     return replace(ColumnLimits(), **_numbers(environment, _COLUMNS))
 
 
 def number(environment: Mapping[str, str], variable: str, default: int, most: int) -> int:
-    """Return the number that the variable holds, from 1 to `most`, or the default without it. Raises ConfigurationError."""
+    """Return the variable's number, or the default if it is not set or empty.
+
+    Raises ConfigurationError unless it is a number from 1 to `most`.
+    """
     text = environment.get(variable)
     if not text:
         return default

@@ -1,4 +1,4 @@
-"""An installation on one machine."""
+"""Define the settings of an installation on one machine."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LOCAL_PARENT = DatasetName("local", "local", "local")
-"""The Healthcare dataset of stores that are given no whole resource name."""
+"""The Healthcare dataset of stores that are named by their id only."""
 
-# A message is what a killed run reads again, and a step of the progress bar; but a commit to a table of many columns has its price.
+# Smaller messages let a killed run repeat less work and the progress bar move in smaller steps, but each message costs
+# a commit, which is slow for a table of many columns.
 LOCAL_LIMITS = PlanLimits(bundle=4_000, split=4_000)
 
 
@@ -28,17 +29,17 @@ def _plan_limits(data: Mapping[str, Any]) -> PlanLimits:
 
 
 def local_store(name: str) -> StoreName:
-    """Return the store's resource name: as given when it is a whole one, else below LOCAL_PARENT."""
+    """Return the store's resource name: `name` itself if it is one, else that in LOCAL_PARENT."""
     return StoreName.parse(name if "/" in name else f"{LOCAL_PARENT}/dicomStores/{name}")
 
 
 @dataclass(frozen=True, slots=True)
 class LocalSettings:
-    """An installation on one machine.
+    """The settings of an installation on one machine.
 
-    `data` holds the operations' state, streams that are not committed yet, and PROJECT.duckdb for each project that
-    `databases` gives no file of its own. `datasets` are created when they are missing. `ignore` are patterns of names
-    that are no instances.
+    `data` holds the operations' state, uncommitted streams, and PROJECT.duckdb for each project
+    that has no file in `databases`. `datasets` are created if they are missing. `ignore` are
+    patterns of the names of files that are not instances.
     """
 
     data: Path

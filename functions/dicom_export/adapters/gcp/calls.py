@@ -1,6 +1,6 @@
-"""How every call to Google Cloud ends: in time, and with an error of this system.
+"""Give each call to Google Cloud a timeout, a retry and errors of this system.
 
-A message has 600 s until Pub/Sub delivers it again, so one call and its retries take a small part of that.
+Pub/Sub delivers a message again after 600 s, so one call and its retries take a small part of that.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TIMEOUT_SECONDS = 30.0
-"""How long one attempt of a call may take."""
+"""The timeout of one attempt of a call."""
 
 _TRANSIENT = (
     exceptions.BadGateway,
@@ -41,7 +41,7 @@ _TRANSIENT = (
     exceptions.ServiceUnavailable,
     exceptions.TooManyRequests,
     exceptions.Unknown,
-    auth.RefreshError,  # also what a metadata server that is overloaded makes of each call
+    auth.RefreshError,  # an overloaded metadata server causes it too
     auth.TransportError,
     requests.exceptions.ChunkedEncodingError,
     requests.exceptions.ConnectionError,
@@ -54,12 +54,12 @@ def _may_pass(error: BaseException) -> bool:
 
 
 def _is_request_timeout(error: BaseException) -> bool:
-    """Say whether it is a 408, for which the library has no class."""
+    """Return whether the error is a 408, for which the library has no class."""
     return isinstance(error, exceptions.GoogleAPICallError) and error.code == HTTPStatus.REQUEST_TIMEOUT
 
 
 RETRY = Retry(_may_pass, initial=0.5, maximum=8.0, multiplier=2.0, timeout=90.0)
-"""For calls that may be repeated: their attempts and pauses end within 90 s."""
+"""The retry of calls that may be repeated: their attempts and pauses end within 90 s."""
 
 # BigQuery answers quotas with 403: https://cloud.google.com/bigquery/docs/error-messages
 _QUOTA_REASONS = frozenset({"quotaExceeded", "rateLimitExceeded", "jobRateLimitExceeded", "userRateLimitExceeded"})
@@ -79,8 +79,9 @@ _ERRORS: tuple[tuple[type[Exception], type[DicomExportError]], ...] = (
     (exceptions.ServerError, Unavailable),
     (exceptions.RetryError, Unavailable),
     (exceptions.GoogleAPICallError, Internal),
-    (auth.InvalidOperation, PermissionDenied),  # a 401 for who has no credentials, and said so
-    # Nobody was asked for the resource yet: what credentials lack, an installation gets, and a message costs no instances.
+    (auth.InvalidOperation, PermissionDenied),  # a 401 for anonymous credentials
+    # No request was sent yet. Missing credentials are a fault of the installation: a retry keeps the message's instances
+    # from counting as failed.
     (auth.GoogleAuthError, Unavailable),
     (requests.exceptions.RequestException, Unavailable),
 )
@@ -88,10 +89,10 @@ _ERRORS: tuple[tuple[type[Exception], type[DicomExportError]], ...] = (
 
 @contextmanager
 def google_errors(doing: str) -> Iterator[None]:
-    """Raise what a client library raises as an error of this system, which begins with what was being done.
+    """Raise a client library's error as an error of this system, whose message begins with `doing`.
 
-    The answer of the service follows; whoever sends it values of elements passes on none of it, because an answer may quote
-    them.
+    The service's answer follows. Do not use this for calls that send values of elements: the answer
+    may quote them.
     """
     try:
         yield
@@ -100,7 +101,7 @@ def google_errors(doing: str) -> Iterator[None]:
 
 
 def translated(doing: str, error: Exception) -> DicomExportError:
-    """Return the error of this system that a client library's error is."""
+    """Return the error of this system for a client library's error."""
     if isinstance(error, exceptions.Forbidden) and _reasons(error) & _QUOTA_REASONS:
         return ResourceExhausted(f"{doing}: {_message(error)}")
     if _is_request_timeout(error):

@@ -1,4 +1,4 @@
-"""One AppendRows call, kept open for the appends to a stream, and why an append is refused."""
+"""Append rows to a stream by one AppendRows call that is kept open, and report refused appends."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dicom_export.adapters.gcp.bigquery.append_rows import Rows
 
 CALL_SECONDS = 90.0
-"""How long one AppendRows call lasts, whatever is sent by it: its deadline bounds the wait for each answer as well."""
+"""The deadline of one AppendRows call, which also limits the wait for each answer."""
 
 _REUSE_SECONDS = 45.0
 _NAMED_ROWS = 3
@@ -30,16 +30,18 @@ _INVALID_ARGUMENT = grpc.StatusCode.INVALID_ARGUMENT.value[0]
 _UNKNOWN = grpc.StatusCode.UNKNOWN.value[0]
 
 EXTRA_FIELDS = "SCHEMA_MISMATCH_EXTRA_FIELDS"
-"""The storage error that is also said in words only: https://github.com/apache/beam/issues/23291"""
+"""A storage error that may come as text only: https://github.com/apache/beam/issues/23291"""
 
 _EXTRA_FIELDS_TEXT = "Input schema has more fields than BigQuery schema"
 
 
 @dataclass(eq=False)
 class AppendRefused(Exception):
-    """An append that was not accepted: the gRPC status, the name of the storage error, and what is wrong with which rows.
+    """An append that was not accepted: the gRPC status and the name of the storage error.
 
-    `rows` says it of the first ones, `indices` are all that the service named; it may not name all that are wrong. It has no text of the service's, which may quote the rows.
+    `rows` describes the errors of the first wrong rows. `indices` are the positions of all rows
+    that the service named, which may not be all wrong ones. No text of the service is kept: it may
+    quote the rows.
     """
 
     status: int
@@ -65,29 +67,29 @@ class AppendConnection:
         self._responses: Any = None  # an iterator of AppendRowsResponse that is a grpc.Call as well
 
     def takes(self, row_format: object) -> bool:
-        """Say whether rows of this format can still be sent: a new column is seen by a new call only."""
+        """Return whether rows of this format can be sent: only a new call sees a new column."""
         return self._format == row_format and time.monotonic() < self._opened + _REUSE_SECONDS
 
     def send(self, offset: int | None, rows: Rows) -> None:
-        """Append the rows, at the offset if there is one. Raises AppendRefused."""
+        """Append the rows, at the offset if it is given. Raises AppendRefused."""
         self._requests.put(self._request(offset, rows))
         try:
             response: AppendRowsResponse = next(self._open())
         except exceptions.GoogleAPICallError as error:
-            raise _refusal_of(error) from None  # its text may quote the rows
+            raise _refusal_of(error) from None  # the error's text may quote the rows
         except StopIteration:
             raise AppendRefused(grpc.StatusCode.UNAVAILABLE.value[0]) from None
         if response.error.code or response.row_errors:
             raise _refusal_in(response)
 
     def close(self) -> None:
-        """End the call, and with it the thread that sends its requests."""
+        """End the call and the thread that sends its requests."""
         self._requests.put(None)
         if self._responses is not None:
             self._responses.cancel()
 
     def _open(self) -> Any:  # noqa: ANN401 - as above
-        """Return the answers; the call begins with the first request, which is in the queue."""
+        """Return the iterator of answers; the call begins with the first request, now queued."""
         if self._responses is None:
             self._responses = self._client.append_rows(
                 iter(self._requests.get, None),
@@ -112,7 +114,7 @@ def _refusal_in(response: AppendRowsResponse) -> AppendRefused:
 
 
 def _described(errors: Sequence[RowError]) -> str:
-    """Say what is wrong with the first rows, by codes only."""
+    """Describe the errors of the first rows, by codes only."""
     return ", ".join(f"row {row.index}: {name_of(RowError.RowErrorCode, row.code)}" for row in errors[:_NAMED_ROWS])
 
 
@@ -122,7 +124,7 @@ def _refusal_of(error: exceptions.GoogleAPICallError) -> AppendRefused:
 
 
 def _storage_error(details: Iterable[object], message: str) -> str:
-    """Return the name of the storage error among the details of a status."""
+    """Return the name of the storage error in a status's details, else in its message, else ""."""
     for detail in details:
         found = StorageError.pb(StorageError())
         if isinstance(detail, AnyMessage) and detail.Unpack(found):
@@ -131,7 +133,7 @@ def _storage_error(details: Iterable[object], message: str) -> str:
 
 
 def name_of(kind: type[IntEnum], number: int) -> str:
-    """Return the name of a code, or its number if the service has one that the library does not know."""
+    """Return the name of a code, or its number if the library does not know it."""
     return next((each.name for each in kind if each == number), str(number))
 
 

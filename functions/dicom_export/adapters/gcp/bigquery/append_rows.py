@@ -1,7 +1,10 @@
-"""Rows as an AppendRows request has them: as Arrow, or as protocol buffers where they are changes.
+"""Make AppendRows requests: of rows as Arrow, of changes as protocol buffers.
 
-The Storage Write API takes change data capture as protocol buffers only, with two fields besides the columns.
-Source: https://cloud.google.com/bigquery/docs/change-data-capture and https://cloud.google.com/bigquery/docs/supported-data-types
+The Storage Write API takes change data capture as protocol buffers only, with two fields in
+addition to the columns.
+
+Source: https://cloud.google.com/bigquery/docs/change-data-capture and
+https://cloud.google.com/bigquery/docs/supported-data-types
 """
 
 from __future__ import annotations
@@ -34,7 +37,7 @@ _TYPE, _SEQUENCE_NUMBER = "_CHANGE_TYPE", "_CHANGE_SEQUENCE_NUMBER"
 
 @dataclass(frozen=True, slots=True)
 class ArrowRows:
-    """Rows as they are."""
+    """Rows to append."""
 
     batch: pa.RecordBatch
 
@@ -53,7 +56,10 @@ class ArrowRows:
 
 @dataclass(frozen=True, slots=True)
 class ChangeRows:
-    """Rows that take the place of those with their key, or delete them: of one key the highest sequence number counts."""
+    """Rows that replace or delete the row with the same key.
+
+    For each key, the row with the highest sequence number wins.
+    """
 
     batch: pa.RecordBatch
     versions: Sequence[Version]
@@ -83,17 +89,17 @@ class ChangeRows:
 
 
 Rows = ArrowRows | ChangeRows
-"""Rows of one request. A connection that took rows of one `format` takes no others."""
+"""Rows of one request. A connection takes rows of one `format` only."""
 
 
 def sequence_number(version: Version) -> str:
-    """Return the version as hexadecimal sections, of which BigQuery compares the first ones first."""
+    """Return the version as hexadecimal sections, which BigQuery compares from left to right."""
     return f"{version.generation:X}/{int(version.is_deletion)}"
 
 
 @lru_cache(maxsize=64)
 def _row_message(schema: pa.Schema) -> tuple[DescriptorProto, Any]:
-    """Return what a row of these columns is like, and the class of its messages."""
+    """Return the descriptor of a row with these columns, and the class of its messages."""
     descriptor = DescriptorProto(name=_MESSAGE)
     for number, (name, kind, label) in enumerate(_fields(schema), 1):
         descriptor.field.add(name=name, number=number, type=kind, label=label)
@@ -104,7 +110,7 @@ def _row_message(schema: pa.Schema) -> tuple[DescriptorProto, Any]:
 
 
 def _fields(schema: pa.Schema) -> Iterator[tuple[str, int, int]]:
-    """Yield name, type and label of each field: the columns, followed by those that say what becomes of the row."""
+    """Yield name, type and label of each field: the columns, then the change's type and number."""
     for field in schema:
         is_list = isinstance(field.type, pa.ListType)
         label = FieldDescriptorProto.LABEL_REPEATED if is_list else FieldDescriptorProto.LABEL_OPTIONAL
@@ -114,7 +120,7 @@ def _fields(schema: pa.Schema) -> Iterator[tuple[str, int, int]]:
 
 
 def _proto_type(kind: pa.DataType) -> int:
-    """Return the type for text (STRING, JSON), or for an integer (INTEGER, TIMESTAMP in microseconds)."""
+    """Return the type: text for STRING and JSON, int64 for INTEGER and TIMESTAMP (microseconds)."""
     if pa.types.is_string(kind):
         return int(FieldDescriptorProto.TYPE_STRING)
     if pa.types.is_int64(kind) or pa.types.is_timestamp(kind):

@@ -1,4 +1,4 @@
-"""Arrow batches as BigQuery takes them: a list there is never NULL, and each field is one of the table's."""
+"""Prepare Arrow batches for BigQuery: no list is NULL, and each field is in the table."""
 
 from __future__ import annotations
 
@@ -10,19 +10,25 @@ import pyarrow.compute as pc
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-# The stubs give every kind of array a class of its own; the functions here take and give them all.
+# The stubs have one class per kind of array; the functions here take and return all kinds.
 Array = Any
 
 
 def without_null_lists(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return the batch with each NULL list empty; the rows of `rows.arrow` have none, and are returned as they are."""
+    """Return the batch with an empty list in place of each NULL list.
+
+    Batches of `rows.arrow` have no NULL lists and are returned unchanged.
+    """
     if not any(map(_has_null_lists, batch.columns)):
         return batch
     return pa.RecordBatch.from_arrays(list(map(_filled, batch.columns)), names=batch.schema.names)
 
 
 def fields_besides(fields: Iterable[pa.Field[Any]], known: Iterable[Mapping[str, Any]], path: str = "") -> list[str]:
-    """Return the paths of the fields, at any depth, that are not among the table's, which are as the REST API has them."""
+    """Return the paths of the fields, at any depth, that the table does not have.
+
+    `known` are the table's fields in the form of the REST API.
+    """
     by_name = {field["name"].lower(): field for field in known}
     found = []
     for field in fields:

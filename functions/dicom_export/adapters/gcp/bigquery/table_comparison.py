@@ -1,4 +1,4 @@
-"""A table compared with an inventory of a store by one job, and the report that it leaves."""
+"""Compare a table with an inventory of a store by one job, and read the report it writes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _PAGE_ROWS = 10_000
 
 
 class TableComparisons:
-    """Comparisons of tables, each by a job whose id follows from what it is for."""
+    """Comparisons of tables, each by a job whose purpose determines its id."""
 
     def __init__(self, client: Client, catalog: TableCatalog, jobs: Jobs) -> None:
         self._client = client
@@ -45,7 +45,7 @@ class TableComparisons:
     def compare(
         self, table: TableName, inventory: TableName, report: TableName, store: StoreName, *, before: datetime, job: str
     ) -> None:
-        """Run the job unless it has run. Raises as the port says, and what `Jobs.succeed` raises."""
+        """Run the job unless it has run. Raises the errors of the port and of `Jobs.succeed`."""
         location = self._catalog.location_of(report)
         self._jobs.succeed(
             report, job, location, partial(self._begin, location, table, inventory, report, store, before)
@@ -75,7 +75,7 @@ class TableComparisons:
         parameters = [ScalarQueryParameter(None, "TIMESTAMP", before)]
         if has_source_store(columns):
             parameters.insert(0, ScalarQueryParameter(None, "STRING", str(store)))
-        # A statement and not a destination of the job: what a job's destination had by way of columns may be in the way.
+        # A statement, not the job's destination: existing columns of a destination could conflict.
         return self._client.query(
             f"CREATE OR REPLACE TABLE {table_sql(report)} AS {comparison(table, columns, table_sql(table), table_sql(inventory))}",
             job_id=name,

@@ -1,1 +1,1 @@
-"""Cloud Storage: DICOM stores and the state of operations as objects of buckets."""
+"""Keep DICOM stores and the state of operations as objects in Cloud Storage buckets."""

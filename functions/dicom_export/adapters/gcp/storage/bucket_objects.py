@@ -1,4 +1,4 @@
-"""What a store and the state of operations have in common: they are the objects of a bucket below a prefix."""
+"""List the objects of a bucket below a prefix: those of a store, or of the state of operations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dicom_export.errors import NotFound
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from google.cloud.storage import Blob, Client  # type: ignore[import-untyped]  # it says nothing of its types
+    from google.cloud.storage import Blob, Client  # type: ignore[import-untyped]  # it has no types
 
 _MAX_NAME_BYTES = 1024
 _NOT_IN_NAMES = frozenset("\0\r\n")
@@ -21,9 +21,10 @@ _NOT_IN_NAMES = frozenset("\0\r\n")
 
 @dataclass(frozen=True, slots=True)
 class BucketObjects:
-    """The live objects of a bucket whose names begin with `prefix`, which is not part of their names here.
+    """The live objects of a bucket whose names begin with `prefix`.
 
-    `page_size` is how many objects one request lists; without, Cloud Storage's own 1,000.
+    The names here are without the prefix. `page_size` is the number of objects that one request
+    lists; the default is Cloud Storage's own, 1,000.
     """
 
     bucket: str
@@ -32,11 +33,14 @@ class BucketObjects:
     client: Callable[[], Client] = shared_client
 
     def uri(self, name: str) -> str:
-        """Return where an object is, for people."""
+        """Return the object's address, `gs://BUCKET/NAME`."""
         return f"gs://{self.bucket}/{self.prefix}{name}"
 
     def can_have(self, name: str) -> bool:
-        """Say whether an object can have the name. Source: https://cloud.google.com/storage/docs/objects#naming."""
+        """Return whether an object can have the name.
+
+        Source: https://cloud.google.com/storage/docs/objects#naming.
+        """
         whole = self.prefix + name
         try:
             size = len(whole.encode())
@@ -45,9 +49,9 @@ class BucketObjects:
         return bool(name) and size <= _MAX_NAME_BYTES and whole not in {".", ".."} and _NOT_IN_NAMES.isdisjoint(whole)
 
     def listed(self, fields: str, *, prefix: str = "", start_after: str = "") -> Iterator[tuple[str, Blob]]:
-        """Yield the objects as the ports list them, each with its name; one page is in memory.
+        """Yield name and object in the order of the ports; one page is in memory.
 
-        `fields` are those of an object that are asked for. Raises NotFound if the bucket is not there.
+        `fields` are the fields of an object to request. Raises NotFound without the bucket.
         """
         token: str | None = ""
         while token is not None:
@@ -58,12 +62,13 @@ class BucketObjects:
                 raise NotFound(f"Bucket {self.bucket!r} was not found") from error
             for blob in blobs:
                 name = blob.name.removeprefix(self.prefix)
-                # The listing begins at the offset, and without one at what a console makes for a folder: an object named as the prefix.
+                # The listing includes the offset itself; without an offset, it includes the object named like the prefix,
+                # which the web console creates for a folder.
                 if name != start_after:
                     yield name, blob
 
     def _page(self, fields: str, token: str, prefix: str, start_offset: str) -> tuple[list[Blob], str | None]:
-        """Return the objects of one page, and the token of the next one, if there is one."""
+        """Return the objects of one page, and the token of the next page, or None."""
         pages = self.client().list_blobs(
             self.bucket,
             prefix=prefix or None,

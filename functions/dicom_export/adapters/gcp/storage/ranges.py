@@ -1,6 +1,7 @@
-"""Ranges of objects in Cloud Storage: what is asked for once an instance, and so by the shortest way there is.
+"""Read ranges of objects in Cloud Storage with little CPU time.
 
-The client library takes twenty times the CPU time for the same request: `requests`, a Blob for each object.
+There is one such read per instance, for which the client library takes twenty times the CPU time:
+it uses `requests` and makes a Blob for each object.
 """
 
 from __future__ import annotations
@@ -23,29 +24,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from google.auth.credentials import Credentials
-    from google.cloud.storage import Client  # type: ignore[import-untyped]  # it says nothing of its types
+    from google.cloud.storage import Client  # type: ignore[import-untyped]  # it has no types
 
     Get = Callable[[str, Mapping[str, str]], tuple[int, bytes]]
     """Sends a GET to a URL with headers, and returns status and content: `Transfers.get`."""
 
-# So that an object that is stored compressed comes as it is stored: https://cloud.google.com/storage/docs/transcoding
+# Without it, Cloud Storage decompresses objects that are stored compressed: https://cloud.google.com/storage/docs/transcoding
 _HEADERS = {"Accept-Encoding": "gzip"}
 _MAX_REASON = 300
 
 
 class Ranges:
-    """Reads with credentials, for all threads."""
+    """Reads ranges with credentials. Safe to use from several threads."""
 
     def __init__(self, endpoint: str, credentials: Credentials, get: Get) -> None:
         self._endpoint = endpoint
         self._credentials = credentials
         self._get_once = get
-        # For one thread at a time, so that a token that has expired is renewed once.
+        # One thread at a time renews an expired token.
         self._authorizing = Lock()
         self._tokens = partial(Request(), timeout=TIMEOUT_SECONDS)
 
     def read(self, bucket: str, name: str, generation: int, start: int, length: int) -> bytes:
-        """Return at most `length` bytes of this generation, in one request; none after the object's end.
+        """Return at most `length` bytes of this generation, in one request; none after its end.
 
         Raises errors of google.api_core by the answer's status, of google.auth, and of requests.
         """
@@ -55,7 +56,7 @@ class Ranges:
         return _part(status, content, start, length)
 
     def _authorized(self, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        """Return the answer; to one that does not take the token, the answer with the next one."""
+        """Return the answer; if the token was refused, the answer to a request with a new one."""
         with_token = self._with_token(url, headers)
         status, content = self._get_once(url, with_token)
         if status != HTTPStatus.UNAUTHORIZED:
@@ -76,7 +77,7 @@ class Ranges:
 
 
 def ranges_of(client: Client) -> Ranges:
-    """Return what reads with the client's credentials and from its endpoint; the first call for it makes it."""
+    """Return the Ranges with the client's credentials and endpoint; the first call creates it."""
     with _MAKING:
         if client not in _RANGES:
             _RANGES[client] = _new_ranges(client)
@@ -90,7 +91,7 @@ _RANGES: WeakKeyDictionary[Client, Ranges] = WeakKeyDictionary()
 def _new_ranges(client: Client) -> Ranges:
     from dicom_export.adapters.gcp.storage.transfers import Transfers
 
-    session = client._http  # noqa: SLF001 - what the client found in its environment can be had in no other way
+    session = client._http  # noqa: SLF001 - no public way leads to the client's settings from the environment
     authorities = certifi.where() if session.verify is True else session.verify
     certificate = default_client_cert_source() if session.is_mtls else None
     endpoint = client._connection.get_api_base_url_for_mtls()  # noqa: SLF001 - as above
@@ -100,7 +101,7 @@ def _new_ranges(client: Client) -> Ranges:
 def _part(status: int, content: bytes, start: int, length: int) -> bytes:
     if status == HTTPStatus.PARTIAL_CONTENT:
         return content
-    if status == HTTPStatus.OK:  # from who knows no ranges
+    if status == HTTPStatus.OK:  # the server ignores Range
         return content[start : start + length]
     if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
         return b""
@@ -108,5 +109,5 @@ def _part(status: int, content: bytes, start: int, length: int) -> bytes:
 
 
 def _reason(content: bytes) -> str:
-    """Return what an answer says of its error: a line of text."""
+    """Return the start of an error's body as one line of text."""
     return " ".join(content[:_MAX_REASON].decode(errors="replace").split()) or "no reason given"

@@ -1,4 +1,4 @@
-"""A bucket, or what is below a prefix in it, as a DICOM store."""
+"""Use a bucket, or the objects below a prefix in it, as a DICOM store."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dicom_export.stores import storage_class
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from google.cloud.storage import Blob, Client  # type: ignore[import-untyped]  # it says nothing of its types
+    from google.cloud.storage import Blob, Client  # type: ignore[import-untyped]  # it has no types
 
     from dicom_export.stored_object import Unlisted
 
@@ -32,8 +32,8 @@ _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 class BucketStore(BucketObjects):
     """The instances in a bucket.
 
-    What is read is what is stored: of an object that was stored with `Content-Encoding: gzip`, the compressed bytes, which
-    its size and its ranges are of.
+    Reads return the stored bytes: for an object with `Content-Encoding: gzip` the compressed ones,
+    to which its size and its ranges refer.
     """
 
     def list(
@@ -76,7 +76,7 @@ class BucketStore(BucketObjects):
 
 
 def existing_bucket(name: str, client: Callable[[], Client] = shared_client) -> BucketStore | None:
-    """Return the whole bucket as a store, or None if there is none of this name."""
+    """Return the whole bucket as a store, or None if there is no bucket of this name."""
     if not _BUCKET_NAME.fullmatch(name):
         return None
     try:
@@ -84,7 +84,7 @@ def existing_bucket(name: str, client: Callable[[], Client] = shared_client) -> 
     except NotFound:
         return None
     except PermissionDenied:
-        pass  # Who may not list it may still be allowed to read an object of it: reading will tell.
+        pass  # An account that may not list the bucket may still read an object in it.
     return BucketStore(name, client=client)
 
 

@@ -1,4 +1,4 @@
-"""HTTP GETs by libcurl: for what is asked for once an instance, since a small answer costs it a sixth of the CPU time of urllib3."""
+"""Send HTTP GETs with libcurl, which takes a sixth of urllib3's CPU time for a small answer."""
 
 from __future__ import annotations
 
@@ -16,27 +16,29 @@ if TYPE_CHECKING:
 
 
 class Transfers:
-    """Connections that are kept open, for all threads: as many as there ever were transfers at once.
+    """Connections that are kept open: as many as the highest number of simultaneous transfers.
 
-    Proxies are those of the environment. `authorities` is a file of certificates, or a folder of them; `certificate` is for mutual TLS: the client's
-    certificate and its key, in PEM.
+    Safe to use from several threads. Proxies are those of the environment. `authorities` is a file
+    or a folder of certificates; `certificate` is for mutual TLS: the client's certificate and its
+    key, in PEM.
     """
 
     def __init__(self, authorities: str, certificate: Callable[[], tuple[bytes, bytes]] | None = None) -> None:
         self._authorities = authorities
         self._certificate = certificate
-        # Who takes the one that was used last finds its connection open. append and pop are atomic.
+        # The handle that was used last most likely has an open connection. append and pop are atomic.
         self._idle: deque[pycurl.Curl] = deque()
 
     def get(self, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        """Return status and content, which is complete and as it was sent: no redirect is followed, nothing decompressed.
+        """Return status and the complete content as it was sent.
 
-        Raises requests' ConnectionError where there is no answer, a part of one, or none in time.
+        Redirects are not followed, and nothing is decompressed. Raises requests' ConnectionError if
+        there is no answer in time, or an incomplete one.
         """
         curl = self._take()
         try:
             curl.setopt(pycurl.URL, url)
-            curl.unsetopt(pycurl.HTTPHEADER)  # an empty list would leave the last transfer's
+            curl.unsetopt(pycurl.HTTPHEADER)  # an empty list keeps the last transfer's headers
             curl.setopt(pycurl.HTTPHEADER, [f"{name}: {value}" for name, value in headers.items()])
             content = curl.perform_rb()
             status: int = curl.getinfo(pycurl.RESPONSE_CODE)
@@ -54,10 +56,10 @@ class Transfers:
 
     def _new(self) -> pycurl.Curl:
         curl = pycurl.Curl()
-        curl.setopt(pycurl.NOSIGNAL, 1)  # signals are not for threads
-        curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)  # one transfer at a time needs no more
+        curl.setopt(pycurl.NOSIGNAL, 1)  # signals do not work in threads
+        curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)  # one transfer at a time needs no HTTP/2
         curl.setopt(pycurl.CONNECTTIMEOUT, int(TIMEOUT_SECONDS))
-        # A long header may take its time, as long as something comes.
+        # A long answer may take longer than the timeout, as long as bytes arrive.
         curl.setopt(pycurl.LOW_SPEED_LIMIT, 1)
         curl.setopt(pycurl.LOW_SPEED_TIME, int(TIMEOUT_SECONDS))
         curl.setopt(pycurl.CAPATH if Path(self._authorities).is_dir() else pycurl.CAINFO, self._authorities)
