@@ -67,7 +67,7 @@ def test_a_part_of_a_name_is_short_enough_for_the_name_of_a_folder(kind: type[St
 
 def test_a_project_id_is_short_enough_for_the_name_of_a_file() -> None:
     assert TableName.parse(f"bq://{'p' * 200}.d.t")
-    with pytest.raises(InvalidArgument, match="at most 200 characters"):
+    with pytest.raises(InvalidArgument, match="expected at most 200"):
         TableName.parse(f"bq://{'p' * 201}.d.t")
 
 

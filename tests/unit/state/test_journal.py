@@ -252,7 +252,7 @@ def test_a_result_that_cannot_be_read_is_an_error_in_its_place(
     monkeypatch.setattr(watched, "read", lambda path: None if path.endswith("005.json") else read(path))
     results = journal.tasks.results(NAME)
     assert [next(results).counters.success for _ in range(5)] == [1, 2, 3, 4, 5]
-    with pytest.raises(Internal, match=r"005\.json was there"):
+    with pytest.raises(Internal, match=r"005\.json is gone"):
         next(results)
 
 
