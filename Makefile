@@ -110,7 +110,7 @@ lock: .venv/.dev ## Lock the newest versions that pyproject.toml allows
 	PYTHONPATH=functions:tests $(BIN)/python -m support.licences
 
 clean: ## Delete the environments, what `make run` made, and all caches
-	rm -rf .venv .venv-audit .venv-bigquery .venv-checkov .venv-duckdb-lts infra/.build run build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis functions/*.egg-info
+	rm -rf .coverage .venv .venv-audit .venv-bigquery .venv-checkov .venv-duckdb-lts infra/.build run build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis functions/*.egg-info
 	find functions tests -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/bin/python:
