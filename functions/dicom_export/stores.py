@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from dicom_export.errors import NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from dicom_export.names import StoreName
     from dicom_export.ports import DicomStore
+    from dicom_export.stored_object import StoredObject, Unlisted
     from dicom_export.streaming.config import StreamConfig
 
 
@@ -27,6 +28,27 @@ class DeclaredStore:
     objects: DicomStore
     ignore: tuple[str, ...] = ()
     streams: tuple[StreamConfig, ...] = ()
+
+
+class WrappedStore:
+    """A DicomStore that passes each call on to another one. Subclasses read in their own way."""
+
+    def __init__(self, store: DicomStore) -> None:
+        self._store = store
+
+    def uri(self, name: str) -> str:
+        return self._store.uri(name)
+
+    def list(
+        self, *, prefix: str = "", start_after: str = "", unlisted: Callable[[Unlisted], None] = lambda _: None
+    ) -> Iterator[StoredObject]:
+        return self._store.list(prefix=prefix, start_after=start_after, unlisted=unlisted)
+
+    def get(self, name: str) -> StoredObject | None:
+        return self._store.get(name)
+
+    def read(self, stored: StoredObject, start: int, length: int) -> bytes:
+        return self._store.read(stored, start, length)
 
 
 _COLDER = frozenset({"NEARLINE", "COLDLINE", "ARCHIVE"})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from dicom_export.decoding.spawning import DecodingContext
 from dicom_export.errors import LimitExceeded, Unavailable
+from dicom_export.stores import WrappedStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from dicom_export.ports import DicomStore
     from dicom_export.rows.layout import RowLayout
-    from dicom_export.stored_object import StoredObject, Unlisted
+    from dicom_export.stored_object import StoredObject
 
     Objects = Sequence[StoredObject]
     Decode = Callable[[DicomStore, Objects, RowLayout], "T"]
@@ -56,7 +57,7 @@ class Isolation:
             if results:
                 yield part, results[0]
             elif len(part) == 1:
-                yield part, decode(_Unreadable(), part, layout)
+                yield part, decode(_Unreadable(store), part, layout)
             else:
                 parts += [each for each in (part[killer + 1 :], part[killer : killer + 1], part[:killer]) if each]
 
@@ -92,34 +93,20 @@ class Isolation:
         return self._pool
 
 
-class _Noted:
+class _Noted(WrappedStore):
     """A store that notes the position of each object that is read, among those that are to be decoded."""
 
     def __init__(self, store: DicomStore, positions: dict[str, int]) -> None:
-        self._store = store
+        super().__init__(store)
         self._positions = positions
-
-    def uri(self, name: str) -> str:
-        return self._store.uri(name)
-
-    def list(
-        self, *, prefix: str = "", start_after: str = "", unlisted: Callable[[Unlisted], None] = lambda _: None
-    ) -> Iterator[StoredObject]:
-        return self._store.list(prefix=prefix, start_after=start_after, unlisted=unlisted)
-
-    def get(self, name: str) -> StoredObject | None:
-        return self._store.get(name)
 
     def read(self, stored: StoredObject, start: int, length: int) -> bytes:
         _noted[0].value = self._positions[stored.name]
         return self._store.read(stored, start, length)
 
 
-class _Unreadable(_Noted):
-    """Stands for the store of an object that kills the process which decodes it."""
-
-    def __init__(self) -> None:
-        """Have nothing to read from."""
+class _Unreadable(WrappedStore):
+    """The store of an object that kills the process which decodes it: reading the object fails."""
 
     def read(self, stored: StoredObject, start: int, length: int) -> bytes:  # noqa: ARG002 - nothing is read
         raise LimitExceeded(
