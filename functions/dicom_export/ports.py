@@ -272,7 +272,7 @@ class Exports(Protocol):
         Does nothing to an operation that has ended. Raises NotFound.
         """
 
-    def failures_behind(self, name: OperationName, *, start_after: str = "") -> Iterator[tuple[str, Failure]]:
+    def failures_after(self, name: OperationName, *, start_after: str = "") -> Iterator[tuple[str, Failure]]:
         """Yield the failed instances, each with a position for `start_after`. Raises NotFound."""
 
     def get_store(self, name: StoreName) -> StoreName:

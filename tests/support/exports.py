@@ -71,7 +71,7 @@ class InMemoryExports:
         self.operations[position] = replace(self.operations[position], cancel_requested=True)
         return self.operations[position]
 
-    def failures_behind(self, name: OperationName, *, start_after: str = "") -> Iterator[tuple[str, Failure]]:
+    def failures_after(self, name: OperationName, *, start_after: str = "") -> Iterator[tuple[str, Failure]]:
         self.get_operation(name)
         for position, failure in enumerate(self.failed):
             if not start_after or position > int(start_after):

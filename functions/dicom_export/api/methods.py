@@ -101,7 +101,7 @@ def list_failures(call: Call, service: Exports) -> Json:
     """Return a page of what failed in an operation, as far as that is; the managed service tells it in the logs only."""
     name = OperationName.parse(call.name)
     size, start_after = _page(call, Violations())
-    found = service.failures_behind(name, start_after=start_after)
+    found = service.failures_after(name, start_after=start_after)
     return _paged("failures", ((at, failure_to_json(failure)) for at, failure in found), size, call)
 
 

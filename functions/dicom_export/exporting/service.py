@@ -61,9 +61,9 @@ class OperationsService:
 
     def failures(self, name: OperationName) -> Iterator[Failure]:
         """Yield the operation's failures as far as it is. Raises NotFound."""
-        return (failure for _, failure in self.failures_behind(name))
+        return (failure for _, failure in self.failures_after(name))
 
-    def failures_behind(self, name: OperationName, *, start_after: str = "") -> Iterator[tuple[str, Failure]]:
+    def failures_after(self, name: OperationName, *, start_after: str = "") -> Iterator[tuple[str, Failure]]:
         """Yield the operation's failures, each with the position that `start_after` takes. Raises NotFound."""
         self.journal.operations.load(name)
         return self.journal.tasks.failures_after(start_after, name)
