@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_export.operations.counters import Counters
 from dicom_export.state import paths
-from dicom_export.state.paths import page_of
+from dicom_export.state.paths import number_of
 from dicom_export.state.records import Records, encode
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Pages(Records):
     def sums(self, name: OperationName) -> dict[int, Counters]:
         """Return the sums of the finished pages."""
         return {
-            page_of(entry.path): Counters.from_metadata(entry.metadata)
+            number_of(entry.path): Counters.from_metadata(entry.metadata)
             for entry in self._store.list(paths.pages_prefix(name))
         }
 
@@ -89,7 +89,7 @@ class Pages(Records):
         if operation.counters:
             return operation.counters
         sums = self.sums(operation.name)
-        plan = {page_of(entry.path): entry.metadata for entry in self._store.list(paths.plan_prefix(operation.name))}
+        plan = {number_of(entry.path): entry.metadata for entry in self._store.list(paths.plan_prefix(operation.name))}
         planned = {page: int(metadata["planned"]) for page, metadata in plan.items() if page not in sums}
         results = self._results_of_pages(operation.name, planned.keys())
         return Counters.total((*sums.values(), Counters(planned=sum(planned.values())), *results))
@@ -103,7 +103,7 @@ class Pages(Records):
             for entry in self._store.list(
                 paths.results_prefix(name), start_after=paths.results_prefix(name, min(pages))
             ):
-                if page_of(entry.path.rpartition("/")[0]) in pages:
+                if number_of(entry.path.rpartition("/")[0]) in pages:
                     yield Counters.from_metadata(entry.metadata)
 
 

@@ -117,6 +117,6 @@ def heal_path(name: OperationName, period: int) -> str:
     return f"{name}/heals/{period}"
 
 
-def page_of(path: str) -> int:
+def number_of(path: str) -> int:
     """Return the number of the object's page."""
     return int(path.rpartition("/")[2].removesuffix(".json"))

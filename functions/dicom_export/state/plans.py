@@ -10,7 +10,7 @@ from dicom_export.operations.failure import Status
 from dicom_export.operations.plan_page import PlanPage
 from dicom_export.operations.planning import Cursor, Layout
 from dicom_export.state import paths
-from dicom_export.state.paths import page_of
+from dicom_export.state.paths import number_of
 from dicom_export.state.records import Records, encode, vanished
 from dicom_export.stored_object import Unlisted
 
@@ -32,7 +32,7 @@ class Plans(Records):
 
     def pages(self, name: OperationName) -> list[int]:
         """Return the pages that have been planned so far."""
-        return [page_of(entry.path) for entry in self._store.list(paths.plan_prefix(name))]
+        return [number_of(entry.path) for entry in self._store.list(paths.plan_prefix(name))]
 
     def create_page(self, name: OperationName, page: int, planned: PlanPage) -> PlanPage:
         """Create the page, and return the stored one: ours, or that of the first creator."""

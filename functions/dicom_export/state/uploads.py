@@ -9,27 +9,24 @@ OBJECT is a digest of the name of the object, which may be too long for a path.
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import TYPE_CHECKING
 
+from dicom_export.state.paths import number_of
+from dicom_export.state.records import Records, encode
 from dicom_export.uids import InstanceUids
 
 if TYPE_CHECKING:
     from dicom_export.messages import InstanceChanged
-    from dicom_export.ports import OperationStore
 
 _UNKNOWN = InstanceUids()
 
 
-class Uploads:
+class Uploads(Records):
     """The state of the automatic export.
 
     An upload and a deletion each create their note before they read the notes of the other
     generations of the object. So at least one of the two sees the other.
     """
-
-    def __init__(self, store: OperationStore) -> None:
-        self._store = store
 
     def note_instance(self, message: InstanceChanged, uids: InstanceUids) -> bool:
         """Record which instance the object is.
@@ -40,7 +37,7 @@ class Uploads:
         if self._note(message, uids.shown) == _UNKNOWN:
             return False
         later = (path for generation, path in self._notes(message) if generation > message.stored.generation)
-        return all(self._read(path) != _UNKNOWN for path in later)
+        return all(self._uids_at(path) != _UNKNOWN for path in later)
 
     def deleted_instance(self, message: InstanceChanged) -> InstanceUids | None:
         """Return the recorded instance of the object, or None."""
@@ -57,30 +54,27 @@ class Uploads:
         if noted != _UNKNOWN:
             return noted
         earlier = [note for note in self._notes(message) if note[0] < message.stored.generation]
-        known = (self._read(path) for _, path in sorted(earlier, reverse=True))
+        known = (self._uids_at(path) for _, path in sorted(earlier, reverse=True))
         return next((uids for uids in known if uids not in (None, _UNKNOWN)), None)
 
     def _note(self, message: InstanceChanged, uids: InstanceUids) -> InstanceUids:
         """Return the stored UIDs: ours, or those that another process wrote."""
-        content = json.dumps({"object": message.stored.name, **uids._asdict()}).encode()
-        if self._store.create(_path(message), content):
+        note = {"object": message.stored.name, **uids._asdict()}
+        if self._store.create(_path(message), encode(note)):
             return uids
         return self._noted(message) or uids
 
     def _noted(self, message: InstanceChanged) -> InstanceUids | None:
-        return self._read(_path(message))
+        return self._uids_at(_path(message))
 
     def _notes(self, message: InstanceChanged) -> list[tuple[int, str]]:
         """Return the generation and the path of each note of the object."""
         entries = self._store.list(_prefix(message))
-        return [(int(entry.path.rpartition("/")[2].removesuffix(".json")), entry.path) for entry in entries]
+        return [(number_of(entry.path), entry.path) for entry in entries]
 
-    def _read(self, path: str) -> InstanceUids | None:
-        state = self._store.read(path)
-        if state is None:
-            return None
-        data = json.loads(state.content)
-        return InstanceUids(data["study"], data["series"], data["instance"])
+    def _uids_at(self, path: str) -> InstanceUids | None:
+        data = self._read(path)
+        return InstanceUids(data["study"], data["series"], data["instance"]) if data else None
 
 
 def object_digest(name: str) -> str:
