@@ -158,6 +158,7 @@ locals {
       bucket = store.bucket
       prefix = store.prefix
       ignore = store.ignore
+      views  = store.views
       streamConfigs = [for config in store.stream_configs : { bigqueryDestination = merge(
         { tableUri = config.table, includeSourceStore = config.include_source_store },
         config.schema == "json" ? { schemaJson = {} } : { schemaFlattened = {} },

@@ -170,6 +170,13 @@ class Tables(Protocol):
         FailedPrecondition if it does not hold the expected number of rows.
         """
 
+    def annotate(self, table: TableName, *, views: bool) -> None:
+        """Describe the columns of a table, and define its views again where they are defined.
+
+        `views` also defines those that do not exist yet. A table or view that has the name of a view
+        and is not ours is left alone. Does nothing to a table that does not exist.
+        """
+
     def drop(self, staging: TableName) -> None:
         """Delete a staging table. Does nothing if it does not exist."""
 

@@ -93,6 +93,7 @@ def export(
     write_disposition: str = "write-empty",
     filter_file: AnyPath | None = None,
     include_source_store: bool = False,
+    views: bool = True,
     ignore: Sequence[str] = (),
 ) -> ExportResult:
     """Export the DICOM files in a folder and its subfolders to a table of the DuckDB file `to`.
@@ -117,6 +118,7 @@ def export(
         write_disposition=_checked("write_disposition", write_disposition, DISPOSITIONS),
         schema=_checked("schema", schema, SCHEMAS),
         include_source_store=include_source_store,
+        views=views,
         ignore=(ignore,) if isinstance(ignore, str) else tuple(ignore),
     )
     return _result(_ended(asked), asked, file)

@@ -22,12 +22,13 @@ class DeclaredStore:
 
     `objects` are its objects. `ignore` has the patterns (`fnmatch`, on the name relative to the
     store) of objects that are not instances. `streams` are the destinations of the rows of new
-    objects.
+    objects. `views` says whether the tables of its exports get views.
     """
 
     objects: DicomStore
     ignore: tuple[str, ...] = ()
     streams: tuple[StreamConfig, ...] = ()
+    views: bool = True
 
 
 class WrappedStore:

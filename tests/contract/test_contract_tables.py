@@ -66,6 +66,11 @@ EVERY_TYPE: Schema = ordered(
     )
 )
 
+INSTANCE_COLUMNS = tuple(
+    Field(name, FieldType.TIMESTAMP if name == "LastUpdated" else FieldType.STRING)
+    for name in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "Type", "LastUpdated")
+)
+
 
 class LocalWarehouse:
     """Tables in a DuckDB file, and a way to look into them."""
@@ -93,6 +98,14 @@ class LocalWarehouse:
 
     def ids(self, table: TableName = TABLE) -> list[str]:
         return [row["PatientID"] for row in self.rows(table)]
+
+    def has(self, relation: TableName) -> bool:
+        with self.tables._catalogs.cursor(relation.project, relation.dataset) as cursor:
+            named = "SELECT 1 FROM duckdb_views() WHERE view_name = ?"
+            return bool(cursor.execute(named, [relation.table]).fetchall())
+
+    def patients(self, view: TableName) -> list[str]:
+        return self.ids(view)
 
     def close(self) -> None:
         self.tables.close()
@@ -130,6 +143,14 @@ class BigQueryWarehouse:
 
     def ids(self, table: TableName = TABLE) -> list[str]:
         return [row["PatientID"] for row in self.rows(table)]
+
+    def has(self, relation: TableName) -> bool:
+        return relation.table in [each.table_id for each in self._client.list_tables(self._dataset)]
+
+    def patients(self, view: TableName) -> list[str]:
+        """Query the view: the rows of a view cannot be listed."""
+        rows = self._client.query_and_wait(f"SELECT PatientID FROM `{self._dataset}.{view.table}`")  # noqa: S608 - names of ours
+        return [row["PatientID"] for row in rows]
 
     def close(self) -> None:
         self._client.close()
@@ -534,6 +555,22 @@ def test_a_staging_table_that_lacks_rows_replaces_nothing(warehouse: Warehouse, 
     assert warehouse.ids() == ["old"]
     tables.replace(TABLE, STAGING, expected_rows=1, job="job-1")
     assert warehouse.ids() == ["1"]
+
+
+def test_views_of_a_table_are_defined_kept_up_and_not_created_unasked(warehouse: Warehouse) -> None:
+    tables = warehouse.create_dataset()
+    view = replace(TABLE, table=f"{TABLE.table}View")
+    tables.annotate(TABLE, views=True)
+    tables.prepare(TABLE, INSTANCE_COLUMNS)
+    tables.annotate(TABLE, views=False)
+    assert not warehouse.has(view)
+
+    tables.annotate(TABLE, views=True)
+    tables.prepare(TABLE, (*INSTANCE_COLUMNS, PATIENT_ID))
+    tables.annotate(TABLE, views=False)
+    commit(tables, "a")
+
+    assert warehouse.patients(view) == ["a"]
 
 
 def test_a_staging_table_is_dropped_once_and_again(tables: Tables) -> None:

@@ -23,7 +23,7 @@ def cloud_ports(cloud: CloudSettings) -> Ports:
     return Ports(
         BucketState(cloud.state.bucket, cloud.state.prefix),
         {
-            name: DeclaredStore(BucketStore(each.bucket, each.prefix), each.ignore, each.streams)
+            name: DeclaredStore(BucketStore(each.bucket, each.prefix), each.ignore, each.streams, each.views)
             for name, each in cloud.stores.items()
         },
         existing_bucket,

@@ -19,6 +19,7 @@ from dicom_export.cli.options import (
     schema_option,
     source_store_option,
     table_option,
+    views_option,
 )
 from dicom_export.folder_export.arguments import DISPOSITIONS
 from dicom_export.folder_export.ctrl_c import threads_without_ctrl_c
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 )
 @schema_option
 @source_store_option
+@views_option
 @ignore_option
 @click.option(
     "--format",
@@ -71,6 +73,7 @@ def export(
     output: str,
     *,
     include_source_store: bool,
+    views: bool,
 ) -> None:
     """Export the DICOM files in FOLDER, and in all folders below it, to a table.
 
@@ -84,6 +87,7 @@ def export(
         write_disposition=write_disposition,
         schema=schema,
         include_source_store=include_source_store,
+        views=views,
         ignore=ignore,
     )
     operation = _run(asked, folder)

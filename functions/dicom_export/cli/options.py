@@ -58,6 +58,12 @@ schema_option = click.option(
 source_store_option = click.option(
     "--include-source-store", is_flag=True, help="Add the column SourceDicomStore, which names the folder of each row."
 )
+views_option = click.option(
+    "--views/--no-views",
+    default=True,
+    show_default=True,
+    help="Define views next to the table: its current instances, studies, series and private elements.",
+)
 ignore_option = click.option(
     "--ignore",
     multiple=True,

@@ -18,6 +18,7 @@ from dicom_export.cli.options import (
     schema_option,
     source_store_option,
     table_option,
+    views_option,
 )
 from dicom_export.folder_export.ctrl_c import threads_without_ctrl_c
 from dicom_export.folder_export.places import DATASET, PROJECT, check_file, own_files, state_of, store_of, table_of
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 @table_option
 @schema_option
 @source_store_option
+@views_option
 @ignore_option
 @click.option("--once", is_flag=True, help="Catch up with the folder, then exit. The exit code is 1 if files failed.")
 def watch(
@@ -47,6 +49,7 @@ def watch(
     ignore: tuple[str, ...],
     *,
     include_source_store: bool,
+    views: bool,
     once: bool,
 ) -> None:
     """Keep a table in sync with the DICOM files in FOLDER: new, changed and deleted files become rows within seconds.
@@ -60,6 +63,7 @@ def watch(
         table_of(table),
         schema=SchemaKind(schema),
         include_source_store=include_source_store,
+        views=views,
     )
     settings = LocalSettings(
         data=state_of(file),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from dicom_export.logs import Event, operation_event
 from dicom_export.operations.counters import Counters
 from dicom_export.operations.failure import Status
 from dicom_export.operations.operation import Operation
-from dicom_export.operations.request import Request, VerifyRequest, WriteDisposition
+from dicom_export.operations.request import ExportRequest, Request, VerifyRequest, WriteDisposition
 from dicom_export.stores import declared
 
 if TYPE_CHECKING:
@@ -43,7 +44,10 @@ def create_export(
     Raises NotFound for a store, a dataset or a filter file that is not there, and AlreadyExists or FailedPrecondition
     for a table that the write disposition protects, or that change data capture keeps.
     """
-    next(declared(stores, request.store).objects.list(), None)
+    store = declared(stores, request.store)
+    next(store.objects.list(), None)
+    if isinstance(request, ExportRequest):
+        request = replace(request, views=request.views and store.views)
     _check_keeps_no_latest(request, stores)
     take_table(request, name, journal)
     check_table(request, tables.describe(request.table))

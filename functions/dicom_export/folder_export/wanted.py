@@ -43,6 +43,7 @@ def folder_export(
     write_disposition: str,
     schema: str,
     include_source_store: bool,
+    views: bool,
     ignore: Sequence[str],
 ) -> FolderExport:
     """Return the export of the folder to the DuckDB file.
@@ -57,6 +58,7 @@ def folder_export(
         SchemaKind(schema),
         include_source_store,
         GcsUri(FILTER_BUCKET, filter_file.name) if filter_file else None,
+        views,
     )
     settings = LocalSettings(
         data=state_of(file),

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from dicom_export.names import StoreName
     from dicom_export.operations.counters import DifferenceCounts
     from dicom_export.operations.operation import Operation
+    from dicom_export.operations.request import ExportRequest, RepairRequest
     from dicom_export.ports import Publisher, Warehouse
     from dicom_export.state.journal import Journal
     from dicom_export.stores import DeclaredStore
@@ -98,6 +99,8 @@ def _finish(
     """
     error, differences = _completed(operation, counters, journal, tables, publisher)
     error = error or final_status(operation, counters)
+    if not isinstance(operation.request, VerifyRequest):
+        _annotate(operation.request, tables)
     if operation.request.write_disposition is WriteDisposition.WRITE_TRUNCATE:
         _stream_again(operation, journal, publisher)
 
@@ -139,6 +142,14 @@ def _completed(
     except PermanentError as error:
         return Status(error.code, f"{request.table} was left as it was: {error.message}"), None
     return None, None
+
+
+def _annotate(request: ExportRequest | RepairRequest, tables: Warehouse) -> None:
+    """Describe the columns of the table and define its views. The rows are there even if that fails."""
+    try:
+        tables.annotate(request.table, views=request.views)
+    except PermanentError as error:
+        log.warning("The views of %s could not be defined: %s", request.table, error.message)
 
 
 def _stream_again(operation: Operation, journal: Journal, publisher: Publisher) -> None:

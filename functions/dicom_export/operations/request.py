@@ -27,7 +27,10 @@ class WriteDisposition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """Write one row to a table for each instance of a store, or of the part that a filter names."""
+    """Write one row to a table for each instance of a store, or of the part that a filter names.
+
+    `views` says whether the table gets views.
+    """
 
     store: StoreName
     table: TableName
@@ -35,6 +38,7 @@ class ExportRequest:
     schema: SchemaKind = SchemaKind.FLATTENED
     include_source_store: bool = False
     filter_uri: GcsUri | None = None
+    views: bool = True
 
     @property
     def is_filtered(self) -> bool:
@@ -47,7 +51,7 @@ class ExportRequest:
         return RowLayout(self.schema, str(self.store) if self.include_source_store else None)
 
     def to_json(self) -> dict[str, Any]:
-        return _to_json(self, filterUri=str(self.filter_uri) if self.filter_uri else None)
+        return _to_json(self, filterUri=str(self.filter_uri) if self.filter_uri else None, views=self.views)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ class VerifyRequest:
     include_source_store = False
     filter_uri = None
     is_filtered = False
+    views = False
 
     @property
     def row_layout(self) -> RowLayout:
@@ -91,6 +96,7 @@ class RepairRequest:
     write_disposition = WriteDisposition.WRITE_APPEND
     filter_uri = None
     is_filtered = True
+    views = False
 
     @property
     def row_layout(self) -> RowLayout:
@@ -134,4 +140,6 @@ def request_from_json(data: Mapping[str, Any]) -> Request:
         return RepairRequest(store, table, TableName.parse(repairs), schema, include_source_store)
     filter_uri = GcsUri.parse(data["filterUri"]) if data["filterUri"] else None
     disposition = WriteDisposition(data["writeDisposition"])
-    return ExportRequest(store, table, disposition, schema, include_source_store, filter_uri)
+    return ExportRequest(
+        store, table, disposition, schema, include_source_store, filter_uri, views=data.get("views", True)
+    )

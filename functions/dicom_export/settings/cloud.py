@@ -66,20 +66,22 @@ _BUCKET_NAME = re.compile(rf"(?=.{{3,222}}$){_BUCKET_PART}(?:\.{_BUCKET_PART})*"
 # https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names
 _LONGEST_PREFIX = 255 - max(map(len, TOPICS))
 _PREFIX_OF_TOPICS = re.compile(rf"(?!goog)[A-Za-z][A-Za-z0-9._~+%-]{{0,{_LONGEST_PREFIX - 1}}}")
-_STORE_FIELDS = {"bucket", "prefix", "ignore", "streamConfigs"}
+_STORE_FIELDS = {"bucket", "prefix", "ignore", "streamConfigs", "views"}
 
 
 @dataclass(frozen=True, slots=True)
 class BucketFolder:
     """The objects of a bucket whose names begin with `prefix`, which is empty or ends with a slash.
 
-    `ignore` are patterns of names, after the prefix, that are not instances; `streams` are where rows of new ones go.
+    `ignore` are patterns of names, after the prefix, that are not instances; `streams` are where rows of new ones go, and `views` says
+    whether tables get views.
     """
 
     bucket: str
     prefix: str = ""
     ignore: tuple[str, ...] = ()
     streams: tuple[StreamConfig, ...] = ()
+    views: bool = True
 
     def overlaps(self, other: BucketFolder) -> bool:
         """Say whether an object can be in both."""
@@ -206,7 +208,11 @@ def _store(name: str, value: Any) -> BucketFolder:
     if not isinstance(ignore, list) or not all(isinstance(pattern, str) for pattern in ignore):
         raise ConfigurationError(f"{what}: ignore has to be a list of patterns")
     folder = _folder(what, value["bucket"], value.get("prefix", ""), tuple(ignore))
-    return replace(folder, streams=_streams(what, value.get("streamConfigs", [])))
+    views = value.get("views", True)
+    if not isinstance(views, bool):
+        raise ConfigurationError(f"{what}: views is {views!r}; expected true or false")
+    streams = tuple(replace(each, views=views) for each in _streams(what, value.get("streamConfigs", [])))
+    return replace(folder, streams=streams, views=views)
 
 
 def _streams(what: str, value: Any) -> tuple[StreamConfig, ...]:

@@ -30,6 +30,7 @@ class StreamConfig:
     schema: SchemaKind = SchemaKind.FLATTENED
     include_source_store: bool = False
     tracks_changes: bool = False
+    views: bool = True
 
     def to_json(self, api_version: str = "v1beta1") -> dict[str, Any]:
         """Return the StreamConfig of a version of the API: v1 has no change data capture."""

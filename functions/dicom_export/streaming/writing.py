@@ -153,6 +153,8 @@ class ChangeWriter:
     def _prepare(self, schema: Schema) -> None:
         prepare = self._tables.prepare_changes if self._config.tracks_changes else self._tables.prepare
         prepare(self._config.table, schema)
+        # Before the rows: if this fails, nothing was written, and all of it is done again.
+        self._tables.annotate(self._config.table, views=self._config.views)
 
     def _append(self, rows: Sequence[ChangeRow], schema: Schema) -> list[WriteResult]:
         outcomes: list[WriteResult] = [None] * len(rows)

@@ -122,6 +122,11 @@ def test_what_is_missing_is_named(name: str) -> None:
         ("DICOM_EXPORT_STORES", stores(store={"bucket": "images", "folder": "a/"}), "unknown field 'folder'"),
         (
             "DICOM_EXPORT_STORES",
+            stores(store={"bucket": "images", "views": "no"}),
+            "views is 'no'; expected true or false",
+        ),
+        (
+            "DICOM_EXPORT_STORES",
             stores(store={"bucket": "images", "prefix": "a/"}, other={"bucket": "images", "prefix": "a/b/"}),
             "overlap",
         ),

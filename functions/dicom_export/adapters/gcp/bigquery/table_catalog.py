@@ -74,7 +74,7 @@ class TableCatalog:
             except exceptions.NotFound as error:
                 raise dataset_not_found(table) from error
             except exceptions.GoogleAPICallError as error:
-                return _lost_race(error)
+                return lost_race(error)
         return True
 
     def patch(self, table: TableName, etag: str, changes: Resource) -> bool:
@@ -87,7 +87,7 @@ class TableCatalog:
             try:
                 self._client.update_table(changed, list(changes), retry=BRIEF_RETRY, timeout=TIMEOUT_SECONDS)
             except exceptions.GoogleAPICallError as error:
-                return _lost_race(error)
+                return lost_race(error)
         return True
 
     def drop(self, table: TableName) -> None:
@@ -122,7 +122,7 @@ def table_not_found(table: TableName) -> NotFound:
     return NotFound(f"Table {table} was not found")
 
 
-def _lost_race(error: exceptions.GoogleAPICallError) -> bool:
+def lost_race(error: exceptions.GoogleAPICallError) -> bool:
     """Return False if the table changed meanwhile, or changes too often for now; else raise the error."""
     is_race = isinstance(error, exceptions.PreconditionFailed | exceptions.Conflict)
     if is_race or isinstance(translated("", error), ResourceExhausted):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dicom_export.adapters.gcp.bigquery.table_catalog import Resource, TableCatalog
     from dicom_export.adapters.gcp.bigquery.table_comparison import TableComparisons
     from dicom_export.adapters.gcp.bigquery.table_swap import TableSwaps
+    from dicom_export.adapters.gcp.bigquery.table_views import TableViews
     from dicom_export.adapters.gcp.bigquery.write_streams import WriteStreams
     from dicom_export.names import StoreName, TableName
     from dicom_export.operations.counters import DifferenceCounts
@@ -119,6 +120,10 @@ class BigQueryTables:
     def replace(self, table: TableName, staging: TableName, *, expected_rows: int, job: str) -> None:
         self._swaps.replace(table, staging, expected_rows=expected_rows, job=job)
 
+    def annotate(self, table: TableName, *, views: bool) -> None:
+        """As the port says. The columns have had their descriptions since they were created."""
+        self._views.define(table, create=views)
+
     def drop(self, staging: TableName) -> None:
         self._catalog.drop(staging)
 
@@ -207,6 +212,12 @@ class BigQueryTables:
         from dicom_export.adapters.gcp.bigquery.table_swap import TableSwaps
 
         return TableSwaps(self._client, self._catalog, self._jobs)
+
+    @cached_property
+    def _views(self) -> TableViews:
+        from dicom_export.adapters.gcp.bigquery.table_views import TableViews
+
+        return TableViews(self._client, self._catalog)
 
     @cached_property
     def _comparisons(self) -> TableComparisons:

@@ -8,6 +8,7 @@ from duckdb import CatalogException
 
 from dicom_export.adapters.local.duckdb import bookkeeping
 from dicom_export.adapters.local.duckdb.catalogs import catalog, dataset_not_found
+from dicom_export.adapters.local.duckdb.table_views import define_views
 from dicom_export.adapters.local.duckdb.types import (
     column_definition,
     growth,
@@ -101,6 +102,7 @@ def create_or_grow(
     else:
         for change in growth(_columns(cursor, table), wanted):
             cursor.execute(f"ALTER TABLE {table_sql(table)} {change}")
+        define_views(cursor, table, merged, create=False)
     bookkeeping.record_schema(cursor, catalog(table.project), table.dataset, table.table, merged)
     return known is None
 

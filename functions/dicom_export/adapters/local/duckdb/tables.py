@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dicom_export.adapters.local.duckdb import bookkeeping, inserts
+from dicom_export.adapters.local.duckdb.annotations import annotate
 from dicom_export.adapters.local.duckdb.catalogs import Catalogs, catalog
 from dicom_export.adapters.local.duckdb.changes import make_way
 from dicom_export.adapters.local.duckdb.conform import conform_batches
@@ -24,6 +25,7 @@ from dicom_export.adapters.local.duckdb.definitions import (
 )
 from dicom_export.adapters.local.duckdb.differences import counted, reported, write_report
 from dicom_export.adapters.local.duckdb.streams import Streams, streams_of, table_of
+from dicom_export.adapters.local.duckdb.table_views import define_views
 from dicom_export.adapters.local.duckdb.types import quoted
 from dicom_export.adapters.local.folder.files import disk_errors
 from dicom_export.errors import FailedPrecondition, InvalidArgument
@@ -199,7 +201,12 @@ class DuckDbTables:
             bookkeeping.record_schema(cursor, catalog(table.project), table.dataset, table.table, schema)
             bookkeeping.forget_files(cursor, catalog(table.project), table.dataset, table.table)
             bookkeeping.record_replacement(cursor, catalog(table.project), job)
+            define_views(cursor, table, schema, create=False)
         self._forget(table, staging)
+
+    def annotate(self, table: TableName, *, views: bool) -> None:
+        with self.transaction(table) as cursor:
+            annotate(cursor, table, views=views)
 
     def drop(self, staging: TableName) -> None:
         with self.transaction(staging) as cursor:

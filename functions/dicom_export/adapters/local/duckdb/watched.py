@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from dicom_export.adapters.local.duckdb import bookkeeping
+from dicom_export.adapters.local.duckdb.annotations import annotate
 from dicom_export.adapters.local.duckdb.catalogs import catalog
 from dicom_export.adapters.local.duckdb.definitions import create_or_grow, described, table_sql
 from dicom_export.decoding.budget import DEFAULT_COLUMN_LIMITS, ColumnLimits
 from dicom_export.ports import CHANGE_KEY
 from dicom_export.rows.arrow import record_batch
 from dicom_export.rows.fitting import within_budget
-from dicom_export.rows.schema import columns_of, columns_of_all, common_columns, merge
+from dicom_export.rows.schema import columns_of, columns_of_all, common_columns, covers, merge
 from dicom_export.uids import InstanceUids
 from dicom_export.watching.rows import LatestRow, WatchedFile, as_unread, reconcile
 
@@ -44,17 +45,21 @@ class WatchedTable:
         store: StoreName,
         layout: RowLayout,
         limits: ColumnLimits = DEFAULT_COLUMN_LIMITS,
+        *,
+        views: bool = True,
     ) -> None:
         self._tables = tables
         self._limits = limits
         self._table = table
         self._store = str(store)
         self._layout = layout
+        self._views = views
         self._place = catalog(table.project), table.dataset, table.table
         self._index = bookkeeping.files_sql(catalog(table.project))
         common = common_columns(layout.kind, has_source_store=layout.source_store is not None)
         self._schema = merge(common, columns_of(_UIDS, layout.kind))
-        tables.prepare(table, self._schema)
+        with tables.transaction(table) as cursor:
+            self._prepare(cursor, self._schema)
 
     def known(self, names: Sequence[str]) -> dict[str, WatchedFile]:
         """Return the files of these names as they were when they were looked at last, by name."""
@@ -127,8 +132,14 @@ class WatchedTable:
         if rows:
             rows = within_budget(rows, described(cursor, self._table) or (), self._layout.kind, self._limits)
             schema: Schema = merge(self._schema, columns_of_all(rows, self._layout.kind))
-            create_or_grow(cursor, self._table, schema)
+            self._prepare(cursor, schema)
             self._tables.insert(cursor, self._table, [record_batch(rows, schema)])
+
+    def _prepare(self, cursor: DuckDBPyConnection, schema: Schema) -> None:
+        """Give the table the columns that it lacks, with their comments, and define its views if there are new ones."""
+        if not covers(described(cursor, self._table) or (), schema):
+            create_or_grow(cursor, self._table, schema)
+            annotate(cursor, self._table, views=self._views)
 
     def _remember(self, names: Sequence[str], files: Sequence[WatchedFile], cursor: DuckDBPyConnection) -> None:
         where = "dataset = ? AND table_name = ? AND store = ?"

@@ -1,0 +1,1 @@
+"""The views next to a table: its current instances, studies, series and private elements."""
