@@ -17,6 +17,7 @@ from dicom_export.messages import ExportStudy, InstanceChanged, PlanExport, Stud
 from dicom_export.names import DatasetName, StoreName
 from support.emulators.functions import Function
 from support.emulators.storage import HOST_VARIABLE
+from support.infra_files import sizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -53,6 +54,7 @@ class Cloud:
     Each subscription to `export-study` has a worker of its own, so that as many race for every message. With `streams`, which is
     what the store's streamConfigs are in the dataset, by table, there are the API and the functions of the automatic export instead,
     or with `exports` as well. `more_stores` are declared beside it; `between` returns the address of what stands before a function.
+    `as_deployed` lets each function take as many requests at once as Terraform does, instead of eight.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Cloud:
         exports: bool = False,
         more_stores: Mapping[str, Any] | None = None,
         between: Callable[[str], str] = str,
+        as_deployed: bool = False,
     ) -> None:
         self._pubsub, self.storage, bigquery = emulators
         self._folder = folder
@@ -81,6 +84,7 @@ class Cloud:
         self.dataset = f"{PROJECT}.{name.replace('-', '_')}"
         self.warehouse.create_dataset(self.dataset)
         self._between = between
+        self._as_deployed = as_deployed
         has_exports = exports or not streams
         self._handlers = {**(_HANDLERS if has_exports else {}), **(_STREAMING if streams else {})}
         self._dead = {**(_DEAD if has_exports else {}), **(_DEAD_STREAMING if streams else {})}
@@ -246,6 +250,7 @@ class Cloud:
 
     def _start(self, target: str) -> Function:
         log = self._folder / f"{self._prefix}{target}-{len(self.functions)}.log"
-        function = Function(target, log, environment=self.environment)
+        threads = {"THREADS": str(sizes()[target].concurrency)} if self._as_deployed else {}
+        function = Function(target, log, environment={**self.environment, **threads})
         self.functions.append(self._stack.enter_context(function))
         return function

@@ -24,7 +24,7 @@ _POLL_SECONDS = 0.02
 class Function:
     """An entry point as Google Cloud runs it: gunicorn, one worker, several threads. A context that starts and stops it.
 
-    It gets this process' environment and `environment`: `THREADS` is how many requests it takes at once. Every start writes a
+    `target` is its entry point. It gets this process' environment and `environment`: `THREADS` is how many requests it takes at once. Every start writes a
     log of its own beside `log`.
     """
 
@@ -38,6 +38,7 @@ class Function:
         source: Path = _MAIN,
     ) -> None:
         self.port = port or free_port()
+        self.target = target
         framework = Path(sys.executable).with_name("functions-framework")
         self._command = [
             str(framework),
