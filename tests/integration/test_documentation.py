@@ -194,12 +194,6 @@ def test_each_query_gives_a_row(exported: Path, sql: str) -> None:
     assert "(1 row)" in result.stdout
 
 
-def test_the_query_files_are_the_samples_of_the_pages() -> None:
-    samples = {" ".join(sql.split()) for sql in blocks("sql")}
-    files = {" ".join(path.read_text().split()) for path in (ROOT / "queries").glob("*.sql")}
-    assert files == samples
-
-
 def test_each_soak_of_the_reliability_page_is_run_by_a_test() -> None:
     shown = set(re.findall(r"-m soak\.(\w+)", (ROOT / "docs" / "reliability.md").read_text()))
     tests = "\n".join(path.read_text() for path in (ROOT / "tests" / "end_to_end").glob("test_soak*.py"))
