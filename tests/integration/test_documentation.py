@@ -68,7 +68,7 @@ def find(arguments: list[str]) -> tuple[click.Command, list[str]]:
 
 
 def all_options(command: click.Command) -> set[str]:
-    own = {name for parameter in command.params for name in parameter.opts}
+    own = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
     inner = subcommands(command).values() if isinstance(command, click.Group) else ()
     return own.union(*map(all_options, inner))
 
@@ -78,15 +78,16 @@ def test_each_command_mentioned_is_there_with_its_options(page: str) -> None:
     for arguments in mentioned(page):
         command, rest = find(arguments)
         options = {word.partition("=")[0] for word in rest if word.startswith("--")}
-        known = {name for parameter in command.params for name in parameter.opts}
+        known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
         assert options <= known | {"--help"}, arguments
 
 
 def test_each_option_of_a_command_about_folders_is_described() -> None:
-    for name in ("export", "watch", "verify", "serve"):
-        for parameter in subcommands(main)[name].params:
+    for command in ("export", "watch", "verify", "serve"):
+        for parameter in subcommands(main)[command].params:
             if isinstance(parameter, click.Option):
-                assert any(f"`{option}" in TEXT for option in parameter.opts), parameter.opts
+                names = [*parameter.opts, *parameter.secondary_opts]
+                assert any(f"`{name}" in TEXT for name in names), names
 
 
 def test_no_option_is_described_that_is_not_there() -> None:
