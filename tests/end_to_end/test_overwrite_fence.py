@@ -241,7 +241,7 @@ def test_a_change_is_recorded_once_and_comes_back_as_it_was(open_race: Callable[
 def test_an_export_into_a_table_that_keeps_the_latest_is_refused(tmp_path: Path) -> None:
     world = World(tmp_path, Bucket(), streams=(StreamConfig(TABLE, SchemaKind.JSON, tracks_changes=True),))
     for disposition in WriteDisposition:
-        with pytest.raises(FailedPrecondition, match="is kept by the changeDataCaptureConfig"):
+        with pytest.raises(FailedPrecondition, match="has the rows of the changeDataCaptureConfig"):
             world.export(disposition)
     world.close()
 

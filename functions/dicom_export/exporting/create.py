@@ -1,4 +1,4 @@
-"""A request becomes an operation, once all that can be checked at once was checked."""
+"""Create the operation of a request, after the checks that need no listing of the store."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def create_export(
     tables: Tables,
     awaits_report: bool = False,
 ) -> Operation:
-    """Create the operation of this name; nobody is told yet to plan it.
+    """Create the operation of this name. Its plan does not begin yet.
 
-    Raises NotFound for a store, a dataset or a filter file that is not there, and AlreadyExists or FailedPrecondition
-    for a table that the write disposition protects, or that change data capture keeps.
+    Raises NotFound for a store, a dataset or a filter file that does not exist, and AlreadyExists or FailedPrecondition
+    for a table that the write disposition protects, or that a changeDataCaptureConfig writes to.
     """
     store = declared(stores, request.store)
     next(store.objects.list(), None)
@@ -61,7 +61,7 @@ def create_export(
         awaits_report=awaits_report,
     )
     if request.write_disposition is WriteDisposition.WRITE_TRUNCATE:
-        # Before anything is listed: what is streamed into the table from now on leaves a record.
+        # Before anything is listed: from now on, rows that are streamed into the table are recorded with the operation.
         journal.overwrites.begin(request.table, name)
     journal.operations.create(operation)
     log.info("Export of %s to %s created", request.store, request.table, extra=operation_event(name, Event.CREATED))
@@ -69,7 +69,7 @@ def create_export(
 
 
 def refuse_export(name: OperationName, error: DicomExportError, *, api_version: str, journal: Journal) -> Operation:
-    """Create an operation that has ended with the error, so that whoever sent the request can see it."""
+    """Create an operation that has ended with the error, so that the sender of the request can see it."""
     now = datetime.now(UTC)
     status = Status(error.code, error.message)
     operation = Operation(name, api_version, now, None, end_time=now, counters=Counters(), error=status)
@@ -79,37 +79,37 @@ def refuse_export(name: OperationName, error: DicomExportError, *, api_version: 
 
 
 def _check_keeps_no_latest(request: Request, stores: Mapping[StoreName, DeclaredStore]) -> None:
-    """Raise FailedPrecondition for a table that has each instance once by change data capture: rows of an export have no version."""
+    """Raise FailedPrecondition for a table with change data capture: rows of an export have no version."""
     for name, store in stores.items():
         if any(config.tracks_changes and config.table == request.table for config in store.streams):
             raise FailedPrecondition(
-                f"{request.table} is kept by the changeDataCaptureConfig of {name}, one row an instance; export to another table"
+                f"{request.table} has the rows of the changeDataCaptureConfig of {name}; export to another table"
             )
 
 
 def _check_compared(request: Request, tables: Tables) -> None:
-    """Raise NotFound if the table that a verification is about is not there."""
+    """Raise NotFound if the table that a verification compares does not exist."""
     if isinstance(request, VerifyRequest) and tables.describe(request.compared) is None:
         raise NotFound(f"Table {request.compared} was not found; an export creates it")
 
 
 def take_table(request: Request, name: OperationName, journal: Journal) -> None:
-    """Make sure that of the exports that want an empty or a new table only one fills it.
+    """Take the table for an export that needs an empty or a new one, so that no other such export fills it.
 
-    Raises FailedPrecondition if another one does. Exports that append or replace ask nobody.
+    Raises FailedPrecondition if another one has taken it. Exports that append or replace need not take it.
     """
     if wants_table_for_itself(request):
         _require_holder(request, name, journal.tables.take(request.table, name))
 
 
 def hold_table(request: Request, name: OperationName, journal: Journal) -> None:
-    """Make sure that the table that was taken was taken by nobody else since. Raises FailedPrecondition."""
+    """Raise FailedPrecondition if another operation has taken the table since this one took it."""
     if wants_table_for_itself(request):
         _require_holder(request, name, journal.tables.holder(request.table))
 
 
 def wants_table_for_itself(request: Request) -> bool:
-    """Say whether the export wants an empty or a new table."""
+    """Return whether the export needs an empty or a new table."""
     return request.write_disposition in (WriteDisposition.WRITE_EMPTY, WriteDisposition.CREATE_NEW)
 
 

@@ -1,4 +1,4 @@
-"""The failures of a page as rows of a table, once, by the same protocol as the instances' own rows."""
+"""Write the failures of a page as rows of a table, exactly once, as the rows of instances are written."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _BATCH_ROWS = 5_000
 
 @dataclass(frozen=True)
 class FailureReport:
-    """Where the rows of failed instances go."""
+    """The table that has a row for each failed instance."""
 
     table: TableName
     tables: Warehouse
     journal: Journal
 
     def write(self, operation: Operation, page: int, failures: Iterable[Failure]) -> None:
-        """Commit a row for each failure of the page, once however often this is called.
+        """Commit a row for each failure of the page, once, however often this is called.
 
         A table that cannot take them is logged and holds up no export: the failures are in the operation as well. Raises
         TransientError.

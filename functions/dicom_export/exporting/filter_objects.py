@@ -1,4 +1,4 @@
-"""The objects that hold an export's filter: one, or all that a pattern matches."""
+"""Read an export's filter from one object, or from all objects that a pattern matches."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _MOST_OBJECTS = 10_000
 
 
 def filter_generation(uri: GcsUri, buckets: Buckets) -> int:
-    """Return what tells the filter from any other that was or will be there. Raises NotFound, InvalidArgument."""
+    """Return a text that differs for every content that the filter may have. Raises NotFound, InvalidArgument."""
     return _generation_of(uri, _objects(uri, _bucket(uri, buckets)))
 
 
 def store_filter(operation: Operation, buckets: Buckets, journal: Journal) -> FilterIndex:
-    """Read the operation's filter into its state, unless it is there, and return its index.
+    """Copy the operation's filter into its state, unless it is there already, and return its index.
 
     Raises InvalidArgument for a malformed line, FailedPrecondition if the filter was replaced since the request, NotFound
     if it was deleted.
@@ -69,7 +69,7 @@ def _bucket(uri: GcsUri, buckets: Buckets) -> DicomStore:
 
 
 def _objects(uri: GcsUri, bucket: DicomStore) -> list[StoredObject]:
-    """Return the objects that the URI names, in order of their names: BigQuery exports a large result as many."""
+    """Return the objects that the URI names, in order of their names. BigQuery exports a large result as many objects."""
     prefix, star, suffix = uri.object.partition("*")
     if not star:
         stored = bucket.get(uri.object)
@@ -97,5 +97,5 @@ def _generation_of(uri: GcsUri, objects: list[StoredObject]) -> int:
     if "*" not in uri.object:
         return objects[0].generation
     names = "\n".join(f"{stored.generation} {stored.name}" for stored in objects)
-    # A JSON number that every reader holds exactly.
+    # Every reader of JSON can represent a number of this size exactly.
     return int.from_bytes(sha256(names.encode("utf-8", "surrogatepass")).digest()[:6])

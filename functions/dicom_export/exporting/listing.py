@@ -1,4 +1,4 @@
-"""The objects that an export is about, from a cursor on: the whole store, or what its filter names."""
+"""List the objects of an export after a cursor: the whole store, or the objects that its filter names."""
 
 from __future__ import annotations
 
@@ -35,9 +35,10 @@ _PASSED_OVER = 100
 
 
 def first_cursor(store: DeclaredStore, index: FilterIndex | None = None) -> Cursor:
-    """Return where a plan begins, with the layout that the store's first names have: those not ignored of fifty thousand.
+    """Return the cursor of a plan's start, with the layout of the names among the store's first 50,000 that are not ignored.
 
-    A filter that names a malformed UID has every header read: of such a UID only the digest is known, which no name can be found by.
+    With a filter that names a malformed UID, every header is read: only the digest of such a UID is stored, and no
+    name can be found by a digest.
     """
     if index and index.has_malformed:
         return Cursor(Layout.FOLDERS)
@@ -53,10 +54,10 @@ def listing(
     journal: Journal,
     unlisted: Callable[[Unlisted], None],
 ) -> Iterator[Listed]:
-    """Yield the store's objects after the cursor: those that the filter names, if their names tell.
+    """Yield the store's objects after the cursor. If names have UIDs in them, only those that the filter names.
 
-    A step without an object follows each folder of the filter, and each hundred names that are passed over.
-    `unlisted` gets what cannot be listed.
+    A step without an object follows each folder of the filter, and each hundred objects that the filter does not name.
+    `unlisted` is called for each entry that cannot be listed.
     """
     if index is None or cursor.layout is Layout.FOLDERS:
         found = store.objects.list(start_after=cursor.start_after, unlisted=unlisted)
@@ -73,7 +74,7 @@ def listing(
 def _steps(
     found: Iterable[StoredObject], is_wanted: Callable[[StoredObject], bool], begun: Cursor, study: str = ""
 ) -> Iterator[Listed]:
-    """Yield the wanted objects, and a step without one for each so many others, however they are spread."""
+    """Yield the wanted objects, and a step without an object after each hundred others."""
     passed_over = 0
     for stored in found:
         if is_wanted(stored):
@@ -98,7 +99,7 @@ def _folder(
     operation: Operation,
     unlisted: Callable[[Unlisted], None],
 ) -> Iterator[Listed]:
-    """Yield what paths name in one study or series: one listing, however many of its instances they name."""
+    """Yield the objects that paths name in one study or series, with one listing for all of these paths."""
     matched: set[FilterPath] = set()
     path_of = _paths_by_name(named)
 
@@ -117,7 +118,7 @@ def _folder(
 
 
 def _paths_by_name(named: list[FilterPath]) -> Callable[[str], FilterPath | None]:
-    """Return what tells which of a folder's paths names an object: the folder itself, or its instance."""
+    """Return a function that finds the path that names an object of a folder: that of the folder, or of its instance."""
     widest = named[0]
     if len(widest) < 3:  # noqa: PLR2004 - study, series, instance
         return lambda _: widest
@@ -126,7 +127,7 @@ def _paths_by_name(named: list[FilterPath]) -> Callable[[str], FilterPath | None
 
 
 def warn_unmatched(operation: Operation, paths: Sequence[FilterPath]) -> None:
-    """Log the filter's paths that nothing in the store matched."""
+    """Log the filter's paths that match nothing in the store."""
     for path in paths:
         log.warning(
             "The filter's path %s matched nothing in %s",

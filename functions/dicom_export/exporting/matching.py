@@ -1,4 +1,4 @@
-"""Which of the filter's paths names an instance, where only its header tells."""
+"""Find the filter's path that names an instance, where only its header has the UIDs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNNAMED = Skipped("not named by the filter")
 
 
 class FilterLookup:
-    """Looks instances up in an operation's filter; a few chunks of it are held in memory, not all."""
+    """Looks up instances in an operation's filter. Only a few chunks of the filter are in memory."""
 
     def __init__(self, name: OperationName, journal: Journal) -> None:
         index = journal.filters.index(name)
@@ -41,14 +41,14 @@ class FilterLookup:
 
 
 class Selection:
-    """Leaves out what the filter does not name. `matched` has the positions of the paths that named something."""
+    """Skips the objects that the filter does not name. `matched` has the positions of the paths that named an object."""
 
     def __init__(self, lookup: FilterLookup) -> None:
         self._lookup = lookup
         self.matched: set[int] = set()
 
     def __call__(self, decoded: Decoded) -> Decoded:
-        """Return what was decoded, or that it is skipped.
+        """Return the decoded object, or Skipped if the filter does not name it.
 
         An object that is not DICOM is in no study. An instance whose UIDs are unknown may be one that the filter names.
         """
@@ -67,11 +67,11 @@ class Selection:
 
 
 def without_unnamable(found: Found) -> Found:
-    """Return what was found, or that it is skipped because no line of a filter can name it: it is in no study."""
+    """Return what was found, or Skipped for an object that is in no study: no line of a filter can name it."""
     return UNNAMED if isinstance(found, MissingUid) and uids_of(found).study is None else found
 
 
 def uids_of(decoded: DecodedInstance | PermanentError) -> InstanceUids:
-    """Return the UIDs of an instance, as far as its header could be read."""
+    """Return the UIDs of an instance that could be read from its header."""
     known = decoded.uids if isinstance(decoded, DecodedInstance | InstanceError) else None
     return known or InstanceUids()

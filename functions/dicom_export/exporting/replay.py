@@ -1,4 +1,4 @@
-"""What dead letters cost an operation its rows is exported after all, by another operation."""
+"""Export the instances that an operation lost as dead letters, by another operation."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ _SUFFIX = "-replay"
 
 
 def replay_name(name: OperationName) -> OperationName:
-    """Return the name of the operation that replays another's dead letters: there is one."""
+    """Return the name of the one operation that replays another's dead letters."""
     return replace(name, operation=f"{name.operation}{_SUFFIX}")
 
 
 def is_replay(name: OperationName) -> bool:
-    """Say whether the operation replays another's dead letters, and so exports a part of what was asked for."""
+    """Return whether the operation replays another's dead letters, and so exports only a part of the request."""
     return name.operation.endswith(_SUFFIX)
 
 
 def create_replay(name: OperationName, journal: Journal) -> Operation:
-    """Create the operation that exports what the dead letters of an ended one were about, or find it created.
+    """Create the operation that exports the instances of an ended one's dead letters, unless it exists.
 
-    It adds to the same table what its messages say, of the same generations, with the same filter, and goes on with the plan
-    if that could not be finished. Raises NotFound if there is no such operation or nothing to replay, FailedPrecondition
-    if the operation still runs, or was an overwrite: that left the old table as it was, and has to be requested again.
+    It adds the same generations of the objects to the same table, with the same filter, and continues the plan if that
+    could not be finished. Raises NotFound if there is no such operation or nothing to replay, FailedPrecondition if the
+    operation still runs, or was an overwrite: that left the old table as it was, and has to be requested again.
     """
     original = journal.operations.load(name)
     created = journal.operations.find(replay_name(name))
@@ -69,7 +69,7 @@ def create_replay(name: OperationName, journal: Journal) -> Operation:
 
 
 def _appending(request: Request) -> Request:
-    """Return the request with rows that are added to what the table has."""
+    """Return the request with WRITE_APPEND in place of its write disposition."""
     if isinstance(request, ExportRequest):
         return replace(request, write_disposition=WriteDisposition.WRITE_APPEND)
     return request
@@ -77,7 +77,7 @@ def _appending(request: Request) -> Request:
 
 def _check(original: Operation, letters: Sequence[DeadLetter]) -> None:
     if not original.is_done:
-        raise FailedPrecondition(f"Operation {original.name} has not ended yet; its dead letters can be replayed then")
+        raise FailedPrecondition(f"Operation {original.name} has not ended yet; replay its dead letters after its end")
     if not letters:
         raise NotFound(f"Operation {original.name} has no dead letters to replay")
     if original.request.write_disposition is WriteDisposition.WRITE_TRUNCATE:
@@ -87,9 +87,9 @@ def _check(original: Operation, letters: Sequence[DeadLetter]) -> None:
 
 
 def _plan(name: OperationName, letters: Sequence[DeadLetter], journal: Journal) -> Iterator[PlanPage]:
-    """Yield the first pages of the replay's plan: the tasks that were given up, and then where the listing was.
+    """Yield the first pages of the replay's plan: the tasks that were given up, then the cursor of the listing.
 
-    None if the listing did not even begin: then the replay is planned from the start.
+    Yields nothing if the listing did not begin: then the replay is planned from the start.
     """
     first = journal.plans.page(name, 0)
     if first is None or first.error:
@@ -107,7 +107,7 @@ def _plan(name: OperationName, letters: Sequence[DeadLetter], journal: Journal) 
 def _interrupted_at(
     name: OperationName, messages: Sequence[PlanExport | ExportStudy], journal: Journal
 ) -> Cursor | None:
-    """Return where the page begins that could not be planned; None if all were."""
+    """Return the cursor of the page that could not be planned, or None if all pages were planned."""
     for message in messages:
         if isinstance(message, PlanExport):
             previous = journal.plans.page(name, message.page - 1)

@@ -1,4 +1,4 @@
-"""What the API, the batch jobs and the command line ask for."""
+"""The service that the API, the batch jobs and the command line call."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _FORGOTTEN = timedelta(minutes=10)
 
 @dataclass(frozen=True)
 class OperationsService:
-    """The operations of an installation: needs nothing but their state."""
+    """The operations of an installation. It needs only their state."""
 
     journal: Journal
 
@@ -53,14 +53,14 @@ class OperationsService:
             yield position, self._counted(operation)
 
     def cancel_operation(self, name: OperationName) -> Operation:
-        """Ask for the operation's end; without effect on one that has ended. Raises NotFound."""
+        """Request the operation's end. This has no effect on one that has ended. Raises NotFound."""
         operation = self.journal.operations.change(
             name, lambda current: current if current.is_done else replace(current, cancel_requested=True)
         )
         return self._counted(operation)
 
     def failures(self, name: OperationName) -> Iterator[Failure]:
-        """Yield the operation's failures as far as it is. Raises NotFound."""
+        """Yield the operation's failures so far. Raises NotFound."""
         return (failure for _, failure in self.failures_after(name))
 
     def failures_after(self, name: OperationName, *, start_after: str = "") -> Iterator[tuple[str, Failure]]:
@@ -69,12 +69,12 @@ class OperationsService:
         return self.journal.tasks.failures_after(start_after, name)
 
     def passed_over(self, name: OperationName) -> Iterator[tuple[str, str]]:
-        """Yield the objects that are positively something else than DICOM, each with what it is. Raises NotFound."""
+        """Yield the objects that were recognised as other than DICOM, each with its kind. Raises NotFound."""
         self.journal.operations.load(name)
         return self.journal.tasks.passed_over(name)
 
     def unlisted(self, name: OperationName) -> list[Unlisted]:
-        """Return what the operation could not list, as far as it is."""
+        """Return what the operation could not list so far."""
         return self.journal.plans.unlisted(name)
 
     def dead_letters(self, parent: DatasetName, name: OperationName | None = None) -> Iterator[DeadLetter]:
@@ -82,7 +82,7 @@ class OperationsService:
         return self.journal.dead_letters.all(parent, name)
 
     def set_reported(self, name: OperationName) -> None:
-        """Note that the user was told how the operation ended: the same command begins another one from now on."""
+        """Note that the user has seen how the operation ended: from now on the same command begins another one."""
         self.journal.operations.change(name, lambda current: replace(current, awaits_report=False))
 
     def _counted(self, operation: Operation) -> Operation:
@@ -90,7 +90,7 @@ class OperationsService:
 
 
 def new_name(request: Request) -> OperationName:
-    """Return a name that no operation has."""
+    """Return a new name for an operation."""
     return OperationName(request.store.parent, str(secrets.randbelow(9 * 10**18) + 10**18))
 
 
@@ -117,7 +117,7 @@ class ExportService(OperationsService):
         try:
             self.resume(operation)
         except DicomExportError as error:
-            # The client is told, and would start another one: this one must not stay pending for ever.
+            # The client gets an error, and may request the export again: this operation must not stay pending for ever.
             status = Status(error.code, f"The export could not be started: {error.message}")
             if self.journal.plans.create_page(name, 0, PlanPage(error=status)).error == status:
                 self.give_up(operation, status)
@@ -128,7 +128,7 @@ class ExportService(OperationsService):
     def create(
         self, request: Request, name: OperationName, *, api_version: str, awaits_report: bool = False
     ) -> Operation:
-        """Create an operation of this name, which `resume` sets going. Raises what `exporting.create.create_export` raises."""
+        """Create an operation of this name, which `resume` starts. Raises what `exporting.create.create_export` raises."""
         return create_export(
             request,
             name,
@@ -141,9 +141,9 @@ class ExportService(OperationsService):
         )
 
     def get_operation(self, name: OperationName) -> Operation:
-        """As that of OperationsService; the message of an operation that was never announced is published now.
+        """Return the operation as OperationsService does. If its first message was never published, publish it now.
 
-        Its message was lost with the process that created it.
+        That message was lost with the process that created the operation.
         """
         operation = super().get_operation(name)
         periods = (datetime.now(UTC) - operation.create_time) // _FORGOTTEN
@@ -153,7 +153,7 @@ class ExportService(OperationsService):
         return operation
 
     def cancel_operation(self, name: OperationName) -> Operation:
-        """Ask for the operation's end, and see to it even if the message that would plan its next page is lost."""
+        """Request the operation's end, also if the message that plans its next page is lost."""
         operation = super().cancel_operation(name)
         if not operation.is_done:
             pages = self.journal.plans.pages(name) or [0]
@@ -165,14 +165,14 @@ class ExportService(OperationsService):
         return [operation for _, operation in self.journal.operations.newest_first(parent) if not operation.is_done]
 
     def replay(self, name: OperationName) -> Operation:
-        """Export what an operation's dead letters cost it, by another one. Raises what `exporting.replay.create_replay` raises."""
+        """Export the instances of an operation's dead letters. Raises what `exporting.replay.create_replay` raises."""
         operation = create_replay(name, self.journal)
         if not operation.is_done:
             self.resume(operation)
         return operation
 
     def give_up(self, operation: Operation, reason: Status) -> None:
-        """End an operation that cannot go on, as it is now. Without effect on one that has ended."""
+        """End an operation that cannot continue, with its counters as they are. This has no effect on one that has ended."""
         counters = self.journal.pages.counters(operation)
 
         def ended(current: Operation) -> Operation:
@@ -184,7 +184,7 @@ class ExportService(OperationsService):
         log.warning("Export given up: %s", reason.message, extra=operation_event(operation.name, Event.ENDED))
 
     def resume(self, operation: Operation) -> None:
-        """Have an operation go on whose messages were lost: everything that exists stays, what is missing is done."""
+        """Continue an operation whose messages were lost: everything that exists stays, and what is missing is done."""
         pages = self.journal.plans.pages(operation.name) or [0]
         self.publisher.publish([PlanExport(operation.name, page) for page in pages])
 

@@ -1,4 +1,4 @@
-"""Batches of rows into one stream, so that memory holds a batch and not a study."""
+"""Write rows to one stream in batches, so that memory holds a batch and not a study."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Rejected = tuple["StoredObject", InstanceUids, PermanentError]
 
 
 def prepare_target(operation: Operation, schema: Schema, tables: Tables) -> None:
-    """Give the table that the operation writes to these columns; what an overwrite or a verification writes to may expire."""
+    """Add these columns to the table that the operation writes to. The staging table of an overwrite or a verification expires."""
     if operation.request.write_disposition is WriteDisposition.WRITE_TRUNCATE:
         like = operation.target if isinstance(operation.request, VerifyRequest) else operation.request.table
         tables.prepare_staging(operation.target, schema, like)
@@ -39,9 +39,9 @@ def prepare_target(operation: Operation, schema: Schema, tables: Tables) -> None
 
 
 class StreamWriter:
-    """Writes an operation's rows to a new stream, and makes sure before each batch that the table has its columns.
+    """Writes an operation's rows to a new stream. Before each batch it adds the columns that the table lacks.
 
-    `is_wanted` says whether nobody else was faster: the staging table of an overwrite that has ended is not made again.
+    `is_wanted` returns False if another worker was faster: the staging table of an overwrite that has ended is not made again.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class StreamWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Discard a stream that an error left unfinished: nobody will claim it."""
+        """Discard a stream that an error left unfinished, because no message will claim it."""
         if self._stream and isinstance(error, Exception):
             self._tables.discard(self._stream)
 
@@ -92,7 +92,7 @@ class StreamWriter:
                     self._append_fitted(pending, part.records.to_pylist())
 
     def finish(self) -> tuple[str | None, list[Rejected]]:
-        """Finalize the stream and return its name, or None if there are no rows, and the rows that the table does not take.
+        """Finalize the stream. Return its name, or None if it has no rows, and the rows that the table refused.
 
         Raises Unavailable if the stream does not hold what was sent.
         """
@@ -106,7 +106,7 @@ class StreamWriter:
         return self._stream, self._rejected
 
     def _append_fitted(self, pending: list[Pending], rows: Sequence[Row]) -> None:
-        """Append rows that may need more columns than the table may get."""
+        """Append rows that may need more columns than the table can have."""
         kind = self._operation.request.schema
         fitting = within_budget(rows, self._existing(), kind, self._limits)
         if not self._takes(columns_of_all(fitting, kind)):
@@ -120,7 +120,7 @@ class StreamWriter:
                 self._append(pending[part.start : part.start + part.records.num_rows], part.records)
 
     def _append(self, pending: list[Pending], records: pa.RecordBatch) -> None:
-        """Append the instances' rows but for those that the table refuses, however many answers it takes to name these."""
+        """Append the instances' rows without those that the table refuses. It may take several answers to learn all of these."""
         if self._stream is None:
             self._stream = self._tables.open_stream(self._operation.target)
         while pending:
@@ -143,7 +143,7 @@ class StreamWriter:
         return [index for index in range(len(pending)) if index not in refused]
 
     def _takes(self, schema: Schema) -> bool:
-        """Add the columns that the table lacks. Return False if it takes no further one, from now on."""
+        """Add the columns that the table lacks. Return False if it takes no further column."""
         try:
             self._ensure(schema)
         except TooManyColumns:
@@ -159,7 +159,7 @@ class StreamWriter:
             self._columns = merge(existing, schema)
 
     def _existing(self) -> Schema:
-        """Return the columns of the table, which is asked for them once per stream."""
+        """Return the columns of the table, which are requested once per stream."""
         if self._columns is None:
             table = self._tables.describe(self._operation.target)
             self._columns = table.schema if table else ()

@@ -1,1 +1,1 @@
-"""Rows of new uploads and deletions, written while they arrive."""
+"""Write rows of new uploads and deletions as they arrive."""

@@ -1,4 +1,4 @@
-"""The row that a change of an instance makes in one table."""
+"""Define the row of a change of an instance in one table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ChangeRow:
-    """What a change says of one instance in one table. `version` orders the changes of an instance."""
+    """The row of a change of one instance in one table. `version` orders the changes of an instance."""
 
     change: InstanceChanged
     config: StreamConfig
@@ -25,5 +25,5 @@ class ChangeRow:
 
     @property
     def version(self) -> Version:
-        """Which of the instance's changes it is."""
+        """The position of this change among the changes of the instance."""
         return Version(self.change.stored.generation, is_deletion=self.change.event is ObjectEvent.DELETED)

@@ -1,4 +1,4 @@
-"""Where rows of new uploads and deletions go: `DicomStore.streamConfigs` of the API, as an installation's settings declare them.
+"""Read the tables for rows of new uploads and deletions: `DicomStore.streamConfigs` of the API, declared in the settings.
 
 Source: https://cloud.google.com/healthcare-api/docs/reference/rest/v1beta1/projects.locations.datasets.dicomStores#StreamConfig
 """
@@ -24,7 +24,7 @@ _DESTINATION = ("tableUri", "schemaFlattened", "schemaJson", "includeSourceStore
 
 @dataclass(frozen=True, slots=True)
 class StreamConfig:
-    """A table that gets the rows. With `tracks_changes` it keeps one row an instance, the latest, instead of one row an event."""
+    """A table that gets the rows. With `tracks_changes` it keeps the latest row per instance instead of one row per event."""
 
     table: TableName
     schema: SchemaKind = SchemaKind.FLATTENED
@@ -46,16 +46,16 @@ class StreamConfig:
 
 
 def parse_stream_configs(value: object) -> tuple[StreamConfig, ...]:
-    """Return the configurations that a list of JSON is. Raises InvalidArgument for what is malformed or contradicts itself."""
+    """Return the configurations in a list of JSON. Raises InvalidArgument if they are malformed or contradict each other."""
     if not isinstance(value, list):
-        raise InvalidArgument('streamConfigs has to be a list; expected [{"bigqueryDestination": {"tableUri": …}}]')
+        raise InvalidArgument('streamConfigs is not a list; expected [{"bigqueryDestination": {"tableUri": …}}]')
     configs = tuple(map(_stream_config, value))
     if len(configs) > MAX_STREAMS:
         raise InvalidArgument(f"streamConfigs has {len(configs)} entries; a store has at most {MAX_STREAMS}")
     tables = [config.table for config in configs]
     twice = next((table for table in tables if tables.count(table) > 1), None)
     if twice:
-        raise InvalidArgument(f"streamConfigs names {twice} twice; each has to be about another table")
+        raise InvalidArgument(f"streamConfigs names {twice} twice; name each table once")
     return configs
 
 

@@ -1,4 +1,4 @@
-"""Threads that arrive together share one flush: no timer, and nobody waits longer than the flush before takes."""
+"""Share one flush among threads that arrive together. There is no timer: nobody waits longer than one earlier flush takes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass(eq=False)
 class _Entry(Generic[T]):
-    """An item that waits. `is_due` is set when its flush is over, or when it is its caller's turn to flush."""
+    """A waiting item. `is_due` is set when its flush has ended, or when its caller has to flush."""
 
     item: T
     is_due: threading.Event = field(default_factory=threading.Event)
@@ -23,9 +23,9 @@ class _Entry(Generic[T]):
 
 
 class GroupCommit(Generic[T]):
-    """Flushes the items of its callers, one group at a time: whoever finds nothing under way flushes what waits by then.
+    """Flushes the items of its callers, one group at a time. A caller that finds no flush running flushes all waiting items.
 
-    `flush` returns for each item what it failed of, or None; what it raises instead, each caller of the group gets.
+    `flush` returns the error of each item, or None. If it raises an error, each caller of the group gets that.
     """
 
     def __init__(self, flush: Callable[[Sequence[T]], Sequence[BaseException | None]]) -> None:
@@ -35,7 +35,7 @@ class GroupCommit(Generic[T]):
         self._is_flushing = False
 
     def commit(self, item: T) -> None:
-        """Return once a flush with the item is over, or raise what the item failed of."""
+        """Return after the item was flushed, or raise the item's error."""
         entry = _Entry(item)
         if not self._leads(entry):
             entry.is_due.wait()
@@ -51,7 +51,7 @@ class GroupCommit(Generic[T]):
             return leads
 
     def _lead(self) -> None:
-        """Flush all that waits, the leader's own item among it, and make the next one in line the leader."""
+        """Flush all waiting items, with the leader's own, and make the next waiting caller the leader."""
         with self._lock:
             group, self._waiting = self._waiting, []
         errors = self._flushed([entry.item for entry in group])

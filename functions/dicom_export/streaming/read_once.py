@@ -1,4 +1,4 @@
-"""A store whose ranges are read once: the same header makes the rows of both schemas."""
+"""Read each range of a store once: the same header makes the rows of both schemas."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class ReadOnce(WrappedStore):
-    """A DicomStore that keeps what was read. For one object, and one thread."""
+    """A DicomStore that caches what was read of one object, for one thread."""
 
     def __init__(self, store: DicomStore) -> None:
         super().__init__(store)

@@ -1,4 +1,4 @@
-"""Rows of changes into their tables: columns first, then the rows, and what each comes to."""
+"""Write rows of changes to their tables: first the columns, then the rows. Return the result of each row."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
 
 WriteResult = DicomExportError | None
-"""What a row comes to: None once it is durable, else why it is not."""
+"""The result of a row: None if it is durable, else the error."""
 
 
 class ChangeWriters:
-    """Writes rows of changes, each to the table of its stream config: those that arrive together by one append.
+    """Writes rows of changes, each to the table of its stream config. Rows that arrive together share one append.
 
-    Before it, they are recorded with each overwrite of the table that runs.
+    Before the append, they are recorded with each running overwrite of the table.
     """
 
     def __init__(self, tables: Warehouse, overwrites: Overwrites, limits: ColumnLimits = DEFAULT_COLUMN_LIMITS) -> None:
@@ -72,8 +72,8 @@ class ChangeWriters:
 class ChangeWriter:
     """Writes rows of one stream config to its table. Its calls take turns.
 
-    The columns that the table has taken before go with every append, so that one connection serves them; a row that has another
-    one goes by itself, because BigQuery may not know a new column for minutes, and the others need not wait for that.
+    Every append has all columns that earlier rows had, so that one connection serves them. A row with another column is
+    appended separately: BigQuery may not know a new column for minutes, and the other rows need not wait for that.
     """
 
     def __init__(self, config: StreamConfig, tables: Warehouse, limits: ColumnLimits = DEFAULT_COLUMN_LIMITS) -> None:
@@ -84,11 +84,11 @@ class ChangeWriter:
 
     @property
     def table(self) -> TableName:
-        """Where the rows go."""
+        """The table that the rows are written to."""
         return self._config.table
 
     def write(self, rows: Sequence[ChangeRow]) -> list[WriteResult]:
-        """Write the rows, and return what each came to, in their order."""
+        """Write the rows, and return the result of each, in their order."""
         is_known = [covers(self._taken, columns_of(row.row, self._config.schema)) for row in rows]
         outcomes: dict[int, WriteResult] = {}
         for known in (True, False):
@@ -118,14 +118,14 @@ class ChangeWriter:
         return outcomes
 
     def _write_without_more(self, rows: Sequence[ChangeRow], error: TooManyColumns) -> list[WriteResult]:
-        """Write the rows to the columns that the table has."""
+        """Write the rows with only the columns that the table has."""
         if self._limits is NO_MORE_COLUMNS:
             return [error] * len(rows)
         self._limits = NO_MORE_COLUMNS
         return self._write(rows)
 
     def _within_budget(self, rows: Sequence[ChangeRow]) -> Sequence[ChangeRow]:
-        """Return the rows as they fit the columns that the table may get. The table is only asked for its columns if it lacks one."""
+        """Return the rows without columns that the table cannot get. The table's columns are requested only if it lacks one."""
         wanted = columns_of_all([row.row for row in rows], self._config.schema)
         if covers(self._taken, wanted):
             return rows
@@ -137,7 +137,7 @@ class ChangeWriter:
     def _write_again(
         self, rows: Sequence[ChangeRow], error: PermanentError, *, was_prepared: bool
     ) -> list[WriteResult]:
-        """Write the rows to a table that may be another one by now; if it is not, each by itself."""
+        """Write the rows to a table that may have been replaced. If it was not, write each row separately."""
         self._taken = ()
         self._limits = self._configured
         if not was_prepared:
@@ -167,7 +167,7 @@ class ChangeWriter:
         return outcomes
 
     def _send(self, rows: Sequence[ChangeRow], records: pa.RecordBatch) -> list[WriteResult]:
-        """Append the rows but for those that the table refuses, however many answers it takes to name these."""
+        """Append the rows without those that the table refuses. It may take several answers to learn all of these."""
         outcomes: list[WriteResult] = [None] * len(rows)
         left = list(range(len(rows)))
         while left:

@@ -82,7 +82,7 @@ def test_a_store_says_where_new_instances_go() -> None:
 @pytest.mark.parametrize(
     ("configs", "message"),
     [
-        ({}, "has to be a list"),
+        ({}, "is not a list"),
         ([7], "must be a message"),
         ([{}], "has no bigqueryDestination"),
         ([{"bigqueryDestination": {}}], "tableUri is required"),
