@@ -20,7 +20,7 @@ DicomExportError
 │       └── InstanceGone       the generation that was planned is gone
 └── TransientError             raised, so that the message is delivered again
     ├── Unavailable
-    ├── Aborted                lost a race; the next attempt sees the result
+    ├── Aborted                others change the same table or file at once
     └── ResourceExhausted      a quota, or a full disk
 
 An error message says what is wrong, with the offending value, then what is expected. It never holds
@@ -244,7 +244,7 @@ class Unavailable(TransientError):
 
 
 class Aborted(TransientError):
-    """The attempt lost a race; the next attempt sees the result."""
+    """Others change the same table or file at once. A retry sees their changes."""
 
     code = Code.ABORTED
 

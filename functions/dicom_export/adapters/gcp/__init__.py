@@ -1,1 +1,1 @@
-"""The ports on Google Cloud: Cloud Storage, Pub/Sub, BigQuery."""
+"""Implement the ports with Cloud Storage, Pub/Sub and BigQuery."""

@@ -1,4 +1,4 @@
-"""The Publisher on Pub/Sub."""
+"""Publish messages on Pub/Sub."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dicom_export.messages import Message
 
 MAX_BYTES = 9_900_000
-"""The longest data of a message: a request takes 10 MB, and so that it can become a dead letter its attributes have to grow.
+"""The longest data of a message. A request takes 10 MB, and a message that becomes a dead letter gets more attributes.
 
 Source: https://cloud.google.com/pubsub/quotas#resource_limits
 """
@@ -33,7 +33,7 @@ _BATCH_MESSAGES = 1_000
 _BATCH_SECONDS = 0.01
 
 _RETRY_SECONDS = 60.0
-# A message that comes twice does no harm, so whatever may pass is tried again; as the library's own, which goes on for 600 s.
+# A message may be delivered twice, so every temporary error is retried. The library's own retry continues for 600 s.
 _RETRY = RETRY.with_timeout(_RETRY_SECONDS).with_predicate(
     if_exception_type(
         exceptions.Aborted,
@@ -45,16 +45,16 @@ _RETRY = RETRY.with_timeout(_RETRY_SECONDS).with_predicate(
         exceptions.Unknown,
     )
 )
-# A number would be shared by all attempts: https://github.com/googleapis/python-api-core/issues/654
+# A plain number is the timeout of all attempts together: https://github.com/googleapis/python-api-core/issues/654
 _TIMEOUT = ConstantTimeout(TIMEOUT_SECONDS)
-# The library loses the futures of a batch whose thread dies of an error that it does not expect.
+# If the thread of a batch ends with an unexpected error, the library never completes its futures.
 _SETTLE_SECONDS = _RETRY_SECONDS + 2 * TIMEOUT_SECONDS
 
 
 class TopicPublisher:
     """Publishes each message to the topic of its kind, in batches. `topics` are resource names.
 
-    The client is made at the first message: then an import has cost nothing, and the server has forked its workers.
+    The client is made at the first message, so that an import is fast, and after the server has forked its workers.
     """
 
     def __init__(self, topics: Mapping[str, str], client: PublisherClient | None = None) -> None:
@@ -63,7 +63,7 @@ class TopicPublisher:
         self._making = threading.Lock()
 
     def publish(self, messages: Sequence[Message]) -> None:
-        """As the port says. Raises InvalidArgument, before any is sent, if one is longer than Pub/Sub takes."""
+        """Publish the messages. Raises InvalidArgument before it sends any if one is longer than Pub/Sub takes."""
         encoded = [(message, _encoded(message)) for message in messages]
         with google_errors("Connecting to Pub/Sub"):
             client = self._connected()
@@ -100,7 +100,7 @@ def _encoded(message: Message) -> bytes:
 
 
 def _settle(sent: Mapping[Future[str], str]) -> None:
-    """Wait for all, and raise the error of one of them: of one that no retry helps, if there is such."""
+    """Wait for all messages, and raise the error of one, preferably of one that no retry helps."""
     settled, lost = wait(sent, timeout=_SETTLE_SECONDS)
     failures = [_failure(sent[future], error) for future in settled if (error := future.exception())]
     if lost:
@@ -113,5 +113,5 @@ def _failure(topic: str, error: BaseException) -> DicomExportError:
     if not isinstance(error, Exception):
         raise error
     failure = translated(f"Publishing on {topic}", error)
-    # What is not laid to our charge, such as fewer ids than messages, may pass; the message's attempts bound it.
+    # An unexpected error, such as fewer ids than messages, may be temporary; the attempts of the message limit its retries.
     return Unavailable(failure.message) if isinstance(failure, Internal) else failure

@@ -249,7 +249,7 @@ def test_a_commit_that_failed_is_an_error(answer: Any, kind: type[DicomExportErr
 @pytest.mark.parametrize("answer", [MISSING, committed("STREAM_NOT_FOUND")])
 def test_a_stream_that_commits_do_not_know_and_that_is_there_is_transient(answer: Any) -> None:
     write = Scripted(batch_commit_write_streams=[answer], get_write_stream=[WriteStream(name=STREAM)])
-    with pytest.raises(Unavailable, match="is there, and commits do not know it yet"):
+    with pytest.raises(Unavailable, match="exists, and commits do not know it yet"):
         streams(write).commit(TABLE, STREAM)
     assert len(write.named("get_write_stream")) == 1
 

@@ -1,1 +1,1 @@
-"""BigQuery: tables, and streams of the Storage Write API."""
+"""Keep rows in BigQuery tables, and write them with the Storage Write API."""

@@ -1,4 +1,4 @@
-"""Jobs of BigQuery that put rows in the place of a table's, each once: its id follows from what it is for."""
+"""Run BigQuery jobs that replace the rows of a table, each once: the purpose of a job determines its id."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dicom_export.names import TableName
 
 JOB_SECONDS = 60.0
-"""How long one call waits for a job; the next one waits on."""
+"""How long one call waits for a job; the next call continues to wait."""
 
 _MAX_ATTEMPTS = 20
 _LONGEST_PAUSE = 4.0
@@ -54,9 +54,9 @@ class Jobs:
         self._sleep = sleep
 
     def succeed(self, table: TableName, job: str, location: str, begin: Callable[[str], Job]) -> None:
-        """Have a job replace the table unless it has: `begin` begins one under a name.
+        """Have a job replace the table, unless it has done so. `begin` starts a job with the id that it is given.
 
-        Raises what the job fails of. One that failed for a reason that passes is followed by the next attempt's, at the next call.
+        Raises the job's error. After a job that failed for a temporary reason, the next call starts another attempt.
         """
         for attempt in range(_MAX_ATTEMPTS):
             name = _job_id(table, job, attempt)
@@ -76,7 +76,7 @@ class Jobs:
                 return None
 
     def _begun(self, name: str, location: str, table: TableName, begin: Callable[[str], Job]) -> Job:
-        """Begin the job, unless somebody else did meanwhile; when his is done what it was made of may be gone."""
+        """Begin the job, or return the one that another worker has begun. After that one's end its source may be gone."""
         try:
             with google_errors(f"Replace {table}"):
                 return begin(name)
@@ -85,11 +85,11 @@ class Jobs:
             if found is not None:
                 return found
             if isinstance(error, AlreadyExists):
-                raise Unavailable(f"Job {name} is there and cannot be looked up yet") from error
+                raise Unavailable(f"Job {name} exists, and cannot be looked up yet") from error
             raise
 
     def _succeeded(self, job: Job, table: TableName) -> bool:
-        """Wait for the job. Return False if it failed for a reason that passes, raise what else it failed for."""
+        """Wait for the job. Return False if it failed for a temporary reason. Raises its error if it failed for another one."""
         self._wait(job, table)
         if job.error_result is None:
             return True
@@ -111,7 +111,7 @@ class Jobs:
 
 
 def _job_id(table: TableName, job: str, attempt: int) -> str:
-    """Return the id of an attempt: letters, digits, dashes and underscores, at most 1024."""
+    """Return the id of an attempt: at most 1024 letters, digits, dashes and underscores."""
     digest = hashlib.sha256(f"{table} {job}".encode()).hexdigest()[:12]
     return f"dicom_export_{re.sub(r'[^A-Za-z0-9_-]', '_', job)[:900]}_{digest}_{attempt}"
 

@@ -1,4 +1,4 @@
-"""Tables as BigQuery's REST API describes, creates, changes and deletes them."""
+"""Describe, create, change and delete tables by BigQuery's REST API."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Resource = dict[str, Any]
 """A table: https://cloud.google.com/bigquery/docs/reference/rest/v2/tables#Table"""
 
 BRIEF_RETRY: Retry = RETRY.with_timeout(25.0)
-"""For calls of which several make one step."""
+"""The retry of calls of which one step makes several."""
 
 _KINDS = {
     "VIEW": "a view",
@@ -31,7 +31,7 @@ _KINDS = {
 
 
 def rest_client(project: str, *, is_emulated: bool = False) -> Client:
-    """Return a client whose jobs run in the project. An emulator is where BIGQUERY_EMULATOR_HOST says, and asks nobody who he is."""
+    """Return a client whose jobs run in the project. An emulator's address is BIGQUERY_EMULATOR_HOST; it needs no credentials."""
     anybody = AnonymousCredentials() if is_emulated else None
     return Client(project=project, credentials=anybody)
 
@@ -57,7 +57,7 @@ class TableCatalog:
         return resource
 
     def location_of(self, table: TableName) -> str:
-        """Return where the table's dataset is, and its jobs have to run. Raises NotFound without the dataset."""
+        """Return the location of the table's dataset, where its jobs have to run. Raises NotFound without the dataset."""
         with google_errors(f"Describe the dataset of {table}"):
             try:
                 dataset = DatasetReference(table.project, table.dataset)
@@ -66,7 +66,7 @@ class TableCatalog:
                 raise dataset_not_found(table) from error
 
     def create(self, table: TableName, resource: Resource) -> bool:
-        """Create the table, or return False if it is there or too many tables are being created."""
+        """Create the table. Return False if it exists, or if too many tables are being created."""
         described = Table.from_api_repr({**resource, "tableReference": reference(table).to_api_repr()})
         with google_errors(f"Create {table}"):
             try:
@@ -78,7 +78,7 @@ class TableCatalog:
         return True
 
     def patch(self, table: TableName, etag: str, changes: Resource) -> bool:
-        """Change these fields if the table still has the etag, else return False; also if it is changed too often.
+        """Change these fields. Return False if the table no longer has the etag, or is changed too often.
 
         Raises InvalidArgument for a change that BigQuery refuses.
         """
@@ -91,7 +91,7 @@ class TableCatalog:
         return True
 
     def drop(self, table: TableName) -> None:
-        """Delete the table, if it is there. Raises NotFound without its dataset."""
+        """Delete the table, if it exists. Raises NotFound without its dataset."""
         with google_errors(f"Delete {table}"):
             try:
                 self._client.delete_table(reference(table), retry=BRIEF_RETRY, timeout=TIMEOUT_SECONDS)
@@ -100,17 +100,17 @@ class TableCatalog:
 
 
 def reference(table: TableName) -> TableReference:
-    """Return the table's name as the client library has it."""
+    """Return the table's name as a value of the client library."""
     return TableReference(DatasetReference(table.project, table.dataset), table.table)
 
 
 def table_sql(table: TableName) -> str:
-    """Return the table's full name as SQL: it has no backtick."""
+    """Return the table's full name in SQL. A name has no backtick that must be escaped."""
     return f"`{table.project}.{table.dataset}.{table.table}`"
 
 
 def dataset_not_found(table: TableName) -> NotFound:
-    """Return the error for a table whose dataset is not there."""
+    """Return the error for a table whose dataset does not exist."""
     dataset = f"{table.project}.{table.dataset}"
     return NotFound(
         f"Dataset {dataset} was not found; create it, and let the installation's service account edit its data"
@@ -118,12 +118,12 @@ def dataset_not_found(table: TableName) -> NotFound:
 
 
 def table_not_found(table: TableName) -> NotFound:
-    """Return the error for a table that is not there."""
+    """Return the error for a table that does not exist."""
     return NotFound(f"Table {table} was not found")
 
 
 def lost_race(error: exceptions.GoogleAPICallError) -> bool:
-    """Return False if the table changed meanwhile, or changes too often for now; else raise the error."""
+    """Return False if the table changed meanwhile, or is changed too often. Raises any other error."""
     is_race = isinstance(error, exceptions.PreconditionFailed | exceptions.Conflict)
     if is_race or isinstance(translated("", error), ResourceExhausted):
         return False

@@ -1,4 +1,4 @@
-"""A table's columns as BigQuery's REST API has them: read, grown without loss, and annotated like another table's."""
+"""Convert and extend a table's columns in the form of BigQuery's REST API."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _ANNOTATIONS = ("description", "policyTags")
 
 
 def schema_of(fields: Iterable[Mapping[str, Any]]) -> Schema:
-    """Return the columns, without those of a type that no exported column has, which somebody else added."""
+    """Return the columns, without those that somebody else added with a type that no exported column has."""
     return from_json(_known(fields))
 
 
 def grown(existing: Sequence[ApiField], wanted: Schema, *, may_require: bool = True) -> list[ApiField]:
-    """Return the fields as they are, followed by the other wanted ones, at every depth.
+    """Return the existing fields, followed by the wanted ones that are missing, at every depth.
 
-    A field that is wanted REQUIRED may exist as NULLABLE. A table that exists gets no REQUIRED fields, other than in a new
+    A field that is wanted as REQUIRED may exist as NULLABLE. An existing table gets no REQUIRED fields, except in a new
     RECORD, and there only if `may_require`. Raises FailedPrecondition if a field exists with another type or mode.
     """
     return _grown(existing, wanted, "", may_require=may_require)
@@ -41,7 +41,7 @@ def annotated(fields: Iterable[ApiField], like: Iterable[Mapping[str, Any]]) -> 
 
 
 def with_fields(fields: list[ApiField], names: Iterable[str], source: Iterable[ApiField]) -> list[ApiField]:
-    """Return the fields, and from the source those of these names that are missing."""
+    """Return the fields, followed by the source's fields that have these names and are missing."""
     present, others = _by_name(fields), _by_name(source)
     missing = [name.lower() for name in names if name.lower() not in present]
     return [*fields, *(others[name] for name in missing if name in others)]
@@ -104,7 +104,7 @@ def _by_name(fields: Iterable[_F]) -> dict[str, _F]:
 
 
 def _key(field: Mapping[str, Any]) -> str:
-    """Return what tells a column from others: BigQuery's names differ in more than case."""
+    """Return the column's name without regard to case: BigQuery's names differ in more than case."""
     return str(field["name"]).lower()
 
 

@@ -1,8 +1,8 @@
-"""A staging table takes the place of another by one job: readers see the old rows, then the new ones.
+"""Replace a table by a staging table with one job: readers see the old rows, then the new ones.
 
-What a copy job with WRITE_TRUNCATE does to the destination: its rows and its schema become the source's, at once. That may take
-descriptions of columns and policy tags along, which is why the staging table has them too, and it may lose the table's own
-description and labels, which are put back. Row access policies are not: nobody but their owner may do that.
+A copy job with WRITE_TRUNCATE replaces the rows and the schema of its destination at once. Descriptions and policy tags of
+columns may be lost, so the staging table has them too. The table's own description and labels may be lost, and are restored
+after the job. Row access policies are not restored, because only their owner may do that.
 https://cloud.google.com/bigquery/docs/reference/auditlogs/rest/Shared.Types/BigQueryAuditMetadata.WriteDisposition
 """
 
@@ -35,7 +35,7 @@ _KEPT = ("description", "friendlyName", "labels")
 
 
 class TableSwaps:
-    """Replacements of tables, each by a job whose id follows from what it is for."""
+    """Replaces tables, each by a job whose purpose determines its id."""
 
     def __init__(self, client: Client, catalog: TableCatalog, jobs: Jobs) -> None:
         self._client = client
@@ -43,10 +43,10 @@ class TableSwaps:
         self._jobs = jobs
 
     def replace(self, table: TableName, staging: TableName, *, expected_rows: int, job: str) -> None:
-        """Run the job unless it has run, then drop the staging table.
+        """Run the job, unless it has run, then drop the staging table.
 
         Raises FailedPrecondition for a staging table with another number of rows, and what `Jobs.succeed` raises. Once the job has
-        succeeded the table has its new rows: what fails for good after that is logged, and the replacement stands.
+        succeeded, the table has its new rows: later permanent errors are logged, and do not undo the replacement.
         """
         location = self._catalog.location_of(table)
         self._jobs.succeed(table, job, location, partial(self._begin, location, table, staging, expected_rows))
@@ -59,7 +59,7 @@ class TableSwaps:
         source = self._catalog.find(staging)
         if source is None:
             raise table_not_found(staging)
-        # What is in a streaming buffer no copy job sees, nor does numRows count it.
+        # Neither copy jobs nor numRows include the rows in a streaming buffer.
         is_settled = "streamingBuffer" not in source and int(source.get("numRows", -1)) == expected_rows
         rows = expected_rows if is_settled else self._count(staging, location)
         if rows != expected_rows:
@@ -82,7 +82,7 @@ class TableSwaps:
         )
 
     def _query(self, name: str, location: str, table: TableName, staging: TableName, source: Resource) -> Job:
-        """Begin the job that sees the streaming buffer too. The columns that were REQUIRED are NULLABLE afterwards."""
+        """Begin the job that also reads the streaming buffer. Columns that were REQUIRED are NULLABLE after it."""
         layout = {key: source[key] for key in ("timePartitioning", "rangePartitioning", "clustering") if key in source}
         config = cast("QueryJobConfig", QueryJobConfig.from_api_repr({"query": {"useLegacySql": False, **layout}}))
         config.destination = reference(table)
@@ -112,7 +112,7 @@ class TableSwaps:
             return int(next(iter(rows))[0])
 
     def _put_back(self, table: TableName, staging: TableName) -> None:
-        """Give the table back what the job may have lost, and take from it what it may have brought along: that it expires."""
+        """Restore what the job may have removed from the table, and remove the expiration that the job may have copied."""
         source = self._catalog.find(staging)
         destination = self._catalog.find(table) if source else None
         if source is None or destination is None:
@@ -127,7 +127,7 @@ class TableSwaps:
 
 @contextmanager
 def _logged(fact: str) -> Iterator[None]:
-    """Log what fails for good, by its kind: an answer may quote what a table is described by."""
+    """Log permanent errors by their kind only: an answer may quote the table's description."""
     try:
         yield
     except PermanentError as error:

@@ -1,4 +1,4 @@
-"""Tables in BigQuery, with streams of the Storage Write API that commit their rows exactly once."""
+"""Keep tables in BigQuery, with streams of the Storage Write API that commit their rows exactly once."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _CHANGE_SECONDS = 40.0
 _TOO_MANY = re.compile("too many (columns|total leaf fields)", re.IGNORECASE)
 _LONGEST_PAUSE = 5.0
 
-# What a staging table has of the one that it will replace. Not requirePartitionFilter: its rows are counted without a filter.
+# The fields that a staging table copies from its target. Not requirePartitionFilter: its rows are counted without a filter.
 _LAYOUT = ("timePartitioning", "rangePartitioning", "clustering", "encryptionConfiguration", "defaultCollation")
 _KEYED = {"tableConstraints": {"primaryKey": {"columns": [CHANGE_KEY]}}, "clustering": {"fields": [CHANGE_KEY]}}
 _DESCRIPTIONS = ("description", "friendlyName", "labels")
@@ -45,9 +45,9 @@ _DESCRIPTIONS = ("description", "friendlyName", "labels")
 class BigQueryTables:
     """The tables of all projects that the installation may write to. Safe to use from several threads.
 
-    `project` runs the jobs; a table's own project is part of its name. `write_endpoint` is an emulator's host and port, for
-    which nobody has to authenticate; its REST API is where BIGQUERY_EMULATOR_HOST says. The client libraries are imported,
-    and their clients made, when they are first needed: to describe a table takes no Arrow of ours and no Write API.
+    `project` runs the jobs; a table's own project is part of its name. `write_endpoint` is the host and port of an emulator,
+    which needs no credentials; the address of its REST API is BIGQUERY_EMULATOR_HOST. The client libraries are imported,
+    and their clients made, when they are first needed: describing a table needs neither Arrow nor the Write API.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class BigQueryTables:
         self._sleep = sleep
 
     def describe(self, table: TableName) -> TableInfo | None:
-        """As the port says. Rows of others that wait in a streaming buffer are counted as BigQuery estimates them."""
+        """Describe the table. Rows of others in a streaming buffer are counted as BigQuery estimates them."""
         from dicom_export.adapters.gcp.bigquery.table_schema import schema_of
 
         found = self._catalog.find(table)
@@ -77,9 +77,9 @@ class BigQueryTables:
         self._create_or_grow(table, schema, dict)
 
     def prepare_changes(self, table: TableName, schema: Schema) -> None:
-        """As the port says. A new table is clustered by its key, so that BigQuery finds the rows that changes are about.
+        """Prepare the table for changes. A new table is clustered by its key, so that BigQuery finds the rows to change.
 
-        It may also be stale for some hours: otherwise every query would merge all changes since the last one, and pay for it.
+        It may also be stale for some hours: otherwise every query merges all changes since the last one, and pays for that.
         """
         # The form in which BigQuery shows the option: https://cloud.google.com/bigquery/docs/change-data-capture
         staleness = {"maxStaleness": f"0-0 0 {self._max_staleness_hours}:0:0"}
@@ -114,7 +114,7 @@ class BigQueryTables:
         self._streams.commit(table, stream)
 
     def discard(self, stream: str) -> None:
-        """Close the connection; BigQuery forgets a stream that nobody commits."""
+        """Close the connection. BigQuery deletes a stream that nobody commits."""
         self._streams.close(stream)
 
     def replace(self, table: TableName, staging: TableName, *, expected_rows: int, job: str) -> None:
@@ -139,7 +139,7 @@ class BigQueryTables:
         return self._comparisons.count(report)
 
     def _create_or_grow(self, table: TableName, schema: Schema, made_of: Callable[[], Resource]) -> None:
-        """Create the table or add what it lacks; look again if somebody else was first."""
+        """Create the table, or add the columns that it lacks. Try again if somebody else has changed it first."""
         may_require = True
         for _ in self._attempts():
             found = self._catalog.find(table)
@@ -155,19 +155,19 @@ class BigQueryTables:
                     raise TooManyColumns(error.message) from error
                 if not may_require:
                     raise
-                # A REQUIRED field in a new RECORD is what BigQuery may refuse to add.
+                # BigQuery may refuse to add a REQUIRED field in a new RECORD.
                 may_require = False
-        raise Aborted(f"{table} is being changed by too many others at once")
+        raise Aborted(f"{table} is being changed by too many others at once; try again")
 
     def _grow(self, table: TableName, found: Resource, schema: Schema, *, may_require: bool) -> bool:
-        """Return whether the table has all columns now."""
+        """Add the columns that the table lacks. Return False if the table changed meanwhile."""
         from dicom_export.adapters.gcp.bigquery.table_schema import grown
 
         fields = grown(_fields(found), schema, may_require=may_require)
         return fields == _fields(found) or self._catalog.patch(table, found["etag"], {"schema": {"fields": fields}})
 
     def _like(self, other: TableName) -> Resource:
-        """Return what a staging table has besides its own columns: that it expires, and what the other table is like."""
+        """Return what a staging table copies from its target, such as the layout and the descriptions, and its expiration."""
         expires = datetime.now(UTC) + STAGING_EXPIRATION
         found = self._catalog.find(other) or {}
         kept = {key: found[key] for key in (*_LAYOUT, *_DESCRIPTIONS) if key in found}
@@ -176,7 +176,7 @@ class BigQueryTables:
         return {**kept, "schema": {"fields": _fields(found)}, "expirationTime": str(int(expires.timestamp() * 1000))}
 
     def _attempts(self) -> Iterator[None]:
-        """Yield until the time is up, with pauses in which others can finish."""
+        """Yield until the time is up, and pause in between so that others can finish."""
         deadline, pause = time.monotonic() + _CHANGE_SECONDS, 0.1
         while time.monotonic() < deadline:
             yield
@@ -232,7 +232,7 @@ def _fields(table: Resource) -> list[dict[str, Any]]:
 
 
 def _new_table(schema: Schema, made_of: Resource) -> Resource:
-    """Return a table with these columns, and with those of `made_of` that it is partitioned or clustered by."""
+    """Return a table with these columns, and with the columns of `made_of` by which it is partitioned or clustered."""
     from dicom_export.adapters.gcp.bigquery.table_schema import annotated, with_fields
     from dicom_export.rows.schema import ordered, to_json
 
@@ -242,7 +242,7 @@ def _new_table(schema: Schema, made_of: Resource) -> Resource:
 
 
 def _without_version(encryption: dict[str, str]) -> str:
-    """Return the key: what is described names its version too, which what is created may not."""
+    """Return the key without its version, which a description has and a new table must not have."""
     return encryption["kmsKeyName"].partition("/cryptoKeyVersions/")[0]
 
 

@@ -1,4 +1,4 @@
-"""PENDING streams of the Storage Write API, and each table's default stream, whose rows show at once.
+"""Write to PENDING streams of the Storage Write API, and to each table's default stream, whose rows are visible at once.
 
 Source: https://cloud.google.com/bigquery/docs/write-api-batch and https://cloud.google.com/bigquery/docs/write-api-streaming. A stream that nobody commits expires by itself; there is no call to delete one.
 """
@@ -54,7 +54,7 @@ _AGAIN = {
     )
 }
 
-# What else a storage error may be; it is looked at before the gRPC status, which only says the kind of it.
+# The meaning of other storage errors. It takes precedence over the gRPC status, which is less specific.
 _ERROR_OF_STORAGE: dict[str, type[DicomExportError]] = {
     "KMS_SERVICE_ERROR": Unavailable,
     "KMS_PERMISSION_DENIED": PermissionDenied,
@@ -76,7 +76,7 @@ def write_client(endpoint: str | None) -> BigQueryWriteClient:
 
 
 class WriteStreams:
-    """Streams of rows that show once, when they are committed."""
+    """Writes to streams, whose rows are visible once, after the commit."""
 
     def __init__(self, client: BigQueryWriteClient, catalog: TableCatalog, retry: Retry = RETRY) -> None:
         self._client = client
@@ -87,7 +87,7 @@ class WriteStreams:
         self._turns: defaultdict[str, Lock] = defaultdict(Lock)
 
     def open(self, table: TableName) -> str:
-        """Return the name of a new stream. Raises NotFound without the table, Unavailable while the API does not know it yet."""
+        """Open a stream and return its name. Raises NotFound without the table, Unavailable while the API does not know it."""
         with google_errors(f"Open a stream into {table}"):
             try:
                 stream = self._client.create_write_stream(
@@ -103,9 +103,9 @@ class WriteStreams:
     def append_at_once(
         self, table: TableName, batch: pa.RecordBatch, versions: Sequence[Version] | None = None
     ) -> None:
-        """Append rows to the table's default stream, with versions as changes of those that are there; callers take turns.
+        """Append rows to the table's default stream; with versions, as changes of existing rows. Callers take turns.
 
-        At least once, for an answer may be lost.
+        Rows are appended at least once, because an answer may be lost.
         """
         stream = _default_stream(table)
         filled = without_null_lists(batch)
@@ -113,7 +113,7 @@ class WriteStreams:
             self._append_rows(stream, None, ArrowRows(filled) if versions is None else ChangeRows(filled, versions))
 
     def append(self, stream: str, offset: int, batch: pa.RecordBatch) -> None:
-        """Append rows at the offset, unless the stream has rows there."""
+        """Append rows at the offset, unless the stream already has rows there."""
         self._append_rows(stream, offset, ArrowRows(without_null_lists(batch)))
 
     def _append_rows(self, stream: str, offset: int | None, rows: Rows) -> None:
@@ -125,7 +125,7 @@ class WriteStreams:
             raise self._refused(error, stream, offset, rows.batch) from None
 
     def finalize(self, stream: str) -> int:
-        """End the stream and return how many rows it holds."""
+        """End the stream and return its number of rows."""
         self.close(stream)
         with google_errors(f"Finalize {stream}"):
             try:
@@ -157,7 +157,7 @@ class WriteStreams:
             self._check_committed(table, stream, errors)
 
     def close(self, stream: str) -> None:
-        """Close the connection to the stream, if there is one."""
+        """Close the connection to the stream, if one is open."""
         connection = self._connections.pop(stream, None)
         if connection:
             connection.close()
@@ -178,7 +178,7 @@ class WriteStreams:
     def _refused(
         self, refused: AppendRefused, stream: str, offset: int | None, batch: pa.RecordBatch
     ) -> DicomExportError:
-        """Return the error for an append that was refused for good, or too often."""
+        """Return the error for an append that was refused permanently, or too often."""
         if refused.storage == EXTRA_FIELDS:
             return self._extra_columns(stream, batch)
         if refused.storage == "STREAM_FINALIZED":
@@ -194,7 +194,7 @@ class WriteStreams:
         return as_denied(message) if kind is PermissionDenied else kind(message)
 
     def _extra_columns(self, stream: str, batch: pa.RecordBatch) -> DicomExportError:
-        """Return the error for columns that the API does not know; minutes after they were added it may not know them yet."""
+        """Return the error for columns that the API does not know. It may learn new columns only after minutes."""
         table = _table_of(stream)
         found = self._catalog.find(table)
         if found is None:
@@ -205,13 +205,13 @@ class WriteStreams:
         return Unavailable(f"Stream {stream} does not know all columns of its table yet")
 
     def _unknown_table(self, table: TableName) -> DicomExportError:
-        """Return the error for a table that the API does not know; minutes after it was created it may not know it yet."""
+        """Return the error for a table that the API does not know. It may learn a new table only after minutes."""
         if self._catalog.find(table) is None:
             return table_not_found(table)
-        return Unavailable(f"{table} is there, and the Storage Write API does not know it yet")
+        return Unavailable(f"{table} exists, and the Storage Write API does not know it yet")
 
     def _check_committed(self, table: TableName, stream: str, errors: set[str]) -> None:
-        """Raise what the errors of a commit mean, unless the stream was committed before."""
+        """Raise the error that a commit ended with, unless the stream was committed before."""
         if "STREAM_ALREADY_COMMITTED" in errors:
             return
         found = self._find(stream)
@@ -235,7 +235,7 @@ class WriteStreams:
 
 
 def _is_there(refused: AppendRefused) -> bool:
-    """Say whether the rows were appended before: an answer was lost, and the append repeated."""
+    """Return whether the rows were appended before: then an answer was lost, and the append was repeated."""
     is_repeated = refused.status == _Status.ALREADY_EXISTS.value[0]
     return is_repeated or refused.storage == "OFFSET_ALREADY_EXISTS"
 
@@ -270,7 +270,7 @@ def _table_of(stream: str) -> TableName:
 
 
 def _unknown_stream(stream: str, found: WriteStream | None, who_do: str) -> DicomExportError:
-    """Return the error for a stream that a call does not know: another of the service's machines may know it."""
+    """Return the error for a stream that a call does not know. Another of the service's machines may know it."""
     if found is None:
         return NotFound(f"Stream {stream} was not found: it has expired, or was never opened")
-    return Unavailable(f"Stream {stream} is there, and {who_do} not know it yet")
+    return Unavailable(f"Stream {stream} exists, and {who_do} not know it yet")

@@ -1,4 +1,4 @@
-"""The state of operations as objects in a bucket."""
+"""Keep the state of operations as objects in a bucket."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _FIELDS = "name,metadata"
 _NOT_THERE = 0
-# The one answer that says for sure that nothing was written; an object takes one write a second.
+# Only this answer says for sure that nothing was written. An object takes one write per second.
 # https://cloud.google.com/storage/quotas#objects
 _IF_REFUSED = RETRY.with_predicate(if_exception_type(exceptions.TooManyRequests))
 
@@ -31,8 +31,8 @@ _IF_REFUSED = RETRY.with_predicate(if_exception_type(exceptions.TooManyRequests)
 class BucketState(BucketObjects):
     """The state of operations in a bucket; an object's version is its generation.
 
-    `create` is tried again like a read: whether its own earlier attempt wrote the object or another did, it is there, and
-    False says no more than that. `replace` is tried again only after an answer that says that nothing was replaced.
+    `create` is retried like a read: it returns False if the object exists, whether its own earlier attempt or another
+    worker wrote it. `replace` is retried only after an answer that says that nothing was replaced.
     """
 
     def create(self, path: str, content: bytes, metadata: Mapping[str, str] | None = None) -> bool:
@@ -54,7 +54,7 @@ class BucketState(BucketObjects):
         found = called(f"Looking for {self.uri(path)}", partial(self._get, self._name(path), generation))
         if found is None:
             return False
-        # An upload makes a new object, without the metadata of the one whose place it takes.
+        # An upload makes a new object, without the metadata of the object that it replaces.
         upload = partial(self._upload, self._name(path), content, found.metadata or {}, generation)
         try:
             called(f"Replacing {self.uri(path)}", upload, retry=_IF_REFUSED)
@@ -67,7 +67,7 @@ class BucketState(BucketObjects):
             yield StateEntry(path, blob.metadata or {})
 
     def _download(self, name: str) -> StateObject:
-        """Return content and generation as one answer gives them."""
+        """Return content and generation from one answer."""
         blob = self.client().bucket(self.bucket).blob(name)
         content = blob.download_as_bytes(checksum=None, timeout=TIMEOUT_SECONDS, retry=None)
         return StateObject(content, str(blob.generation))
@@ -77,7 +77,7 @@ class BucketState(BucketObjects):
         return bucket.get_blob(name, generation=generation, timeout=TIMEOUT_SECONDS, retry=None)
 
     def _upload(self, name: str, content: bytes, metadata: Mapping[str, str], generation: int) -> None:
-        """Write the object if it has this generation. The library makes one request of it, up to 8 MB."""
+        """Write the object if it has this generation. Up to 8 MB, the library sends one request."""
         blob = self.client().bucket(self.bucket).blob(name)
         if metadata:
             blob.metadata = dict(metadata)
@@ -92,6 +92,6 @@ class BucketState(BucketObjects):
     def _name(self, path: str) -> str:
         if not self.can_have(path):
             raise InvalidArgument(
-                f"{path!r} is not the path of an object: empty, too long, or with a forbidden character"
+                f"{path!r} is not the path of an object: it is empty, too long, or has a forbidden character"
             )
         return self.prefix + path
