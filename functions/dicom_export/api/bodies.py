@@ -1,4 +1,4 @@
-"""The body of a request: within a limit, without its encoding."""
+"""Read the body of a request: check its size, and decode it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 
 
 def read_body(read: Callable[[int], bytes], encoding: str) -> bytes:
-    """Return what `read` gives, which takes the most bytes to return at once, in the given Content-Encoding.
+    """Return the body that `read` yields, decoded from the Content-Encoding. `read` takes the number of bytes to return at most.
 
     Raises InvalidArgument for a body that is too large, before or after inflation, is not complete, or has another encoding.
     """
@@ -27,7 +27,7 @@ def read_body(read: Callable[[int], bytes], encoding: str) -> bytes:
             return sent
         case name if name in _GZIP:
             return _inflated(sent) if sent else sent
-    raise InvalidArgument(f"Content-Encoding {encoding[:100]!r} is not served: expected gzip, or none.")
+    raise InvalidArgument(f"Content-Encoding {encoding[:100]!r} is not supported: expected gzip, or none.")
 
 
 def _read_all(read: Callable[[int], bytes]) -> bytes:

@@ -1,4 +1,4 @@
-"""The API on one machine."""
+"""Serve the API on one machine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# A client that finds the queue full has its connection reset; the system takes no more than its own limit.
+# If the queue is full, connections are reset. The system may have a lower limit of its own.
 _WAITING_CONNECTIONS = 4_096
 _SILENCE_SECONDS = 60
 _REST_SECONDS = 1
@@ -39,12 +39,12 @@ _MALFORMED = {
 
 
 def serve(port: int, host: str = "127.0.0.1") -> BaseWSGIServer:
-    """Return a server that listens already; `serve_forever()` answers until another thread calls `shutdown()`.
+    """Return a server that is listening. `serve_forever()` answers until another thread calls `shutdown()`.
 
-    It is one process with a thread a request, because the local queue lives in it. Port 0 takes a free one, which is
-    the server's `port`. Raises FailedPrecondition if the port is taken, and what `bootstrap.service` raises.
+    The local queue is in this process, so there is one process, with one thread per request. Port 0 selects a free port,
+    which is the server's `port`. Raises FailedPrecondition if the port is taken, and what `bootstrap.service` raises.
     """
-    # werkzeug ends the process if it cannot bind, so it gets a socket that is bound.
+    # werkzeug ends the process if it cannot bind, so it gets a bound socket.
     try:
         listener = socket.create_server(
             (host, port), family=select_address_family(host, port), backlog=_WAITING_CONNECTIONS
@@ -54,7 +54,7 @@ def serve(port: int, host: str = "127.0.0.1") -> BaseWSGIServer:
             f"Port {port} of {host} cannot be used ({error.strerror}); name another one"
         ) from error
     with listener:
-        # Opened before the first request, so that interrupted exports go on at once and a mistake in the settings shows.
+        # Opened before the first request, so that interrupted exports continue at once, and invalid settings are reported.
         bootstrap.service()
         address, free_port = listener.getsockname()[:2]
         app = _on_loopback if ip_address(address).is_loopback else _anywhere
@@ -76,23 +76,23 @@ def _on_loopback(request: Request) -> Response:
 
 
 class _Server(ThreadedWSGIServer):
-    """Logs what went wrong without the texts of foreign exceptions, which may quote a request."""
+    """Logs errors without the texts of other libraries' exceptions, which may quote a request."""
 
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - as werkzeug calls it
-        """Pass over werkzeug's own words: they have a traceback, and in it the exception's text."""
+        """Leave out werkzeug's own message: it has a traceback with the exception's text."""
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - as socketserver calls it
         _log.exception("A request could not be answered")
 
 
 class _Handler(WSGIRequestHandler):
-    """Answers what is not HTTP in JSON, and logs requests without their query, which may hold a token."""
+    """Answers malformed HTTP in JSON, and logs requests without their query, which may hold a token."""
 
     timeout = _SILENCE_SECONDS
 
     def parse_request(self) -> bool:
         if not self.raw_requestline.strip():
-            # http.server closes the connection without a word.
+            # Here http.server closes the connection without an answer.
             self.send_error(HTTPStatus.BAD_REQUEST)
             return False
         if not super().parse_request():
@@ -103,11 +103,11 @@ class _Handler(WSGIRequestHandler):
         return True
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002 - as http.server calls
-        """Answer a request that could not even be read."""
+        """Answer a request that could not be read."""
         status = HTTPStatus(code) if code in _MALFORMED else HTTPStatus.BAD_REQUEST
-        text = _MALFORMED.get(status, "The request is not one of HTTP/1.1: its first line or a header is malformed.")
+        text = _MALFORMED.get(status, "The request is not valid HTTP/1.1: its first line or a header is malformed.")
         body = error_response(Code.INVALID_ARGUMENT, text, status=status).encode()
-        # Of what was not understood http.server thinks that it is of a version whose answers have no headers.
+        # http.server takes a malformed request for one of HTTP/0.9, whose answers have no headers.
         self.request_version = self.protocol_version
         self.close_connection = True
         self.send_response(status)
@@ -119,7 +119,7 @@ class _Handler(WSGIRequestHandler):
         self._read_the_rest()
 
     def _read_the_rest(self) -> None:
-        """Read what the client still sends: the system resets a connection that has unread bytes, and the answer would be lost."""
+        """Read the rest of the request: the system resets a connection with unread bytes, and the client loses the answer."""
         left = _MAX_REST
         with suppress(OSError):
             self.connection.shutdown(socket.SHUT_WR)
@@ -131,7 +131,7 @@ class _Handler(WSGIRequestHandler):
         _log.info("%s: %s", self._asked(), int(code))
 
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002, ARG002 - as werkzeug calls it
-        """Tell that a request was not read to its end, and not what was read of it."""
+        """Log that a request could not be read to its end, without the part that was read."""
         _log.info("A request was malformed, or came too slowly")
 
     def _asked(self) -> str:

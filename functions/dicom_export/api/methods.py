@@ -1,4 +1,4 @@
-"""The API's methods: each decodes what its request says, makes one call, and encodes what comes of it."""
+"""Implement the API's methods: each decodes its request, makes one call, and encodes the result."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def list_operations(call: Call, service: Exports) -> Json:
     parent = _dataset(call, service)
     violations = Violations()
     is_wanted = violations.of("filter", lambda: parse_operations_filter(call.query.get("filter", "")))
-    # All operations of a dataset are in one place: there are none that could not be reached.
+    # All operations of a dataset are in one place, so none is unreachable.
     check_boolean(call.query, "returnPartialSuccess", violations)
     size, start_after = _page(call, violations)
     found = service.list_operations(parent, start_after=start_after)
@@ -98,7 +98,7 @@ def cancel_operation(call: Call, service: Exports) -> Json:
 
 
 def list_failures(call: Call, service: Exports) -> Json:
-    """Return a page of what failed in an operation, as far as that is; the managed service tells it in the logs only."""
+    """Return a page of an operation's failures so far. The managed service has them only in the logs."""
     name = OperationName.parse(call.name)
     size, start_after = _page(call, Violations())
     found = service.failures_after(name, start_after=start_after)
@@ -111,7 +111,7 @@ def get_dataset(call: Call, service: Exports) -> Json:
 
 
 def list_datasets(call: Call, service: Exports) -> Json:
-    """datasets.list: those that a declared store is in. The location `-` stands for all."""
+    """Return the datasets of the declared stores in a location, or in all for `-`."""
     _, project, _, location = call.name.split("/")
     found = [each for each in service.datasets() if each.project == project and location in ("-", each.location)]
     _require(found, call.name)
@@ -128,7 +128,7 @@ def get_location(call: Call, service: Exports) -> Json:
 
 
 def list_locations(call: Call, service: Exports) -> Json:
-    """locations.list: those that a declared store is in."""
+    """Return the locations of the declared stores."""
     names = _require(_locations(call.name, service), call.name)
     violations = Violations()
     is_wanted = violations.of("filter", lambda: parse_location_filter(call.query.get("filter", "")))
@@ -156,12 +156,12 @@ def _dataset(call: Call, service: Exports) -> DatasetName:
 
 def _require(found: list[T], name: str) -> list[T]:
     if not found:
-        raise NotFound(f"{name} was not found: no DICOM store that is declared here is in it.")
+        raise NotFound(f"{name} was not found: no declared DICOM store is in it.")
     return found
 
 
 def _page(call: Call, violations: Violations) -> tuple[int, str]:
-    """Return the size of a page and where it begins. Raises InvalidArgument with these violations and those of both."""
+    """Return the size and the start of a page. Raises InvalidArgument with these violations and those of the two parameters."""
     bound_to = _bound_to(call)
     size = violations.of("page_size", lambda: page_size(call.query))
     start_after = violations.of("page_token", lambda: start_position(call.query, *bound_to))
@@ -175,17 +175,17 @@ def _paged(kind: str, found: Iterable[tuple[str, Json]], size: int, call: Call) 
 
 
 def _bound_to(call: Call) -> tuple[str, ...]:
-    """Return what a page token continues: the list, and what of it."""
+    """Return the list that a page token continues: its name and its filter."""
     return call.name, call.query.get("filter", "")
 
 
 def get_health(_call: Call, _service: Exports) -> Json:
-    """Answer that the process runs. No service is asked."""
+    """Answer that the process runs. No service is called."""
     return {"status": "ok"}
 
 
 def get_discovery(call: Call, _service: Exports) -> Json:
-    """Return the discovery document of the version that is asked for."""
+    """Return the discovery document of the requested version."""
     version = call.query.get("version", "v1")
     if version not in VERSIONS:
         raise InvalidArgument(f"version is {version[:100]!r}; expected {' or '.join(VERSIONS)}.")

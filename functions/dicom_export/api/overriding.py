@@ -1,6 +1,6 @@
-"""`X-HTTP-Method-Override`: a read call whose parameters are too long for a URL, sent as a form.
+"""Support `X-HTTP-Method-Override`: a read call whose parameters are too long for a URL is sent as a form.
 
-Google's Python client does this beyond 2,048 characters. Source: googleapiclient/http.py, `HttpRequest.execute`.
+Google's Python client does this for URLs of more than 2,048 characters. Source: googleapiclient/http.py, `HttpRequest.execute`.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ _MAX_PARAMETERS = 100
 
 
 def overridden(request: HttpRequest) -> HttpRequest:
-    """Return the request that is meant. Only a POST can be another method, and only GET, which changes nothing.
+    """Return the request in place of which a form was sent. Only a POST can stand for another method, and only for GET.
 
-    Raises InvalidArgument for another one, and for parameters that are not a form.
+    Raises InvalidArgument for any other override, and for parameters that are not a form.
     """
     meant = request.headers.get(_HEADER, "").strip().upper() or request.method
     if meant == request.method:
         return request
     if (request.method, meant) != ("POST", "GET"):
         raise InvalidArgument(
-            f"X-HTTP-Method-Override {meant[:100]!r} on {request.method} is not served: expected GET on POST."
+            f"X-HTTP-Method-Override {meant[:100]!r} on {request.method} is not supported: expected GET on POST."
         )
     return replace(request, method=meant, query={**request.query, **_form(request)}, body=b"")
 
@@ -39,7 +39,9 @@ def _form(request: HttpRequest) -> dict[str, str]:
     if not request.body:
         return {}
     if media_type(content_type) != FORM:
-        raise InvalidArgument(f"Content-Type {content_type[:100]!r} with X-HTTP-Method-Override: expected {FORM}.")
+        raise InvalidArgument(
+            f"Invalid Content-Type {content_type[:100]!r} with X-HTTP-Method-Override: expected {FORM}."
+        )
     try:
         text = request.body.decode()
         return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_PARAMETERS))

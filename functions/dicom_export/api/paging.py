@@ -1,4 +1,4 @@
-"""Pages of a list: their size, and tokens that continue exactly the list that they came from."""
+"""Divide a list into pages, with tokens that continue only the list that they came from."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 def page_size(parameters: Mapping[str, str]) -> int:
-    """Return how many entries a page has; 0 asks for the default."""
+    """Return the number of entries of a page; 0 stands for the default."""
     text = parameters.get("pageSize", "0")
     if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) > MAX_PAGE_SIZE:
         raise InvalidArgument(f"pageSize is {text!r}; expected a number from 1 to {MAX_PAGE_SIZE}.")
@@ -31,9 +31,9 @@ def page_size(parameters: Mapping[str, str]) -> int:
 
 
 def start_position(parameters: Mapping[str, str], *bound_to: str) -> str:
-    """Return the position after which the pageToken continues, or the start without one.
+    """Return the position after which the pageToken continues, or the start without a token.
 
-    Raises InvalidArgument for a token that was not made for the same list, which `bound_to` tells.
+    Raises InvalidArgument for a token of another list; `bound_to` identifies the list.
     """
     token = parameters.get("pageToken", "")
     if not token:
@@ -48,7 +48,7 @@ def start_position(parameters: Mapping[str, str], *bound_to: str) -> str:
 
 
 def take_page(items: Iterable[tuple[str, T]], size: int, *bound_to: str) -> tuple[list[T], dict[str, str]]:
-    """Return the first items, and `nextPageToken` if there are more. Each item comes with its position."""
+    """Return the first items, and `nextPageToken` if there are more. `items` are pairs of a position and an item."""
     page = list(islice(items, size + 1))
     entries = [item for _, item in page[:size]]
     if len(page) <= size:
@@ -58,7 +58,7 @@ def take_page(items: Iterable[tuple[str, T]], size: int, *bound_to: str) -> tupl
 
 
 def _is_position(text: str) -> bool:
-    """Say whether a list could have given the text: the path of an object, which is Unicode without control characters."""
+    """Return whether the text can be a position: the path of an object, which is Unicode without control characters."""
     return len(text) <= _LONGEST_POSITION and text.isprintable()
 
 

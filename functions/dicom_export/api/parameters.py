@@ -1,4 +1,4 @@
-"""Query parameters: those of every Google API, and those of the method."""
+"""Check query parameters: those of every Google API, and those of the method."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dicom_export.protocol.violations import Violations
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# https://cloud.google.com/apis/docs/system-parameters; each goes by its name with a dollar sign, too.
+# https://cloud.google.com/apis/docs/system-parameters; each may also be written with a dollar sign.
 _SYSTEM = frozenset(
     (
         *("access_token", "alt", "callback", "fields", "key", "oauth_token", "prettyPrint", "quotaUser"),
@@ -22,9 +22,9 @@ _MAX_SHOWN_LENGTH = 200
 
 
 def method_parameters(query: Mapping[str, str], accepted: tuple[str, ...]) -> dict[str, str]:
-    """Return the parameters that the method takes, each by its JSON name.
+    """Return the method's parameters by their JSON names.
 
-    Raises InvalidArgument for all that neither it nor the system takes.
+    Raises InvalidArgument for all parameters that are neither the method's nor system parameters.
     """
     names = {spelling: name for name in accepted for spelling in (name, own_name(name))}
     violations = Violations()
@@ -40,15 +40,15 @@ def method_parameters(query: Mapping[str, str], accepted: tuple[str, ...]) -> di
                 f'Invalid JSON payload received. Unknown name "{shown}": Cannot bind query parameter.'
                 f" Field '{shown}' could not be found in request message.",
             )
-        # `json;enum-encoding=int` is what Google's generated clients send.
+        # Google's generated clients send `json;enum-encoding=int`.
         elif system == "alt" and value.partition(";")[0] != "json":
-            violations.add("alt", f"alt={value[:_MAX_SHOWN_LENGTH]} is not served; expected json.")
+            violations.add("alt", f"alt={value[:_MAX_SHOWN_LENGTH]} is not supported; expected json.")
     violations.check()
     return own
 
 
 def check_boolean(parameters: Mapping[str, str], name: str, violations: Violations) -> None:
-    """Note it if a parameter is there and is not a bool."""
+    """Add a violation if the parameter is given and is not a bool."""
     value = parameters.get(name, "")
     if value.lower() not in _BOOLEANS:
         shown = value[:_MAX_SHOWN_LENGTH]
@@ -58,5 +58,5 @@ def check_boolean(parameters: Mapping[str, str], name: str, violations: Violatio
 
 
 def system_parameter(query: Mapping[str, str], name: str) -> str:
-    """Return a parameter of every Google API, by either of its names, empty if it is not given."""
+    """Return a system parameter by either of its names, or an empty text if it is not given."""
     return query.get(name) or query.get(f"${name}", "")

@@ -1,6 +1,7 @@
-"""Partial responses: the system parameter `fields`.
+"""Select the fields of partial responses, by the system parameter `fields`.
 
-It is a selector, as in `operations(name,metadata/counter),nextPageToken`, or a field mask, as in `name,metadata.counter`.
+The parameter is a selector, such as `operations(name,metadata/counter),nextPageToken`, or a field mask, such as
+`name,metadata.counter`.
 
 Source: https://cloud.google.com/apis/docs/system-parameters and the discovery documents' "Selector specifying which
 fields to include in a partial response".
@@ -19,18 +20,18 @@ if TYPE_CHECKING:
 
     Mask = dict[str, Any]
 
-# Enough for every field of every answer; it bounds the nesting too.
+# Enough for every field of every response. It also limits the nesting.
 _MAX_TOKENS = 200
-# What a discovery document has no schema for: an operation of another API could have another one.
+# The fields without a schema in the discovery document, because operations of other methods may have others.
 _ANY = {"metadata": "OperationMetadata", "response": "Empty"}
 _UNDERSCORE = re.compile(r"_([a-z])")
 _TOKEN = re.compile(r"[\w@$*-]+|[(),/.]")
 
 
 def parse_fields(fields: str) -> Mask:
-    """Return which fields a selector names, each with those below it; an empty mask names everything.
+    """Return the fields that a selector names, each with the fields below it. An empty mask stands for all fields.
 
-    Raises InvalidArgument for a selector that is malformed.
+    Raises InvalidArgument for a malformed selector.
     """
     if not fields:
         return {}
@@ -47,7 +48,7 @@ def parse_fields(fields: str) -> Mask:
 
 
 def check_fields(mask: Mask, response: str, schemas: Mapping[str, Any]) -> None:
-    """Raise InvalidArgument for each field that a selector names and a response of this schema cannot have."""
+    """Raise InvalidArgument if a selector names fields that a response of this schema cannot have."""
     violations = Violations()
     for path in _unknown(mask, schemas[response], schemas, ""):
         violations.add(path, f"Error expanding 'fields' parameter. Cannot find matching fields for path '{path}'.")
@@ -55,7 +56,7 @@ def check_fields(mask: Mask, response: str, schemas: Mapping[str, Any]) -> None:
 
 
 def _unknown(mask: Mask, schema: Mapping[str, Any], schemas: Mapping[str, Any], above: str) -> Iterator[str]:
-    """Yield the paths in the mask that the schema does not have."""
+    """Yield the paths of the mask that are not in the schema."""
     while "$ref" in schema or "items" in schema:
         schema = schemas[schema["$ref"]] if "$ref" in schema else schema["items"]
     if "additionalProperties" in schema:
@@ -64,7 +65,7 @@ def _unknown(mask: Mask, schema: Mapping[str, Any], schemas: Mapping[str, Any], 
     for name, below in mask.items():
         if name == "*":
             unknown = [list(_unknown(below, each, schemas, f"{above}*.")) for each in inside.values()]
-            # One that has what is named below is enough.
+            # It is enough if one of the properties has the fields below.
             yield from min(unknown, key=len, default=[f"{above}*"])
         elif name in inside:
             yield from _unknown(below, inside[name], schemas, f"{above}{name}.")
@@ -73,7 +74,7 @@ def _unknown(mask: Mask, schema: Mapping[str, Any], schemas: Mapping[str, Any], 
 
 
 def _properties(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the properties of an object, by their names, with what is known of those that the document leaves open."""
+    """Return the properties of an object by their names, also those that the document does not describe."""
     if "properties" not in schema:
         return {}
     known = {
@@ -85,12 +86,12 @@ def _properties(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> dict[s
 
 
 def select_fields(body: Mapping[str, Any], mask: Mask) -> Mapping[str, Any]:
-    """Return what the mask names of an answer. What it names and the answer lacks is not there in the result."""
+    """Return the fields of a response that the mask names. Fields that the response lacks are left out."""
     return dict(_selected(body, mask))
 
 
 def _union(tokens: list[str]) -> Mask:
-    """Take `PATH,PATH…` off the tokens."""
+    """Consume `PATH,PATH…` from the tokens, and return its mask."""
     mask = _path(tokens)
     while tokens and tokens[0] == ",":
         del tokens[0]
@@ -112,7 +113,7 @@ def _path(tokens: list[str]) -> Mask:
 
 
 def _json_name(name: str) -> str:
-    """Return a field's name in JSON: a selector may have its own, with underscores."""
+    """Return a field's name in JSON. A selector may also write it with underscores."""
     return _UNDERSCORE.sub(lambda found: found[1].upper(), name)
 
 
@@ -140,5 +141,7 @@ def _mask_of(name: str, mask: Mask) -> Mask | None:
 
 
 def _invalid(fields: str) -> InvalidArgument:
-    message = f"fields is {fields[:_MAX_TOKENS]!r}; expected like name,metadata/counter(success,failure)."
+    message = (
+        f"Invalid fields {fields[:_MAX_TOKENS]!r}; expected a selector such as name,metadata/counter(success,failure)."
+    )
     return InvalidArgument(message, (FieldViolation("fields", message),))

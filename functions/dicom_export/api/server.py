@@ -1,4 +1,4 @@
-"""From a request to the method that it calls, and from whatever happens there to a response."""
+"""Find the method of a request, call it, and make a response of its result or error."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MAX_SHOWN_LENGTH = 500
 
 _VERSION = r"/(?P<version>v1|v1beta1|v1alpha2)/"
 _ALIASES = {"v1alpha2": "v1beta1"}
-"""Versions that are another one by a second name: `gcloud alpha` calls them."""
+"""Second names of versions, which `gcloud alpha` uses."""
 
 _PROJECT = r"projects/[^/:]+(?::[^/:]+)?"
 _LOCATION = rf"{_PROJECT}/locations/[^/:]+"
@@ -42,7 +42,7 @@ _PAGE = ("pageSize", "pageToken")
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """A method: its verb and path, the schema of its response in the discovery document, its query parameters."""
+    """A method: its verb, its path, the schema of its response in the discovery document, and its query parameters."""
 
     verb: str
     path: str
@@ -59,7 +59,7 @@ def _get(path: str, method: Method, response: str) -> _Route:
     return _Route("GET", rf"{_VERSION}{path}", method, response)
 
 
-# No two of them have a path in common.
+# A path matches at most one of these patterns.
 _ROUTES = (
     _Route("POST", rf"{_VERSION}(?P<name>{_STORE}):export", methods.export_store, "Operation"),
     _get(rf"(?P<name>{_STORE})", methods.get_store, "DicomStore"),
@@ -82,14 +82,14 @@ _ROUTES = (
         "ListLocationsResponse",
         *("filter", "extraLocationTypes"),
     ),
-    # Cloud Run keeps /healthz and other paths that end in z to itself: https://cloud.google.com/run/docs/known-issues
+    # Cloud Run reserves /healthz and other paths that end in z: https://cloud.google.com/run/docs/known-issues
     _Route("GET", r"/healthz?", methods.get_health),
     _Route("GET", r"/\$discovery/rest", methods.get_discovery, parameters=("version",)),
 )
 
 
 def answer(request: HttpRequest, service: Exports) -> HttpResponse:
-    """Return the response to the request. Raises nothing: what goes wrong is the response."""
+    """Return the response to the request. Raises nothing: errors become responses."""
     try:
         check_origin(request.headers.get("origin", ""), request.headers.get("host", ""))
         return _answer(overridden(request), service)
@@ -98,12 +98,12 @@ def answer(request: HttpRequest, service: Exports) -> HttpResponse:
 
 
 def refuse(error: Exception) -> HttpResponse:
-    """Return the response to a request that failed this way. An error not of this system is logged, and not told."""
+    """Return the response for an error. An error of another library is logged, and not quoted in the response."""
     if isinstance(error, DicomExportError):
         violations = error.violations if isinstance(error, InvalidArgument) else ()
         return error_response(error.code, error.message, violations=violations)
     _log.error("A request failed", exc_info=error)
-    return error_response(Code.INTERNAL, "Internal error encountered; the logs tell more.")
+    return error_response(Code.INTERNAL, "Internal error encountered; see the logs for details.")
 
 
 def _answer(request: HttpRequest, service: Exports) -> HttpResponse:
@@ -140,9 +140,9 @@ def _refuse_verb(request: HttpRequest, verb: str) -> HttpResponse:
 
 
 def _not_served(request: HttpRequest, what_is: str, headers: dict[str, str]) -> HttpResponse:
-    """Return the answer to a method of the Healthcare API that is not served, or to anything else.
+    """Return the response to a method of the Healthcare API that is not served, or to any other request.
 
-    Of NOT_FOUND, gcloud says that another login may be needed; after UNIMPLEMENTED it tries again five times, and blames the network.
+    For NOT_FOUND, gcloud suggests another login. After UNIMPLEMENTED it retries five times, and reports a network problem.
     """
     asked = f"{request.method[:_MAX_SHOWN_LENGTH]} {request.path[:_MAX_SHOWN_LENGTH]!r}"
     is_of_healthcare = re.match(_VERSION, request.path)

@@ -1,7 +1,7 @@
-"""What a page in a browser may ask for: nothing, unless the API itself served it.
+"""Refuse requests of web pages in a browser, unless the API itself served the page.
 
-A browser sends some requests for any page of the web without asking the server first, and then says so in `Origin`. A page
-whose name was made to lead here (DNS rebinding) is of the same origin as far as the browser knows; then `Host` is foreign.
+A browser sends some requests of any web page without asking the server first, with the page's origin in `Origin`. If the
+page's host name was made to resolve to this machine (DNS rebinding), the browser sees the same origin, but `Host` is foreign.
 
 Source: https://fetch.spec.whatwg.org/#cors-safelisted-request-header
 """
@@ -23,15 +23,15 @@ _MAX_SHOWN_LENGTH = 100
 
 
 def media_type(content_type: str) -> str:
-    """Return the type without its parameters."""
+    """Return the media type without its parameters."""
     return content_type.partition(";")[0].strip().lower()
 
 
 def check_content_type(content_type: str) -> None:
-    """Raise InvalidArgument for a type of body that a page can send to any server without asking."""
+    """Raise InvalidArgument for a type of body that a page can send to any server without asking it first."""
     if media_type(content_type) in _SENT_WITHOUT_ASKING:
         raise InvalidArgument(
-            f"Content-Type {_shown(content_type)} is not served: expected application/json. With curl, add"
+            f"Content-Type {_shown(content_type)} is not supported: expected application/json. With curl, add"
             " -H 'Content-Type: application/json'."
         )
 
@@ -49,7 +49,7 @@ def check_host(host: str) -> None:
 def check_origin(origin: str, host: str) -> None:
     """Raise PermissionDenied if a page of another server sent the request.
 
-    A page of this machine may call an API elsewhere: `gcloud run services proxy` serves that at a port of this machine.
+    A page of this machine may call an API elsewhere, which `gcloud run services proxy` serves at a port of this machine.
     """
     if not origin:
         return
@@ -67,7 +67,7 @@ def check_origin(origin: str, host: str) -> None:
 
 
 def _authority(text: str, default_port: str) -> tuple[str, str] | None:
-    """Return host and port; all names of this machine's loopback interface are one. None for what is malformed."""
+    """Return host and port, or None if malformed. All names of the loopback interface become one."""
     match = _AUTHORITY.fullmatch(text)
     if not match:
         return None

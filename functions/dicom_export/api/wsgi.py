@@ -1,4 +1,4 @@
-"""Connect the API to WSGI servers: the deployed function's, and the one on one machine."""
+"""Connect the API to WSGI servers: that of the deployed function, and that on one machine."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _read(request: Request, length: int) -> bytes:
     try:
         return request.stream.read(length)
     except Exception as error:
-        # After the answer the framework reads the body to its end, which would fail again.
+        # After the response the framework reads the body to its end, which must not fail again.
         request.stream = BytesIO()
         raise OSError from error
 
