@@ -1,4 +1,4 @@
-"""`dicom-export columns`: the columns of a table of a DuckDB file, with what they mean."""
+"""`dicom-export columns`: list the columns of a table of a DuckDB file, with their descriptions."""
 
 from __future__ import annotations
 

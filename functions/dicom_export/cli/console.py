@@ -1,4 +1,4 @@
-"""Standard error as people read it: progress at the bottom, warnings above it."""
+"""Write to standard error for people: progress at the bottom, warnings above it."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ _STYLES = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "r
 
 
 def standard_error() -> Console:
-    """Return the console on which nothing of a text is taken for markup."""
+    """Return the console of standard error, which prints text as it is, without markup."""
     return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def printable(text: str) -> str:
-    """Return the text with what could steer a terminal made visible: names and values come from foreign files."""
+    """Return the text with control characters escaped: names and values come from other people's files."""
     if text.isprintable():
         return text
     return "".join(char if _is_harmless(char) else char.encode("unicode_escape").decode() for char in text)
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Print the lines on standard output, many at a time: to flush each would take most of a query's time."""
+    """Print the lines on standard output, many at a time. To flush each line takes longer than most queries."""
     held: list[str] = []
     size = 0
     for line in lines:
@@ -51,17 +51,17 @@ def print_lines(lines: Iterable[str]) -> None:
 
 
 def terminal_width() -> int | None:
-    """Return how many cells a line of standard output has, or None if it is not a terminal."""
+    """Return the width of standard output in cells, or None if it is not a terminal."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def _is_harmless(char: str) -> bool:
-    """Say whether the character is printed as it is; Python counts only one of the spaces, and Japanese names have another."""
+    """Return whether the character is printed as it is: also the spaces that Python calls unprintable, as in Japanese names."""
     return char.isprintable() or category(char) == "Zs"
 
 
 class _Handler(logging.Handler):
-    """Prints the first few records of each kind. Those about one instance have a payload: the summary tells of them."""
+    """Prints the first few records of each kind, without those that have a payload: the summary lists these instances."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(logging.WARNING)
@@ -86,7 +86,7 @@ class _Handler(logging.Handler):
 
 @contextmanager
 def warnings_on(console: Console) -> Iterator[None]:
-    """Print the warnings and errors of this system, but for those about single instances, on the console."""
+    """Print this package's warnings and errors on the console, except those about single instances."""
     handler = _Handler(console)
     logger = logging.getLogger("dicom_export")
     logger.addHandler(handler)

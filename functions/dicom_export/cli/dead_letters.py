@@ -1,4 +1,4 @@
-"""`dicom-export dead-letters`: the messages that ran out of attempts, and what they were about exported after all."""
+"""`dicom-export dead-letters`: list the messages that ran out of attempts, and export their instances."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`dicom-export dump`: what would become of one file."""
+"""`dicom-export dump`: print the row of one file."""
 
 from __future__ import annotations
 

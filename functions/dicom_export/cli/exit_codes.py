@@ -1,4 +1,4 @@
-"""How a command ends: 0 all well, 1 what was tried failed, 2 wrong usage."""
+"""Define how a command ends: 0 after success, 1 after a failure, 2 for wrong usage."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ _DEFECT = (
     " file:\n{}"
 )
 
-# The user did nothing wrong: the world, the file or this program is not as it should be.
+# The user did nothing wrong: the cause is the environment, the file or this program.
 _NOT_THE_USERS = (Cancelled, InstanceError, Internal, TransientError)
 
 
 class Refusal(click.ClickException):
-    """An error of the system as one line on standard error, after which the command fails."""
+    """An error that is printed as one line on standard error, and ends the command with exit code 1."""
 
     exit_code = FAILED
 
 
 class WrongUsage(Refusal):
-    """A request that cannot be met, and that did nothing."""
+    """A wrong request, which did nothing and ends the command with exit code 2."""
 
     exit_code = WRONG_USAGE
 
 
 class Commands(click.Group):
-    """Commands whose errors end in a message, not in a traceback.
+    """Commands whose errors become messages, not tracebacks.
 
-    Each is the function of its name in the module of its name, imported when it is used: of the processes that decode each one imports
-    the program.
+    Each command is a function in the module of the same name. A module is imported only when its command is used, because
+    every decoding process imports this program.
     """
 
     def __init__(self, *args: Any, names: Sequence[str] = (), **options: Any) -> None:  # noqa: ANN401 - as click has it
@@ -65,7 +65,7 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         try:
             return super().resolve_command(ctx, args)
-        except click.NoSuchCommand as error:  # click suggests commands that are loaded, which ours are not
+        except click.NoSuchCommand as error:  # click suggests only commands that are loaded, and ours are not
             raise click.NoSuchCommand(error.command_name, possibilities=self._names, ctx=ctx) from error
 
     def main(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as click has it
@@ -88,10 +88,10 @@ class Commands(click.Group):
 
 
 def _of_the_system(error: OSError) -> str:
-    """Return what the operating system says. An error without a number is a library's, and may quote a value."""
+    """Return the operating system's message. An error without a number is a library's, and may quote a value."""
     if error.errno is None:
         return _DEFECT.format(stack_trace(error))
     if error.errno in DISK_FULL:
         where = f" ({error.filename!r})" if error.filename else ""
-        return f"A disk is full{where}: free space and run the same command again, it resumes"
+        return f"A disk is full{where}: free space, then run the same command again to resume"
     return f"{error.filename or 'The system'}: {os.strerror(error.errno)}"

@@ -1,4 +1,4 @@
-"""`dicom-export export`: a folder into a table of a DuckDB file, by the same messages and handlers as in the cloud."""
+"""`dicom-export export`: export a folder to a table of a DuckDB file, by the same messages and handlers as on Google Cloud."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _run(asked: FolderExport, folder: Path) -> Operation:
 
 
 def _report(operation: Operation, settings: LocalSettings, file: Path, output: str) -> None:
-    """Print how the operation ended, and only then note that it was reported: a crash in between has it reported again."""
+    """Print how the operation ended, then note that it was reported. After a crash in between it is reported again."""
     from dicom_export.bootstrap.local import local_operations
     from dicom_export.cli.summary import summary
     from dicom_export.protocol.operations_json import operation_to_json

@@ -1,4 +1,4 @@
-"""`dicom-export operations`: exports, how far they are, and what failed, also while one runs."""
+"""`dicom-export operations`: show exports, their progress and their failures, also while one runs."""
 
 from __future__ import annotations
 

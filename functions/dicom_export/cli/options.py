@@ -1,4 +1,4 @@
-"""Options that commands about a folder have in common: where rows go, and what they are like."""
+"""Define options that several commands about a folder share: the table of the rows, and their form."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class FilterPath(click.Path):
-    """A file that exists, or a pattern with one `*` in the name that some file matches."""
+    """The path of a file that exists, or a pattern with one `*` in its name that matches at least one file."""
 
     def convert(
         self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
@@ -29,7 +29,7 @@ class FilterPath(click.Path):
 
 
 def _check_is_database(_context: click.Context, _parameter: click.Parameter, file: Path) -> Path:
-    """Refuse the name of another type of file, and say how to make one."""
+    """Refuse the name of another type of file, such as .csv, and say how to write such a file."""
     try:
         check_is_database(file)
     except InvalidArgument as error:

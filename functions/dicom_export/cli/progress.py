@@ -1,4 +1,4 @@
-"""The progress of an export: how many instances of how many, at what speed, and how long it will take."""
+"""Show the progress of an export: the instances that are done, all instances, the speed, and the time left."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 
 class _Rate(ProgressColumn):
-    """Instances per second, of late."""
+    """The recent speed, in instances per second."""
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.finished_speed or task.speed or 0:,.0f} instances/s")
 
 
 class ExportProgress:
-    """A progress bar on a terminal; nothing where standard error is none.
+    """A progress bar on standard error, if that is a terminal.
 
-    The plan of a large store is made as the export goes on. Until it is sealed, `folder` if there is one is counted
-    aside, so that the time left is known early.
+    The plan of a large store is made while the export runs. Until it is complete, a thread counts the files of `folder`,
+    if there is one, so that the time left is known early.
     """
 
     def __init__(self, console: Console, folder: Path | None) -> None:
@@ -60,7 +60,7 @@ class ExportProgress:
         self._progress.stop()
 
     def show(self, operation: Operation) -> None:
-        """Show how far the operation is."""
+        """Show the progress of the operation."""
         counters = operation.counters
         if counters is None:
             return
@@ -76,7 +76,7 @@ class ExportProgress:
 
     def _count_files(self, folder: Path) -> None:
         files, folders = 0, [str(folder)]
-        while folders:  # as os.walk would, which cannot go as deep as folders can
+        while folders:  # as os.walk does, which fails in very deep folders
             with suppress(OSError), os.scandir(folders.pop()) as entries:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):

@@ -1,4 +1,4 @@
-"""`dicom-export query`: BigQuery's SQL over a DuckDB file."""
+"""`dicom-export query`: run BigQuery's SQL on the tables of a DuckDB file."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def query(
     if result_file:
         check_is_file(result_file)
         if result_file.exists() and result_file.samefile(file):
-            raise click.UsageError("--output is the file that is queried: name another one.")
+            raise click.UsageError("--output names the file that is queried: name another file.")
     # `--help` is answered without loading DuckDB and sqlglot.
     from dicom_export.adapters.local.duckdb.query import run_query
 
@@ -89,7 +89,7 @@ def query(
 
 
 def _kind(output: str | None, result_file: Path | None) -> str:
-    """Return the format that is asked for, by the file's suffix where there is a file."""
+    """Return the requested format: the result file's suffix, if there is such a file."""
     if result_file is None:
         return output or "text"
     kind = result_file.suffix.lower().removeprefix(".")

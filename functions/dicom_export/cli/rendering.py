@@ -1,4 +1,4 @@
-"""Rows of a query as text, JSON or CSV."""
+"""Format the rows of a query as text, JSON or CSV."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def rendered(
     terminal_width: int | None = None,
     has_header: bool = True,
 ) -> Iterator[str]:
-    """Yield the lines of one of the FORMATS; text fits the terminal if there is one, CSV has a header unless told otherwise."""
+    """Yield the lines of one of the FORMATS. Text fits the terminal, if there is one. CSV has a header if `has_header`."""
     match output:
         case "json":
             return as_json(columns, rows)
@@ -34,7 +34,7 @@ def rendered(
 
 
 def as_json(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
-    """Yield an array of objects, one a line."""
+    """Yield a JSON array with one object per line."""
     before = "["
     for row in rows:
         yield before + json_text(dict(zip(columns, map(json_value, row), strict=True)))
@@ -52,7 +52,7 @@ def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, has_header:
 
 
 class _Line:
-    """The file that csv writes to: what it returns is what `writerow` returns."""
+    """A file for csv, whose `write` returns the line, so that `writerow` does too."""
 
     def write(self, line: str) -> str:
         return line

@@ -1,4 +1,4 @@
-"""The result of a query as a file, whose suffix says of which kind."""
+"""Write the result of a query to a file. Its suffix is the format."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ROW_GROUP_ROWS = 122_880
 
 
 def write_result(result: Result, output: str, file: IO[bytes], *, has_header: bool) -> int:
-    """Write all rows as `parquet`, `csv` or `json`, and return how many there are."""
+    """Write all rows as `parquet`, `csv` or `json`, and return their number."""
     count = 0
 
     def counted() -> Iterator[pa.RecordBatch]:
@@ -49,7 +49,7 @@ def _write_parquet(schema: pa.Schema, batches: Iterable[pa.RecordBatch], file: I
 
 
 def _row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
-    """Yield batches in groups: a row group of one small batch would compress badly, one of all would need all in memory."""
+    """Yield batches in groups. Row groups of one small batch compress badly, and a row group of all batches needs all in memory."""
     group: list[pa.RecordBatch] = []
     size = rows = 0
     for batch in batches:

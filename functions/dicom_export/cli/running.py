@@ -1,4 +1,4 @@
-"""An export that shows its progress, and that Ctrl-C cancels."""
+"""Run an export that shows its progress, and that Ctrl-C cancels."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """A request, and the deployment that it runs in, as `exporting.run.Run` runs it."""
+    """A request and its deployment, which `folder_export.run.Run` runs."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Run:
         self._interrupts = 0
 
     def to_its_end(self, folder: Path) -> Operation:
-        """Return the operation once it has ended. Raises what stopped the workers, such as a full disk."""
+        """Run the operation and return it after its end. Raises the error that stopped the workers, such as a full disk."""
         with self._interruptible():
             operation = self._run.begin()
             return operation if operation.is_done else self._watch(operation, folder)
@@ -53,7 +53,7 @@ class Run:
                 operation = current
                 if self._interrupts and not (operation.cancel_requested or operation.is_done):
                     self._console.print(
-                        "Cancelling; what was read already is still written. Ctrl-C again stops at once."
+                        "Cancelling: batches that are being written are completed. Press Ctrl-C again to stop at once."
                     )
                     self._run.cancel(operation)
                 progress.show(operation)
@@ -61,7 +61,7 @@ class Run:
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
-        """Take Ctrl-C as the wish to cancel; the second one ends the process as a kill would, which loses nothing."""
+        """Have Ctrl-C cancel the export. A second Ctrl-C ends the process as a kill does, which loses nothing."""
         previous = signal.signal(signal.SIGINT, self._interrupted)
         try:
             yield

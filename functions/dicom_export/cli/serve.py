@@ -1,4 +1,4 @@
-"""`dicom-export serve`: the API of the Cloud Healthcare service over local folders."""
+"""`dicom-export serve`: serve the API of Google's Cloud Healthcare service for local folders."""
 
 from __future__ import annotations
 
@@ -115,10 +115,10 @@ def _pairs(texts: tuple[str, ...]) -> dict[str, Path]:
 def _pair(text: str) -> tuple[str, Path]:
     name, equals, folder = text.partition("=")
     if not (name and equals and folder):
-        raise InvalidArgument(f"{text!r} is not NAME=FOLDER")
+        raise InvalidArgument(f"Invalid value {text!r}: expected NAME=FOLDER")
     path = Path(folder)
     if not path.is_dir():
-        raise InvalidArgument(f"{folder!r}, the folder of {name}, is not there")
+        raise InvalidArgument(f"Folder {folder!r} of {name} does not exist; create it, or name another one")
     return name, path.absolute()
 
 
@@ -126,7 +126,7 @@ def _dataset(text: str) -> tuple[str, str]:
     try:
         table = TableName.parse(f"bq://{text}.dicom")
     except InvalidArgument as error:
-        raise InvalidArgument(f"{text!r} is not PROJECT.DATASET") from error
+        raise InvalidArgument(f"Invalid dataset {text!r}: expected PROJECT.DATASET") from error
     check_dataset_name(table.project, table.dataset)
     return table.project, table.dataset
 
@@ -135,7 +135,7 @@ def _announce(endpoint: str, store: StoreName, datasets: tuple[tuple[str, str], 
     project, dataset = datasets[0] if datasets else ("PROJECT", "DATASET")
     parent = store.parent
     click.echo(
-        f"Listening on {endpoint} (Ctrl-C ends it). In another terminal:\n"
+        f"Listening on {endpoint} (Ctrl-C ends it). In another terminal, run:\n"
         f"  export CLOUDSDK_API_ENDPOINT_OVERRIDES_HEALTHCARE={endpoint} CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true\n"
         f"  gcloud healthcare dicom-stores export bq {store.store} --project={parent.project}"
         f" --location={parent.location} --dataset={parent.dataset} --bq-table=bq://{project}.{dataset}.dicom",

@@ -1,4 +1,4 @@
-"""What an export came to, in lines of text: counters, speed, failures with their reasons."""
+"""Summarise an export in lines of text: counters, speed, and failures with their reasons."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def summary(
     file: Path,
     unlisted: Sequence[Unlisted] = (),
 ) -> Iterator[str]:
-    """Yield the lines.
+    """Yield the lines of the summary.
 
-    Failures are listed by reason, and files that are not DICOM by what they are, with the names of some for each.
+    Failures are grouped by reason, and files that are not DICOM by kind, each with the names of some.
     """
     counters = operation.counters or Counters()
     seconds = ((operation.end_time or datetime.now(UTC)) - operation.create_time).total_seconds()
@@ -57,7 +57,7 @@ def summary(
 
 
 def unlisted_lines(unlisted: Sequence[Unlisted]) -> Iterator[str]:
-    """Yield what could not be listed, and why."""
+    """Yield the folders that could not be listed, with the reasons."""
     if unlisted:
         yield f"{len(unlisted):,} {'folder' if len(unlisted) == 1 else 'folders'} could not be listed:"
         yield from (printable(f"{'':8}{name}: {reason}") for name, reason in unlisted[:_GROUPS_SHOWN])
@@ -66,7 +66,7 @@ def unlisted_lines(unlisted: Sequence[Unlisted]) -> Iterator[str]:
 
 
 def failure_line(failure: Failure) -> str:
-    """Return the object and the reason."""
+    """Return a line with the object and the reason."""
     return printable(f"{failure.object}: {failure.message}")
 
 
@@ -80,7 +80,7 @@ def _kinds(passed_over: Iterable[tuple[str, str]], skipped: int) -> Iterator[str
 
 
 def _reasons(failures: Iterable[Failure]) -> Iterator[str]:
-    """Yield the most frequent reasons. Those that differ in a number only, such as an offset, are one."""
+    """Yield the most frequent reasons. Reasons that differ only in a number, such as an offset, are one group."""
     groups = _Groups()
     for failure in failures:
         groups.add(_NUMBERS.sub("0", failure.message), failure.object, failure.message)
@@ -88,7 +88,7 @@ def _reasons(failures: Iterable[Failure]) -> Iterator[str]:
 
 
 class _Groups:
-    """Objects by what they have in common: how many there are, the text of the first, and the names of some."""
+    """Groups of objects: the number of objects in each, the text of its first, and the names of some."""
 
     def __init__(self) -> None:
         self._times: Counter[str] = Counter()
@@ -97,11 +97,11 @@ class _Groups:
 
     @property
     def count(self) -> int:
-        """How many objects there are."""
+        """The number of objects."""
         return self._times.total()
 
     def add(self, group: str, name: str, text: str) -> None:
-        """Add an object."""
+        """Add an object to a group."""
         self._times[group] += 1
         self._texts.setdefault(group, printable(text))
         names = self._names.setdefault(group, [])

@@ -1,6 +1,6 @@
-"""Rows as text that people read: a table, or where that is too wide for the terminal one line per value.
+"""Format rows as text: as a table, or one line per value if the table is too wide for the terminal.
 
-Width is counted in cells of the terminal: ideographs take two, combining marks none.
+Widths are in cells of the terminal: an ideograph takes two, a combining mark none.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Cells = list[str]
 
-# The rows that decide how wide columns are. They are in memory at once; those after them are not.
+# The number of first rows whose widths set those of the columns. Only these rows are in memory at once.
 _ALIGNED_ROWS = 10_000
 _ALIGNED_CELLS = 10_000_000
 _WIDEST_ALIGNED = 256
@@ -27,9 +27,9 @@ _GAP = "  "
 
 
 def as_text(columns: Sequence[str], rows: Iterable[Sequence[Any]], terminal_width: int | None = None) -> Iterator[str]:
-    """Yield a table. On a terminal it fits the width: long values are cut, and what has too many columns is vertical.
+    """Yield a table. On a terminal it fits the width: long values are cut, and rows with too many columns are vertical.
 
-    Elsewhere nothing is cut: a value that is longer than those of the first rows moves what follows it on its line.
+    Elsewhere nothing is cut: a value that is longer than those of the first rows shifts the rest of its line.
     """
     names = [printable(name) for name in columns]
     cells = _cells_of(rows)
@@ -47,7 +47,7 @@ def as_text(columns: Sequence[str], rows: Iterable[Sequence[Any]], terminal_widt
 def as_vertical(
     columns: Sequence[str], rows: Iterable[Sequence[Any]], terminal_width: int | None = None
 ) -> Iterator[str]:
-    """Yield one line per value, after its column's name. On a terminal long values go on in the next line; nothing is cut."""
+    """Yield one line per value, after its column's name. On a terminal, long values continue in the next line; nothing is cut."""
     yield from _vertical([printable(name) for name in columns], _cells_of(rows), terminal_width)
 
 
@@ -66,7 +66,7 @@ def _first(cells: Iterator[Cells]) -> Iterator[Cells]:
 
 
 def _narrowed(widths: Sequence[int], terminal_width: int) -> list[int] | None:
-    """Return the widths with the widest columns made narrower until all fit, or None if they would be too narrow to read."""
+    """Return the widths with the widest columns made narrower until all fit, or None if they become too narrow to read."""
     room = terminal_width - len(_GAP) * (len(widths) - 1)
     for widest in range(min(max(widths), terminal_width), _NARROWEST - 1, -1):
         narrowed = [min(width, widest) for width in widths]

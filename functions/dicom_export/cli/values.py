@@ -1,4 +1,4 @@
-"""Values of a query's result, as JSON and as text."""
+"""Convert values of a query's result to JSON and to text."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 from dicom_export.protocol.operations_json import timestamp
 
 json_text = json.JSONEncoder(ensure_ascii=False).encode
-"""Return what `json_value` gave as text."""
+"""Return a result of `json_value` as JSON text."""
 
 _NOT_FINITE = {"inf": "Infinity", "-inf": "-Infinity"}
 
 
 def json_value(value: object) -> Any:  # noqa: ANN401 - JSON
-    """Return the value as JSON has it: dates and times as in BigQuery, NaN and infinities as text, bytes in base64."""
+    """Return the value in a form that JSON has: dates and times as BigQuery's text, NaN and infinities as text, bytes in base64."""
     match value:
         case dict():
             return {str(name): json_value(each) for name, each in value.items()}
@@ -44,7 +44,7 @@ def plain_text(value: object) -> str:
 
 
 def _number(value: Decimal) -> int | str:
-    """Return what DuckDB makes of a sum of integers as the integer that it is, and NUMERIC as text without padding zeros."""
+    """Return DuckDB's sum of integers as an integer, and a NUMERIC as text without padding zeros."""
     if value.as_tuple().exponent == 0:
         return int(value)
     text = f"{value:f}"
@@ -52,7 +52,7 @@ def _number(value: Decimal) -> int | str:
 
 
 def _interval(months: int, days: int, nanoseconds: int) -> str:
-    """Return an interval as BigQuery's canonical format has it: `0-1 3 4:5:6.789`."""
+    """Return an interval in BigQuery's canonical format, such as `0-1 3 4:5:6.789`."""
     seconds, rest = divmod(abs(nanoseconds), 1_000_000_000)
     fraction = f".{rest:09d}".rstrip("0").rstrip(".")
     years, months_left = divmod(abs(months), 12)

@@ -1,4 +1,4 @@
-"""`dicom-export verify`: a folder compared with a table of a DuckDB file, and what lacks exported on demand."""
+"""`dicom-export verify`: compare a folder with a table of a DuckDB file, and export missing instances on demand."""
 
 from __future__ import annotations
 

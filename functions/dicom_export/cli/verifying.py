@@ -1,4 +1,4 @@
-"""A folder compared with a table, from the inventory to the report, and the repair in between."""
+"""Compare a folder with a table: take an inventory, repair on demand, and report the differences."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """The comparison's report, and what could not be compared or listed.
+    """The report of a comparison, with the objects that could not be compared or listed.
 
-    `exported` are the instances that a repair exported, `unrepaired` why others that it could have repaired are not, by object.
+    `exported` is the number of instances that a repair exported. `unrepaired` has, by object, the reasons why it did not repair others.
     """
 
     table: TableName
@@ -48,11 +48,11 @@ class Verified:
     unrepaired: Mapping[str, str] = field(default_factory=dict)
 
     def reason(self, difference: Difference) -> str:
-        """Return why a repair does not, or did not, make the instance's row right; empty if it does."""
+        """Return why a repair cannot, or did not, correct the instance's row; empty if it can."""
         return difference.obstacle or self.unrepaired.get(difference.object or "", "")
 
     def lines(self, file: Path) -> Iterator[str]:
-        """Yield the report as people read it."""
+        """Yield the report as lines of text."""
         found = self.report.counts
         counts = f"{found.missing:,} missing, {found.stale:,} stale, {found.orphaned:,} orphaned"
         if self.exported:
@@ -80,7 +80,7 @@ class Verified:
             yield from (printable(f"{'':8}{each.object}: {each.message}") for each in self.first_failures)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the report as programs read it."""
+        """Return the report as JSON."""
         return {
             "table": str(self.table),
             "instances": self.instances,
@@ -97,7 +97,7 @@ class Verified:
 
 
 class _Failures:
-    """Counts failures, and keeps the first of them."""
+    """Counts failures, and keeps the first ones."""
 
     def __init__(self, limit: int) -> None:
         self.count = 0
@@ -112,7 +112,7 @@ class _Failures:
 
 @dataclass(frozen=True, slots=True)
 class Verifying:
-    """A comparison of a store with a table of a file. `repairs` is the bucket of the filters of repairs, `limit` how much is listed."""
+    """A comparison of a store with a table of a file. `repairs` is the bucket for the filters of repairs."""
 
     settings: LocalSettings
     store: StoreName
@@ -123,7 +123,7 @@ class Verifying:
     limit: int
 
     def run(self, *, repair: bool) -> Verified:
-        """Compare, and before that export what is to be repaired."""
+        """Compare the store with the table, after a repair if `repair`."""
         failures = _Failures(self.limit)
         with ExitStack() as stack:
             stack.enter_context(warnings_on(standard_error()))
@@ -154,14 +154,14 @@ class Verifying:
             if uri and uri.bucket == self.repairs and operation.request.store == self.store:
                 deployment.service.resume(operation)
         deployment.wait()
-        # Nobody else has the table's file open: what is left is of repairs that have ended.
+        # Nobody else has the table's file open, so these filters are those of repairs that have ended.
         for path in self.settings.buckets[self.repairs].iterdir():
             path.unlink()
 
     def _repair(
         self, deployment: LocalDeployment, verification: Verification, inventory: Inventory
     ) -> Operation | None:
-        """Return the operation that exported what is to be repaired, once it has ended; None if there was nothing to repair."""
+        """Repair the differences, and return the ended operation that did it, or None if there was nothing to repair."""
         name = f"{secrets.token_hex(8)}.txt"
         path = self.settings.buckets[self.repairs] / name
         with verification.report(inventory) as report:
@@ -177,7 +177,7 @@ class Verifying:
 
 
 def _unrepaired(deployment: LocalDeployment, repaired: Operation, report: Report) -> dict[str, str]:
-    """Return why objects of the report are not repaired although an export could have done it, by their names."""
+    """Return, by their names, why objects are still in the report although an export could have repaired them."""
     left = {each.object for each in report.first if each.object and each.is_repairable}
     if not left:
         return {}
@@ -187,7 +187,7 @@ def _unrepaired(deployment: LocalDeployment, repaired: Operation, report: Report
 
 
 def _write(path: Path, lines: Iterable[str]) -> bool:
-    """Write the lines and return whether there are any."""
+    """Write the lines, and return whether there were any."""
     with path.open("w", encoding="utf-8") as file:
         deque((file.write(line) for line in lines), maxlen=0)
         return file.tell() > 0

@@ -1,4 +1,4 @@
-"""`dicom-export watch`: a table of a DuckDB file that is kept up with a folder."""
+"""`dicom-export watch`: keep a table of a DuckDB file in sync with a folder."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _watch(settings: LocalSettings, request: ExportRequest, *, once: bool) -> No
 
 @contextmanager
 def _stopped_by_signals() -> Iterator[Event]:
-    """Give what Ctrl-C and the system's wish to end set. The next one ends the process as a kill would, which loses nothing."""
+    """Yield an event that Ctrl-C or SIGTERM sets. A second signal ends the process as a kill does, which loses nothing."""
     stop = Event()
 
     def ask(number: int, _frame: FrameType | None) -> None:

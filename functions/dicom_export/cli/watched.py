@@ -1,4 +1,4 @@
-"""What a watch came to, as people read it."""
+"""Print what a watch has done."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _SHOWN_FAILURES = 20
 
 
 class Reports:
-    """Prints what spells of work came to, and counts the failures."""
+    """Prints the results of a watch's periods of work, and counts the failures."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self.failures = 0
 
     def add(self, looked: Looked) -> None:
-        """Print what a spell of work came to."""
+        """Print the result of one period of work."""
         self.failures += len(looked.failures)
         counts = {"new": looked.created, "deleted": looked.deleted, "failed": len(looked.failures)}
         if any(counts.values()):

@@ -1,4 +1,4 @@
-"""Whose operations a command is about: of a DuckDB file, of `serve`, or of the installation that the environment describes."""
+"""Find the operations that a command works on: those of a DuckDB file, of `serve`, or of the installation in the environment."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Whose:
-    """The operations of a Healthcare dataset. `exports` can start one as well: on Google Cloud, whose functions then do the work."""
+    """The operations of a Healthcare dataset. On Google Cloud, `exports` can also start one, which the functions then run."""
 
     operations: OperationsService
     parent: DatasetName
@@ -34,13 +34,13 @@ class Whose:
         if operation is None:
             newest = next(self.operations.list_operations(self.parent), None)
             if newest is None:
-                raise NotFound(f"There is no operation of {self.parent}")
+                raise NotFound(f"{self.parent} has no operations; start an export first")
             return newest[1].name
         return OperationName.parse(operation if "/" in operation else f"{self.parent}/operations/{operation}")
 
 
 def of_whom(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that say whose operations are meant, and `whose` in their place."""
+    """Add the options that select operations to a command, and pass the selection to it as `whose`."""
 
     @wraps(command)
     def with_whose(*, file: Path | None, data: Path | None, dataset: str | None, **options: object) -> None:
@@ -68,7 +68,7 @@ _OPTIONS = (
 
 
 def _whose(file: Path | None, data: Path | None, parent: DatasetName | None) -> Whose:
-    # The composition root is not loaded for `--help`.
+    # `--help` is answered without loading `bootstrap`.
     from dicom_export import bootstrap
     from dicom_export.bootstrap.local import local_operations
 

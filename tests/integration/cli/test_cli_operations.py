@@ -85,7 +85,7 @@ def test_an_unknown_operation_is_told(file: Path, command: str) -> None:
 def test_a_dataset_without_operations_is_told(file: Path) -> None:
     result = run("operations", "describe", "--from", file, "--dataset", "projects/p/locations/l/datasets/d")
     assert result.exit_code == 2
-    assert "There is no operation of projects/p/locations/l/datasets/d" in result.stderr
+    assert "projects/p/locations/l/datasets/d has no operations" in result.stderr
 
 
 def test_a_file_that_nothing_was_exported_to_is_told(tmp_path: Path) -> None:

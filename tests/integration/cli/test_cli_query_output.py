@@ -163,7 +163,7 @@ def test_the_file_that_is_queried_is_not_replaced(file: Path) -> None:
     before = renamed.read_bytes()
     result = run("query", NESTED, "--from", renamed, "--output", renamed)
     assert result.exit_code == 2
-    assert "is the file that is queried" in result.stderr
+    assert "names the file that is queried" in result.stderr
     assert renamed.read_bytes() == before
 
 

@@ -96,20 +96,20 @@ def test_it_ends_when_it_is_told_to(server: subprocess.Popen[str], sent: signal.
 WRONG = {
     "no store": (("--data", "{tmp}/d"), "Missing option '--store'"),
     "no data": (("--store", "s={folder}"), "Missing option '--data'"),
-    "no pair": (("--store", "{folder}", "--data", "{tmp}/d"), "is not NAME=FOLDER"),
-    "no folder": (("--store", "s={folder}/none", "--data", "{tmp}/d"), "is not there"),
+    "no pair": (("--store", "{folder}", "--data", "{tmp}/d"), "expected NAME=FOLDER"),
+    "no folder": (("--store", "s={folder}/none", "--data", "{tmp}/d"), "does not exist"),
     "no store's name": (("--store", "a/b={folder}", "--data", "{tmp}/d"), "'a/b' is not a DICOM store name"),
-    "no dataset": (("--store", "s={folder}", "--data", "{tmp}/d", "--bq-dataset", "d"), "is not PROJECT.DATASET"),
+    "no dataset": (("--store", "s={folder}", "--data", "{tmp}/d", "--bq-dataset", "d"), "expected PROJECT.DATASET"),
     "no dataset's name": (
         ("--store", "s={folder}", "--data", "{tmp}/d", "--bq-dataset", "p.a b"),
-        "is not PROJECT.DATASET",
+        "expected PROJECT.DATASET",
     ),
     "no folder for data": (
         ("--store", "s={folder}", "--data", "{folder}/000000.dcm/d"),
         "cannot be created: Not a dir",
     ),
     "a store twice": (("--store", "s={folder}", "--store", "s={tmp}", "--data", "{tmp}/d"), "s cannot be both"),
-    "no bucket's folder": (("--store", "s={folder}", "--data", "{tmp}/d", "--bucket", "b=none"), "is not there"),
+    "no bucket's folder": (("--store", "s={folder}", "--data", "{tmp}/d", "--bucket", "b=none"), "does not exist"),
     "no port": (("--store", "s={folder}", "--data", "{tmp}/d", "--port", "x"), "'x' is not a valid integer"),
 }
 
