@@ -67,7 +67,7 @@ resource "google_cloudfunctions2_function" "functions" {
     all_traffic_on_latest_revision   = true
   }
 
-  # A function whose service account cannot do its work yet would turn messages into dead letters.
+  # While a function's service account lacks roles, messages become dead letters.
   depends_on = [
     google_bigquery_dataset.staging,
     google_bigquery_dataset_iam_member.functions,

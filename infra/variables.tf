@@ -14,7 +14,7 @@ variable "region" {
 
   validation {
     condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
-    error_message = "region is \"${var.region}\"; expected one region like us-central1 or europe-west4, no multi-region like US and no zone."
+    error_message = "region is \"${var.region}\"; expected one region like us-central1 or europe-west4, not a multi-region like US, and not a zone."
   }
 }
 
@@ -22,9 +22,9 @@ variable "stores" {
   description = <<-EOT
     DICOM stores, by their id. The store's resource name is projects/PROJECT/locations/LOCATION/datasets/DATASET/dicomStores/ID, where
     `location` is the region and `dataset` is `dicom` if they are not set. `bucket` is an existing bucket, of any project, `prefix` what the
-    names of the store's objects begin with, `ignore` patterns of names after the prefix that are not instances. Without `views`, exports define no views next to their tables. `stream_configs` are the tables
-    to which new objects are exported as they appear: `table` as bq://PROJECT.DATASET.TABLE, `schema` flattened or json, with `tracks_changes` (json only) one row an instance,
-    the latest. `stream_deletes` has deletions told of too; then `project` is the bucket's, the installation's if not set.
+    names of the store's objects begin with, `ignore` patterns of names, after the prefix, that are not instances. Without `views`, exports define no views next to their tables. `stream_configs` are the tables
+    to which new objects are exported as they appear: `table` as bq://PROJECT.DATASET.TABLE, `schema` flattened or json, with `tracks_changes` (json only) the latest row per
+    instance. With `stream_deletes`, deletions make rows too; then `project` is the project of the bucket, by default that of the installation.
   EOT
   type = map(object({
     bucket   = string
@@ -46,7 +46,7 @@ variable "stores" {
 
   validation {
     condition     = length(var.stores) > 0
-    error_message = "stores is empty; it would have a store at least, like { archive = { bucket = \"my-bucket\" } }."
+    error_message = "stores is empty; expected at least one store, like { archive = { bucket = \"my-bucket\" } }."
   }
   validation {
     condition     = alltrue([for id in keys(var.stores) : can(regex("^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$", id))])
@@ -76,7 +76,7 @@ variable "stores" {
     condition = alltrue([
       for store in values(var.stores) : !startswith(store.prefix, "/") && (store.prefix == "" || endswith(store.prefix, "/"))
     ])
-    error_message = "The prefix of a store would be empty, or end with a slash and not begin with one, like dicom/ or archive/2024/."
+    error_message = "A prefix in stores is invalid; expected an empty one, or one that ends with a slash and does not begin with one, like dicom/ or archive/2024/."
   }
   validation {
     condition = alltrue([
@@ -86,7 +86,7 @@ variable "stores" {
   }
   validation {
     condition     = alltrue([for store in values(var.stores) : length(store.stream_configs) <= 5 && length(distinct(store.stream_configs[*].table)) == length(store.stream_configs)])
-    error_message = "The stream_configs of a store would be at most 5 tables, each once."
+    error_message = "stream_configs of a store is invalid; expected at most 5 tables, each once."
   }
   validation {
     condition = alltrue(flatten([
@@ -96,7 +96,7 @@ variable "stores" {
         ])
       ]
     ]))
-    error_message = "A table in stream_configs would be bq://PROJECT.DATASET.TABLE, in one of datasets, so that the installation may write to it."
+    error_message = "A table in stream_configs is invalid; expected bq://PROJECT.DATASET.TABLE in one of datasets, so that the installation may write to it."
   }
   validation {
     condition = alltrue(flatten([
@@ -104,7 +104,7 @@ variable "stores" {
         for config in store.stream_configs : config.schema == "json" || (config.schema == "flattened" && !config.tracks_changes)
       ]
     ]))
-    error_message = "The schema of a stream config would be flattened or json, and tracks_changes is for json only."
+    error_message = "A stream config is invalid; expected the schema flattened or json, and tracks_changes with json only."
   }
   validation {
     condition     = alltrue([for store in values(var.stores) : !store.stream_deletes || length(store.stream_configs) > 0])
@@ -112,7 +112,7 @@ variable "stores" {
   }
   validation {
     condition     = alltrue([for store in values(var.stores) : store.project == null || can(regex("^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$", store.project))])
-    error_message = "The project of a store would be the id of its bucket's project, like my-project."
+    error_message = "A project in stores is invalid; expected the id of the bucket's project, like my-project."
   }
   validation {
     condition = alltrue(flatten([
@@ -136,7 +136,7 @@ variable "filter_buckets" {
 
   validation {
     condition     = alltrue([for bucket in var.filter_buckets : can(regex("^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$", bucket))])
-    error_message = "filter_buckets has bare names without gs://; each would be 3 or more lower-case letters, digits and -_. that begin and end with a letter or digit."
+    error_message = "A name in filter_buckets is invalid; expected one without gs://: 3 or more lower-case letters, digits and -_. that begin and end with a letter or digit."
   }
 }
 
@@ -156,25 +156,25 @@ variable "datasets" {
 
   validation {
     condition     = length(var.datasets) > 0
-    error_message = "datasets is empty; it would have a dataset that exports can write to at least, like { dicom = { create = true } }."
+    error_message = "datasets is empty; expected at least one dataset that exports can write to, like { dicom = { create = true } }."
   }
   validation {
     condition = alltrue([
       for key, dataset in var.datasets : can(regex("^[A-Za-z0-9_]+$", coalesce(dataset.dataset_id, key))) && length(coalesce(dataset.dataset_id, key)) <= 1024
     ])
-    error_message = "A dataset's id would be letters, digits and underscores, without its project; that is named in the dataset's own field, project."
+    error_message = "A key of datasets is invalid; expected letters, digits and underscores, without the project, which is the field project of the dataset."
   }
   validation {
     condition = alltrue([
       for dataset in values(var.datasets) : dataset.project == null || can(regex("^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$", dataset.project))
     ])
-    error_message = "A dataset's project would be a project's id, like my-project."
+    error_message = "A project in datasets is invalid; expected a project's id, like my-project."
   }
   validation {
     condition = alltrue([
       for dataset in values(var.datasets) : dataset.location == null || can(regex("^(US|EU|[a-z]+-[a-z]+[0-9]+)$", dataset.location))
     ])
-    error_message = "A dataset's location would be US, EU or a region like us-central1."
+    error_message = "A location in datasets is invalid; expected US, EU or a region like us-central1."
   }
   validation {
     condition = alltrue([
@@ -190,7 +190,7 @@ variable "datasets" {
     condition = length(var.datasets) == length(distinct([
       for key, dataset in var.datasets : "${coalesce(dataset.project, var.project)}.${coalesce(dataset.dataset_id, key)}"
     ]))
-    error_message = "datasets has one dataset twice; each would be there once."
+    error_message = "datasets has one dataset twice; expected each once."
   }
 }
 
@@ -266,15 +266,15 @@ variable "limits" {
   }
   validation {
     condition     = coalesce(var.limits.page_tasks, 100) <= 100 && coalesce(var.limits.page_objects, 20000) <= 20000
-    error_message = "limits.page_tasks would be at most 100, and limits.page_objects at most 20000."
+    error_message = "limits is invalid; expected page_tasks of at most 100, and page_objects of at most 20000."
   }
   validation {
     condition     = coalesce(var.limits.sample, 200) <= 20000
-    error_message = "limits.sample would be at most 20000, the objects of a page."
+    error_message = "limits.sample is invalid; expected at most 20000, the objects of a page."
   }
   validation {
     condition     = coalesce(var.limits.readers, 16) <= 64
-    error_message = "limits.readers would be at most 64."
+    error_message = "limits.readers is invalid; expected at most 64."
   }
 }
 
@@ -291,15 +291,15 @@ variable "sizes" {
 
   validation {
     condition     = alltrue([for name in keys(var.sizes) : contains(keys(local.entry_points), name)])
-    error_message = "sizes names no function of the installation; its keys would be of ${join(", ", keys(local.entry_points))}."
+    error_message = "A key of sizes is not a function of the installation; expected one of ${join(", ", keys(local.entry_points))}."
   }
   validation {
     condition     = alltrue([for size in values(var.sizes) : size.memory == null || can(regex("^[1-9][0-9]*(Mi|Gi)$", size.memory))])
-    error_message = "A function's memory would be like 512Mi or 2Gi."
+    error_message = "A memory in sizes is invalid; expected a value like 512Mi or 2Gi."
   }
   validation {
     condition     = alltrue([for size in values(var.sizes) : size.cpu == null || contains(["1", "2", "4", "6", "8"], coalesce(size.cpu, "1"))])
-    error_message = "A function's cpu would be 1, 2, 4, 6 or 8: with less than one it takes one request at a time."
+    error_message = "A cpu in sizes is invalid; expected 1, 2, 4, 6 or 8: with less than one, a function takes one request at a time."
   }
   validation {
     condition = alltrue(flatten([
@@ -309,7 +309,7 @@ variable "sizes" {
         coalesce(size.min_instances, 1) >= 0, coalesce(size.min_instances, 1) <= coalesce(size.max_instances, 1000),
       ]
     ]))
-    error_message = "A function's concurrency and max_instances would be from 1 to 1000, its min_instances from 0 to max_instances."
+    error_message = "A number in sizes is invalid; expected concurrency and max_instances from 1 to 1000, and min_instances from 0 to max_instances."
   }
 }
 
@@ -369,7 +369,7 @@ variable "requesters" {
 
   validation {
     condition     = alltrue([for member in var.requesters : can(regex("^(user|group|serviceAccount|domain|principal|principalSet):.+$", member))])
-    error_message = "requesters would be IAM members like serviceAccount:nightly@my-project.iam.gserviceaccount.com; allUsers and allAuthenticatedUsers are not taken."
+    error_message = "requesters has an invalid member; expected IAM members like serviceAccount:nightly@my-project.iam.gserviceaccount.com, without allUsers and allAuthenticatedUsers."
   }
 }
 
@@ -417,7 +417,7 @@ variable "notification_channels" {
 
   validation {
     condition     = alltrue([for channel in var.notification_channels : can(regex("^projects/[^/]+/notificationChannels/[^/]+$", channel))])
-    error_message = "notification_channels would be resource names like projects/my-project/notificationChannels/1234567890 (`gcloud beta monitoring channels list`), no addresses."
+    error_message = "notification_channels is invalid; expected resource names like projects/my-project/notificationChannels/1234567890 (`gcloud beta monitoring channels list`), not addresses."
   }
 }
 
@@ -451,7 +451,7 @@ variable "labels" {
 
   validation {
     condition     = alltrue([for key, value in var.labels : can(regex("^[a-z][a-z0-9_-]{0,62}$", key)) && can(regex("^[a-z0-9_-]{0,63}$", value))])
-    error_message = "A label's key would begin with a lower-case letter; key and value have at most 63 lower-case letters, digits, dashes and underscores."
+    error_message = "labels is invalid; expected keys that begin with a lower-case letter, and keys and values of at most 63 lower-case letters, digits, dashes and underscores."
   }
 }
 

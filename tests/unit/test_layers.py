@@ -71,7 +71,7 @@ def test_only_its_owners_import_it(imported: str) -> None:
     assert {name for name in importers if not any(is_within(name, owner) for owner in owners)} == set()
 
 
-def test_the_two_houses_do_not_know_each_other() -> None:
+def test_the_two_deployments_do_not_know_each_other() -> None:
     for deployment, other in (("local", "gcp"), ("gcp", "local")):
         for name in MODULES:
             if is_within(name, f"dicom_export.adapters.{deployment}"):
