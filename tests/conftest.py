@@ -17,9 +17,12 @@ from hypothesis import HealthCheck, settings
 
 from support.emulators import bigquery, pubsub, storage
 from support.packages import unreachable_registry
+from support.terraform import chosen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from support.terraform import Terraform
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -106,11 +109,10 @@ def google_client(request: pytest.FixtureRequest) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def tfcheck() -> Path:
-    """Return what checks Terraform offline, with a stand-in for the Google provider."""
-    if not shutil.which("terraform"):
-        _missing("terraform is not on the PATH; https://developer.hashicorp.com/terraform/install")
-    return _shared("tools/tfcheck/tfcheck")
+def terraform() -> Terraform:
+    """Return Terraform, with the providers of the registry or with stand-ins for them."""
+    found = chosen()
+    return _missing(found) if isinstance(found, str) else found
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,6 @@ from support.clouds import STORE, Cloud
 from support.deploy_page import ROOT, Reader, hosts_of, outputs_of
 from support.dicom_files import make_instance
 from support.doc_pages import PageReader, code
-from support.infra_files import check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from support.emulators.bigquery import BigQuery
     from support.emulators.pubsub import PubSub
     from support.emulators.storage import Storage
+    from support.terraform import Terraform
 
 INSTANCES = 4
 # The fewest that Pub/Sub takes: a message that nobody handles is a dead letter soon.
@@ -91,7 +91,9 @@ def test_a_dead_letter_is_listed_and_replayed(installation: Cloud, tmp_path: Pat
     assert installation.count("lost") == (stored, stored)
 
 
-def test_the_stream_configs_that_the_page_writes_can_be_planned(reader: Reader, tfcheck: Path, tmp_path: Path) -> None:
+def test_the_stream_configs_that_the_page_writes_can_be_planned(
+    reader: Reader, terraform: Terraform, tmp_path: Path
+) -> None:
     (block,) = code("docs/how-to/new-uploads.md", "sh")
     reader.follow(block.replace("MY_BUCKET", "my-dicom-bucket").replace("MY_PROJECT", "my-project"))
     assert reader.noted() == ["terraform apply"]
@@ -106,4 +108,4 @@ def test_the_stream_configs_that_the_page_writes_can_be_planned(reader: Reader, 
         'project     = "my-project"\nregion      = "us-central1"\n'
         'stores      = { archive = { bucket = "my-dicom-bucket" } }\napi_callers = []\n'
     )
-    assert "Plan: " in check(tfcheck, infra, "--plan")
+    terraform.check_plan(infra)

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from support.clouds import PROJECT, STORE, Cloud
 from support.deploy_page import ACCOUNT, PAGE, ROOT, SERVICE, Reader, blocks, hosts_of, outputs_of
 from support.dicom_files import make_instance
-from support.infra_files import check, declared
+from support.infra_files import declared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from support.emulators.bigquery import BigQuery
     from support.emulators.pubsub import PubSub
     from support.emulators.storage import Storage
+    from support.terraform import Terraform
 
 STUDIES, INSTANCES = 3, 4
 TOTAL = STUDIES * INSTANCES
@@ -141,7 +142,7 @@ def test_every_file_that_the_page_links_is_there() -> None:
         assert (ROOT / "docs" / "how-to" / target).exists(), target
 
 
-def test_the_inputs_that_the_page_writes_can_be_planned(reader: Reader, tfcheck: Path, tmp_path: Path) -> None:
+def test_the_inputs_that_the_page_writes_can_be_planned(reader: Reader, terraform: Terraform, tmp_path: Path) -> None:
     (sign_in,), (described,) = blocks("0. Sign in and enable two APIs"), blocks("1. Describe and apply")
     reader.follow(sign_in)
     reader.follow(described.replace("MY_BUCKET", "my-dicom-bucket"))
@@ -155,7 +156,7 @@ def test_the_inputs_that_the_page_writes_can_be_planned(reader: Reader, tfcheck:
     shutil.copy(ROOT / "requirements.txt", sources)
     (sources / ".git").mkdir()
     shutil.copy(written, sources / "infra")
-    assert "Plan: " in check(tfcheck, sources / "infra", "--plan")
+    terraform.check_plan(sources / "infra")
 
 
 def test_one_block_leads_from_the_sign_in_to_rows(reader: Reader, installation: Cloud) -> None:

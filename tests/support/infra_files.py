@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,16 +46,3 @@ def _size(entry_point: str) -> Size:
     found = re.search(r'memory = "(\d+)(Mi|Gi)".*?concurrency = (\d+)', entry_point)
     assert found, entry_point
     return Size(int(found[1]) << {"Mi": 20, "Gi": 30}[found[2]], int(found[3]))
-
-
-def check(tfcheck: Path, folder: Path, *options: str) -> str:
-    """Run tfcheck, and return what it wrote if it has nothing to say against the folder."""
-    done = subprocess.run(
-        [sys.executable, str(tfcheck), "--fmt", *options[:1], str(folder), *options[1:]],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=500,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout

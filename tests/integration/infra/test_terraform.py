@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.infra_files import INFRA, ROOT, check
+from support.infra_files import INFRA, ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from support.terraform import Terraform
 
 EXAMPLES = sorted(path.parent.relative_to(ROOT).as_posix() for path in INFRA.glob("examples/*/main.tf"))
 
@@ -25,26 +27,26 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("infra", "functions"):
         shutil.copytree(ROOT / name, target / name, ignore=ignored, symlinks=True)
     shutil.copy(ROOT / "requirements.txt", target)
-    (target / ".git").mkdir()  # by which tfcheck knows how far up to copy
+    (target / ".git").mkdir()  # the stand-in copies the folder that has it
     return target
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_each_example_can_be_planned(tfcheck: Path, sources: Path, example: str) -> None:
-    assert "Plan: " in check(tfcheck, sources / example, "--plan")
+def test_each_example_can_be_planned(terraform: Terraform, sources: Path, example: str) -> None:
+    terraform.check_plan(sources / example)
 
 
-def test_what_the_tfvars_example_says_can_be_planned(tfcheck: Path, sources: Path) -> None:
+def test_what_the_tfvars_example_says_can_be_planned(terraform: Terraform, sources: Path) -> None:
     shutil.copy(sources / "infra" / "terraform.tfvars.example", sources / "infra" / "example.tfvars")
-    assert "Plan: " in check(tfcheck, sources / "infra", "--plan", "--", "-var-file=example.tfvars")
+    terraform.check_plan(sources / "infra", "-var-file=example.tfvars")
 
 
-def test_the_plan_has_what_it_has_to_have(tfcheck: Path, sources: Path) -> None:
-    assert ", 0 failed" in check(tfcheck, sources / "infra", "--test")
+def test_the_plan_has_what_it_has_to_have(terraform: Terraform, sources: Path) -> None:
+    terraform.check_tests(sources / "infra")
 
 
-def test_what_cannot_work_is_refused(tfcheck: Path, sources: Path) -> None:
-    assert ", 0 failed" in check(tfcheck, sources / "infra" / "tests" / "validation", "--test")
+def test_what_cannot_work_is_refused(terraform: Terraform, sources: Path) -> None:
+    terraform.check_tests(sources / "infra" / "tests" / "validation")
 
 
 def test_checkov_has_nothing_to_say_that_is_not_explained(checkov: Path, sources: Path) -> None:
