@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from dicom_export.errors import InvalidArgument, NotDicom, error_of
 from dicom_export.folder_export.arguments import DISPOSITIONS, SCHEMAS, check_filter, check_folder, check_is_database
 from dicom_export.folder_export.ctrl_c import threads_without_ctrl_c
+from dicom_export.folder_export.request import folder_export
 from dicom_export.folder_export.run import Run, error_besides_failures
 from dicom_export.folder_export.systems import check_system
-from dicom_export.folder_export.wanted import folder_export
 from dicom_export.operations.counters import Counters
 from dicom_export.rows.layout import RowLayout, SchemaKind
 from dicom_export.settings import local_limits
@@ -23,7 +23,7 @@ from dicom_export.settings import local_limits
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dicom_export.folder_export.wanted import FolderExport
+    from dicom_export.folder_export.request import FolderExport
     from dicom_export.operations.failure import Failure
     from dicom_export.operations.operation import Operation
     from dicom_export.stored_object import Unlisted

@@ -14,7 +14,7 @@ import pytest
 
 from dicom_export.adapters.local.folder import store
 from dicom_export.adapters.local.folder.store import FolderStore
-from dicom_export.decoding import processes as decoding
+from dicom_export.decoding import processes
 from support.command_line import rows, run, start, wait_for
 from support.marked_files import damaged_files, elements, file_of, good_files, other_files, uids, write_all
 from support.markers import SIGN, found_below, found_in, marker
@@ -92,9 +92,9 @@ def test_an_export_of_damaged_files_tells_nothing(
     schema: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "FolderStore", Deadly)
-    monkeypatch.setattr(decoding, "_WORTH_A_PROCESS", 1)
-    monkeypatch.setattr(decoding, "_WORTH_A_START", 1)
-    monkeypatch.setattr(decoding, "_WHILE_IT_BEGINS", 0)
+    monkeypatch.setattr(processes, "_WORTH_A_PROCESS", 1)
+    monkeypatch.setattr(processes, "_WORTH_A_START", 1)
+    monkeypatch.setattr(processes, "_WHILE_IT_BEGINS", 0)
     file = tmp_path / "table.duckdb"
     result = command("export", folder, "--to", file, "--schema", schema)
     assert result.exit_code == 1

@@ -11,12 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dicom_export.operations.counters import Counters
 from dicom_export.operations.request import WriteDisposition
 from support.command_line import make_folder, operation_ids, rows, run, start
-from support.dicom_files import make_instance
 from support.faults import Faults
-from support.machines import Machine
+from support.machines import EXPECTED, INSTANCES, Machine, make_store
 from support.thorough import by_extent, points_of
 
 if TYPE_CHECKING:
@@ -24,8 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DISPOSITIONS = [WriteDisposition.WRITE_EMPTY, WriteDisposition.WRITE_APPEND, WriteDisposition.WRITE_TRUNCATE]
-INSTANCES = [f"1.2.{study}.{number}" for study in range(1, 4) for number in range(study)]
-EXPECTED = Counters(planned=7, success=6, failure=1, studies=3)
 EXAMPLES = by_extent(quick=15, soak=200)
 POINTS = st.integers(0, 40)
 """At which effects to crash: the first run of an export has some 35."""
@@ -33,15 +29,8 @@ POINTS = st.integers(0, 40)
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three studies of one to three instances, and a file that is not DICOM."""
-    root = tmp_path_factory.mktemp("store")
-    for uid in INSTANCES:
-        study = uid.rpartition(".")[0]
-        folder = root / study / "1.3"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{uid}.dcm").write_bytes(make_instance(StudyInstanceUID=study, SOPInstanceUID=uid))
-    (root / "1.2.3/1.3/1.2.3.9.dcm").write_bytes(b"\0no DICOM at all")
-    return root
+    """Return a folder with the files of `make_store`."""
+    return make_store(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture
@@ -158,9 +147,9 @@ OPTIONS = ["write-empty", "write-append", "write-truncate"]
 DIES_AFTER_RESULTS = """
 import os, signal
 from dicom_export.adapters.local.folder.state import FolderState
-from dicom_export.folder_export import wanted
+from dicom_export.folder_export import request
 from dicom_export.operations.planning import PlanLimits
-wanted.local_limits = lambda: PlanLimits(bundle=10, split=10)
+request.local_limits = lambda: PlanLimits(bundle=10, split=10)
 create, results = FolderState.create, set()
 
 def counted(state, path, *rest, **more):

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from dicom_export.names import GcsUri
-from dicom_export.operations.counters import Counters
 from dicom_export.operations.request import (
     ExportRequest,
     RepairRequest,
@@ -25,12 +24,10 @@ from dicom_export.operations.request import (
     request_from_json,
 )
 from dicom_export.rows.layout import SchemaKind
-from support.dicom_files import make_instance
 from support.factories import STORE, TABLE
-from support.machines import Machine
+from support.machines import EXPECTED, INSTANCES, Machine, make_store
 
 STATES = sorted((Path(__file__).parent / "state_before").iterdir())
-INSTANCES = [f"1.2.{study}.{number}" for study in range(1, 4) for number in range(study)]
 GENERATION = 1_700_000_000_000_000_000
 OF_EXPORT: dict[str, Any] = {
     "store": str(STORE),
@@ -51,13 +48,7 @@ OF_REPAIR = OF_EXPORT | {"writeDisposition": "WRITE_APPEND", "comparison": None,
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("store")
-    for uid in INSTANCES:
-        study = uid.rpartition(".")[0]
-        folder = root / study / "1.3"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{uid}.dcm").write_bytes(make_instance(StudyInstanceUID=study, SOPInstanceUID=uid))
-    (root / "1.2.3/1.3/1.2.3.9.dcm").write_bytes(b"\0no DICOM at all")
+    root = make_store(tmp_path_factory.mktemp("store"))
     for path in root.rglob("*.dcm"):
         os.utime(path, ns=(GENERATION, GENERATION))
     return root
@@ -71,7 +62,7 @@ def test_an_export_that_the_version_before_began_is_finished(archive: Path, stor
     machine = Machine(tmp_path, store, WriteDisposition(archive.name.partition("-")[0]))
     assert machine.run()
     assert [operation.name.operation for operation in machine.reported] == begun
-    assert machine.reported[-1].counters == Counters(planned=7, success=6, failure=1, studies=3)
+    assert machine.reported[-1].counters == EXPECTED
     assert machine.instances() == INSTANCES
     assert machine.streams() == []
 

@@ -34,9 +34,9 @@ def subcommands(group: click.Group) -> dict[str, click.Command]:
 
 # An export by small messages has many moments at which it can be interrupted.
 SMALL_MESSAGES = """
-from dicom_export.folder_export import wanted
+from dicom_export.folder_export import request
 from dicom_export.operations.planning import PlanLimits
-wanted.local_limits = lambda: PlanLimits(bundle=50, split=50)
+request.local_limits = lambda: PlanLimits(bundle=50, split=50)
 """
 
 

@@ -17,11 +17,13 @@ from dicom_export.bootstrap.reopening import reopen
 from dicom_export.bootstrap.wiring import Ports, handlers_on, service_on
 from dicom_export.cli.running import Run
 from dicom_export.folder_export.ignored import Ignored
+from dicom_export.operations.counters import Counters
 from dicom_export.operations.planning import PlanLimits
 from dicom_export.operations.request import ExportRequest, WriteDisposition
 from dicom_export.rows.layout import SchemaKind
 from dicom_export.stores import DeclaredStore
 from support.command_line import rows
+from support.dicom_files import make_instance
 from support.factories import PARENT, STORE, TABLE
 from support.faults import Crash, Faults, Faulty, Mailbox
 
@@ -31,11 +33,25 @@ if TYPE_CHECKING:
     from dicom_export.operations.operation import Operation
 
 LIMITS = PlanLimits(bundle=3, split=4, page_tasks=2, page_objects=6)
+INSTANCES = [f"1.2.{study}.{number}" for study in range(1, 4) for number in range(study)]
+EXPECTED = Counters(planned=7, success=6, failure=1, studies=3)
+"""The counters of an export of the store of `make_store`."""
+
+
+def make_store(root: Path) -> Path:
+    """Write three studies of one to three instances, and a file that is not DICOM. Return the folder."""
+    for uid in INSTANCES:
+        study = uid.rpartition(".")[0]
+        folder = root / study / "1.3"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{uid}.dcm").write_bytes(make_instance(StudyInstanceUID=study, SOPInstanceUID=uid))
+    (root / "1.2.3/1.3/1.2.3.9.dcm").write_bytes(b"\0no DICOM at all")
+    return root
 
 
 @dataclass
 class Machine:
-    """A folder of DICOM files, a DuckDB file and the state beside it, below `root`."""
+    """A folder of DICOM files, a DuckDB file and the state next to it, below `root`."""
 
     root: Path
     store: Path

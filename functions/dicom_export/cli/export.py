@@ -23,10 +23,10 @@ from dicom_export.cli.options import (
 )
 from dicom_export.folder_export.arguments import DISPOSITIONS
 from dicom_export.folder_export.ctrl_c import threads_without_ctrl_c
-from dicom_export.folder_export.wanted import folder_export
+from dicom_export.folder_export.request import folder_export
 
 if TYPE_CHECKING:
-    from dicom_export.folder_export.wanted import FolderExport
+    from dicom_export.folder_export.request import FolderExport
     from dicom_export.operations.operation import Operation
     from dicom_export.settings import LocalSettings
 

@@ -85,10 +85,10 @@ def serve(
     logs.configure()
     settings.publish(local)
     # `--help` is answered without loading the framework and DuckDB.
-    from dicom_export.api import local_server as serving
+    from dicom_export.api import local_server
 
     with threads_without_ctrl_c():
-        server = serving.serve(port, host)
+        server = local_server.serve(port, host)
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, lambda *_: sys.exit(0))
     address = f"[{host}]" if ":" in host else host

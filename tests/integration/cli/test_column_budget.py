@@ -9,7 +9,7 @@ import pytest
 
 from dicom_export.adapters.local.duckdb.tables import DuckDbTables
 from dicom_export.errors import TooManyColumns
-from dicom_export.folder_export import wanted as folder_export
+from dicom_export.folder_export import request
 from dicom_export.operations.planning import PlanLimits
 from dicom_export.rows.schema import covers
 from support.command_line import make_folder, rows, run
@@ -114,7 +114,7 @@ def test_a_table_that_takes_no_further_column_takes_the_rows(tmp_path: Path, mon
 
     monkeypatch.setattr(DuckDbTables, "prepare", refuse)
     # Workers, too, meet columns that the table lacks.
-    monkeypatch.setattr(folder_export, "local_limits", lambda: PlanLimits(sample=1))
+    monkeypatch.setattr(request, "local_limits", lambda: PlanLimits(sample=1))
     more.mkdir()
     values: list[dict[str, Any]] = [{"PatientComments": "first"}, {"PatientComments": "second", "Rows": 1}]
     for number, each in enumerate(values):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from dicom_export.decoding import batches as batching
+from dicom_export.decoding import batches
 from dicom_export.decoding.batches import in_batches
 from dicom_export.decoding.decoded import DecodedInstance
 from dicom_export.errors import Code, InvalidArgument, LimitExceeded, RowsRefused
@@ -96,7 +96,7 @@ def test_without_a_row_that_the_table_takes_there_is_no_stream(named: int) -> No
 
 
 def test_refused_rows_take_no_offset_from_later_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batching, "BATCH_ROWS", 2)
+    monkeypatch.setattr(batches, "BATCH_ROWS", 2)
     tables = Picky({*"ade"})
     stream, rejected = write(tables, "abcdefg")
     assert stream
@@ -105,7 +105,7 @@ def test_refused_rows_take_no_offset_from_later_batches(monkeypatch: pytest.Monk
 
 
 def test_a_row_that_is_refused_after_one_that_is_too_large_is_the_right_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batching, "MAX_BATCH_BYTES", 700)
+    monkeypatch.setattr(batches, "MAX_BATCH_BYTES", 700)
     tables = Picky({"c"})
     _, rejected = write(tables, ("a", "x" * 1000, "c", "d"))
     assert tables.rows == ["a", "d"]

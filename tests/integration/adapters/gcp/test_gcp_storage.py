@@ -23,8 +23,8 @@ from google.auth.exceptions import TransportError
 from requests.adapters import HTTPAdapter
 
 from dicom_export.adapters.gcp.calls import TIMEOUT_SECONDS
-from dicom_export.adapters.gcp.storage import client as storage
 from dicom_export.adapters.gcp.storage import ranges
+from dicom_export.adapters.gcp.storage.client import POOL_SIZE, new_client, shared_client
 from dicom_export.adapters.gcp.storage.ranges import Ranges
 from dicom_export.adapters.gcp.storage.state import BucketState
 from dicom_export.adapters.gcp.storage.store import BucketStore, existing_bucket
@@ -173,7 +173,7 @@ class Tokens(Credentials):
 
 def connected(adapter: HTTPAdapter, credentials: Credentials | None = None) -> Callable[[], Client]:
     """Return a client that sends all by the adapter. Its credentials can be refreshed, which those for an emulator cannot."""
-    client = storage.new_client()
+    client = new_client()
     client._http.credentials = credentials or Tokens()
     client._http.mount("http://", adapter)
     endpoint = client._connection.get_api_base_url_for_mtls()
@@ -324,7 +324,7 @@ def test_a_read_whose_connection_fails_is_tried_again(
 @pytest.mark.usefixtures("pauses")
 def test_a_body_that_breaks_off_is_no_content(broken_off: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(HOST_VARIABLE, broken_off)
-    client = storage.new_client()
+    client = new_client()
     with pytest.raises(Unavailable, match="Reading gs://bucket/a/1"):
         BucketStore("bucket", client=lambda: client).read(STORED, 0, 4)
 
@@ -552,11 +552,11 @@ def test_the_class_of_an_object_is_listed(storage_emulator: Storage) -> None:
 @pytest.mark.usefixtures("storage_emulator")
 def test_all_threads_share_one_client_with_room_for_their_connections() -> None:
     with ThreadPoolExecutor(8) as threads:
-        clients = set(threads.map(lambda _: storage.shared_client(), range(64)))
+        clients = set(threads.map(lambda _: shared_client(), range(64)))
     (client,) = clients
     for scheme in ("http://", "https://"):
-        assert client._http.get_adapter(scheme)._pool_maxsize == storage.POOL_SIZE
-    assert storage.new_client(7)._http.get_adapter("https://")._pool_maxsize == 7
+        assert client._http.get_adapter(scheme)._pool_maxsize == POOL_SIZE
+    assert new_client(7)._http.get_adapter("https://")._pool_maxsize == 7
 
 
 @pytest.mark.parametrize(("bypassed", "proxy"), [("", "http://proxy.invalid:3128"), ("storage.invalid", None)])
@@ -567,17 +567,17 @@ def test_a_client_goes_by_the_proxy_and_the_certificates_that_the_environment_na
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.invalid:3128")
     monkeypatch.setenv("NO_PROXY", bypassed)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/ours.pem")
-    session = storage.new_client()._http
+    session = new_client()._http
     found = session.merge_environment_settings("https://storage.invalid/a", {}, None, None, None)
     assert (found["proxies"].get("https"), found["verify"]) == (proxy, "/etc/ours.pem")
 
 
 @pytest.mark.usefixtures("storage_emulator")
 def test_all_threads_read_by_the_same_connections() -> None:
-    client = storage.shared_client()
+    client = shared_client()
     with ThreadPoolExecutor(8) as threads:
         (readers,) = set(threads.map(lambda _: ranges.ranges_of(client), range(64)))
-    assert ranges.ranges_of(storage.new_client()) is not readers
+    assert ranges.ranges_of(new_client()) is not readers
 
 
 def test_many_reads_at_once_are_each_of_their_object(storage_emulator: Storage) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dicom_export.adapters.local.folder.store import FolderStore
-from dicom_export.decoding import processes as decoding
+from dicom_export.decoding import processes
 from dicom_export.decoding.batches import BATCH_HEADER_BYTES
 from dicom_export.decoding.budget import DEFAULT_LIMITS
 from dicom_export.decoding.decoded import Decoded, DecodedInstance, Skipped
@@ -169,7 +169,7 @@ def test_long_headers_are_sent_a_few_at_a_time(tmp_path: Path) -> None:
         (tmp_path / f"{number:03d}.dcm").write_bytes(data)
     store = FolderStore(tmp_path)
     objects = list(store.list())
-    assert len(decoding._decode_chunk(store, objects, LAYOUT, limits=DEFAULT_LIMITS)) == 13
+    assert len(processes._decode_chunk(store, objects, LAYOUT, limits=DEFAULT_LIMITS)) == 13
     with ParallelDecoder(2, RAISED) as decode:
         assert comparable(decode(store, objects, LAYOUT)) == comparable(in_turn(store))
 
@@ -179,7 +179,7 @@ def test_a_row_that_no_request_takes_is_not_sent(tmp_path: Path) -> None:
     texts = [element(0x00311000 + number, "UT", b"x" * (1 << 20)) for number in range(13)]
     (tmp_path / "large.dcm").write_bytes(make_file(creator, *texts))
     store = FolderStore(tmp_path)
-    (found,) = decoding._decode_chunk(store, list(store.list()), LAYOUT, limits=DEFAULT_LIMITS)
+    (found,) = processes._decode_chunk(store, list(store.list()), LAYOUT, limits=DEFAULT_LIMITS)
     assert isinstance(found, LimitExceeded)
     assert "a request to the table takes" in found.message
     assert found.uids
@@ -195,7 +195,7 @@ def test_a_process_that_decodes_is_killed_before_the_program_if_memory_runs_out(
 def test_processes_that_die_before_they_have_work_blame_no_object(
     store: FolderStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decoding, "_begin", partial(os._exit, 1))
+    monkeypatch.setattr(processes, "_begin", partial(os._exit, 1))
     with ParallelDecoder(2) as decode:
         decode._started()
         with pytest.raises(Unavailable, match="before it began"):
