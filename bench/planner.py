@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -32,6 +31,7 @@ from dicom_export.state.journal import Journal
 from dicom_export.stores import DeclaredStore
 from support.dicom_files import make_instance
 from support.factories import STORE, make_object, make_operation
+from support.memory import peak_bytes
 from tables import print_section, print_table
 
 if TYPE_CHECKING:
@@ -145,12 +145,12 @@ def _row(size: int) -> list[str]:
 def figures(size: int) -> list[float]:
     """Return the row of the table."""
     with tempfile.TemporaryDirectory() as folder:
-        journal, before = Journal(FolderState(Path(folder))), _peak_mebibytes()
+        journal, before = Journal(FolderState(Path(folder))), peak_bytes() >> 20
         journal.operations.create(_operation())
         begin = time.perf_counter()
         queue = plan(journal, size)
         rate = size / (time.perf_counter() - begin)
-        peak = _peak_mebibytes()
+        peak = peak_bytes() >> 20
         for page, task in queue.studies:
             journal.tasks.create_result(_operation().name, page, task, Outcome(Counters(success=1), studies=("1.2",)))
         return [size, round(rate), len(queue.studies), peak, peak - before, *get_operation(Path(folder))]
@@ -194,10 +194,6 @@ def get_operation(folder: Path) -> list[float]:
 
 def _operation() -> Operation:
     return make_operation(disposition=WriteDisposition.WRITE_APPEND)
-
-
-def _peak_mebibytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 if __name__ == "__main__":

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.clouds import STORE, Cloud
-from support.deploy_page import ROOT, Reader, hosts_of, outputs_of
+from support.deploy_page import ROOT, Reader
 from support.dicom_files import make_instance
 from support.doc_pages import PageReader, code
+from support.terraform import copied_sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,15 +42,6 @@ def installation(
             (f"1.2/{uid}.dcm", make_instance(SOPInstanceUID=uid)) for uid in map("1.2.{}".format, range(INSTANCES))
         )
         yield cloud
-
-
-@pytest.fixture
-def reader(
-    tmp_path: Path, gcloud: str, installation: Cloud, pubsub_emulator: PubSub, bigquery_emulator: BigQuery
-) -> Reader:
-    """Return somebody whose `terraform output` is about the installation."""
-    hosts = hosts_of(pubsub_emulator, bigquery_emulator)
-    return Reader(tmp_path, gcloud, outputs_of(installation), installation.api.port, hosts)
 
 
 @pytest.mark.requires_gcloud
@@ -97,12 +89,7 @@ def test_the_stream_configs_that_the_page_writes_can_be_planned(
     (block,) = code("docs/how-to/new-uploads.md", "sh")
     reader.follow(block.replace("MY_BUCKET", "my-dicom-bucket").replace("MY_PROJECT", "my-project"))
     assert reader.noted() == ["terraform apply"]
-    infra = tmp_path / "sources" / "infra"
-    for name in ("infra", "functions"):
-        ignored = shutil.ignore_patterns("__pycache__", ".terraform*", ".build")
-        shutil.copytree(ROOT / name, tmp_path / "sources" / name, ignore=ignored, symlinks=True)
-    shutil.copy(ROOT / "requirements.txt", infra.parent)
-    (infra.parent / ".git").mkdir()
+    infra = copied_sources(tmp_path / "sources") / "infra"
     shutil.copy(reader.folder / "uploads.auto.tfvars", infra)
     (infra / "terraform.tfvars").write_text(
         'project     = "my-project"\nregion      = "us-central1"\n'

@@ -17,9 +17,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from support.clouds import PROJECT, STORE, Cloud
-from support.deploy_page import ACCOUNT, PAGE, ROOT, SERVICE, Reader, blocks, hosts_of, outputs_of
+from support.deploy_page import ACCOUNT, PAGE, ROOT, SERVICE, Reader, blocks
 from support.dicom_files import make_instance
 from support.infra_files import declared
+from support.terraform import copied_sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,15 +100,6 @@ def installation(
         yield cloud
 
 
-@pytest.fixture
-def reader(
-    tmp_path: Path, gcloud: str, installation: Cloud, pubsub_emulator: PubSub, bigquery_emulator: BigQuery
-) -> Reader:
-    """Return somebody whose `terraform output` is about the installation."""
-    hosts = hosts_of(pubsub_emulator, bigquery_emulator)
-    return Reader(tmp_path, gcloud, outputs_of(installation), installation.api.port, hosts)
-
-
 def operations(cloud: Cloud) -> list[str]:
     """Return the names of the operations, the newest first, after waiting for each to end."""
     names = [each["name"] for each in cloud.call("GET", f"{STORE.parent}/operations")["operations"]]
@@ -149,12 +141,7 @@ def test_the_inputs_that_the_page_writes_can_be_planned(reader: Reader, terrafor
     assert reader.noted()[-2:] == ["terraform init", "terraform apply"]
     written = reader.folder / "terraform.tfvars"
     assert f'api_callers = ["user:{ACCOUNT}"]' in written.read_text()
-    sources = tmp_path / "sources"
-    for name in ("infra", "functions"):
-        ignored = shutil.ignore_patterns("__pycache__", ".terraform*", ".build")
-        shutil.copytree(ROOT / name, sources / name, ignore=ignored, symlinks=True)
-    shutil.copy(ROOT / "requirements.txt", sources)
-    (sources / ".git").mkdir()
+    sources = copied_sources(tmp_path / "sources")
     shutil.copy(written, sources / "infra")
     terraform.check_plan(sources / "infra")
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
-import resource
 import sys
 import time
 from pathlib import Path
@@ -26,6 +25,7 @@ from dicom_export.rows.layout import RowLayout, SchemaKind
 from soak.headers import seeds
 from support.agreement import outcome
 from support.dicom_files import MemoryStore, make_stored
+from support.memory import peak_bytes
 from support.synthetic import damaged
 
 if TYPE_CHECKING:
@@ -71,16 +71,15 @@ class Fuzzed:
     def line(self) -> str:
         """Return the figures."""
         minutes = (time.monotonic() - self._began) / 60
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         return (
             f"{self.inputs:,} inputs, {self.rows:,} of them rows, {self.wrong} wrong, slowest {self.slowest:.2f} s,"
-            f" peak {peak} MiB, {minutes:.1f} min"
+            f" peak {peak_bytes() >> 20} MiB, {minutes:.1f} min"
         )
 
     @property
     def is_right(self) -> bool:
         """Whether nothing was wrong, nothing took too long, and memory was bounded."""
-        return not self.wrong and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < MOST_MEGABYTES * 1024
+        return not self.wrong and peak_bytes() < MOST_MEGABYTES << 20
 
     def _report(self, data: bytes, what: str) -> None:
         self.wrong += 1

@@ -32,6 +32,7 @@ from support.dicom_files import make_archive_objects
 from support.emulators import bigquery, pubsub, storage
 from support.infra_files import sizes
 from support.local_server import BQ_DATASET, STORE, Archive, serving
+from support.memory import peak_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -229,11 +230,10 @@ def _cloud(root: Path, stack: ExitStack) -> Cloud:
 def _peak_of_group(function: Function) -> int:
     """Return the most memory that a function's processes had, each at its worst, in bytes."""
     found = 0
-    for status in Path("/proc").glob("[0-9]*/status"):
+    for process in (int(path.name) for path in Path("/proc").glob("[0-9]*")):
         with suppress(OSError):
-            if os.getpgid(int(status.parent.name)) == function.pid:
-                lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
-                found += int(lines["VmHWM"].split()[0]) * 1024
+            if os.getpgid(process) == function.pid:
+                found += peak_bytes(process)
     return found
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from pathlib import Path
 
 from dicom_export.errors import InstanceError
 from dicom_export.rows.layout import TABLE_SCHEMAS
 from soak.headers import traps
 from support.dicom_files import decode_bytes
+from support.memory import peak_bytes
 
 
 def main(name: str) -> None:
@@ -23,11 +23,4 @@ def main(name: str) -> None:
         except InstanceError as error:
             sys.stderr.write(f"{error.message}\n")
         seconds.append(time.process_time() - began)
-    sys.stdout.write(f"{_peak()} {max(seconds):.1f}\n")
-
-
-def _peak() -> int:
-    """Not `ru_maxrss`, which a new process inherits from the one that started it."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    kibibytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
-    return int(kibibytes) // 1024
+    sys.stdout.write(f"{peak_bytes() >> 20} {max(seconds):.1f}\n")

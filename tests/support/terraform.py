@@ -106,6 +106,16 @@ class StandIn:
 Terraform = Registry | StandIn
 
 
+def copied_sources(target: Path) -> Path:
+    """Copy what Terraform reads to the folder, and return it. The checkout also has large environments."""
+    ignored = shutil.ignore_patterns("__pycache__", ".terraform*", ".build")
+    for name in ("infra", "functions"):
+        shutil.copytree(ROOT / name, target / name, ignore=ignored, symlinks=True)
+    shutil.copy(ROOT / "requirements.txt", target)
+    (target / ".git").mkdir()  # the stand-in copies the folder that has it
+    return target
+
+
 def choose(program: str | None, stand_in: Path, registry_answers: Callable[[], bool]) -> Terraform | str:
     """Return how Terraform can be run on this machine, or the reason why it cannot be."""
     if program is None:

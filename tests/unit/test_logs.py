@@ -13,6 +13,7 @@ from dicom_export.names import OperationName
 from dicom_export.operations.failure import Failure, FailureStage
 from dicom_export.uids import InstanceUids
 from support.exports import DATASET, STORE
+from support.written_logs import written_entries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,18 +23,11 @@ NO_UIDS = InstanceUids()
 TYPES = "type.googleapis.com/google.cloud.healthcare.logging"
 
 
-@pytest.fixture
-def entries() -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """Log through the formatter, and return the lines that it wrote."""
-    stream = io.StringIO()
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(logs.JsonFormatter("log-project"))
-    logger = logging.getLogger("dicom_export")
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
-    logger.removeHandler(handler)
-    logger.setLevel(logging.NOTSET)
+@pytest.fixture(name="entries")
+def _entries() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Return a function that returns the entries that were written so far."""
+    with written_entries() as entries:
+        yield entries
 
 
 def log() -> logging.Logger:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import logging
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -23,6 +21,7 @@ from dicom_export.pubsub.push import BatchRequest, UndeliveredMessage
 from support.emulators.functions import Function
 from support.factories import make_object, make_operation, make_request
 from support.pushes import notification_body, push_body
+from support.written_logs import written_entries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -101,16 +100,11 @@ def installation(monkeypatch: pytest.MonkeyPatch) -> Installation:
     return made
 
 
-@pytest.fixture
-def entries() -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """Log as the functions do, and return the entries."""
-    stream = io.StringIO()
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(logs.JsonFormatter("log-project"))
-    logger = logging.getLogger("dicom_export")
-    logger.addHandler(handler)
-    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
-    logger.removeHandler(handler)
+@pytest.fixture(name="entries")
+def _entries() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Return a function that returns the entries that were written so far."""
+    with written_entries() as entries:
+        yield entries
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.infra_files import INFRA, ROOT
+from support.terraform import copied_sources
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,13 +23,7 @@ EXAMPLES = sorted(path.parent.relative_to(ROOT).as_posix() for path in INFRA.glo
 @pytest.fixture(scope="session")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of what Terraform reads; the checkout has environments of hundreds of megabytes besides."""
-    target = tmp_path_factory.mktemp("checkout")
-    ignored = shutil.ignore_patterns("__pycache__", ".terraform*", ".build")
-    for name in ("infra", "functions"):
-        shutil.copytree(ROOT / name, target / name, ignore=ignored, symlinks=True)
-    shutil.copy(ROOT / "requirements.txt", target)
-    (target / ".git").mkdir()  # the stand-in copies the folder that has it
-    return target
+    return copied_sources(tmp_path_factory.mktemp("checkout"))
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
