@@ -1,4 +1,4 @@
-"""The only place that reads, or writes, the environment: how an installation is set up."""
+"""Read the settings of an installation. Only this package reads or writes the environment."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ LOCAL_SETTINGS = "DICOM_EXPORT_LOCAL"
 
 
 def publish(settings: LocalSettings) -> None:
-    """Put the settings into this process' environment, where the functions find theirs."""
+    """Write the settings to this process' environment, where the functions find them."""
     os.environ[LOCAL_SETTINGS] = json.dumps(settings.to_json())
 
 
 def from_environment() -> LocalSettings | CloudSettings:
-    """Return the installation's settings. Raises ConfigurationError naming what is missing, malformed or contradictory."""
+    """Return the installation's settings. Raises ConfigurationError, which names the variable that is missing or wrong."""
     text = os.environ.get(LOCAL_SETTINGS)
     if text is None:
         return cloud.parse(os.environ)
@@ -54,10 +54,10 @@ def from_environment() -> LocalSettings | CloudSettings:
 
 
 def local_limits() -> PlanLimits:
-    """Return the limits of an installation on one machine. Raises ConfigurationError naming the variable and what is expected."""
+    """Return the limits of an installation on one machine. Raises ConfigurationError, which names the variable and what is expected."""
     return replace(LOCAL_LIMITS, objects=object_limits(os.environ), columns=column_limits(os.environ))
 
 
 def is_in_cloud() -> bool:
-    """Say whether the environment describes an installation on Google Cloud, complete or not."""
+    """Return whether the environment describes an installation on Google Cloud, complete or not."""
     return any(name in os.environ for name in cloud.VARIABLES)

@@ -1,4 +1,4 @@
-"""An installation on Google Cloud: one environment variable a setting, as Terraform sets them."""
+"""Read the settings of an installation on Google Cloud: one environment variable per setting, as Terraform sets them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ VARIABLES = (
 _MOST = {"split": MAX_SPLIT, "page_objects": MAX_PAGE_OBJECTS}
 _ANY_NUMBER = 1_000_000
 _OURS = "DICOM_EXPORT_"
-# Those of an installation on one machine, and of the tests.
+# The variables of an installation on one machine, and of the tests.
 _KNOWN_ELSEWHERE = {"DICOM_EXPORT_LOCAL", "DICOM_EXPORT_REQUIRE_STACK"}
 _MAX_READERS = 64
 _MOST_STALENESS_HOURS = 24
@@ -73,8 +73,8 @@ _STORE_FIELDS = {"bucket", "prefix", "ignore", "streamConfigs", "views"}
 class BucketFolder:
     """The objects of a bucket whose names begin with `prefix`, which is empty or ends with a slash.
 
-    `ignore` are patterns of names, after the prefix, that are not instances; `streams` are where rows of new ones go, and `views` says
-    whether tables get views.
+    `ignore` are patterns of names, after the prefix, that are not instances. `streams` are the tables for rows of new objects.
+    `views` says whether tables get views.
     """
 
     bucket: str
@@ -84,7 +84,7 @@ class BucketFolder:
     views: bool = True
 
     def overlaps(self, other: BucketFolder) -> bool:
-        """Say whether an object can be in both."""
+        """Return whether an object can be in both folders."""
         is_within = self.prefix.startswith(other.prefix) or other.prefix.startswith(self.prefix)
         return self.bucket == other.bucket and is_within
 
@@ -96,9 +96,10 @@ class BucketFolder:
 class CloudSettings:
     """An installation on Google Cloud.
 
-    `project` runs the jobs and has the topics, which are named `topic_prefix` + the message's kind; `state` holds the
-    operations. A row for each failed instance goes to `failures_table`, if there is one. `readers` are the headers that
-    a worker reads at once. A new table with change data capture may lag by `max_staleness_hours`. `write_endpoint` is where the Storage Write API is if not at Google: an emulator's host and port.
+    `project` runs the jobs and has the topics, which are named `topic_prefix` + the message's kind. `state` holds the
+    operations. `failures_table`, if given, gets a row per failed instance. `readers` is the number of headers that a
+    worker reads at once. A new table with change data capture may lag by `max_staleness_hours`. `write_endpoint` is the
+    host and port of an emulator of the Storage Write API.
     """
 
     project: str
@@ -143,7 +144,7 @@ def parse(environment: Mapping[str, str]) -> CloudSettings:
 
 
 def _check_known(environment: Mapping[str, str]) -> None:
-    """Raise ConfigurationError for a variable that looks like one of ours: misspelt, it would have no effect."""
+    """Raise ConfigurationError for a variable that looks like a misspelt setting, which has no effect."""
     names = sorted(name for name in environment if name.startswith(_OURS))
     for name in names:
         known = (*VARIABLES, *common_limits.VARIABLES)
@@ -181,7 +182,7 @@ def _stores(text: str) -> dict[StoreName, BucketFolder]:
 
 
 def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the object of JSON. Raises ConfigurationError if it has a name twice, of which the last would count."""
+    """Return the object of JSON. Raises ConfigurationError if it has a name twice: JSON keeps only the last."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
@@ -206,7 +207,7 @@ def _store(name: str, value: Any) -> BucketFolder:
         raise ConfigurationError(f"{what} has the unknown field {unknown[0]!r}; known are {sorted(_STORE_FIELDS)}")
     ignore = value.get("ignore", [])
     if not isinstance(ignore, list) or not all(isinstance(pattern, str) for pattern in ignore):
-        raise ConfigurationError(f"{what}: ignore has to be a list of patterns")
+        raise ConfigurationError(f"{what}: ignore is not a list; expected a list of patterns such as *.txt")
     folder = _folder(what, value["bucket"], value.get("prefix", ""), tuple(ignore))
     views = value.get("views", True)
     if not isinstance(views, bool):
@@ -231,7 +232,7 @@ def _folder(what: str, bucket: str, prefix: Any, ignore: tuple[str, ...] = ()) -
         )
     if not isinstance(prefix, str) or prefix.startswith("/") or (prefix and not prefix.endswith("/")):
         raise ConfigurationError(
-            f"{what}: the prefix {prefix!r} has to be empty, or to end with a slash and not begin with one"
+            f"{what}: invalid prefix {prefix!r}; expected an empty one, or one that ends with a slash and does not begin with one"
         )
     return BucketFolder(bucket, prefix, ignore)
 
@@ -267,7 +268,7 @@ def _limits(environment: Mapping[str, str]) -> PlanLimits:
     }
     limits = replace(default, **numbers, objects=object_limits(environment), columns=column_limits(environment))
     if limits.bundle > limits.split:
-        raise ConfigurationError(f"DICOM_EXPORT_BUNDLE is {limits.bundle}, more than {_SPLIT}, {limits.split}")
+        raise ConfigurationError(f"DICOM_EXPORT_BUNDLE is {limits.bundle}; expected at most {_SPLIT}, {limits.split}")
     if limits.page_tasks > MAX_PAGE_TASKS:
-        raise ConfigurationError(f"DICOM_EXPORT_PAGE_TASKS is {limits.page_tasks}; a page has at most {MAX_PAGE_TASKS}")
+        raise ConfigurationError(f"DICOM_EXPORT_PAGE_TASKS is {limits.page_tasks}; expected at most {MAX_PAGE_TASKS}")
     return limits
