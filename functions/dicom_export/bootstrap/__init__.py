@@ -1,4 +1,4 @@
-"""The composition root: what the installation that the environment describes offers its entry points, opened once a process."""
+"""The composition root: open the installation that the environment describes, once per process, for the entry points."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from dicom_export.settings import CloudSettings
 
 Change = InstanceChanged | Notification
-"""A change of an object, announced by us or by its bucket."""
+"""A change of an object, announced by the installation or by the object's bucket."""
 
 _opening = threading.RLock()
 
 
 def service() -> ExportService:
-    """Return what can be asked of the installation. Raises ConfigurationError."""
+    """Return the installation's service. Raises ConfigurationError."""
     with _opening:
         return _service()
 
@@ -50,26 +50,26 @@ def handlers() -> Mapping[str, Callable[..., None]]:
 
 
 def batch_requests() -> Callable[[bytes, str], None]:
-    """Return what takes a batch job: the message's data and id. Raises ConfigurationError."""
+    """Return the handler of batch jobs, which takes a message's data and id. Raises ConfigurationError."""
     from dicom_export.handlers.start_export import start_batch_export
 
     return partial(start_batch_export, service=service())
 
 
 def dead_letters() -> Callable[[UndeliveredMessage], None]:
-    """Return what takes a message that is out of attempts. Raises ConfigurationError."""
+    """Return the handler of messages that are out of attempts. Raises ConfigurationError."""
     with _opening:
         return _dead_letters()
 
 
 def instance_changes() -> Callable[[Change], None]:
-    """Return what takes a change of a bucket's object, or of a store's. Raises ConfigurationError."""
+    """Return the handler of changes of objects. Raises ConfigurationError."""
     with _opening:
         return _instance_changes()
 
 
 def lost_changes() -> Callable[[UndeliveredMessage], None]:
-    """Return what takes a change that is out of attempts. Raises ConfigurationError."""
+    """Return the handler of changes that are out of attempts. Raises ConfigurationError."""
     with _opening:
         return _lost_changes()
 

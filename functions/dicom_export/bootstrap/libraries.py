@@ -1,4 +1,4 @@
-"""The libraries that only an installation on Google Cloud needs: the extra `cloud` of the package."""
+"""Check the libraries that only an installation on Google Cloud needs: the extra `cloud` of the package."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LIBRARIES = (
 
 
 def check_cloud_libraries() -> None:
-    """Raise ConfigurationError if one is not installed. They are looked for, and not imported."""
+    """Raise ConfigurationError if one is not installed. None of them is imported."""
     missing = [name for name in _LIBRARIES if not _is_installed(name)]
     if missing:
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""The deployment on one machine: folders, a queue in this process, a DuckDB file."""
+"""Open the deployment on one machine: folders, a queue in this process, and DuckDB files."""
 
 from __future__ import annotations
 
@@ -34,24 +34,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LocalDeployment:
-    """Everything on one machine: what can be asked for, and the queue whose workers do it."""
+    """A deployment on one machine: the service, and the queue whose workers do the work."""
 
     service: ExportService
     queue: LocalQueue
     verification: Callable[[TableName], Verification]
 
     def wait(self, timeout_seconds: float | None = None) -> bool:
-        """Return whether all work was done within the time. Raises what stopped the workers, such as a full disk."""
+        """Wait for all work, and return whether it was done in time. Raises the error that stopped the workers, such as a full disk."""
         return self.queue.join(timeout_seconds)
 
 
 @contextmanager
 def local_deployment(local: LocalSettings, disorder: Disorder | None = None) -> Iterator[LocalDeployment]:
-    """Open the folders and the DuckDB files, have the workers work, in disorder on demand, and in the end close all of it.
+    """Open the folders and the DuckDB files, start the workers, and close everything at the end of the context.
 
     Raises FailedPrecondition if a file is not a DuckDB file, or another process has it open.
     """
-    # `local_operations` does without DuckDB.
+    # `local_operations` does not need DuckDB.
     from dicom_export.adapters.local.duckdb.destinations import KnownFiles
     from dicom_export.adapters.local.duckdb.tables import DuckDbTables
     from dicom_export.adapters.local.folder.store import FolderStore
@@ -96,7 +96,7 @@ def folder_watcher(
     *,
     follows: bool,
 ) -> Iterator[Watcher]:
-    """Open what keeps the request's table up with its folder; if it `follows`, from events of the file system on."""
+    """Open the watcher that keeps the request's table in sync with its folder. If it `follows`, events of the file system trigger it."""
     from dicom_export.adapters.local.duckdb.tables import DuckDbTables
     from dicom_export.adapters.local.duckdb.watched import WatchedTable
     from dicom_export.adapters.local.folder.events import folder_events
@@ -135,7 +135,7 @@ def folder_watcher(
 
 
 def _remove_unneeded_streams(data: Path) -> None:
-    """Delete the rows that an export was killed with and that nobody will commit: `watch` is not about them, but may be all that runs."""
+    """Delete the rows that a killed export has left and that nobody will commit: `watch` may be the only command that is run."""
     from dicom_export.adapters.local.duckdb.streams import Streams
 
     folder = data / "streams"
@@ -165,7 +165,7 @@ def local_operations(data: Path) -> OperationsService:
 
 
 def resumed(stack: ExitStack, local: LocalSettings) -> ExportService:
-    """Open the deployment until the stack closes, and resume the operations whose messages were lost with the process before."""
+    """Open the deployment until the stack closes, and resume the operations whose messages were lost with an earlier process."""
     opened = stack.enter_context(local_deployment(local)).service
     for parent in {name.parent for name in local.stores}:
         for _, operation in opened.list_operations(parent):

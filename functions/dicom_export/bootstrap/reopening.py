@@ -1,8 +1,8 @@
-"""What the state says was written, compared with what the DuckDB file says, before the operations of an earlier process go on.
+"""Compare the state with the DuckDB files, before the operations of an earlier process continue.
 
-Either may have been deleted, or restored from an older copy. An operation goes on only if the two agree. If the file lacks rows, it starts
-over, or another operation writes what is missing; if the file has rows that the state does not know, it ends with an error,
-because nobody can tell which of its instances they are.
+Either may have been deleted, or restored from an older copy. An operation continues only if the two agree. If the file lacks
+rows, the operation starts over, or another one writes the missing rows. If the file has rows that are not in the state, the
+operation ends with an error, because nobody can tell which of its instances they are.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Reopening:
-    """The operations of a dataset that earlier processes began, and the files that they are about."""
+    """The operations of a dataset that earlier processes began, and the DuckDB files of their tables."""
 
     service: ExportService
     tables: DuckDbTables
@@ -43,7 +43,7 @@ class Reopening:
     parent: DatasetName
 
     def compare(self) -> None:
-        """Bring every operation to an end that cannot go on, or whose rows are gone before it was reported."""
+        """End every operation that cannot continue, or whose rows were lost before it was reported."""
         replaced: set[TableName] = set()
         for _, operation in list(self.service.list_operations(self.parent)):
             if operation.requested is None:
@@ -68,7 +68,7 @@ class Reopening:
             self._compare_rows(operation)
 
     def _compare_overwrite(self, operation: Operation) -> None:
-        """Have an overwrite start over unless all that it wrote is there: until its end, the table is as it was."""
+        """Have an overwrite start over unless all of its rows exist: until its end, the table is as it was."""
         is_in_place = self.tables.is_replaced(operation.request.table, operation.name.operation)
         if is_in_place or _has_left_table(operation):
             return
@@ -93,7 +93,7 @@ class Reopening:
             self._write_again(operation, written)
 
     def _has_target(self, operation: Operation, written: _Written) -> bool:
-        """Return whether the table is there that rows were, or can be, committed into; True if none were and none will be."""
+        """Return whether the table exists into which rows were, or will be, committed; True if there are no such rows."""
         needs_it = written.rows if operation.is_done else self.service.journal.plans.pages(operation.name)
         try:
             return not needs_it or self.tables.describe(operation.target) is not None
@@ -119,9 +119,9 @@ class Reopening:
             self.service.give_up(operation, status)
 
     def _write_again(self, operation: Operation, written: _Written) -> None:
-        """Have another operation write what the file lacks: it begins with the plan of this one, and with what is there.
+        """Have another operation write the rows that the file lacks. It begins with this one's plan and with the existing rows.
 
-        A crash in between is mended by the next call: everything is created once, and this operation ends last.
+        After a crash in between, the next call completes the work: everything is created once, and this operation ends last.
         """
         journal, name = self.service.journal, restored_name(operation.name)
         journal.filters.copy(operation.name, name)
@@ -152,13 +152,13 @@ class Reopening:
 
 
 def restored_name(name: OperationName) -> OperationName:
-    """Return the name of the operation that writes again what a file lacks of another's rows."""
+    """Return the name of the operation that writes the lost rows of another one again."""
     return replace(name, operation=f"{name.operation}-restored")
 
 
 @dataclass(slots=True)
 class _Written:
-    """What an operation wrote, as the file has it.
+    """The rows of an operation, compared with the file.
 
     Of its claims those whose rows are `there`, or will be, or that have none, and those whose rows are `lacking`; how many `rows` it wrote, and
     how many of them are lacking; whether the file has later rows that no operation knows of.
@@ -191,7 +191,7 @@ class _Written:
 
 
 def _is_to_come(stream: str, rows: int | None, tables: DuckDbTables) -> bool:
-    """Return whether the stream is still to be committed, or was lost before, which the result of its task tells by having no rows."""
+    """Return whether the stream is still to be committed, or was lost before: then the result of its task has no rows."""
     return tables.can_commit(stream) if rows is None else rows == 0
 
 
@@ -202,7 +202,7 @@ def reopen(
     parents: Iterable[DatasetName],
     datasets: Iterable[tuple[str, str]],
 ) -> None:
-    """Compare what earlier processes left with the files, take these for the known ones, and delete the streams that nobody needs."""
+    """Compare the state with the files, remember these as the known files, and delete the streams that nobody needs."""
     for parent in parents:
         Reopening(service, tables, known_files, parent).compare()
     for project, dataset in datasets:
@@ -224,7 +224,7 @@ def _overwrites(operation: Operation) -> bool:
 
 
 def _has_left_table(operation: Operation) -> bool:
-    """Return whether an overwrite has dropped its rows, or will: then there is nothing to be compared."""
+    """Return whether an overwrite has dropped its rows, or will: then there is nothing to compare."""
     if operation.is_done:
         return operation.error is not None and not replaces_table(operation, operation.counters or Counters())
     counters = operation.counters or Counters()

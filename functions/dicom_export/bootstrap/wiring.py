@@ -1,4 +1,4 @@
-"""Which handler takes which message, on whatever adapters."""
+"""Connect handlers to messages and ports, for any adapters."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Ports:
 
 
 def service_on(ports: Ports) -> ExportService:
-    """Return what can be asked of an installation."""
+    """Return the service of an installation."""
     return ExportService(ports.journal, ports.stores, ports.buckets, ports.tables, ports.publisher)
 
 
@@ -91,7 +91,7 @@ def handlers_on(
 
 
 def streaming_on(ports: Ports, limits: PlanLimits) -> Callable[[InstanceChanged], None]:
-    """Return the handler of what happens to the objects of stores."""
+    """Return the handler of changes of the stores' objects."""
     from dicom_export.decoding.many import decode_in_turn
     from dicom_export.handlers.stream_instance import stream_instance
     from dicom_export.streaming.writing import ChangeWriters
@@ -106,7 +106,7 @@ def streaming_on(ports: Ports, limits: PlanLimits) -> Callable[[InstanceChanged]
 
 
 def lost_changes_on(ports: Ports) -> Callable[[InstanceChanged, DicomExportError], None]:
-    """Return what becomes of a change that is out of attempts."""
+    """Return the handler of changes that are out of attempts."""
     from dicom_export.handlers.stream_instance import report_lost_instance
 
     return partial(report_lost_instance, stores=ports.stores)
@@ -119,7 +119,7 @@ def _report_on(ports: Ports) -> FailureReport | None:
 
 
 def dead_letters_on(ports: Ports) -> Callable[[Message, BaseException], None]:
-    """Return what becomes of a message that is out of attempts, and of the error of its last one."""
+    """Return the handler of messages that are out of attempts, which also takes the error of the last attempt."""
     from dicom_export.handlers.record_result import record_dead_letter
 
     def on_dead_letter(message: Message, error: BaseException) -> None:

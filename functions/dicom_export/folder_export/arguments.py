@@ -1,4 +1,4 @@
-"""Checks of what an export is asked for: the same on the command line and in Python."""
+"""Check the arguments of an export, in the same way for the command line and for Python."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEMAS = tuple(kind.value for kind in TABLE_SCHEMAS)
-"""The words for a table's schema."""
+"""The names of the schemas of a table."""
 
 DISPOSITIONS = ("write-empty", "write-truncate", "write-append")
-"""The words for what becomes of a table with rows in it."""
+"""The names of the write dispositions."""
 
 # Types of file that users may expect an export to write, and the nearest type that `query` writes.
 _RESULT_SUFFIXES = {
@@ -27,7 +27,7 @@ _RESULT_SUFFIXES = {
 
 
 def check_is_database(file: Path) -> None:
-    """Raise InvalidArgument for the name of another type of file; it says how to make one."""
+    """Raise InvalidArgument for the name of another type of file. The error says how to write such a file."""
     suffix = _RESULT_SUFFIXES.get(file.suffix.lower())
     if suffix:
         database, result = (quote(str(file.with_suffix(each))) for each in (".duckdb", suffix))
@@ -36,7 +36,7 @@ def check_is_database(file: Path) -> None:
 
 
 def is_pattern(filter_file: Path) -> bool:
-    """Say whether the path is a pattern with one `*` in its name. Raises InvalidArgument for more, NotFound if no file matches."""
+    """Return whether the path is a pattern with one `*` in its name. Raises InvalidArgument for more, NotFound if no file matches."""
     before, star, after = filter_file.name.partition("*")
     if not star or filter_file.exists():
         return False
@@ -48,7 +48,7 @@ def is_pattern(filter_file: Path) -> bool:
 
 
 def check_folder(folder: Path) -> None:
-    """Raise NotFound or InvalidArgument unless it is a folder."""
+    """Raise NotFound or InvalidArgument if the path is not a folder."""
     if not folder.exists():
         raise NotFound(f"Folder {str(folder)!r} does not exist")
     if not folder.is_dir():
@@ -56,7 +56,7 @@ def check_folder(folder: Path) -> None:
 
 
 def check_filter(filter_file: Path) -> None:
-    """Raise NotFound or InvalidArgument unless it is a file, or a pattern that some file matches."""
+    """Raise NotFound or InvalidArgument if the path is neither a file nor a pattern that matches a file."""
     if is_pattern(filter_file):
         return
     if not filter_file.exists():

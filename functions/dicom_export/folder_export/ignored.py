@@ -1,4 +1,4 @@
-"""The `--ignore` patterns that an export was begun with: they decide what its plan holds, and its request lacks them."""
+"""Remember the `--ignore` patterns that an export was begun with: its plan depends on them, and its request lacks them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """The patterns of this command, and the folder that has those of the exports before it."""
+    """The patterns of this command, and the folder with the patterns of earlier exports."""
 
     patterns: frozenset[str]
     folder: Path
 
     def remember_for(self, name: OperationName) -> None:
-        """Keep the patterns as those that the operation is begun with. Raises ResourceExhausted if that cannot be."""
+        """Store the patterns that the operation is begun with. Raises ResourceExhausted if they cannot be written."""
         file = self._file(name)
         unfinished = file.with_suffix(".unfinished")
         try:
@@ -35,7 +35,7 @@ class Ignored:
             raise ResourceExhausted(f"{str(file)!r} cannot be written ({error.strerror}): {what_to_do}") from error
 
     def are_those_of(self, operation: Operation) -> bool:
-        """Return whether the operation was begun with these patterns, or by a version that did not say with which."""
+        """Return whether the operation was begun with these patterns, or by a version that did not store them."""
         file = self._file(operation.name)
         return not file.exists() or frozenset(json.loads(file.read_text())) == self.patterns
 
@@ -44,5 +44,5 @@ class Ignored:
         self._file(name).unlink(missing_ok=True)
 
     def _file(self, name: OperationName) -> Path:
-        """Return where the patterns are: an operation that goes on in the place of another has its name and a suffix."""
+        """Return the file of the patterns. An operation that continues another one has the other's name and a suffix."""
         return self.folder / f"{name.operation.partition('-')[0]}.json"

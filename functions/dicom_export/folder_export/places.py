@@ -1,4 +1,4 @@
-"""The places of an export on one machine: a DuckDB file, the state next to it, and the names of folders."""
+"""Find the places of an export on one machine: a DuckDB file, the state next to it, and the names of folders."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def state_of(file: Path) -> Path:
 
 
 def check_file(file: Path) -> None:
-    """Raise FailedPrecondition unless a DuckDB file can be there, with its state next to it."""
+    """Raise FailedPrecondition if a DuckDB file, with its state next to it, cannot have this path."""
     if not file.resolve().parent.is_dir():
-        raise FailedPrecondition(f"Folder {str(file.parent)!r} of the destination is not there; create it first")
+        raise FailedPrecondition(f"Folder {str(file.parent)!r} of the destination does not exist; create it first")
     check_is_file(file)
     state = state_of(file)
     if state.exists() and not state.is_dir():
@@ -39,23 +39,21 @@ def check_file(file: Path) -> None:
 
 
 def check_is_file(file: Path) -> None:
-    """Raise FailedPrecondition if there is something else: DuckDB would wait at a pipe, and what comes out of one is read only once."""
+    """Raise FailedPrecondition for anything but a file: DuckDB waits for a pipe, and the content of a pipe can be read only once."""
     if file.exists() and not file.is_file():
         raise FailedPrecondition(f"{str(file)!r} is a pipe or a device; expected a file")
 
 
 def existing_state(file: Path | None, data: Path | None) -> Path:
-    """Return the folder whose operations are meant: that of a DuckDB file, or the data folder of `serve`.
+    """Return the folder with the operations of a DuckDB file, or the data folder of `serve`.
 
     Raises FailedPrecondition if no export was ever started there.
     """
     folder = state_of(file) if file else data
     if folder is None:
-        raise FailedPrecondition(
-            "Whose operations? Name the DuckDB file with --from, or the folder of `serve` with --data"
-        )
+        raise FailedPrecondition("Specify --from FILE.duckdb, or --data DIR with the folder of `serve`")
     if not (folder / "state").is_dir():
-        raise FailedPrecondition(f"No export was started here: folder {str(folder / 'state')!r} is not there")
+        raise FailedPrecondition(f"No export was started here: folder {str(folder / 'state')!r} does not exist")
     return folder
 
 
@@ -65,7 +63,7 @@ def table_of(name: str) -> TableName:
 
 
 def store_of(folder: Path) -> StoreName:
-    """Return the folder's resource name, which tells it from other folders of the same name."""
+    """Return the folder's resource name, which differs from those of other folders with the same name."""
     path = folder.resolve()
     digest = sha256(bytes(path)).hexdigest()[:8]
     return local_store(f"{_NOT_IN_STORE_IDS.sub('_', path.name) or 'root'}-{digest}")

@@ -1,4 +1,4 @@
-"""One export of a folder, from its beginning or from where an earlier run was interrupted, to its end."""
+"""Run one export of a folder to its end, from its beginning or from where an earlier run was interrupted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _POLL_SECONDS = 0.25
 
 
 class Run:
-    """Runs a request in a deployment. `tell` takes a sentence for the user.
+    """Runs a request in a deployment. `tell` is called with a sentence for the user.
 
     A run that `reports` ends with `set_reported`, after the user was told how the operation ended. Until then the same request
     continues that operation, also one that has ended.
@@ -59,18 +59,18 @@ class Run:
         return operation
 
     def states(self, operation: Operation) -> Iterator[Operation]:
-        """Yield the operation several times a second, and at last as it ended. Raises what stopped the workers, such as a full disk."""
+        """Yield the operation several times per second, and last after its end. Raises the error that stopped the workers."""
         while not self._deployment.wait(_POLL_SECONDS):
             yield self._deployment.service.get_operation(operation.name)
         ended = self._deployment.service.get_operation(operation.name)
         if not ended.is_done:
             raise Internal(
-                f"Export {operation.name.operation} did not end although nothing is left to do; the same command resumes it"
+                f"Export {operation.name.operation} did not end although nothing is left to do; run the same command again"
             )
         yield ended
 
     def cancel(self, operation: Operation) -> None:
-        """Ask for the operation's end: batches that are being written are completed, the rest is skipped."""
+        """Request the operation's end: batches that are being written are completed, the rest is skipped."""
         self._deployment.service.cancel_operation(operation.name)
 
     def _begin(self) -> Operation:

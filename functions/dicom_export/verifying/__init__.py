@@ -1,1 +1,1 @@
-"""A comparison of a store with a table, and the repair of what the table lacks."""
+"""Compare a store with a table, and repair the table's rows."""

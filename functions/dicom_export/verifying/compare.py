@@ -1,4 +1,4 @@
-"""The end of a verification: the inventory is compared with the table, and what lacks is exported on demand."""
+"""End a verification: compare the inventory with the table, and export the missing instances on demand."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def repair_name(name: OperationName) -> OperationName:
 def compare(
     verification: Operation, request: VerifyRequest, journal: Journal, tables: Warehouse, publisher: Publisher
 ) -> DifferenceCounts:
-    """Write the verification's report, once, and begin the repair that was asked for; return how much differs.
+    """Write the verification's report, once, begin the repair if one was requested, and return the numbers of differences.
 
     Raises NotFound if the compared table is gone, FailedPrecondition if it is not a table of an export.
     """
@@ -65,7 +65,7 @@ def compare(
 
 
 def repair_lines(comparisons: Comparisons, report: TableName) -> Iterator[str]:
-    """Yield the lines of a filter that names what an export makes right of a report."""
+    """Yield the lines of a filter that names the instances of a report that an export can repair."""
     return (f"{filters.line_of(path)}\n" for path in _repairable(comparisons, report))
 
 

@@ -1,4 +1,4 @@
-"""A store compared with a table: the inventory, the statement that compares them, and the differences."""
+"""Define the inventory of a store, the SQL that compares it with a table, and the differences."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ REPORT: Schema = (
     *(field for field in INVENTORY if field.name != "BlobStorageSize"),
     Field("RowLastUpdated", FieldType.TIMESTAMP),
 )
-"""The columns of a table with a row for each instance that a store and a table differ in."""
+"""The columns of a report: a table with a row for each instance in which a store and a table differ."""
 
 _NEEDED = ("LastUpdated", "BlobStorageSize")
 
-# As both BigQuery and DuckDB have it. The latest row of an instance is the one that queries/latest-instances.sql takes.
+# SQL for both BigQuery and DuckDB. The latest row of an instance is that of queries/latest-instances.sql.
 _COMPARISON = """
 WITH objects AS (
     SELECT * FROM {inventory} WHERE TRUE
@@ -78,7 +78,7 @@ class DifferenceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One instance whose latest row is not what the store holds.
+    """An instance whose latest row differs from the store.
 
     `object`, `generation` and `updated` are None without an object, `row_updated` without a row. `outranks_object` says whether the
     row's time is not before the object's, so that a row of this object would not be the latest one.
@@ -93,7 +93,7 @@ class Difference:
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Difference:
-        """Return the difference that a row of the report is."""
+        """Return the difference of a row of the report."""
         return cls(
             DifferenceKind(row["Difference"]),
             InstanceUids(*(row[uid] for uid in UID_COLUMNS)),
@@ -109,7 +109,7 @@ class Difference:
 
     @property
     def obstacle(self) -> str:
-        """Why an export of the instance does not make its latest row right; empty if it does."""
+        """The reason why an export of the instance cannot correct its latest row; empty if it can."""
         if self.kind is DifferenceKind.ORPHANED:
             return "nothing in the store holds this instance, and an export removes no rows"
         if self.outranks_object:
@@ -118,26 +118,26 @@ class Difference:
 
     @property
     def is_repairable(self) -> bool:
-        """Whether an export of the instance makes its latest row right."""
+        """Whether an export of the instance corrects its latest row."""
         return not self.obstacle
 
 
 def difference_counts(rows: Iterable[tuple[str, int, int]]) -> DifferenceCounts:
-    """Return what the rows of COUNTS say."""
+    """Return the counts in the rows of COUNTS."""
     found = {kind: (instances, outranked) for kind, instances, outranked in rows}
     instances = {kind.lower(): found.get(kind, (0, 0))[0] for kind in DifferenceKind}
     return DifferenceCounts(**instances, outranked=sum(outranked for _, outranked in found.values()))
 
 
 def has_source_store(columns: Collection[str]) -> bool:
-    """Say whether the rows of a table with these columns tell which store they are of."""
+    """Return whether the rows of a table with these columns name their store."""
     return "SourceDicomStore" in columns
 
 
 def comparison(table: TableName, columns: Collection[str], table_sql: str, inventory_sql: str) -> str:
     """Return the statement whose rows are the REPORT, in no order.
 
-    Its parameters are the store's name, if the table `has_source_store`, and the moment from which on a row is not judged. A table
+    Its parameters are the store's name, if the table `has_source_store`, and the time from which on rows are not compared. A table
     without instances has no UIDs yet. Raises FailedPrecondition if the columns are not those of an export.
     """
     if lacking := [name for name in _NEEDED if name not in columns]:
@@ -153,7 +153,7 @@ def comparison(table: TableName, columns: Collection[str], table_sql: str, inven
 
 
 def layout_like(schema: Schema) -> tuple[SchemaKind, bool]:
-    """Return what the rows of a table with these columns are like: their schema, and whether they have SourceDicomStore."""
+    """Return the layout of the rows of a table with these columns: their schema, and whether they have SourceDicomStore."""
     columns = {field.name: field.type for field in schema}
     kind = SchemaKind.JSON if columns.get("Metadata") is FieldType.JSON else SchemaKind.FLATTENED
     return kind, has_source_store(columns)

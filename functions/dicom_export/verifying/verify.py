@@ -1,4 +1,4 @@
-"""A store compared with a table: an inventory of the store next to the table, and the differences."""
+"""Compare a store with a table: write an inventory of the store next to the table, and report the differences."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a comparison found: how many differences of each kind, and the first of them.
+    """The result of a comparison: the number of differences of each kind, and the first ones.
 
     `unjudged` are the rows without an object where the object may be in a folder that could not be listed.
     """
@@ -49,7 +49,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """The table that has a row for each instance of the store, how many it has, and what could not be listed."""
+    """The table with a row for each instance of the store, its number of rows, and what could not be listed."""
 
     store: StoreName
     table: TableName
@@ -59,7 +59,7 @@ class Inventory:
 
 @dataclass(frozen=True)
 class Verification:
-    """A table, and what it takes to compare it with a store."""
+    """Compares a table with a store."""
 
     table: TableName
     tables: Warehouse
@@ -69,9 +69,9 @@ class Verification:
     def inventory(
         self, name: StoreName, store: DeclaredStore, on_failure: Callable[[Failure], None]
     ) -> Iterator[Inventory]:
-        """Give an inventory of the store, in a table next to the one to verify. The inventory is gone afterwards.
+        """Yield an inventory of the store, in a table next to the one to verify. It is dropped at the end of the context.
 
-        What cannot be exported is told to `on_failure` and is not in it. Raises NotFound without the table or the store.
+        `on_failure` is called for each instance that cannot be exported and so is not in it. Raises NotFound without the table or the store.
         """
         self._require_table()
         inventory = replace(self.table, table=f"dicom_export_inventory_{secrets.token_hex(8)}")
@@ -89,11 +89,11 @@ class Verification:
 
     @contextmanager
     def report(self, inventory: Inventory) -> Iterator[TableName]:
-        """Give the report of what the store and the table differ in, as they are now and were when the inventory was taken."""
+        """Yield the report of the differences between the inventory and the table as it is now."""
         report = replace(self.table, table=f"dicom_export_report_{secrets.token_hex(8)}")
         self.tables.prepare_staging(report, REPORT, report)
         try:
-            # Nobody else streams into a file that this process has open: no row is too new to be judged.
+            # Nobody else streams into a file that this process has open, so no row is too new to be compared.
             self.tables.compare(
                 self.table, inventory.table, report, inventory.store, before=_END_OF_TIME, job=report.table
             )
@@ -102,9 +102,9 @@ class Verification:
             self.tables.drop(report)
 
     def summary(self, inventory: Inventory, limit: int) -> Report:
-        """Return how many differences there are, and the first `limit` of them.
+        """Return the number of differences, and the first `limit` of them.
 
-        A row does not tell which folder its object was in: where one could not be listed, no row is orphaned.
+        A row does not name the folder of its object. So if a folder could not be listed, no row is reported as orphaned.
         """
         with self.report(inventory) as report:
             counts, found = self.tables.count_differences(report), self.tables.differences(report)
@@ -114,11 +114,11 @@ class Verification:
             return Report(replace(counts, orphaned=0), tuple(islice(judged, limit)), counts.orphaned)
 
     def repairs(self, report: TableName) -> Iterator[str]:
-        """Yield the filter's lines that name what an export makes right."""
+        """Yield the lines of a filter that names the instances that an export can repair."""
         return repair_lines(self.tables, report)
 
     def repair_request(self, store: StoreName, filter_uri: GcsUri) -> ExportRequest:
-        """Return the request that exports what the filter names, in rows like those of the table."""
+        """Return the request that exports the instances of the filter, in rows like those of the table."""
         schema, include_source_store = layout_like(self._require_table().schema)
         return ExportRequest(
             store, self.table, WriteDisposition.WRITE_APPEND, schema, include_source_store, filter_uri=filter_uri

@@ -164,7 +164,7 @@ WRONG = {
     "no folder": (("{folder}/none", "--to", "{tmp}/a.duckdb"), "none' does not exist"),
     "a file for a folder": (("{folder}/000000.dcm", "--to", "{tmp}/a.duckdb"), "is a file"),
     "a folder for the file": (("{folder}", "--to", "{tmp}"), "is a directory"),
-    "no folder of the file": (("{folder}", "--to", "{tmp}/none/a.duckdb"), "of the destination is not there"),
+    "no folder of the file": (("{folder}", "--to", "{tmp}/none/a.duckdb"), "of the destination does not exist"),
     "no DuckDB file": (("{folder}", "--to", "{folder}/000000.dcm"), "DuckDB"),
     "no table's name": (("{folder}", "--to", "{tmp}/a.duckdb", "--table", "a.b"), "a.b"),
     "no disposition": (("{folder}", "--to", "{tmp}/a.duckdb", "--write-disposition", "x"), "'write-append'"),
