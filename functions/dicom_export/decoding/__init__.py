@@ -1,1 +1,1 @@
-"""From the bytes of an object to its row: the fast decoder reads what is common, the reference decoder everything."""
+"""Decode an object's bytes to its row: the fast decoder reads common headers, the reference decoder all of them."""

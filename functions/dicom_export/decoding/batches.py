@@ -1,4 +1,4 @@
-"""Decoded objects side by side, in batches: what each holds, and the rows of the instances as the columns that are written."""
+"""Collect decoded objects in batches: the result of each object, and the rows of the instances as columns."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BATCH_HEADER_BYTES = 12 << 20
 
 
 def batches_of(decode: Decode) -> DecodeBatches:
-    """Return what makes batches of what is decoded one by one."""
+    """Return a function that decodes objects one by one and yields batches."""
 
     def decode_batches(
         store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, select: Select | None
@@ -37,7 +37,7 @@ def batches_of(decode: Decode) -> DecodeBatches:
 
 
 def in_batches(decoded: Iterable[Decoded], kind: SchemaKind) -> Iterator[DecodedBatch]:
-    """Yield what was decoded in batches: of at most 1,000 rows, and no more headers than 12 MiB and the one that exceeds it."""
+    """Yield batches of the decoded objects: at most 1,000 rows, and headers up to the one that exceeds 12 MiB in total."""
     found: list[Found] = []
     rows: list[Row] = []
     header_bytes = 0
@@ -56,7 +56,7 @@ def in_batches(decoded: Iterable[Decoded], kind: SchemaKind) -> Iterator[Decoded
 
 
 def without_excess(decoded: Decoded, kind: SchemaKind) -> Decoded:
-    """Return what was decoded, or the error for a row that no request takes: it is not worth being sent to another process."""
+    """Return what was decoded, or the error for a row that is too large for any request, so that no process has to send it."""
     if not isinstance(decoded, DecodedInstance) or decoded.header_bytes < BATCH_HEADER_BYTES:
         return decoded
     for part in batches([decoded.row], columns_of(decoded.row, kind), MAX_BATCH_BYTES):
@@ -76,7 +76,7 @@ def _batch(found: list[Found], rows: list[Row], kind: SchemaKind, header_bytes: 
 
 
 def _apart(rows: list[Row], is_wide: list[bool], schema: Schema) -> Iterator[Batch | TooLarge | Wide]:
-    """Yield the wide rows each by itself, and those between them in batches."""
+    """Yield each wide row alone, and the rows between them in batches."""
     for wide, group in groupby(range(len(rows)), key=is_wide.__getitem__):
         indices = [*group]
         if wide:

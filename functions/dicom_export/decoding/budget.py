@@ -1,4 +1,4 @@
-"""How much one object may take, whatever its bytes say."""
+"""Limit the memory and the time that one object may take, whatever its bytes state."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _one_large_header = Lock()
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the header of one object may take.
+    """The limits of the header of one object.
 
     `elements` counts items too. `values` counts each value of an element that has several, and a person's name as ten. `header_bytes` is
-    the sum of all values that are held. `inflated_bytes` is what may be inflated of a deflated object before its pixels. `depth` is how
-    deep sequences are nested. `seconds` is processor time: waiting for the store does not count.
+    the size of all values in memory. `inflated_bytes` is the size of a deflated object's inflated bytes before its pixels. `depth` is
+    the nesting of sequences. `seconds` is processor time: waiting for the store does not count.
     """
 
     elements: int = 500_000
@@ -40,13 +40,13 @@ DEFAULT_LIMITS = Limits()
 
 
 def is_within(limits: Limits, others: Limits) -> bool:
-    """Say whether nothing may take more by the limits than by the others."""
+    """Return whether none of the limits is above that of the others."""
     return all(one <= other for one, other in zip(astuple(limits), astuple(others), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnLimits:
-    """How many columns a table may have, fields of records included, and how many of them one instance may add.
+    """The number of columns that a table may have, with the fields of records, and that one instance may add.
 
     BigQuery takes 10,000 at most: https://cloud.google.com/bigquery/quotas#all_tables
     """
@@ -57,13 +57,13 @@ class ColumnLimits:
 
 DEFAULT_COLUMN_LIMITS = ColumnLimits()
 NO_MORE_COLUMNS = ColumnLimits(table=0, instance=0)
-"""For a table that refused a column. It keeps those that it has."""
+"""The limits for a table that has refused a column: it keeps its columns."""
 
 
 class Budget:
-    """What is left of an object's limits. Each method raises LimitExceeded, naming the limit, once nothing is left.
+    """The unused part of an object's limits. Each method raises LimitExceeded, which names the limit, if nothing is left.
 
-    Used as a context, it sees to it that of all objects that a process decodes at the same time only one is large.
+    As a context, it makes sure that only one of the objects that a process decodes at the same time is large.
     """
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
@@ -99,7 +99,7 @@ class Budget:
             self._wait_if_large()
 
     def spend_bytes(self, count: int) -> None:
-        """Count the bytes of a value that is held."""
+        """Count the bytes of a value in memory."""
         self.bytes_left -= count
         if self.bytes_left < 0:
             raise LimitExceeded(f"The values of the header have more than {self.limits.header_bytes:,} bytes")

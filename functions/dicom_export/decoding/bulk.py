@@ -1,4 +1,4 @@
-"""What is left out of a row, and listed in `DroppedTags` where it stood at the top level."""
+"""Decide which elements are left out of a row. Those of the top level are listed in `DroppedTags`."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _COUNTED = frozenset({"AT", "FD", "FL", "SV", "UL", "US", "UV"})
 
 
 def is_binary(vr: str) -> bool:
-    """Say whether values of the VR are bytes only: no text, no numbers, no items. So is a VR that nobody knows."""
+    """Return whether values of the VR are only bytes: not text, numbers or items. An unknown VR is binary too."""
     return vr != "SQ" and vr not in TEXT_VRS and vr not in NUMBERS
 
 
 def is_left_out(element: DataElement, vr: str) -> bool:
-    """Say whether a top-level element is bulk data by its VR and size, in a column or not."""
+    """Return whether a top-level element is bulk data by its VR and size, whether it has a column or not."""
     return is_too_large(element) or (vr in _COUNTED and element.length > MAX_NUMBERS * SIZES[vr])
 
 
 def is_bulk(element: DataElement, vr: str) -> bool:
-    """Say whether an element that has no column counts as bulk data: all but a few floats, doubles or longs."""
+    """Return whether an element without a column is bulk data: all but a few floats, doubles or longs."""
     return vr not in WORD_SIZES or element.length > MAX_BINARY

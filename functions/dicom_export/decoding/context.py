@@ -1,4 +1,4 @@
-"""What the value of an element depends on besides its own bytes."""
+"""Describe everything that the value of an element depends on besides its own bytes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LONGEST_REMEMBERED = 256
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Context:
-    """What elements of one level have in common: equal bytes in one context always have the same value."""
+    """The context of the elements of one level: equal bytes in one context always have the same value."""
 
     kind: SchemaKind
     encodings: tuple[str, ...]
@@ -35,7 +35,7 @@ class Context:
 
 
 def top_context(kind: SchemaKind, kept: Mapping[int, bytes]) -> Context:
-    """Return the context of a data set of which these values were kept."""
+    """Return the context of a data set with these kept values."""
     character_set = kept.get(SPECIFIC_CHARACTER_SET)
     encodings = (default_encoding,) if character_set is None else _encodings(character_set)
     offset = offset_in(kept.get(TIMEZONE_OFFSET_FROM_UTC))
@@ -48,7 +48,7 @@ def meta_context(top: Context) -> Context:
 
 
 def item_context(parent: Context, kept: Mapping[int, bytes]) -> Context:
-    """Return the context of an item of which these values were kept; what it does not say is its parent's."""
+    """Return the context of an item with these kept values. The item inherits the others from its parent."""
     if not kept:
         return _below(parent)
     character_set = kept.get(SPECIFIC_CHARACTER_SET)
@@ -63,7 +63,7 @@ def _below(parent: Context) -> Context:
     return _context(parent.kind, parent.encodings, parent.offset, parent.is_signed, parent.depth + 1)
 
 
-# Few exist; and one that was forgotten and is made again only has its runs converted again.
+# Few exist. If one was evicted and is made again, its runs are only converted again.
 _context = lru_cache(maxsize=1024)(Context)
 
 

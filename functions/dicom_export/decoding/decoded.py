@@ -1,4 +1,4 @@
-"""What is known of an object after its header was decoded."""
+"""Define the results of decoding an object's header."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Row = dict[str, Any]
 
 
 class DecodedInstance(NamedTuple):
-    """An instance's complete row, which instance it is, and how large its values are in the file: a bound of the row's size."""
+    """An instance's complete row, its UIDs, and the size of its values in the file, which limits the size of the row."""
 
     row: Row
     uids: InstanceUids
@@ -31,14 +31,14 @@ class DecodedInstance(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """An object that is not an instance, or that the filter does not name: `kind` says what it is instead."""
+    """An object that is not an instance, or that the filter does not name. `kind` says which."""
 
     kind: str
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """An instance's row, and what became of the elements that have no value in a column of their own."""
+    """An instance's row, and notes on the elements that have no value in a column of their own."""
 
     row: Row
     uids: InstanceUids
@@ -47,22 +47,22 @@ class Explanation:
 
 
 Decoded = DecodedInstance | Skipped | PermanentError
-"""What decoding an object gives: an instance, a reason to skip it, or the error that it fails with."""
+"""The result of decoding an object: an instance, a reason to skip it, or an error."""
 
 Select = Callable[[Decoded], Decoded]
-"""Returns what was decoded, or that it is skipped."""
+"""Returns the decoded object, or that it is skipped."""
 
 
 Found = InstanceUids | Skipped | PermanentError
-"""The UIDs of an instance that is a row, the reason why an object is none, or the error that it fails with."""
+"""The UIDs of an instance that has a row, the reason to skip an object, or its error."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedBatch:
-    """What was found in each of some objects, in their order, and the rows of the instances among them, in the same order.
+    """The results of some objects, in their order, and the rows of the instances among them, in the same order.
 
-    `schema` has the columns that the rows have among them; each part of `rows` fits one request, or is a row that does not, or one that
-    needs more columns than an instance may add, which the schema is without.
+    `schema` has all columns of the rows. Each part of `rows` fits one request, or is one row that does not, or one row that needs more
+    columns than an instance may add; the schema lacks these.
     """
 
     found: Sequence[Found]

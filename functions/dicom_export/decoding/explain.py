@@ -1,4 +1,4 @@
-"""The reference decoder: the row of an object, and what became of the elements that have no column of their own."""
+"""Decode an object with the reference decoder, with notes on the elements that have no column of their own."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _DIRECTORY = Skipped("a DICOMDIR")
 def explain_instance(
     store: DicomStore, stored: StoredObject, layout: RowLayout, limits: Limits = DEFAULT_LIMITS
 ) -> Explanation | Skipped:
-    """Return the row of an object, as `decode_instance` does, with notes on what has no column, and why.
+    """Return the row of an object, as `decode_instance` does, with notes on the elements without a column, and the reasons.
 
-    The header is read by pydicom alone: this is what the fast way is compared with.
+    Only the reference decoder reads the header: the fast decoder is compared with it.
     """
     return explained(RangeFile(store, stored), stored, layout, Notes(are_kept=True), limits)
 

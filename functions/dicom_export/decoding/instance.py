@@ -1,4 +1,4 @@
-"""An object of a store as a row: by the fast decoder, else by the reference decoder."""
+"""Decode an object of a store to a row, with the fast decoder or else with the reference decoder."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def decode_instance(
     memory: Memory | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> DecodedInstance | Skipped:
-    """Return the row of an object; faster with the memory of other instances of its series, and never another row.
+    """Return the row of an object. The memory of other instances of its series makes it faster, and never changes the row.
 
     Raises NotDicom, TruncatedInstance, LimitExceeded or another InstanceError, with the UIDs as far as known, and what
     reading from the store raises.
@@ -49,12 +49,12 @@ def decode_instance(
         if memory:
             memory.series.note_length(stored.name, header.length)
         row = _ROWS[layout.kind](header)
-    except (Unusual, InstanceError):  # whatever is wrong, the reference decoder says what
+    except (Unusual, InstanceError):  # whatever is wrong, the reference decoder reports it
         explanation = explained(file, stored, layout, Notes(), limits)
         if isinstance(explanation, Skipped):
             return explanation
         return DecodedInstance(explanation.row, explanation.uids, explanation.header_bytes)
-    if None in header.uids:  # only now: what is to be read by pydicom may fail in other ways before
+    if None in header.uids:  # only now: an object for the reference decoder may fail in other ways first
         check_uids(header.uids, header.last)
     row |= administrative_columns(stored, layout)
     return DecodedInstance(row, header.uids, header.value_bytes)
@@ -63,6 +63,6 @@ def decode_instance(
 def _listed(
     store: DicomStore, stored: StoredObject, memory: Memory | None, limits: Limits
 ) -> DecodedInstance | Skipped:
-    """Return the object's row of an inventory. It is decoded in full: what cannot be exported is not missing in a table."""
+    """Return the object's row of an inventory. It is decoded in full: an object that cannot be exported is not missing in a table."""
     decoded = decode_instance(store, stored, _IN_FULL, memory, limits)
     return decoded if isinstance(decoded, Skipped) else decoded._replace(row=inventory_row(stored, decoded.uids))

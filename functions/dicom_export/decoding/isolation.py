@@ -1,4 +1,4 @@
-"""Objects whose decoding may kill a process, decoded apart from all others until the one that does it is known."""
+"""Decode objects in a separate process if one of them may kill the process, until that one is known."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class Isolation:
-    """One process that works for one caller at a time and notes which object it reads: so it is known which one killed it.
+    """A process that works for one caller at a time and notes which object it reads, so that the one that kills it is known.
 
     `begin` is called in the process when it starts.
     """
@@ -44,9 +44,9 @@ class Isolation:
     def decode(
         self, decode: Decode[T], store: DicomStore, objects: Objects, layout: RowLayout
     ) -> Iterator[tuple[Objects, T]]:
-        """Yield the objects, in one part or several, and what became of each part.
+        """Yield the objects, in one part or several, with the result of each part.
 
-        An object that kills the process fails with LimitExceeded, if it does so by itself again. Raises Unavailable if the process dies
+        An object that kills the process again when it is alone fails with LimitExceeded. Raises Unavailable if the process dies
         before it has work.
         """
         parts = [objects] if objects else []
@@ -69,7 +69,7 @@ class Isolation:
     def _attempt(
         self, decode: Decode[T], store: DicomStore, objects: Objects, layout: RowLayout
     ) -> tuple[list[T], int]:
-        """Return what became of the objects, in a list; an empty one if one of them killed the process, with its position."""
+        """Return a list with the result of the objects; an empty list, with a position, if that object killed the process."""
         pool = self._started()
         positions = {stored.name: position for position, stored in enumerate(objects)}
         try:
@@ -106,12 +106,10 @@ class _Noted(WrappedStore):
 
 
 class _Unreadable(WrappedStore):
-    """The store of an object that kills the process which decodes it: reading the object fails."""
+    """The store of an object that kills the process that decodes it: reading the object fails."""
 
     def read(self, stored: StoredObject, start: int, length: int) -> bytes:  # noqa: ARG002 - nothing is read
-        raise LimitExceeded(
-            "Decoding the object kills the process that does it, probably because it takes too much memory"
-        )
+        raise LimitExceeded("Decoding this object ends its process, probably because it takes too much memory")
 
 
 _noted: list[c_long] = []

@@ -1,4 +1,4 @@
-"""Many objects decoded, one at a time or side by side; what one of them is like costs no other its row."""
+"""Decode many objects. A broken object never affects the row of another one."""
 
 from __future__ import annotations
 
@@ -42,5 +42,5 @@ def decode_one(store: DicomStore, stored: StoredObject, layout: RowLayout, memor
     except (DicomExportError, OSError, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001 - a defect that one instance shows must not cost the others their rows
-        # Neither the exception's text nor its traceback: either may quote the value that it stumbled over.
+        # Neither the exception's text nor its traceback: either may quote a value.
         return Internal(f"{type(error).__name__} while decoding; please report this with the object's transfer syntax")

@@ -1,4 +1,4 @@
-"""What did not become a column, and why."""
+"""Note which elements did not become a column, and why."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dicom_export.dicom.dictionary import keyword_of, tag_name
 
 
 class Fate(StrEnum):
-    """Where an element went that has no value in a column of its own."""
+    """The fate of an element that has no value in a column of its own."""
 
     OTHER_ELEMENTS = "OtherElements"
     DROPPED_TAGS = "DroppedTags"
@@ -36,7 +36,7 @@ class Note:
 
 
 class Notes:
-    """The notes of one instance while it is decoded; nothing is kept unless somebody will read them."""
+    """The notes of one instance while it is decoded. Nothing is kept unless the notes are wanted."""
 
     def __init__(self, *, are_kept: bool = False) -> None:
         self.notes: list[Note] = []
@@ -54,7 +54,7 @@ class Notes:
             self._path.append(f"{name_of(tag)}[{item}]")
 
     def leave(self) -> None:
-        """Take back what `enter` did."""
+        """Remove the item that `enter` added from the path."""
         if self._are_kept:
             self._path.pop()
 

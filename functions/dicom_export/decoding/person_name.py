@@ -1,4 +1,4 @@
-"""PN (PS3.5 §6.2.1): up to three groups, `=` between them, of up to five components, `^` between these."""
+"""Parse PN (PS3.5 §6.2.1): up to three groups, separated by `=`, of up to five components, separated by `^`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ Name = dict[str, dict[str, str | None] | None]
 
 
 def person_name(text: str) -> Name | None:
-    """Return the name as its record, every group and part in it, None for what is missing.
+    """Return the name as a record with every group and component; missing ones are None.
 
-    None if no component has text.
+    Return None if no component has text.
     """
     groups = text.split("=")
     name = {group: _group(groups[i]) if i < len(groups) else None for i, group in enumerate(NAME_GROUPS)}
@@ -18,7 +18,7 @@ def person_name(text: str) -> Name | None:
 
 
 def is_well_formed(text: str) -> bool:
-    """Say whether the name has no text beyond its three groups of five components."""
+    """Return whether the name has no text beyond three groups of five components."""
     groups = text.split("=")
     return not any(groups[len(NAME_GROUPS) :]) and not any(
         part for group in groups for part in group.split("^")[len(NAME_PARTS) :]

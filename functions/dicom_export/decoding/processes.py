@@ -1,4 +1,4 @@
-"""Headers decoded on all cores: decoding is CPU-bound, and one Python process uses one core."""
+"""Decode headers on all cores: decoding is CPU-bound, and one Python process uses one core."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ T = TypeVar("T")
 
 
 class ParallelDecoder:
-    """Decodes the objects of large messages in processes, which are started once there is enough to decode.
+    """Decodes the objects of large messages in processes, which start as soon as there is enough to decode.
 
-    With limits beyond the default ones, an object may take more memory than there is: then this process decodes none.
+    With limits above the default ones, an object may take more memory than there is: then this process decodes none.
     """
 
     def __init__(self, processes: int, limits: Limits = DEFAULT_LIMITS) -> None:
@@ -139,9 +139,9 @@ class ParallelDecoder:
         chunks: Iterable[Sequence[StoredObject]],
         layout: RowLayout,
     ) -> Iterator[tuple[Sequence[StoredObject], T]]:
-        """Yield each chunk and what became of it, in order.
+        """Yield each chunk and its result, in order.
 
-        A process that is killed costs no other object its row: what it worked on, or was to work on, is decoded again apart.
+        If a process is killed, the objects that it worked on, or was to work on, are decoded again separately.
         """
         remaining = iter(chunks)
         waiting: deque[tuple[Sequence[StoredObject], Future[T]]] = deque()
@@ -167,7 +167,7 @@ class ParallelDecoder:
         layout: RowLayout,
         waiting: deque[tuple[Sequence[StoredObject], Future[T]]],
     ) -> Iterator[tuple[Sequence[StoredObject], T]]:
-        """Yield what the pool made of the chunks; those without a result are `waiting`. Raises BrokenProcessPool."""
+        """Yield the results of the chunks. Those without a result are `waiting`. Raises BrokenProcessPool."""
         for chunk in chunks:
             waiting.append((chunk, _submitted(pool, decode, store, chunk, layout)))
             if len(waiting) > self._processes * _CHUNKS_AHEAD:
@@ -215,7 +215,7 @@ def _pool_of(processes: int) -> ProcessPoolExecutor:
 def _decode_chunk(
     store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, *, limits: Limits
 ) -> list[Decoded]:
-    """Return what the first of the objects hold: all of them, unless their headers are long."""
+    """Return the results of the first objects: of all objects, unless their headers are long."""
     chunk: list[Decoded] = []
     header_bytes = 0
     for each in decode_in_turn(store, objects, layout, _memory(), limits):
@@ -252,7 +252,7 @@ def _memory() -> Memory:
 
 
 def _begin() -> None:
-    """Leave Ctrl-C to the parent, end with it even when it is killed, show no values, and rarely look for cycles.
+    """Leave Ctrl-C to the parent, end when the parent ends, show no values, and rarely collect cycles.
 
     Where memory runs out, Linux kills this process before its parent.
     """

@@ -1,4 +1,4 @@
-"""Processes that import this package only, and not the program that uses it."""
+"""Start processes that import only this package, and not the program that uses it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DA, TM and DT (PS3.5 §6.2). None stands for text that is none of these, or that no column can hold."""
+"""Parse DA, TM and DT (PS3.5 §6.2). The functions return None for invalid text, and for values that no column can hold."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def parse_time(text: str) -> time | None:
 
 
 def parse_date_time(text: str, offset: timezone = UTC) -> datetime | None:
-    """Return the moment of a DT, in UTC; what it leaves out is the first. Its own offset wins over the given one."""
+    """Return the time of a DT, in UTC. Missing parts get their first value. Its own offset takes precedence over the given one."""
     if _is_usual(text):
         try:
             moment = datetime.fromisoformat(f"{text[:8]}T{text[8:]}Z")
@@ -75,7 +75,7 @@ def parse_date_time(text: str, offset: timezone = UTC) -> datetime | None:
 
 
 def _is_usual(text: str) -> bool:
-    """Say whether a DT is `YYYYMMDDHHMMSS` or `YYYYMMDDHHMMSS.FFFFFF`, which take a third of the time."""
+    """Return whether a DT is `YYYYMMDDHHMMSS` or `YYYYMMDDHHMMSS.FFFFFF`, which take a third of the time."""
     digits = text[:14] + text[15:]
     is_long = len(text) == _LONGEST_MOMENT and text[14] == "."
     return (

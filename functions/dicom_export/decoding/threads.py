@@ -1,4 +1,4 @@
-"""Objects decoded in threads, so that the reads of many headers overlap."""
+"""Decode objects in threads, so that the reads of many headers overlap."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class DecodeAhead:
-    """Decodes in threads, so that the reads of many headers are under way at once."""
+    """Decodes in threads, so that many headers are read at once."""
 
     def __init__(self, readers: int, limits: Limits = DEFAULT_LIMITS) -> None:
         self._readers = readers
@@ -36,7 +36,7 @@ class DecodeAhead:
         *,
         following: int = 0,  # noqa: ARG002 - threads start in no time
     ) -> Iterator[Decoded]:
-        """Yield what each object holds, in order, and hold no more than twice as many as there are readers."""
+        """Yield the result of each object, in order. At most twice as many objects as readers are in memory."""
         memory = Memory()
         with ThreadPoolExecutor(self._readers) as pool:
             waiting: deque[Future[Decoded]] = deque()

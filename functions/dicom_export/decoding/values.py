@@ -1,4 +1,4 @@
-"""The value of an element, from its bytes to what a column holds, and the text that tells what a column cannot hold."""
+"""Convert the bytes of an element to the value of a column, or to text if its column cannot hold the value."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ NO_NAME = "a person's name without any text"
 
 
 class Misfit(Exception):
-    """A value that its column cannot hold; the message says why, without the value."""
+    """The error for a value that its column cannot hold. The message says why, without the value."""
 
 
 def column_value(
@@ -77,7 +77,7 @@ def numbers(vr: str, value: bytes, *, is_little_endian: bool) -> Sequence[int | 
         return single.unpack(value)
     count, rest = divmod(len(value), SIZES[vr])
     if rest:
-        raise Misfit(f"{len(value)} bytes are no whole number of values of VR {vr}")
+        raise Misfit(f"{len(value)} bytes are not a whole number of values of VR {vr}")
     order = "<" if is_little_endian else ">"
     if vr == "AT":
         halves = Struct(f"{order}{2 * count}H").unpack(value)
@@ -101,7 +101,7 @@ def little_endian(vr: str, element: DataElement) -> bytes:
     value = bytes_of(element)
     size = WORD_SIZES[vr]
     if len(value) % size:
-        raise Misfit(f"{len(value)} bytes are no whole number of words of VR {vr}")
+        raise Misfit(f"{len(value)} bytes are not a whole number of words of VR {vr}")
     if element.is_little_endian:
         return value
     return b"".join(value[start : start + size][::-1] for start in range(0, len(value), size))
@@ -125,19 +125,19 @@ def value_count(vr: str, element: DataElement) -> int:
 
 
 def is_blank(vr: str, element: DataElement, encodings: Sequence[str]) -> bool:
-    """Say whether an element has neither bytes nor items, or nothing but padding."""
+    """Return whether an element has neither bytes nor items, or only padding."""
     if isinstance(element.value, bytes) and element.value and vr in TEXT_VRS:
         return split(vr, element.value, encodings) == [""]
     return not element.value
 
 
 def null_of(entry: Entry) -> ColumnValue:
-    """Return what the entry's column holds when there is no value."""
+    """Return the content of the entry's column without a value."""
     return [] if entry.is_repeated or entry.vr == "SQ" else None
 
 
 def data_texts(vr: str, element: DataElement, encodings: Sequence[str]) -> list[str] | None:
-    """Return an element's values as `OtherElements` tells them: text as it is, numbers decimal; None for a binary VR.
+    """Return an element's values in the form of `OtherElements`: text as it is, numbers in decimal; None for a binary VR.
 
     Numbers that are cut show as the hexadecimal digits of their bytes; an element that is empty as one empty text.
     """

@@ -1,4 +1,4 @@
-"""When a watched folder is looked at: soon after something was heard of a file, and all of it once nothing more is heard."""
+"""Decide when to look at a watched folder: at a file soon after an event of it, at all files when there are no more events."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _PASSING = (TransientError, InUse, NotFound, PermissionDenied)
 
 
 class Watcher:
-    """Keeps a table up with a folder, in spells of work: between them the table's file is open to others.
+    """Keeps a table in sync with a folder, in periods of work. Between them other processes can open the table's file.
 
-    `opened` opens the file, and what looks at the folder's files for it. `report` is told what each spell came to.
+    `opened` opens the file and yields its FolderWatch. `report` is called with the result of each period.
     """
 
     def __init__(
@@ -46,12 +46,12 @@ class Watcher:
         self._no_scan_before = self._scan_at_last = clock()
 
     def catch_up(self, stop: threading.Event) -> None:
-        """Bring the table up to date once, or until `stop`. Raises what prevents it."""
+        """Bring the table up to date once, or until `stop`. Raises the error that prevents it."""
         with self._opened() as watch:
             self._report_all(watch.scan(), stop)
 
     def run(self, stop: threading.Event) -> None:
-        """Keep the table up to date until `stop`. What prevents it for the moment is logged, and tried again."""
+        """Keep the table up to date until `stop`. Temporary errors are logged, and the work is retried."""
         waits_for = ""
         while not stop.is_set():
             try:
@@ -59,9 +59,9 @@ class Watcher:
                 waits_for = ""
             except _PASSING as error:
                 if error.message != waits_for:
-                    log.warning("To be tried again: %s", error.message)
+                    log.warning("Will be retried: %s", error.message)
                 waits_for = error.message
-                self._scan_at_last = self._clock()  # what was taken to be looked at is not known any more
+                self._scan_at_last = self._clock()  # the files that were due are no longer known
             stop.wait(_SPELL_SECONDS)
 
     def _spell(self, stop: threading.Event) -> None:

@@ -1,4 +1,4 @@
-"""What the files of a watched folder come to in a table: the rows that a look at some of them adds.
+"""Work out the rows that a look at some files of a watched folder adds to a table.
 
 `LastUpdated` orders the rows of an instance. A file's modification time alone does not: a file that is renamed, or moved out of the
 folder and back, keeps it. So a row that has to count gets a time after the newest row of its instance.
@@ -25,7 +25,7 @@ _LEAST = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class WatchedFile:
-    """A file as it was when it was looked at last. Without `uids` it is not an instance; `failure` says why, if it should be one."""
+    """A file as of the last look at it. Without `uids` it is not an instance; `failure` says why, if it should be one."""
 
     name: str
     generation: int
@@ -34,17 +34,17 @@ class WatchedFile:
     failure: str = ""
 
     def is_still(self, stored: StoredObject) -> bool:
-        """Say whether the object, of the same name, is what it was."""
+        """Return whether the object, of the same name, is unchanged."""
         return self.has_content_of(stored.generation, stored.size)
 
     def has_content_of(self, generation: int, size: int) -> bool:
-        """Say whether a file of this generation and size can be taken for one of the same content."""
+        """Return whether a file of this generation and size has, as far as can be known, the same content."""
         return (self.generation, self.size) == (generation, size)
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A file that is new, or another than it was; its row if it is an instance."""
+    """A new or changed file, with its row if it is an instance."""
 
     stored: StoredObject
     uids: InstanceUids | None = None
@@ -53,25 +53,25 @@ class Written:
 
     @property
     def file(self) -> WatchedFile:
-        """What is remembered of it."""
+        """The record of the file."""
         return WatchedFile(self.stored.name, self.stored.generation, self.stored.size, self.uids, self.failure)
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was seen of some files at once: `gone` are those that are gone, or hold another instance by now."""
+    """The result of looking at some files. `gone` are those that are gone, or now hold another instance."""
 
     written: tuple[Written, ...] = ()
     gone: tuple[WatchedFile, ...] = ()
 
     @property
     def names(self) -> list[str]:
-        """The files that it is about, each once."""
+        """The names of the files, each once."""
         return list(dict.fromkeys([each.stored.name for each in self.written] + [file.name for file in self.gone]))
 
     @property
     def instances(self) -> list[str]:
-        """The SOP Instance UIDs that it is about."""
+        """The SOP Instance UIDs of the files."""
         found = [each.uids for each in self.written] + [file.uids for file in self.gone]
         return list({uids.instance: None for uids in found if uids and uids.instance})
 
@@ -86,7 +86,7 @@ class LatestRow:
 
 @dataclass(slots=True)
 class Reconciliation:
-    """What a look adds to a table. `latest` is by SOP Instance UID, of all instances of the look."""
+    """Collects what a look adds to a table. `latest` has the newest row of each instance of the look, by SOP Instance UID."""
 
     latest: dict[str, LatestRow]
     source_store: str | None = None
@@ -133,9 +133,9 @@ def reconcile(
     others: Mapping[str, Sequence[WatchedFile]],
     source_store: str | None = None,
 ) -> Reconciled:
-    """Return what a look comes to, given the newest row of each of its instances, and the other files that hold them.
+    """Return the result of a look, given the newest row of each of its instances, and the other files that hold them.
 
-    An instance that another file holds too is not gone; if that file's content is another one, its row has to be the newest.
+    An instance that another file also holds is not gone. If that file has other content, its row has to be the newest.
     """
     result = Reconciliation(dict(latest), source_store)
     for written in look.written:

@@ -1,4 +1,4 @@
-"""Names of files that may have changed, until they are looked at."""
+"""Collect the names of files that may have changed, until they are looked at."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ MOST_NAMES = 100_000
 
 
 class Touched:
-    """What is to be looked at, and when: some names, or all files by a scan. For several threads.
+    """The files to look at, and when: some names, or all files by a scan. Safe to use from several threads.
 
-    Times are seconds of one clock. It holds so many names at most; what is touched beyond that is left to a scan.
+    Times are seconds of one clock. The number of names is limited; further files are left to a scan.
     """
 
     def __init__(self, most: int = MOST_NAMES) -> None:
@@ -24,7 +24,7 @@ class Touched:
         self._lock = threading.Lock()
 
     def touch(self, name: str, due: float) -> None:
-        """Have the file looked at when it is due, and not before."""
+        """Add the file, to be looked at when it is due."""
         with self._lock:
             if name in self._due or len(self._due) < self._most:
                 self._due[name] = due
@@ -32,7 +32,7 @@ class Touched:
                 self._needs_scan = True
 
     def ask_for_scan(self) -> None:
-        """Have all files looked at."""
+        """Request a scan of all files."""
         with self._lock:
             self._needs_scan = True
 
@@ -51,7 +51,7 @@ class Touched:
 
     @property
     def is_quiet(self) -> bool:
-        """Nothing waits to be due."""
+        """Whether no name is waiting."""
         return not self._due
 
     def _forget(self, names: Iterable[str]) -> None:

@@ -1,7 +1,7 @@
-"""A table that is kept up with a folder: by looks at files that may have changed, and by scans of all of them.
+"""Keep a table in sync with a folder: look at files that may have changed, and scan all of them.
 
-What tells of changes (events of a file system) is never relied on to tell all, or in which order: a look compares what is there with
-what was there at the last look, and a scan finds what no event announced.
+Events of a file system may be missing or out of order. So a look compares the files with the last look, and a scan finds changes
+without an event.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 REST_SECONDS = 1.0
-"""How long nothing may have been heard of a file before it is looked at: it may still be written."""
+"""How long a file must be without events before it is looked at: until then it may still be written."""
 
 PATIENCE_SECONDS = 60.0
-"""How long a file that cannot be exported may have to become one that can."""
+"""How long to retry a file that cannot be exported, because it may not be complete yet."""
 
 _AT_ONCE = 500
 
@@ -51,9 +51,9 @@ class NoMounts:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What a look came to: rows that were added, and the files that could not be exported, each with the reason.
+    """The result of a look: the rows that were added, and the files that could not be exported, each with the reason.
 
-    `unlisted` is what newly cannot be listed: the rows of what is in it are left as they are.
+    `unlisted` has the folders that can no longer be listed. The rows of their files are left as they are.
     """
 
     created: int = 0
@@ -77,8 +77,8 @@ class Looked:
 class FolderWatch:
     """Looks at the files of a store. A file that fails is looked at again, in `touched`, until it has been at rest for `patience` seconds.
 
-    `unlisted` is what could not be listed or seen by now, by name, with the reason: so that it is told once. Nothing is known
-    of the files in it, and so no row says that they are gone.
+    `unlisted` has the entries that could not be listed or seen so far, by name, with the reason, so that each is reported once.
+    Their files are not reported as gone, because nothing is known of them.
     """
 
     store: DeclaredStore
@@ -93,13 +93,13 @@ class FolderWatch:
     mounts: Mounts = field(default_factory=NoMounts)
 
     def look_at(self, names: Iterable[str]) -> Iterator[Looked]:
-        """Bring the rows of these files up to date: of those that are there first, so that what was renamed is not gone."""
+        """Bring the rows of these files up to date. Existing files come first, so that a renamed file is not taken for a deleted one."""
         seen = self._seen(names)
         for batch in _batches(sorted(seen, key=lambda name: seen[name] is None)):
             yield self._look(batch)
 
     def scan(self) -> Iterator[Looked]:
-        """Bring the rows of all files up to date. Raises NotFound if the folder is not there."""
+        """Bring the rows of all files up to date. Raises NotFound if the folder does not exist."""
         found = dict.fromkeys(self._unmounted())
         known = self.rows.mounts()
         if known != (mounts := self.mounts.present() | {each.name for each in found}):
@@ -140,12 +140,12 @@ class FolderWatch:
         missing = self.mounts.missing(self.rows.mounts())
         if "" in missing:
             raise NotFound(
-                "The folder is empty, and the disk that was mounted there is not: mount it, or put any file into the folder"
+                "The folder is empty, and its disk is no longer mounted: mount it, or put any file into the folder"
             )
-        return [Unlisted(name, "The disk that was mounted here is not") for name in sorted(missing)]
+        return [Unlisted(name, "The disk of this folder is no longer mounted") for name in sorted(missing)]
 
     def _seen(self, names: Iterable[str]) -> dict[str, StoredObject | None]:
-        """Return what is there of each name, without those of which it cannot be told."""
+        """Return the object of each name, or None for one that does not exist; without names for which this is unknown."""
         seen: dict[str, StoredObject | None] = {}
         for name in names:
             with suppress(PermissionDenied):
@@ -169,7 +169,7 @@ class FolderWatch:
         return self.now() - stored.updated.timestamp()
 
     def _new_or_changed(self, unlisted: dict[Unlisted, None]) -> Iterator[str]:
-        """Yield the names of files that are not as they are known; leave those that may still be written for later."""
+        """Yield the names of new and changed files. Files that may still be written are left for later."""
         for stored, file in self._side_by_side(unlisted):
             if stored is None or (file and file.is_still(stored)):
                 continue
@@ -179,13 +179,13 @@ class FolderWatch:
                 yield stored.name
 
     def _absent(self, unlisted: dict[Unlisted, None]) -> Iterator[str]:
-        """Yield the names of known files that are not there, but for those that are in what cannot be listed."""
+        """Yield the names of known files that do not exist, except those in folders that cannot be listed."""
         for stored, file in self._side_by_side(unlisted):
             if file and stored is None and not _is_within(file.name, unlisted):
                 yield file.name
 
     def _side_by_side(self, unlisted: dict[Unlisted, None]) -> Iterator[tuple[StoredObject | None, WatchedFile | None]]:
-        """Yield each file as it is there, and as it is known. Add what cannot be listed."""
+        """Yield each file as it is now, and as it is known. Add the entries that cannot be listed to `unlisted`."""
         listed = self.store.objects.list(unlisted=unlisted.setdefault)
         there = (stored for stored in listed if is_planned(stored, self.store.ignore))
         both: Iterator[StoredObject | WatchedFile] = merge(there, self.rows.files(), key=_in_order)

@@ -1,1 +1,1 @@
-"""The reference decoder: reads every encoding, tolerates what writers get wrong, and explains what becomes of each element."""
+"""The reference decoder: it reads every encoding, tolerates mistakes of writers, and explains the fate of each element."""

@@ -1,4 +1,4 @@
-"""A data set, at the top or in a sequence, as the rows see it: raw elements, their VRs, the items of sequences."""
+"""Define a data set, at the top or in a sequence: raw elements, their VRs, and the items of sequences."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _DECIMAL_TEXT = re.compile(_DECIMAL + rb"(?:\\" + _DECIMAL + rb")*")
 
 
 class MalformedSequence(Exception):
-    """A sequence's value is all there, but is not items."""
+    """The value of a sequence is complete, but does not consist of items."""
 
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """The elements of one level by tag, and what they inherit from the levels above. `depth` is 0 at the top."""
+    """The elements of one level by tag, with the context of the levels above. `depth` is 0 at the top."""
 
     elements: Elements
     encodings: list[str]
@@ -43,7 +43,7 @@ class DataSet:
     depth: int = 0
 
     def vr_of(self, tag: int) -> str:
-        """Return the VR as the file says it, else as the dictionaries do: UN if neither knows, never a choice of two.
+        """Return the VR of the file, else that of the dictionaries, else UN; never a choice of two.
 
         UN with a standard tag has the dictionary's VR (PS3.5 §6.2.2). A private element that the file says is UN remains so, but for the
         creator of a block. Decimal text is not a number, whatever the private dictionary says.
@@ -111,12 +111,12 @@ def meta_level(header: Header) -> DataSet:
 
 
 def is_too_large(element: DataElement) -> bool:
-    """Say whether the encoded value of an element is larger than 1 MiB."""
+    """Return whether the encoded value of an element is larger than 1 MiB."""
     return element.length > MAX_VALUE
 
 
 def is_decimal_text(value: object) -> bool:
-    """Say whether a value is decimal numbers in text, as those of VR DS are."""
+    """Return whether a value is decimal numbers in text, as those of VR DS are."""
     return isinstance(value, bytes) and _DECIMAL_TEXT.fullmatch(value) is not None
 
 

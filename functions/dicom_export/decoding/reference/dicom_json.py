@@ -1,4 +1,4 @@
-"""The row of the JSON schema: the instance in the DICOM JSON Model (PS3.18 Annex F), without bulk data."""
+"""Make the row of the JSON schema: the instance in the DICOM JSON Model (PS3.18 Annex F), without bulk data."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def dicom_json(header: Header, notes: Notes) -> dict[str, Any]:
 
 
 def columns(uids: InstanceUids, metadata: str, dropped: list[str]) -> dict[str, Any]:
-    """Return the columns of an instance with the model's text, and with the names of what is left out of it."""
+    """Return the columns of an instance with the model's text, and with the names of the elements that it lacks."""
     return {
         "StudyInstanceUID": uids.study,
         "SeriesInstanceUID": uids.series,
@@ -61,7 +61,7 @@ def dumped(value: Any) -> str:
 
 
 class Writer:
-    """Writes data sets; holds what is one for the whole instance."""
+    """Writes the data sets of one instance."""
 
     def __init__(self, notes: Notes) -> None:
         self.dropped: list[str] = []
@@ -122,7 +122,7 @@ class Writer:
 
 
 def values_of(tag: int, vr: str, value: bytes, encodings: Sequence[str], *, is_little_endian: bool) -> list[Any]:
-    """Return the values as the model has them (PS3.18 §F.2.3); none if the element is empty.
+    """Return the values in the form of the model (PS3.18 §F.2.3); an empty list if the element is empty.
 
     Raises Misfit for what a reader of the model would refuse.
     """

@@ -1,4 +1,4 @@
-"""The flattened row: one column an element, sequences as repeated records."""
+"""Make the flattened row: one column per element, sequences as repeated records."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from dicom_export.uids import InstanceUids
 
 MAX_RECORDS = 15
-"""How deep BigQuery nests records: https://cloud.google.com/bigquery/docs/nested-repeated#limitations"""
+"""The deepest nesting of records in BigQuery: https://cloud.google.com/bigquery/docs/nested-repeated#limitations"""
 
 _TOO_DEEP = f"nested more than {MAX_RECORDS} levels"
 _RECORDS = {"PN": 2, "SQ": 1}
@@ -54,7 +54,7 @@ def flatten(header: Header, notes: Notes) -> dict[str, Any]:
 
 
 class Flattener:
-    """Fills records from data sets; holds what is one for the whole instance."""
+    """Fills records from the data sets of one instance."""
 
     def __init__(self, notes: Notes, offset: timezone) -> None:
         self.dropped: list[str] = []
@@ -153,14 +153,14 @@ class Flattener:
         _put(record, entry, tag, value)
 
     def _put_blank(self, record: dict[str, Any], data_set: DataSet, entry: Entry, tag: int) -> None:
-        """Put an element without a value, whose VR is not what the dictionary says, or has no column."""
+        """Put an element without a value, whose VR differs from the dictionary's, or has no column."""
         if entry.vr == "PN":
             self._put_other(record, data_set, tag, entry.vr, NO_NAME)
         if _has_column(entry, data_set.depth):
             _put(record, entry, tag, null_of(entry))
 
     def _put_unexpected(self, record: dict[str, Any], data_set: DataSet, entry: Entry, tag: int, vr: str) -> None:
-        """Put a value whose VR is not what the dictionary says, or has no column."""
+        """Put a value whose VR differs from the dictionary's, or has no column."""
         if vr == "SQ":
             self._drop(data_set, tag, f"SQ instead of {entry.vr}")
         elif entry.vr not in TYPE_OF_VR and entry.vr not in {"SV", "UV"}:
@@ -199,7 +199,7 @@ def _put(record: dict[str, Any], entry: Entry, tag: int, value: Any) -> None:
 
 
 def _has_column(entry: Entry, depth: int) -> bool:
-    """Say whether a record that is so deep can have the entry's column."""
+    """Return whether a record at this depth can have the entry's column."""
     return entry.vr in TYPE_OF_VR and depth + _RECORDS.get(entry.vr, 0) + entry.is_repeating_group <= MAX_RECORDS
 
 
@@ -210,13 +210,13 @@ def _why_without_column(tag: int) -> str:
 
 
 def _offset_of(header: Header) -> timezone:
-    """Return the instance's Timezone Offset From UTC (PS3.3 §C.12.1.1.8), UTC without one that can be read."""
+    """Return the instance's Timezone Offset From UTC (PS3.3 §C.12.1.1.8), or UTC if it has no valid one."""
     element = header.elements.get(TIMEZONE_OFFSET_FROM_UTC)
     return offset_in(bytes_of(element)) if element else UTC
 
 
 def offset_in(value: bytes | None) -> timezone:
-    """Return the time zone that a Timezone Offset From UTC says, UTC if it says none."""
+    """Return the time zone of a Timezone Offset From UTC, or UTC if it is invalid."""
     return _known_offset(value[:_LONGEST_OFFSET]) if value else UTC
 
 

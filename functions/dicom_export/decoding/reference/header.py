@@ -1,6 +1,6 @@
-"""The header of a stored object: every data element but the pixels.
+"""Read the header of a stored object: every data element but the pixels.
 
-An export must not take half a header for a whole one: the parse has to end at Pixel Data or exactly at the object's end.
+An export must not mistake a part of a header for all of it: the parse has to end at Pixel Data or exactly at the object's end.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Header:
 
     @property
     def uids(self) -> InstanceUids:
-        """The UIDs of the instance, as far as they are there."""
+        """The UIDs that the instance has."""
         return InstanceUids(*(_uid(self.elements, tag) for tag in UIDS))
 
     @property
@@ -252,7 +252,7 @@ class _DataSetReader:
                 self._skip_stray()
 
     def _is_padding(self) -> bool:
-        """Say whether zeros follow and nothing else; pass over those that something follows."""
+        """Return whether only zeros follow; skip zeros that are followed by something else."""
         rest = self._file.rest(self._position, _LONGEST_PADDING)
         zeros = len(rest) - len(rest.lstrip(b"\0"))
         if zeros == len(rest):
@@ -268,7 +268,7 @@ class _DataSetReader:
 
 
 def check_uids(uids: InstanceUids, last: int) -> None:
-    """Raise an InstanceError for a header, whose last tag is given, if it lacks one of its UIDs: it may have been cut off."""
+    """Raise an InstanceError if a header lacks one of its UIDs. By its last tag, it may have been cut short."""
     for tag, uid in zip(UIDS, uids, strict=True):
         if uid is None:
             if last < tag:

@@ -1,4 +1,4 @@
-"""Data elements as a file has them, one after another, in any encoding, also where writers do not keep to PS3.5 §7.1."""
+"""Parse the data elements of a file one after another, in any encoding, also where writers violate PS3.5 §7.1."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ Elements = dict[int, DataElement]
 
 
 class Head(NamedTuple):
-    """What comes before an element's value: where it begins, where the value does, and how long the value is said to be."""
+    """The bytes before an element's value: the start of the element, the start of the value, and the stated length."""
 
     tag: int
     vr: str | None
@@ -75,7 +75,7 @@ class Head(NamedTuple):
 
 
 def is_outside_data_sets(tag: int) -> bool:
-    """Say whether elements of this group belong into no data set: commands, and file meta information (PS3.5 §7.1)."""
+    """Return whether elements of this group cannot be in a data set: commands, and file meta information (PS3.5 §7.1)."""
     return tag >> 16 in GROUPS_OUTSIDE_DATA_SETS
 
 
@@ -103,7 +103,7 @@ class Parser:
         return self._head(group << 16 | number, data[:left], position, end)
 
     def stray_head(self, position: int) -> Head | None:
-        """Return the head of an element that belongs into no data set, each of which may be encoded in a way of its own."""
+        """Return the head of an element that cannot be in a data set. Each of these may have its own encoding."""
         data = self._file.rest(position, LONG_HEADER)
         if len(data) < ELEMENT_HEADER:
             return None
@@ -240,7 +240,7 @@ class Parser:
         self._file.seek(position)
 
     def _delimiter_after(self, head: Head) -> int:
-        """Return where the delimiter ends that ends a value without fragments."""
+        """Return the end of the delimiter of a value without fragments."""
         delimiter = self._tag.pack(SEQUENCE_DELIMITER >> 16, SEQUENCE_DELIMITER & 0xFFFF) + bytes(4)
         found = self._file.rest(head.start, MAX_VALUE).find(delimiter) if self._file.can_look_back else -1
         if found < 0:
@@ -304,7 +304,7 @@ class Parser:
         return elements, position
 
     def _after_delimiter(self, head: Head, *, is_delimited: bool) -> int:
-        """Return where to go on after a delimiter.
+        """Return where to continue after a delimiter.
 
         Where the delimiter of the sequence ends its last item too (fo-dicom#763), that of the sequence is still to be read; unless
         another one follows, or another item: then it stood for the item's (fo-dicom#1157).
@@ -331,7 +331,7 @@ class Parser:
         return is_item or (tag > last and (is_private(tag) or standard_vr(tag) is not None))
 
     def _overrun(self, head: Head, end: int | None, last: int) -> InstanceError:
-        """Return the error for a value that goes on after the end of what it is in: damaged, unless it is the file that ends."""
+        """Return the error for a value that extends past the end of its container: damaged, unless the file itself ends."""
         if end is None and self._is_plausible(head, last) and not self._has_elements_after(head):
             return TruncatedInstance(f"Cut short: the object ends inside the value of {display_in_error(head.tag)}")
         if may_be_text(head.tag):  # so may its length
@@ -339,7 +339,7 @@ class Parser:
         return malformed(head.position, f"{head.length:,} bytes as the length of {display_in_error(head.tag)}")
 
     def _is_plausible(self, head: Head, last: int) -> bool:
-        """Say whether the head looks as that of a real element does, as opposed to that of other bytes."""
+        """Return whether the head looks like that of a real element, and not like other bytes."""
         if head.tag <= last or (head.vr is None) != self.encoding.is_implicit:
             return False
         if is_private(head.tag):
@@ -369,5 +369,5 @@ class Parser:
 
 
 def malformed(position: int, what: str) -> InstanceError:
-    """Return the error for bytes that are not what they have to be."""
+    """Return the error for malformed bytes."""
     return InstanceError(f"Malformed at byte {position}: {what}")
