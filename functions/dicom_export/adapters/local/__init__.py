@@ -1,1 +1,1 @@
-"""The ports on one machine: a folder, a queue in this process, files, DuckDB."""
+"""Implement the ports on one machine: with a folder, a queue in this process, files and DuckDB."""

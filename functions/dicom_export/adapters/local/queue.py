@@ -1,4 +1,4 @@
-"""Topics and push subscriptions within one process, with the contract that Pub/Sub has: at least once, in any order."""
+"""Run topics and push subscriptions within one process, with the contract of Pub/Sub: at least once, in any order."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _LONGEST_WAIT_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Disorder:
-    """What the contract allows and a quiet machine hardly ever does, on demand and by seed.
+    """Duplicates and disorder, which the contract allows and which are otherwise rare, on demand and by seed.
 
     `duplicate` is the probability that a message is delivered once more, perhaps to another worker at the same time;
     `shuffle` takes the waiting messages in random order, whatever their kind.
@@ -50,7 +50,7 @@ class Disorder:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Delivery:
-    """One message as it waits, encoded. With a `failure` it goes to the dead letters instead of its handler."""
+    """A waiting, encoded message. With a `failure` it goes to the dead letters instead of its handler."""
 
     rank: float
     number: int
@@ -65,10 +65,10 @@ class LocalQueue:
 
     A delivery has succeeded when its handler returns. After a PermanentError the message goes to `on_dead_letter` at once;
     after any other error it is delivered again with exponential backoff, and after `max_attempts` goes there too.
-    `on_dead_letter` is tried again as long as it raises TransientError.
+    `on_dead_letter` is retried as long as it raises TransientError.
 
-    Two errors stop the queue, and `join` raises them: a disk that is still full after `max_attempts`, for then failures
-    cannot be recorded either, and whatever else keeps `on_dead_letter` from returning. No message is ever lost.
+    Two errors stop the queue, and `join` raises them: a disk that is still full after `max_attempts`, because then
+    failures cannot be recorded either, and any other error of `on_dead_letter`. No message is ever lost.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class LocalQueue:
         self._handlers: Mapping[str, Callable[[Message], None]] = {}
         self._threads: list[threading.Thread] = []
         self._changed = threading.Condition()
-        # All below is guarded by the condition.
+        # The condition guards all fields below.
         self._waiting: list[Delivery] = []
         self._delayed: list[tuple[float, Delivery]] = []
         self._published = 0
@@ -109,7 +109,7 @@ class LocalQueue:
             self._changed.notify_all()
 
     def start(self, handlers: Mapping[str, Callable[[Message], None]]) -> Self:
-        """Begin to deliver: one handler for each topic. Returns itself, a context at whose end the queue is stopped."""
+        """Begin to deliver, with one handler per topic. Return the queue, a context that stops it at its end."""
         self._handlers = handlers
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(self._workers)]
         for thread in self._threads:
@@ -117,7 +117,7 @@ class LocalQueue:
         return self
 
     def stop(self) -> None:
-        """Let the running deliveries end, and begin no more. What is pending is forgotten with the queue."""
+        """Wait for the running deliveries, and begin no others. Pending messages are forgotten with the queue."""
         with self._changed:
             self._is_stopped = True
             self._changed.notify_all()
@@ -150,14 +150,14 @@ class LocalQueue:
             return self._is_idle()
 
     def pending(self) -> list[Delivery]:
-        """Return what waits, be it for a retry, in the order in which it is taken."""
+        """Return the waiting messages, also those that wait for a retry, in the order of their deliveries."""
         with self._changed:
             return sorted([*self._waiting, *(delivery for _, delivery in self._delayed)])
 
     def deliver(self, index: int = 0, *, keep: bool = False) -> None:
         """Deliver one of `pending` here and now, whatever its backoff; with `keep` it stays pending: a redelivery to come.
 
-        What would stop the queue is raised, and an exception that is not an Exception too: the message stays pending.
+        Errors that stop the queue are raised, as is a BaseException that is not an Exception: the message stays pending.
         """
         delivery = self.pending()[index]
         with self._changed:
@@ -217,7 +217,7 @@ class LocalQueue:
                 self._changed.notify_all()
 
     def _outcome(self, delivery: Delivery) -> Delivery | None:
-        """Deliver; return None after success, else what has to be delivered later in its place."""
+        """Deliver the message. Return None after success, else the delivery that has to follow it later."""
         message = decode(delivery.topic, delivery.data)
         is_last = delivery.attempt >= self._max_attempts
         try:
@@ -238,14 +238,14 @@ class LocalQueue:
         return None
 
     def _backoff(self, again: Delivery) -> float:
-        """Return the seconds until the attempt; a dead letter's first one is at once."""
+        """Return the seconds until the attempt. A dead letter's first attempt is at once."""
         if again.attempt == 1:
             return 0.0
         return float(min(self._backoff_seconds * 2 ** min(again.attempt - 2, 30), _MAX_BACKOFF_SECONDS))
 
 
 def _log_failure(delivery: Delivery, error: Exception) -> None:
-    """Log our own errors by their message; of others, whose text may quote patient data, the type and the place."""
+    """Log our own errors with their message, and other errors with type and place only, because their text may quote patient data."""
     what = "Dead letter" if delivery.failure else "Message"
     text = error.message if isinstance(error, DicomExportError) else stack_trace(error)
     level = logging.WARNING if isinstance(error, TransientError) else logging.ERROR

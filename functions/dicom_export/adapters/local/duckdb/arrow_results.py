@@ -1,4 +1,4 @@
-"""A query's result as DuckDB passes it on in Arrow's format."""
+"""Read a query's result from DuckDB in Arrow's format."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a DuckDB file knows besides its tables: committed streams, finished replacements, staging tables, exact schemas, watched files.
+"""Keep records in a DuckDB file besides its tables: committed streams, replacements, staging tables, exact schemas, watched files.
 
-It is in a schema of its own in the same file, so that one transaction changes it together with the tables.
+They are in a schema of their own in the same file, so that one transaction changes them together with the tables.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def create(cursor: DuckDBPyConnection, catalog: str) -> None:
 
 
 def identity(cursor: DuckDBPyConnection, catalog: str) -> str:
-    """Return what tells this file from another of the same name, such as one that was created after it was deleted."""
+    """Return an id of this file, which differs from that of another file of the same name, such as one that replaced it."""
     rows = _select(cursor, catalog, "identity", "id", "true", [])
     if not rows:
         _insert(cursor, catalog, "identity", [uuid.uuid4().hex])
@@ -57,7 +57,7 @@ def identity(cursor: DuckDBPyConnection, catalog: str) -> str:
 
 
 def is_committed(cursor: DuckDBPyConnection, catalog: str, stream: str) -> bool:
-    """Say whether the stream's rows are in their table."""
+    """Return whether the stream's rows are in their table."""
     return bool(_select(cursor, catalog, "commits", "1", "stream = ?", [stream]))
 
 
@@ -76,7 +76,7 @@ def record_commit(cursor: DuckDBPyConnection, catalog: str, stream: str, rows: i
 
 
 def is_replaced(cursor: DuckDBPyConnection, catalog: str, job: str) -> bool:
-    """Say whether the job has put its staging table in place."""
+    """Return whether the job has put its staging table in place."""
     return bool(_select(cursor, catalog, "replacements", "1", "job = ?", [job]))
 
 
@@ -97,7 +97,7 @@ def recorded_schema(cursor: DuckDBPyConnection, catalog: str, dataset: str, tabl
 
 
 def record_schema(cursor: DuckDBPyConnection, catalog: str, dataset: str, table: str, schema: Schema) -> None:
-    """Note the table's schema in the place of what was noted."""
+    """Replace the recorded schema of the table."""
     _delete(cursor, catalog, "schemas", dataset, table)
     _insert(cursor, catalog, "schemas", [dataset, table, json.dumps(to_json(schema))])
 
@@ -116,7 +116,7 @@ def versions(
 def record_versions(
     cursor: DuckDBPyConnection, catalog: str, dataset: str, table: str, latest: Mapping[str, Version]
 ) -> None:
-    """Note the latest version of each instance in the place of what was noted."""
+    """Replace the recorded latest version of each instance."""
     cursor.execute(
         f"DELETE FROM {_sql(catalog, 'versions')} WHERE {_OF_INSTANCES}",  # noqa: S608 - names of ours
         [dataset, table, list(latest)],
@@ -139,7 +139,7 @@ def mounts(cursor: DuckDBPyConnection, catalog: str, dataset: str, table: str, s
 def record_mounts(
     cursor: DuckDBPyConnection, catalog: str, dataset: str, table: str, store: str, names: Iterable[str]
 ) -> None:
-    """Note where disks are mounted below a watched folder in the place of what was noted."""
+    """Replace the recorded mounts below a watched folder."""
     where = "(dataset, table_name, store) = (?, ?, ?)"
     cursor.execute(f"DELETE FROM {_sql(catalog, 'mounts')} WHERE {where}", [dataset, table, store])  # noqa: S608 - names of ours
     for name in names:
@@ -147,7 +147,7 @@ def record_mounts(
 
 
 def files_sql(catalog: str) -> str:
-    """Return the name, as SQL, of what is remembered of the files of watched folders."""
+    """Return, as SQL, the name of the table of the files of watched folders."""
     return _sql(catalog, "files")
 
 
@@ -157,13 +157,13 @@ def forget_files(cursor: DuckDBPyConnection, catalog: str, dataset: str, table: 
 
 
 def forget_table(cursor: DuckDBPyConnection, catalog: str, dataset: str, table: str) -> None:
-    """Drop what is noted about a table that is gone."""
+    """Drop the records of a table that is gone."""
     _delete(cursor, catalog, "staging", dataset, table)
     _delete(cursor, catalog, "schemas", dataset, table)
 
 
 def drop_expired_staging(cursor: DuckDBPyConnection, catalog: str) -> None:
-    """Drop the tables of an overwrite that was given up, as BigQuery does with a table that has an expiration."""
+    """Drop the staging tables of abandoned overwrites, as BigQuery drops a table that expires."""
     expired = f"created < now() - INTERVAL {STAGING_EXPIRATION_DAYS} DAYS"
     for dataset, table in _select(cursor, catalog, "staging", "dataset, table_name", expired, []):
         cursor.execute(f"DROP TABLE IF EXISTS {catalog}.{quoted(dataset, table)}")

@@ -1,4 +1,4 @@
-"""DuckDB files as BigQuery projects: one connection to all of them, with our bookkeeping next to the user's tables."""
+"""Use DuckDB files as BigQuery projects: one connection to all of them, with bookkeeping next to the user's tables."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Catalogs:
 
     @contextmanager
     def cursor(self, project: str, dataset: str) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Give a connection for one use by one thread. Raises NotFound if the dataset's project has no file."""
+        """Yield a connection for one use by one thread. Raises NotFound if the dataset's project has no file."""
         file = self._file(project)
         if file is None or not file.exists():
             raise dataset_not_found(project, dataset)
@@ -88,19 +88,19 @@ class Catalogs:
 
     @contextmanager
     def transaction(self, project: str, dataset: str) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Give a connection whose changes become visible together at the end, or not at all."""
+        """Yield a connection whose changes become visible together at the end, or not at all."""
         with self.cursor(project, dataset) as cursor:
             cursor.begin()
             try:
                 yield cursor
             except BaseException:
-                with suppress(duckdb.Error):  # what led here says more than that there is nothing left to undo
+                with suppress(duckdb.Error):  # the first error says more than that there is nothing to roll back
                     cursor.rollback()
                 raise
             cursor.commit()
 
     def make_room(self, row_bytes: float) -> None:
-        """Raise the memory limit to what rows of this size take: without it DuckDB could never commit them."""
+        """Raise the memory limit to the needs of rows of this size: with less, DuckDB can never commit them."""
         with self._lock:
             self._raise_limit(_ROWS_AT_ONCE * row_bytes)
 
@@ -111,7 +111,7 @@ class Catalogs:
             self._memory_limit = needed
 
     def _make_room_for_log(self, file: Path) -> None:
-        """Raise the memory limit to what the log takes that a killed process left: its rows are committed again."""
+        """Raise the memory limit to the needs of the log that a killed process left: its rows are committed again."""
         log = file.with_name(f"{file.name}.wal")
         if log.exists():
             self._raise_limit(log.stat().st_size)
@@ -126,7 +126,7 @@ class Catalogs:
             self._attach(project, file)
 
     def close(self) -> None:
-        """Close every file. DuckDB writes its log into the file on that occasion."""
+        """Close every file. DuckDB then writes its log into the file."""
         self._connection.close()
 
     def _file(self, project: str) -> Path | None:
@@ -176,20 +176,20 @@ def catalog(project: str) -> str:
 
 
 def dataset_not_found(project: str, dataset: str) -> NotFound:
-    """Return the error for a dataset that is not there."""
+    """Return the error for a dataset that does not exist."""
     return NotFound(f"Dataset {project}.{dataset} was not found; create it with --bq-dataset {project}.{dataset}")
 
 
 def translated(error: duckdb.Error, file: Path) -> Exception:
-    """Return what a DuckDB error means to us, without its text, which may quote a value.
+    """Return the error of this system for a DuckDB error, without its text, which may quote a value.
 
-    What is wrong with the files or the machine may be right at the next attempt; what is wrong with a statement will not.
+    Problems of the files or the machine may be gone at the next attempt; mistakes in a statement will not.
     """
     text = str(error)
     path = repr(str(file))
     name = type(error).__name__
     if isinstance(error, duckdb.TransactionException) and "onflict" in text:
-        return Aborted(f"Another writer of {path} was faster")
+        return Aborted(f"Another writer changed {path} at the same time")
     if isinstance(error, _ABOUT_VALUES):  # they may quote any text, also that of another error
         return Internal(f"DuckDB refused a statement on {path}: {name}")
     known = {

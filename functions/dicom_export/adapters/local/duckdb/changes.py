@@ -1,4 +1,4 @@
-"""Change data capture in DuckDB: a table keeps the latest version of each instance, and the bookkeeping which that is."""
+"""Do change data capture in DuckDB: a table keeps the latest version of each instance, and the bookkeeping its number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a table is defined in DuckDB: reading, creating and growing it."""
+"""Read, create and extend the definition of a table in DuckDB."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def table_sql(table: TableName) -> str:
 
 
 def check_dataset(cursor: DuckDBPyConnection, table: TableName) -> None:
-    """Raise NotFound if the table's dataset is not there."""
+    """Raise NotFound if the table's dataset does not exist."""
     found = "SELECT 1 FROM duckdb_schemas() WHERE database_name = ? AND lower(schema_name) = lower(?)"
     if not cursor.execute(found, [f"project:{table.project}", table.dataset]).fetchall():
         raise dataset_not_found(table.project, table.dataset)
 
 
 def exists(cursor: DuckDBPyConnection, table: TableName) -> bool:
-    """Say whether there is such a table. Raises NotFound without its dataset."""
+    """Return whether the table exists. Raises NotFound without its dataset."""
     name = table_sql(table).replace("'", "''")
     try:
         # A tenth of the time of `duckdb_tables()`. To select from a table that is not there could read a file of its name: "t.json".
@@ -77,7 +77,7 @@ def existing(cursor: DuckDBPyConnection, table: TableName) -> Schema:
 
 
 def table_not_found(table: TableName) -> NotFound:
-    """Return the error for a table that is not there."""
+    """Return the error for a table that does not exist."""
     return NotFound(f"Table {table} was not found")
 
 
@@ -108,7 +108,7 @@ def create_or_grow(
 
 
 def row_count(cursor: DuckDBPyConnection, table: TableName) -> int:
-    """Return how many rows the table has."""
+    """Return the number of rows of the table."""
     rows: list[tuple[int]] = cursor.execute(f"SELECT count(*) FROM {table_sql(table)}").fetchall()  # noqa: S608 - quoted
     return rows[0][0]
 

@@ -1,6 +1,6 @@
-"""Whether the DuckDB files are still those that the state of unfinished operations is about.
+"""Check whether the DuckDB files are still those of the unfinished operations in the state.
 
-State that outlives its file would have an export resumed whose committed rows are gone.
+If a file was deleted and its state was not, an export must not resume as if its committed rows still existed.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class KnownFiles:
-    """The files of projects, as they were when the installation was opened last."""
+    """The files of projects when the installation was last opened."""
 
     state: OperationStore
     tables: DuckDbTables
 
     def has(self, table: TableName) -> bool:
-        """Return whether the table's file is the known one, or none is known. One that was deleted is not."""
+        """Return whether the table's file is the known one, or no file is known. A deleted file is not the known one."""
         known = self.state.read(_path(table.project))
         try:
             return known is None or known.content == self.tables.identity(table.project, table.dataset).encode()
@@ -33,7 +33,7 @@ class KnownFiles:
             return False
 
     def remember(self, project: str, dataset: str) -> None:
-        """Take the project's file for the known one from now on."""
+        """Make the project's file the known one."""
         identity = self.tables.identity(project, dataset).encode()
         known = self.state.read(_path(project))
         if known is None:

@@ -35,7 +35,7 @@ def write_report(
     store: StoreName,
     before: datetime,
 ) -> None:
-    """Put the report in the place of what has its name, as the port's `compare` says. A transaction of the caller's."""
+    """Write the report, as the port's `compare` says, and replace a table of its name. The caller has the transaction."""
     columns = {field.name for field in existing(cursor, table)}
     existing(cursor, inventory)
     statement = comparison(table, columns, table_sql(table), table_sql(inventory))
@@ -46,7 +46,7 @@ def write_report(
 
 
 def reported(cursor: DuckDBPyConnection, report: TableName) -> Iterator[Difference]:
-    """Yield what the report has, as the port's `differences` says."""
+    """Yield the rows of the report, as the port's `differences` says."""
     existing(cursor, report)
     answer = cursor.sql(DIFFERENCES.format(report=table_sql(report)))
     for batch in answer.to_arrow_reader(_ROWS_AT_ONCE):
@@ -54,6 +54,6 @@ def reported(cursor: DuckDBPyConnection, report: TableName) -> Iterator[Differen
 
 
 def counted(cursor: DuckDBPyConnection, report: TableName) -> DifferenceCounts:
-    """Return how many differences the report has."""
+    """Return the numbers of differences in the report."""
     existing(cursor, report)
     return difference_counts(cursor.execute(COUNTS.format(report=table_sql(report))).fetchall())

@@ -1,4 +1,4 @@
-"""Rows into a table in DuckDB, in a transaction of the caller's."""
+"""Insert rows into a table in DuckDB, in the caller's transaction."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def insert(cursor: DuckDBPyConnection, table: TableName, batches: Sequence[pa.RecordBatch]) -> int:
-    """Insert the batches' rows and return how many they are. Raises NotFound without the table, InvalidArgument for a column too many."""
+    """Insert the batches' rows and return their number. Raises NotFound without the table, InvalidArgument for an unknown column."""
     schema = existing(cursor, table)
     _check(table, schema, batches)
     columns = columns_to_fill(schema, [batch.schema for batch in batches])
@@ -32,7 +32,7 @@ def insert(cursor: DuckDBPyConnection, table: TableName, batches: Sequence[pa.Re
 
 
 def _check(table: TableName, schema: Schema, batches: Sequence[pa.RecordBatch]) -> None:
-    """Raise InvalidArgument for a column that the table has not; what is lacking within one is found as the rows are conformed."""
+    """Raise InvalidArgument for a column that the table lacks. Unknown nested fields are found when the rows are conformed."""
     known = {field.name for field in schema}
     lacking = sorted({name for batch in batches for name in batch.schema.names} - known)
     if lacking:

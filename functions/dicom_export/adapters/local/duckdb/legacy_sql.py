@@ -1,4 +1,4 @@
-"""Recognition of BigQuery's legacy SQL, which cannot be run."""
+"""Recognise BigQuery's legacy SQL, which cannot be run."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _has_table_in_brackets(sql: str) -> bool:
 
 
 def _names_project(tokens: Sequence[Token]) -> bool:
-    """Say whether what follows a bracket is `project:dataset.table]`: no expression of GoogleSQL has a colon."""
+    """Return whether `project:dataset.table]` follows a bracket: no expression of GoogleSQL has a colon."""
     for token in tokens:
         match token.token_type:
             case TokenType.COLON:

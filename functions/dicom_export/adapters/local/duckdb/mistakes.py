@@ -1,4 +1,4 @@
-"""Messages about names in a query that do not exist, with suggestions from those that do."""
+"""Explain names in a query that do not exist, with suggestions from those that do."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _LISTED = 3
 
 @dataclass(frozen=True, slots=True)
 class Queried:
-    """What a query was about: its SQL as the user wrote it, and the file, attached to a connection as `catalog`.
+    """A query: its SQL as the user wrote it, and its file, attached to a connection as `catalog`.
 
     `is_translated` says that DuckDB runs something else, whose text means nothing to the user.
     """
@@ -47,7 +47,7 @@ class Queried:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A name that does not exist: what could stand there instead, and where it stands, ` (line 1, column 8)`."""
+    """A name that does not exist, the names that are possible there, and its place, such as ` (line 1, column 8)`."""
 
     name: str
     candidates: tuple[str, ...]
@@ -74,7 +74,7 @@ def explained(error: duckdb.Error, queried: Queried) -> str | None:
 
 
 def place_of(name: str, sql: str) -> str:
-    """Return where the name first stands in the SQL, or nothing if that cannot be found."""
+    """Return the first place of the name in the SQL, or an empty text if it cannot be found."""
     word = re.search(rf"(?<!\w){re.escape(name)}(?!\w)", sql, re.IGNORECASE)
     if not word:
         return ""

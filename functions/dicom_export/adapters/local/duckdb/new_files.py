@@ -1,4 +1,4 @@
-"""DuckDB files that appear whole: who is killed while DuckDB creates one, or has no space for it, leaves a file that nobody can open."""
+"""Create DuckDB files that appear complete. If DuckDB is killed, or the disk is full, while it creates one, nobody can open the file."""
 
 from __future__ import annotations
 

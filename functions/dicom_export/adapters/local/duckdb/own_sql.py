@@ -1,4 +1,4 @@
-"""DuckDB's own SQL, as far as a query may use it."""
+"""Check DuckDB's own SQL: a query may use a part of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _QUERIES = (StatementType.SELECT, StatementType.EXPLAIN, StatementType.MULTI)  #
 
 
 def check_duckdb_sql(connection: DuckDBPyConnection, sql: str) -> None:
-    """Raise InvalidArgument for what is not one query without parameters. The connection cannot change the file in any case."""
+    """Raise InvalidArgument unless the SQL is one query without parameters. The connection cannot change the file in any case."""
     statements = connection.extract_statements(sql)
     if len(statements) != 1 or statements[0].type not in _QUERIES:
         raise InvalidArgument("Only one SELECT can be run: nothing is ever changed by a query")

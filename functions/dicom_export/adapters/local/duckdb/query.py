@@ -1,4 +1,4 @@
-"""A query in BigQuery's SQL over a DuckDB file, which it cannot change."""
+"""Run a query in BigQuery's SQL on a DuckDB file, which it cannot change."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def run_query(sql: str, file: Path, dialect: Dialect = "bigquery") -> Result:
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, file: Path, catalog: str) -> None:
-    """Open the file and nothing else: the query may name no other file, and may not change that."""
+    """Open only this file. The query cannot open any other file, and cannot change this setting."""
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"ATTACH {path_literal(file)} AS {quoted(catalog)} (TYPE duckdb, READ_ONLY)")
     connection.execute(f"USE {quoted(catalog)}")
@@ -107,7 +107,7 @@ def _batches(queried: Queried, reader: pa.RecordBatchReader) -> Iterator[pa.Reco
 
 
 def _check_names(columns: Sequence[str]) -> None:
-    """Raise InvalidArgument for columns of one name, as BigQuery does: JSON would have only one of them."""
+    """Raise InvalidArgument if two columns have the same name, as BigQuery does: JSON keeps only one of them."""
     times = Counter(map(str.lower, columns))
     if twice := sorted(name for name, count in times.items() if count > 1):
         raise InvalidArgument(f"Two columns of the result have the same name: {', '.join(twice)}; name them with AS")
@@ -125,7 +125,7 @@ def _errors(queried: Queried) -> Iterator[None]:
             raise InvalidArgument("Only one SELECT can be run: nothing is ever changed by a query") from error
         raise InvalidArgument(_value_error(str(error), queried.file)) from error
     except duckdb.PermissionException as error:
-        raise InvalidArgument(f"A query reads {file!r} and no other file") from error
+        raise InvalidArgument(f"A query can read only {file!r}") from error
     except (duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
         if known := explained(error, queried):
             raise InvalidArgument(known) from error
@@ -139,7 +139,7 @@ def _errors(queried: Queried) -> Iterator[None]:
 
 @contextmanager
 def _errors_of_values(queried: Queried) -> Iterator[None]:
-    """Translate the errors of a query that runs. It was understood before: what is wrong now is a value, and may be quoted."""
+    """Translate the errors of a running query. Its SQL is valid, so the cause is a value, which the error may quote."""
     with _errors(queried):
         try:
             yield
@@ -150,7 +150,7 @@ def _errors_of_values(queried: Queried) -> Iterator[None]:
 
 
 def _value_error(text: str, file: Path) -> str:
-    """Return an error of ours as it was written into the translation; DuckDB's own may quote a value."""
+    """Return the error that the translation put into the SQL. DuckDB's own text may quote a value."""
     if text.startswith(_OUR_ERROR):
         return text.removeprefix(_OUR_ERROR).partition("\n")[0] or "ERROR was called"
     return (
@@ -160,6 +160,6 @@ def _value_error(text: str, file: Path) -> str:
 
 
 def _place(sql: str, text: str) -> str:
-    """Return where the name that an error is about stands in what the user wrote, if that can be found."""
+    """Return the place, in the user's SQL, of the name in an error, if it can be found."""
     name = _NAME_IN_ERROR.search(text)
     return place_of(name[1] or name[2], sql) if name else ""

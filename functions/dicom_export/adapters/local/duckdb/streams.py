@@ -1,4 +1,4 @@
-"""Rows that wait for their commit: a folder for each stream, an Arrow file for each append."""
+"""Keep rows until their commit: one folder per stream, one Arrow file per append."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Streams:
     """Streams in a folder, that survive the death of their writer at any point and can be committed by another process.
 
     A stream's folder holds `START-END.arrow` for the rows of each append, and `finalized` with the number of all rows. A file
-    appears at once with its whole content. `spill` in the same folder is left to others.
+    appears at once with its whole content. `spill` in the same folder is not touched.
 
     While it is open, no other process deletes streams as unneeded.
     """
@@ -49,14 +49,14 @@ class Streams:
         self._share()
 
     def close(self) -> None:
-        """Let others delete what they do not need."""
+        """Close the folder, so that other processes may delete streams."""
         with self._closing:
             if self._use >= 0:
                 os.close(self._use)
             self._use = -1
 
     def keep(self, needed: Collection[str]) -> None:
-        """Delete all streams but those that are needed, unless another process has its own in the folder."""
+        """Delete all streams except those that are needed, unless another process has the folder open."""
         if self._is_alone():
             kept = {self._folder(stream) for stream in needed}
             for folder in self._root.iterdir():
@@ -89,7 +89,7 @@ class Streams:
             self._create(folder, f"{offset:012d}-{offset + batch.num_rows:012d}.arrow", _encoded(batch))
 
     def finalize(self, stream: str) -> int:
-        """End the stream and return how many rows it holds."""
+        """End the stream and return its number of rows."""
         with self._locked(stream) as folder:
             spans = _spans(folder)
             rows = spans[-1][1] if spans else 0
@@ -119,7 +119,7 @@ class Streams:
         _remove(self._folder(stream))
 
     def remove_expired(self) -> None:
-        """Delete what nobody will commit any more: streams that a dead writer left open, and finalized ones after 30 days."""
+        """Delete streams that nobody will commit: those that a dead writer left open, and finalized ones after 30 days."""
         for folder in self._root.iterdir() if self._root.is_dir() else ():
             seconds = EXPIRED_SECONDS if (folder / "finalized").exists() else ABANDONED_SECONDS
             if _IDENTITY.fullmatch(folder.name) and _age(folder) > seconds:
@@ -158,7 +158,7 @@ class Streams:
 
 
 def streams_of(table: TableName) -> str:
-    """Return what the names of the table's streams begin with."""
+    """Return the prefix of the names of the table's streams."""
     return f"projects/{table.project}/datasets/{table.dataset}/tables/{table.table}/streams/"
 
 
@@ -171,7 +171,7 @@ def table_of(stream: str) -> TableName:
 
 
 def _spans(folder: Path) -> list[tuple[int, int]]:
-    """Return where each append begins and ends, in order, in rows."""
+    """Return the first and the last row of each append, in order."""
     matches = (_FILE_NAME.fullmatch(path.name) for path in folder.iterdir())
     return sorted((int(match[1]), int(match[2])) for match in matches if match)
 

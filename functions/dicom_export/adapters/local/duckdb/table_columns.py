@@ -1,4 +1,4 @@
-"""The tables of a DuckDB file and their columns, nested fields included, as BigQuery names them."""
+"""List the tables of a DuckDB file and their columns, with nested fields, by BigQuery's names and types."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def table_names(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[str
 
 
 def table_not_found(table: str, file: Path, tables: Sequence[str], place: str = "") -> str:
-    """Return the sentence for a table that is not there, with those that are; `place` says where the query names it."""
+    """Return the sentence for a table that does not exist, with the existing ones. `place` is its place in the query."""
     if not tables:
         return f"Table {table} was not found{place}: {str(file)!r} has no tables"
     listed = ", ".join(tables[:_LISTED]) + (", …" if len(tables) > _LISTED else "")
@@ -116,7 +116,7 @@ def _type_name(type_: DuckDBPyType) -> str:
 
 
 def _recorded(connection: duckdb.DuckDBPyConnection, catalog: str, dataset: str, table: str) -> Schema:
-    """Return the schema that is recorded for the table, or an empty one, as for a file that is not ours."""
+    """Return the schema that is recorded for the table, or an empty one, as for a file of another program."""
     try:
         return bookkeeping.recorded_schema(connection, quoted(catalog), dataset, table)
     except duckdb.CatalogException:

@@ -1,4 +1,4 @@
-"""Tables in DuckDB files, with streams that commit their rows exactly once."""
+"""Keep tables in DuckDB files, with streams that commit their rows exactly once."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _MOST_ACCEPTED = 64
 
 
 class DuckDbTables:
-    """A project is a DuckDB file, a dataset a schema in it. Safe to use from several threads of one process.
+    """Tables in DuckDB files. A project is a file, a dataset a schema in it. Safe to use from several threads of one process.
 
     A project's file is the one in `files`, else `PROJECT.duckdb` in the directory. Uncommitted rows wait in the folder
     `streams`, where the next process finds them. Writers take turns; a reader sees what was committed when it began.
@@ -75,11 +75,11 @@ class DuckDbTables:
         self._streams.remove_expired()
         self._writing = threading.Lock()
         self._accepted: dict[TableName, set[pa.Schema]] = {}
-        # Nobody but us has defined these: no index, constraint or comment of somebody else is lost with them.
+        # The tables that this object has created: they have no index, constraint or comment that can be lost.
         self._created: set[TableName] = set()
 
     def create_dataset(self, project: str, dataset: str) -> None:
-        """Create the dataset, and its project's file, if it is not there."""
+        """Create the dataset, and its project's file, if they do not exist."""
         check_dataset_name(project, dataset)
         self._catalogs.create(project)
         with self._writing, self._catalogs.cursor(project, dataset) as cursor:
@@ -100,13 +100,13 @@ class DuckDbTables:
         self.close()
 
     def identity(self, project: str, dataset: str) -> str:
-        """Return what tells the project's file from another of the same name. Raises NotFound if there is no file."""
+        """Return the id of the project's file, which differs from that of another file of the same name. Raises NotFound without a file."""
         with self._writing, self._catalogs.transaction(project, dataset) as cursor:
             return bookkeeping.identity(cursor, catalog(project))
 
     @contextmanager
     def transaction(self, table: TableName) -> Iterator[DuckDBPyConnection]:
-        """Give a connection whose changes to the table's file become visible together at the end, or not at all. Takes turns."""
+        """Yield a connection whose changes to the table's file become visible together at the end, or not at all. Callers take turns."""
         with self._writing, self._catalogs.transaction(table.project, table.dataset) as cursor:
             yield cursor
 
@@ -126,7 +126,7 @@ class DuckDbTables:
             self._create_or_grow(cursor, table, schema)
 
     def prepare_changes(self, table: TableName, schema: Schema) -> None:
-        """As the port says. DuckDB needs no key: `change` knows the versions of each instance."""
+        """Prepare the table for changes. DuckDB needs no key: `change` knows the version of each instance."""
         self.prepare(table, schema)
 
     def stream(self, table: TableName, batch: pa.RecordBatch) -> None:
@@ -138,7 +138,7 @@ class DuckDbTables:
             self.insert(cursor, table, [make_way(cursor, table, batch, versions)])
 
     def insert(self, cursor: DuckDBPyConnection, table: TableName, batches: Sequence[pa.RecordBatch]) -> int:
-        """Insert rows in a `transaction`, as `inserts.insert` does; DuckDB takes the memory that rows so large need."""
+        """Insert rows in a `transaction`, as `inserts.insert` does. DuckDB may use the memory that rows of this size need."""
         self._catalogs.make_room(max((batch.nbytes / batch.num_rows for batch in batches if batch.num_rows), default=0))
         return inserts.insert(cursor, table, batches)
 
@@ -168,7 +168,7 @@ class DuckDbTables:
         self._streams.discard(stream)
 
     def commits(self, table: TableName) -> dict[str, datetime]:
-        """Return the streams that the table's file says are committed into it, and when. Raises NotFound if there is no file."""
+        """Return the streams that are committed into the table, by its file, and when. Raises NotFound without a file."""
         with self._catalogs.cursor(table.project, table.dataset) as cursor:
             return bookkeeping.commits(cursor, catalog(table.project), streams_of(table))
 
@@ -177,12 +177,12 @@ class DuckDbTables:
         return self._streams.has(stream)
 
     def is_replaced(self, table: TableName, job: str) -> bool:
-        """Return whether the table's file says that the job has put its staging table in place."""
+        """Return whether the job has put its staging table in place, by the table's file."""
         with self._catalogs.cursor(table.project, table.dataset) as cursor:
             return bookkeeping.is_replaced(cursor, catalog(table.project), job)
 
     def keep_streams(self, needed: Collection[str]) -> None:
-        """Delete the uncommitted rows of all streams but those that are needed."""
+        """Delete the uncommitted rows of all streams except those that are needed."""
         self._streams.keep(needed)
 
     def replace(self, table: TableName, staging: TableName, *, expected_rows: int, job: str) -> None:
@@ -249,7 +249,7 @@ class DuckDbTables:
         accepted.add(batch.schema)
 
     def _forget(self, *tables: TableName) -> None:
-        """Forget what is known of tables that are not what they were. A table only ever gains columns otherwise."""
+        """Forget the cached columns of tables that were replaced or dropped. Other tables only gain columns."""
         for table in tables:
             self._accepted.pop(table, None)
             self._created.discard(table)

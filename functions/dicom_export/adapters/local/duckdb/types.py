@@ -1,7 +1,7 @@
-"""BigQuery columns as DuckDB types, and back.
+"""Convert BigQuery columns to DuckDB types, and back.
 
-DuckDB has no REQUIRED nested fields; DuckDB has types that no column here can have. So the way back leaves out what
-it cannot say, and `with_required` puts back what was recorded for the table.
+DuckDB has no REQUIRED nested fields, and it has types that BigQuery lacks. So the way back leaves out columns of such
+types, and `with_required` restores the modes that were recorded for the table.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A table and the folder that is watched for it: each look's rows, and what is remembered of its files, in one transaction."""
+"""Write the rows of each look at a watched folder, and the records of its files, in one transaction."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class WatchedTable:
             self._prepare(cursor, self._schema)
 
     def known(self, names: Sequence[str]) -> dict[str, WatchedFile]:
-        """Return the files of these names as they were when they were looked at last, by name."""
+        """Return the files of these names as of the last look at them, by name."""
         with self._tables.transaction(self._table) as cursor:
             found = self._files(cursor, "store = ? AND name IN (SELECT unnest(?::VARCHAR[]))", [self._store, [*names]])
         return {file.name: file for file in found}
@@ -80,7 +80,7 @@ class WatchedTable:
             start_after = page[-1].name
 
     def write(self, look: Look) -> Reconciled:
-        """Add the look's rows and remember its files. Returns what it came to."""
+        """Add the look's rows, and remember its files. Return the result."""
         with self._tables.transaction(self._table) as cursor:
             latest = self._latest(cursor, look.instances)
             others = self._others(cursor, look)

@@ -1,1 +1,1 @@
-"""The file system: folders as DICOM stores, and the state of operations as files."""
+"""Use the file system: folders as DICOM stores, and files for the state of operations."""

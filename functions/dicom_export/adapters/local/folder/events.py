@@ -1,4 +1,4 @@
-"""What the operating system tells of changes in a folder, as names of its files."""
+"""Receive the operating system's events of a folder, as names of its files."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ _FILES = [FileCreatedEvent, FileModifiedEvent, FileMovedEvent, FileClosedEvent, 
 
 @contextmanager
 def folder_events(root: Path, touched: Touched, ignore: Sequence[str], rest_seconds: float) -> Iterator[None]:
-    """Have each file that changes below the folder touched, due when it is at rest. A changed folder asks for a scan.
+    """Add each file that changes below the folder to `touched`, due when it is at rest. A changed folder requests a scan.
 
-    Where the system cannot tell of changes a warning says so: then scans alone find them.
+    Where the system cannot send events, log a warning: then only scans find changes.
     """
     observer = Observer()
     path = str(root.absolute())
@@ -50,7 +50,7 @@ def folder_events(root: Path, touched: Touched, ignore: Sequence[str], rest_seco
     )
     try:
         observer.start()
-    except (OSError, RecursionError) as error:  # the observer cannot go as deep as folders can
+    except (OSError, RecursionError) as error:  # the observer is recursive, and folders can be deeper than it can go
         why = getattr(error, "strerror", None) or "it is nested too deeply"
         log.warning("No events of %r: %s. It is scanned from time to time", path, why)
         yield
@@ -80,7 +80,7 @@ class _Names(FileSystemEventHandler):
                 self._touched.touch(name, time.monotonic() + self._rest)
 
     def _name(self, path: str) -> str | None:
-        """Return what the folder's listing calls the path, or None for the folder itself and what is outside."""
+        """Return the name of the path in the folder's listing, or None for the folder itself and for paths outside."""
         try:
             parts = Path(path).relative_to(self._root).parts
         except ValueError:

@@ -1,4 +1,4 @@
-"""Files that appear at once with their whole content, or not at all, and stay after a crash."""
+"""Write files that appear with their whole content or not at all, and that survive a crash."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 LEFTOVER_SECONDS = 3600
 _NO_ACCESS = {errno.EACCES, errno.EPERM, errno.EROFS}
 NO_SUCH_NAME = {errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
-"""What is raised for a name that no file of this file system has."""
+"""The errors for a name that no file of this file system can have."""
 _NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
-_RESUME = "run the same command again, it resumes"
+_RESUME = "run the same command again to resume"
 
 
 def disk_full(folder: Path | str, then: str = _RESUME) -> ResourceExhausted:
@@ -35,14 +35,14 @@ def disk_full(folder: Path | str, then: str = _RESUME) -> ResourceExhausted:
 
 @contextmanager
 def disk_errors(folder: Path, then: str = _RESUME) -> Iterator[None]:
-    """Turn a full disk below the folder into ResourceExhausted, and a closed one into PermissionDenied."""
+    """Raise ResourceExhausted for a full disk below the folder, and PermissionDenied if it cannot be written to."""
     try:
         yield
     except OSError as error:
         if error.errno in DISK_FULL:
             raise disk_full(folder, then) from error
         if error.errno in _NO_ACCESS:
-            raise PermissionDenied(f"Folder {str(folder)!r} may not be written: {error.strerror}") from error
+            raise PermissionDenied(f"Folder {str(folder)!r} cannot be written to: {error.strerror}") from error
         if error.errno == errno.ENAMETOOLONG:
             raise InvalidArgument(
                 f"A name is too long for a file below {str(folder)!r}; choose a shorter one"
@@ -52,16 +52,16 @@ def disk_errors(folder: Path, then: str = _RESUME) -> Iterator[None]:
 
 @contextmanager
 def exclusive(lock: Path) -> Iterator[None]:
-    """Hold a lock that excludes other threads and other processes, and that a process which dies gives back."""
+    """Hold a lock that excludes other threads and processes. The lock of a process that dies is released."""
     with lock.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def create_file(target: Path, chunks: Iterable[bytes | memoryview], *, temporary: Path, lock: Path) -> bool:
-    """Create the file with its whole content, or return False if it is there already.
+    """Create the file with its whole content, or return False if it exists.
 
-    `temporary` is a folder of the same file system for the file in the making.
+    `temporary` is a folder of the same file system for the unfinished file.
     """
     with _temporary_file(chunks, temporary) as path:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ def create_file(target: Path, chunks: Iterable[bytes | memoryview], *, temporary
 
 
 def link_or_rename(path: Path | str, target: Path, *, lock: Path) -> bool:
-    """Give a file that is complete its name, or return False if there is one of that name already."""
+    """Give a complete file its final name, or return False if a file of that name exists."""
     try:
         os.link(path, target)
     except FileExistsError:
@@ -85,7 +85,7 @@ def link_or_rename(path: Path | str, target: Path, *, lock: Path) -> bool:
 
 
 def replace_file(target: Path, chunks: Iterable[bytes | memoryview], *, temporary: Path) -> None:
-    """Put a new file with the whole content in the place of the old one."""
+    """Replace the file by a new one with the whole content."""
     with _temporary_file(chunks, temporary) as path:
         os.replace(path, target)  # noqa: PTH105 - plain text, as NamedTemporaryFile names it
     sync_folder(target.parent)
@@ -93,7 +93,7 @@ def replace_file(target: Path, chunks: Iterable[bytes | memoryview], *, temporar
 
 @contextmanager
 def replaced_file(target: Path) -> Iterator[IO[bytes]]:
-    """Give a file to write, which takes the target's place at the end, or is gone if writing fails.
+    """Yield a file to write, which replaces the target at the end, or is deleted if writing fails.
 
     Until then it is next to the target under a hidden name. Raises ResourceExhausted if the disk is full, PermissionDenied if the
     folder may not be written.

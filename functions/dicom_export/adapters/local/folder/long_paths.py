@@ -1,4 +1,4 @@
-"""Files and folders whose path may be longer than the 4,095 bytes that one system call takes.
+"""Open files and folders whose path may be longer than the 4,095 bytes that one system call takes.
 
 A longer path is followed in pieces, each relative to the folder before it.
 """
@@ -30,7 +30,7 @@ def status_of(path: str) -> os.stat_result:
 
 
 def is_link(path: str) -> bool:
-    """Return whether the path is a symbolic link; False if that cannot be told."""
+    """Return whether the path is a symbolic link; False if this is unknown."""
     try:
         with _within_limit(path) as (end, folder):
             os.readlink(end, dir_fd=folder)
@@ -40,7 +40,7 @@ def is_link(path: str) -> bool:
 
 
 def can_be_seen(path: str) -> bool:
-    """Return whether the folder of the path lets one see what is at the path itself, wherever that may lead."""
+    """Return whether the permissions of its folder show what is at the path, without following a link there."""
     try:
         with _within_limit(path) as (end, folder):
             os.stat(end, dir_fd=folder, follow_symlinks=False)
@@ -62,7 +62,7 @@ def open_file(path: str, flags: int) -> int:
 
 @contextmanager
 def scanned(path: str) -> Iterator[Iterator[os.DirEntry[str]]]:
-    """Give the entries of the folder. Raises OSError, also while they are iterated."""
+    """Yield the entries of the folder. Raises OSError, also while they are iterated."""
     descriptor = open_file(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         with os.scandir(descriptor) as entries:
@@ -77,7 +77,7 @@ def _is_too_long(error: OSError) -> bool:
 
 @contextmanager
 def _within_limit(path: str) -> Iterator[tuple[str, int | None]]:
-    """Give the end of the path, short enough for a system call, and the folder that it is relative to."""
+    """Yield the end of the path, short enough for a system call, and the folder that it is relative to."""
     rest = os.fsencode(path)
     folder: int | None = None
     try:

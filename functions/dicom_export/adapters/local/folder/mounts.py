@@ -1,4 +1,4 @@
-"""Which disks are mounted at a folder or below it, and which of those that were are not.
+"""Find the disks that are mounted at a folder or below it, and those that no longer are.
 
 An empty folder at which a disk was mounted looks as if all of its files had been deleted.
 """
@@ -48,5 +48,5 @@ class Mounts:
         path = path_of_name(self.root, name.rstrip("/")) if name else str(self.root)
         try:
             return path is not None and not os.listdir(path)  # noqa: PTH208 - plain text, as in `walk`
-        except OSError:  # it is gone, or cannot be listed, which is told where it is listed
+        except OSError:  # it is gone, or cannot be listed, which the listing reports
             return False

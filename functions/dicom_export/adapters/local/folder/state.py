@@ -1,4 +1,4 @@
-"""The state of operations as files in a folder."""
+"""Keep the state of operations as files in a folder."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class FolderState:
     r"""Objects as files below `root/objects`, safe to use from several threads and processes at once.
 
-    A file is one line of JSON, its generation and metadata, and then the object's content. It appears at once with all of
-    that: whoever dies at whatever point leaves at most a file in `root/temporary`, which nobody reads.
+    A file is one line of JSON, with its generation and metadata, and then the object's content. It appears complete: a
+    process that dies leaves at most a file in `root/temporary`, which nobody reads.
     """
 
     def __init__(self, root: Path) -> None:

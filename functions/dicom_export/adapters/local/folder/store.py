@@ -1,4 +1,4 @@
-"""A folder as a DICOM store."""
+"""Use a folder as a DICOM store."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _EARLIEST_MICROSECONDS = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // timedelt
 class FolderStore:
     """The regular files below a folder (see `walk` for their names and order).
 
-    An object's generation is its modification time in nanoseconds: a file that is replaced within one tick of the file
-    system's clock by one of the same size is not told from its predecessor.
+    An object's generation is its modification time in nanoseconds. A file that is replaced within one tick of the file
+    system's clock by one of the same size is taken for the old one.
 
     Folders that the patterns of `ignore` ignore are not entered.
     """
@@ -96,7 +96,7 @@ class FolderStore:
         return is_ignored_folder(name, self.ignore) if name.endswith("/") else is_ignored(name, self.ignore)
 
     def _dangling_folder(self, name: str) -> str | None:
-        """Return the folder on the way to the file that is a link to nothing, such as to a disk that is not mounted."""
+        """Return the folder in the file's path that is a broken link, such as to a disk that is not mounted."""
         parts = name.split("/")
         for count in range(1, len(parts)):
             folder = "/".join(parts[:count])
@@ -125,7 +125,7 @@ def _check_generation(stored: StoredObject, status: os.stat_result) -> None:
 
 
 def _unreadable(stored: StoredObject, error: OSError) -> InstanceError:
-    """Return the error of a bad disk, a link in a circle and the like: of this one object, not of the message."""
+    """Return the error of a bad disk, a circular link and the like. It is this object's error, not that of the message."""
     return InstanceError(f"{stored.name!r} cannot be read: {error.strerror}")
 
 

@@ -1,4 +1,4 @@
-r"""Listing a directory tree by name in order of UTF-8 bytes, with the names of one directory per level in memory.
+r"""List a directory tree by name in order of UTF-8 bytes, with the names of one directory per level in memory.
 
 A name is the path below the root with `/` between its parts. The order is that of whole names, which is not that of a
 walk: `a-b/x` comes before `a/x`, because `-` sorts before `/`. A name is always proper Unicode, whatever bytes the file
@@ -96,7 +96,7 @@ def walk(
 
 @dataclass(slots=True)
 class _Folder:
-    """A folder that the walk is in: its path, its name, which ends in `/` (the root's is empty), and what is left of it."""
+    """A folder that the walk is in: its path, its name, which ends in `/` (the root's is empty), and its remaining entries."""
 
     path: str
     name: str
@@ -140,7 +140,7 @@ class _Walk:
     def _wanted_entries(self, path: str, above: str) -> list[tuple[bytes, str]]:
         """Return the entries of a folder that are or may hold wanted names, by name in order; a folder's ends in `/`.
 
-        Of a folder that can be listed in part only, such as on a bad disk, the part.
+        If a folder can be listed only in part, such as on a bad disk, return that part.
         """
         wanted: list[tuple[bytes, str]] = []
         try:
@@ -168,14 +168,14 @@ class _Walk:
                     wanted.append((key, entry.name))
 
     def _status(self, folder: _Folder, path: str, name: str) -> os.stat_result | None:
-        """Return the status of the path, or of the link's end; None if there is nothing, or nothing to be seen."""
+        """Return the status of the path, or of the link's end; None if nothing is there, or nothing can be seen."""
         try:
             return status_of(path)
         except OSError as error:
             if is_link(path) and not isinstance(error, PermissionError):
                 _LOG.warning("Symbolic link %r leads to no file: %s", path, error.strerror)
             elif isinstance(error, PermissionError) and not can_be_seen(path):
-                # The folder tells the names of its files and nothing else.
+                # The folder's permissions show the names of its files and nothing else.
                 folder.left = iter(())
                 if not folder.name:
                     raise PermissionDenied(f"The files of folder {str(self.root)!r} may not be read") from error
@@ -186,7 +186,7 @@ class _Walk:
 
 
 def _may_hold(key: bytes, prefix: bytes, start_after: bytes) -> bool:
-    """Say whether the name, or for a directory one that begins with it, can have the prefix and sort after."""
+    """Return whether the name, or for a directory a name below it, can have the prefix and sort after `start_after`."""
     if key.endswith(b"/"):
         return (key.startswith(prefix) or prefix.startswith(key)) and (key > start_after or start_after.startswith(key))
     return key.startswith(prefix) and key > start_after
