@@ -41,7 +41,7 @@ def dose(value: str, meaning: str, number: str, unit: str) -> Dataset:
 
 
 def instances() -> dict[str, bytes]:
-    ct = {
+    ct: dict[str, Any] = {
         "StudyInstanceUID": "1.1",
         "SeriesInstanceUID": "1.1.1",
         "StudyDate": "20240203",
