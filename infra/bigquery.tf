@@ -1,17 +1,6 @@
 # Datasets that exports may write to, and for each of them one that overwrites are prepared in. Those that are created here for rows to
 # stay in are not destroyed with the installation: the rows are the user's.
 
-locals {
-  datasets = {
-    for key, dataset in var.datasets : key => {
-      create   = dataset.create
-      project  = coalesce(dataset.project, var.project)
-      id       = coalesce(dataset.dataset_id, key)
-      location = coalesce(dataset.location, var.region)
-    }
-  }
-}
-
 resource "google_bigquery_dataset" "datasets" {
   for_each = { for key, dataset in local.datasets : key => dataset if dataset.create }
 
@@ -57,7 +46,7 @@ resource "google_bigquery_dataset" "staging" {
   for_each = local.datasets
 
   project                    = var.project
-  dataset_id                 = "${replace(var.name, "-", "_")}_staging_${replace(each.key, "/[^A-Za-z0-9_]/", "_")}"
+  dataset_id                 = each.value.staging
   location                   = local.locations[each.key]
   description                = "Rows of overwrites of ${each.value.project}.${each.value.id} that have not ended"
   labels                     = var.labels

@@ -110,6 +110,7 @@ locals {
     DICOM_EXPORT_FAILURES_TABLE      = var.failures_table
     DICOM_EXPORT_READERS             = var.limits.readers
     DICOM_EXPORT_MAX_STALENESS_HOURS = var.max_staleness_hours
+    DICOM_EXPORT_STAGING_DATASETS    = jsonencode(merge([for dataset in values(local.datasets) : { "${dataset.project}.${dataset.id}" = "${var.project}.${dataset.staging}" }]...))
     DICOM_EXPORT_BUNDLE              = var.limits.bundle
     DICOM_EXPORT_SPLIT               = var.limits.split
     DICOM_EXPORT_PAGE_TASKS          = var.limits.page_tasks
@@ -150,6 +151,17 @@ locals {
 
   state_bucket  = "${replace(replace(var.project, ":", "-"), ".", "-")}-${var.name}-state"
   source_bucket = "${replace(replace(var.project, ":", "-"), ".", "-")}-${var.name}-source"
+
+  # `staging` is the id of the dataset, in this project, in which the overwrites of a dataset are prepared.
+  datasets = {
+    for key, dataset in var.datasets : key => {
+      create   = dataset.create
+      project  = coalesce(dataset.project, var.project)
+      id       = coalesce(dataset.dataset_id, key)
+      location = coalesce(dataset.location, var.region)
+      staging  = "${replace(var.name, "-", "_")}_staging_${replace(key, "/[^A-Za-z0-9_]/", "_")}"
+    }
+  }
 
   # As DICOM_EXPORT_STORES has them.
   declared_stores = {

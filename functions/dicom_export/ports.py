@@ -150,11 +150,14 @@ class Tables(Protocol):
         with another type or mode.
         """
 
-    def prepare_staging(self, table: TableName, schema: Schema, like: TableName) -> None:
-        """Prepare a table for the rows of an overwrite, as `prepare` does.
+    def staging_table(self, table: TableName, name: str) -> TableName:
+        """Return the full name of a staging table for rows that will replace those of the table."""
 
-        It expires if nobody drops it. It is partitioned, clustered and encrypted like the table
-        that it is to replace, if that exists.
+    def prepare_staging(self, table: TableName, schema: Schema, like: TableName) -> None:
+        """Prepare a staging table, as `prepare` does, for rows that will replace those of `like`.
+
+        It expires if nobody drops it. Raises FailedPrecondition if `like` keeps columns that the
+        rows cannot fill.
         """
 
     def prepare_changes(self, table: TableName, schema: Schema) -> None:
@@ -164,10 +167,11 @@ class Tables(Protocol):
         """
 
     def replace(self, table: TableName, staging: TableName, *, expected_rows: int, job: str) -> None:
-        """Replace the columns and rows of the table with those of the staging table.
+        """Replace the rows of the table with those of the staging table, and add their columns.
 
-        This is atomic, and happens once per `job`. The staging table is gone afterwards. Raises
-        FailedPrecondition if it does not hold the expected number of rows.
+        This is atomic, and happens once per `job`. The staging table is gone afterwards. In
+        BigQuery, the columns of the table and who may see them stay as they are. Raises
+        FailedPrecondition if the staging table does not hold the expected number of rows.
         """
 
     def annotate(self, table: TableName, *, views: bool) -> None:

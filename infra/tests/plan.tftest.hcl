@@ -204,7 +204,7 @@ run "an_ordinary_installation" {
     error_message = "The state is in the installation's bucket."
   }
   assert {
-    condition     = keys(local.environment) == ["DICOM_EXPORT_FAILURES_TABLE", "DICOM_EXPORT_MAX_STALENESS_HOURS", "DICOM_EXPORT_PROJECT", "DICOM_EXPORT_STATE", "DICOM_EXPORT_STORES"]
+    condition     = keys(local.environment) == ["DICOM_EXPORT_FAILURES_TABLE", "DICOM_EXPORT_MAX_STALENESS_HOURS", "DICOM_EXPORT_PROJECT", "DICOM_EXPORT_STAGING_DATASETS", "DICOM_EXPORT_STATE", "DICOM_EXPORT_STORES"]
     error_message = "What is not set is left to the code."
   }
 
@@ -224,6 +224,10 @@ run "an_ordinary_installation" {
   assert {
     condition     = keys(google_bigquery_dataset.staging) == ["dicom", "warehouse"] && google_bigquery_dataset.staging["warehouse"].project == "my-project"
     error_message = "Each dataset has one for overwrites, in the project of the installation."
+  }
+  assert {
+    condition     = jsondecode(local.environment["DICOM_EXPORT_STAGING_DATASETS"]) == { "my-project.dicom" = "my-project.${google_bigquery_dataset.staging["dicom"].dataset_id}", "other-project.warehouse" = "my-project.${google_bigquery_dataset.staging["warehouse"].dataset_id}" }
+    error_message = "The functions do not know in which dataset they prepare the overwrites of each dataset."
   }
   assert {
     condition     = local.staging_writers == toset(["export_study", "plan_export", "record_dead_letter", "record_result"])

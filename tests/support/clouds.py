@@ -83,6 +83,8 @@ class Cloud:
         self.warehouse = Client(PROJECT, AnonymousCredentials())
         self.dataset = f"{PROJECT}.{name.replace('-', '_')}"
         self.warehouse.create_dataset(self.dataset)
+        self.staging = f"{self.dataset}_staging"
+        self.warehouse.create_dataset(self.staging)
         self._between = between
         self._as_deployed = as_deployed
         has_exports = exports or not streams
@@ -99,6 +101,7 @@ class Cloud:
             "DICOM_EXPORT_STORES": json.dumps({str(STORE): declared, **(more_stores or {})}),
             "DICOM_EXPORT_STATE": f"gs://{self.state}",
             "DICOM_EXPORT_TOPIC_PREFIX": self._prefix,
+            "DICOM_EXPORT_STAGING_DATASETS": json.dumps({self.dataset: self.staging}),
             "THREADS": "8",
             HOST_VARIABLE: self.storage.url,
             "DICOM_EXPORT_BIGQUERY_WRITE_ENDPOINT": bigquery.write_endpoint,

@@ -68,7 +68,7 @@ class Faults:
         return number in self.denied and effect == "create"
 
 
-_WITHOUT_EFFECT = {"read", "list", "describe"}
+_WITHOUT_EFFECT = {"read", "list", "describe", "staging_table"}
 
 
 class Faulty:

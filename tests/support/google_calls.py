@@ -22,7 +22,6 @@ _REPLACED = frozenset({"bigquery.tables.create", "bigquery.tables.getData", "big
 PERMISSIONS: dict[str, frozenset[str]] = {
     "append_rows": _ROWS,
     "batch_commit_write_streams": _ROWS,
-    "copy_table": _REPLACED | {"bigquery.jobs.create"},
     "create_table": frozenset({"bigquery.tables.create"}),
     "create_write_stream": _ROWS,
     "delete_table": frozenset({"bigquery.tables.delete"}),

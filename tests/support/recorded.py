@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,6 +13,7 @@ from dicom_export import messages
 from dicom_export.bootstrap.wiring import Ports, dead_letters_on, handlers_on, lost_changes_on, service_on
 from dicom_export.errors import TransientError, Unavailable
 from dicom_export.messages import ExportStudy, InstanceChanged, PlanExport, StudyExported
+from dicom_export.names import TableName
 from support.factories import STORE
 from support.worlds import LIMITS, World
 
@@ -28,13 +30,15 @@ FUNCTIONS = {
     InstanceChanged.topic: "stream_instance",
 }
 
+_OF_STAGING = re.compile(r"dicom_export_(staging|inventory)_")
 _WRITES = frozenset({"create", "replace"})
 
 
 class Recorded:
     """A world that records what each function does.
 
-    By function, `calls` has the methods of ports that it called, and `topics` the topics that it published to. By path, `written` has
+    By function, `calls` has the methods of ports that it called; those of tables are called "tables" or, on a table that on Google
+    Cloud is in a staging dataset, "staging". By function, `topics` the topics that it published to. By path, `written` has
     the functions that wrote the object of the state, each with the method: create or replace.
     """
 
@@ -106,9 +110,18 @@ class Recorded:
         return _Noted(inner, partial(self._note, port))
 
     def _note(self, port: str, method: str, arguments: Sequence[Any]) -> None:
-        self.calls[self._function].add((port, method))
+        places = _places(method, arguments) if port == "tables" else {port}
+        self.calls[self._function] |= {(place, method) for place in places}
         if port == "state" and method in _WRITES:
             self.written[arguments[0]].add((self._function, method))
+
+
+def _places(method: str, arguments: Sequence[Any]) -> set[str]:
+    """Return where the tables are that a method is called with. A stream has its table in its name."""
+    names = [str(each) for each in arguments if isinstance(each, TableName | str)]
+    if method == "commit":  # of the stream, which has been opened into the table
+        names = names[:1]
+    return {"staging" if _OF_STAGING.search(name) else "tables" for name in names}
 
 
 class _Noted:

@@ -28,7 +28,10 @@ def cloud_ports(cloud: CloudSettings) -> Ports:
         },
         existing_bucket,
         BigQueryTables(
-            cloud.project, write_endpoint=cloud.write_endpoint, max_staleness_hours=cloud.max_staleness_hours
+            cloud.project,
+            write_endpoint=cloud.write_endpoint,
+            max_staleness_hours=cloud.max_staleness_hours,
+            staging_datasets=cloud.staging_datasets,
         ),
         TopicPublisher(cloud.topics),
         cloud.failures_table,

@@ -12,7 +12,7 @@ from dicom_export.exporting.filter_objects import filter_generation
 from dicom_export.logs import Event, operation_event
 from dicom_export.operations.counters import Counters
 from dicom_export.operations.failure import Status
-from dicom_export.operations.operation import Operation
+from dicom_export.operations.operation import Operation, staging_name
 from dicom_export.operations.request import ExportRequest, Request, VerifyRequest, WriteDisposition
 from dicom_export.stores import declared
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from dicom_export.errors import DicomExportError
-    from dicom_export.names import OperationName, StoreName
+    from dicom_export.names import OperationName, StoreName, TableName
     from dicom_export.ports import DicomStore, TableInfo, Tables
     from dicom_export.state.journal import Journal
     from dicom_export.stores import DeclaredStore
@@ -59,6 +59,7 @@ def create_export(
         request,
         filter_generation=filter_generation(request.filter_uri, buckets) if request.filter_uri else None,
         awaits_report=awaits_report,
+        staging=_staging(request, name, tables),
     )
     if request.write_disposition is WriteDisposition.WRITE_TRUNCATE:
         # Before anything is listed: from now on, rows that are streamed into the table are recorded with the operation.
@@ -66,6 +67,12 @@ def create_export(
     journal.operations.create(operation)
     log.info("Export of %s to %s created", request.store, request.table, extra=operation_event(name, Event.CREATED))
     return operation
+
+
+def _staging(request: Request, name: OperationName, tables: Tables) -> TableName | None:
+    if request.write_disposition is not WriteDisposition.WRITE_TRUNCATE:
+        return None
+    return tables.staging_table(request.table, staging_name(request, name))
 
 
 def refuse_export(name: OperationName, error: DicomExportError, *, api_version: str, journal: Journal) -> Operation:

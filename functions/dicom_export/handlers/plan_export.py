@@ -122,8 +122,7 @@ def _plan_page(
         objects = sample(tasks, limits.sample)
         if number == 0:
             _check_table_again(operation, journal, tables)
-        table = tables.describe(operation.target)
-        existing = table.schema if table else ()
+        existing = _existing(operation, number, journal, tables)
         planned = sum(map(len, tasks))
         columns = _columns(operation, store.objects, objects, decode, existing, limits.columns, planned=planned)
         # A faster worker may have ended an overwrite meanwhile: its staging table must not be created again.
@@ -149,6 +148,23 @@ def _check_table_again(operation: Operation, journal: Journal, tables: Tables) -
     hold_table(operation.request, operation.name, journal)
     if operation.request.write_disposition is WriteDisposition.WRITE_EMPTY:
         check_table(operation.request, tables.describe(operation.request.table))
+
+
+def _existing(operation: Operation, number: int, journal: Journal, tables: Tables) -> Schema:
+    """Return the columns of the target, before headers are read.
+
+    The staging table of an overwrite is created first, because it may have to begin with the
+    columns of the destination. A faster worker may have ended the overwrite meanwhile: then its
+    staging table must not be created again.
+    """
+    table = tables.describe(operation.target)
+    overwrites = operation.request.write_disposition is WriteDisposition.WRITE_TRUNCATE
+    if table is None and overwrites and not journal.plans.has_page(operation.name, number):
+        layout = operation.request.row_layout
+        common = common_columns(layout.kind, has_source_store=layout.source_store is not None)
+        prepare_target(operation, common, tables)
+        table = tables.describe(operation.target)
+    return table.schema if table else ()
 
 
 def _prepare(operation: Operation, columns: Schema, existing: Schema, tables: Tables) -> None:

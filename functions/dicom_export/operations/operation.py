@@ -38,7 +38,9 @@ class Operation:
     `pages` is None until the plan is sealed. `counters` are set once the operation is done.
     `requested` is None if the request of a batch job was refused: then the operation is done from
     the start. `differences` are those that a verification found. `awaits_report` says that the
-    command that began the operation has not printed yet how it ended.
+    command that began the operation has not printed yet how it ended. `staging` is None if the
+    operation has no staging table, or if a version began it that kept the staging table next to the
+    destination.
     """
 
     name: OperationName
@@ -54,6 +56,7 @@ class Operation:
     error: Status | None = None
     differences: DifferenceCounts | None = None
     awaits_report: bool = False
+    staging: TableName | None = None
 
     @property
     def request(self) -> Request:
@@ -72,13 +75,12 @@ class Operation:
         """The table that rows are committed to.
 
         It is the destination, the staging table of an overwrite, or the inventory of a
-        verification. The last two are next to the table of the request.
+        verification.
         """
         table = self.request.table
         if self.request.write_disposition is not WriteDisposition.WRITE_TRUNCATE:
             return table
-        kind = "inventory" if isinstance(self.request, VerifyRequest) else "staging"
-        return replace(table, table=f"dicom_export_{kind}_{self.name.operation}".replace("-", "_"))
+        return self.staging or replace(table, table=staging_name(self.request, self.name))
 
     def encode(self) -> bytes:
         """Return the content of `operation.json`."""
@@ -97,6 +99,7 @@ class Operation:
                 "error": self.error.to_json() if self.error else None,
                 "differences": asdict(self.differences) if self.differences else None,
                 "awaitsReport": self.awaits_report,
+                "staging": str(self.staging) if self.staging else None,
             },
             indent=1,
         ).encode()
@@ -119,4 +122,11 @@ class Operation:
             Status.from_json(data["error"]) if data["error"] else None,
             DifferenceCounts(**data["differences"]) if data.get("differences") else None,
             data.get("awaitsReport", False),
+            TableName.parse(data["staging"]) if data.get("staging") else None,
         )
+
+
+def staging_name(request: Request, name: OperationName) -> str:
+    """Return the name of the table, in whatever dataset, for rows that will replace others."""
+    kind = "inventory" if isinstance(request, VerifyRequest) else "staging"
+    return f"dicom_export_{kind}_{name.operation}".replace("-", "_")

@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ _TOPIC_PREFIX = "DICOM_EXPORT_TOPIC_PREFIX"
 _FAILURES_TABLE = "DICOM_EXPORT_FAILURES_TABLE"
 _READERS = "DICOM_EXPORT_READERS"
 _STALENESS = "DICOM_EXPORT_MAX_STALENESS_HOURS"
+_STAGING = "DICOM_EXPORT_STAGING_DATASETS"
 _WRITE_ENDPOINT = "DICOM_EXPORT_BIGQUERY_WRITE_ENDPOINT"
 _SPLIT = "DICOM_EXPORT_SPLIT"
 _LIMITS = {
@@ -47,6 +49,7 @@ VARIABLES = (
     _FAILURES_TABLE,
     _READERS,
     _STALENESS,
+    _STAGING,
     _WRITE_ENDPOINT,
     *_LIMITS,
 )
@@ -98,8 +101,9 @@ class CloudSettings:
 
     `project` runs the jobs and has the topics, which are named `topic_prefix` + the message's kind. `state` holds the
     operations. `failures_table`, if given, gets a row per failed instance. `readers` is the number of headers that a
-    worker reads at once. A new table with change data capture may lag by `max_staleness_hours`. `write_endpoint` is the
-    host and port of an emulator of the Storage Write API.
+    worker reads at once. A new table with change data capture may lag by `max_staleness_hours`. `staging_datasets` has the
+    dataset for the staging tables of each dataset, both as PROJECT.DATASET; those of another dataset are in it.
+    `write_endpoint` is the host and port of an emulator of the Storage Write API.
     """
 
     project: str
@@ -109,6 +113,7 @@ class CloudSettings:
     failures_table: TableName | None = None
     readers: int = 16
     max_staleness_hours: int = MAX_STALENESS_HOURS
+    staging_datasets: Mapping[str, str] = field(default_factory=dict)
     write_endpoint: str | None = None
     limits: PlanLimits = field(default_factory=PlanLimits)
 
@@ -138,6 +143,7 @@ def parse(environment: Mapping[str, str]) -> CloudSettings:
         failures_table=_failures_table(environment.get(_FAILURES_TABLE)),
         readers=number(environment, _READERS, 16, _MAX_READERS),
         max_staleness_hours=number(environment, _STALENESS, MAX_STALENESS_HOURS, _MOST_STALENESS_HOURS),
+        staging_datasets=_staging_datasets(environment.get(_STAGING)),
         write_endpoint=environment.get(_WRITE_ENDPOINT) or None,
         limits=_limits(environment),
     )
@@ -173,7 +179,7 @@ def _topic_prefix(text: str) -> str:
 def _stores(text: str) -> dict[StoreName, BucketFolder]:
     example = '{"projects/P/locations/L/datasets/D/dicomStores/S": {"bucket": "B", "prefix": "dicom/", "ignore": []}}'
     try:
-        declared = json.loads(text, object_pairs_hook=_once_each)
+        declared = json.loads(text, object_pairs_hook=partial(_once_each, _STORES))
     except ValueError as error:
         raise ConfigurationError(f"{_STORES} is not JSON: {error}; expected {example}") from error
     if not isinstance(declared, dict) or not declared:
@@ -181,13 +187,13 @@ def _stores(text: str) -> dict[StoreName, BucketFolder]:
     return {_store_name(name): _store(name, value) for name, value in declared.items()}
 
 
-def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _once_each(variable: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return the object of JSON. Raises ConfigurationError if it has a name twice: JSON keeps only the last."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ConfigurationError(f"{_STORES} has {twice!r} twice; expected it once")
+        raise ConfigurationError(f"{variable} has {twice!r} twice; expected it once")
     return found
 
 
@@ -258,6 +264,26 @@ def _failures_table(text: str | None) -> TableName | None:
         return check_table(TableName.parse(text))
     except InvalidArgument as error:
         raise ConfigurationError(f"{_FAILURES_TABLE}: {error.message}") from error
+
+
+def _staging_datasets(text: str | None) -> dict[str, str]:
+    """Return the staging dataset of each dataset. Raises ConfigurationError."""
+    example = '{"my-project.dicom": "my-project.dicom_export_staging_dicom"}'
+    try:
+        declared = json.loads(text or "{}", object_pairs_hook=partial(_once_each, _STAGING))
+    except ValueError as error:
+        raise ConfigurationError(f"{_STAGING} is not JSON: {error}; expected {example}") from error
+    if not isinstance(declared, dict):
+        raise ConfigurationError(f"{_STAGING} is not an object of JSON; expected {example}")
+    return {_dataset(dataset, example): _dataset(staging, example) for dataset, staging in declared.items()}
+
+
+def _dataset(text: Any, example: str) -> str:
+    try:
+        TableName.parse(f"bq://{text}.table")
+    except InvalidArgument as error:
+        raise ConfigurationError(f"{_STAGING}: {text!r} is not PROJECT.DATASET; expected {example}") from error
+    return str(text)
 
 
 def _limits(environment: Mapping[str, str]) -> PlanLimits:

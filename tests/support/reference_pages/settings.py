@@ -23,6 +23,8 @@ _FUNCTIONS = {
     "DICOM_EXPORT_FAILURES_TABLE": "a table that gets one row per failed instance: `bq://PROJECT.DATASET.TABLE`",
     "DICOM_EXPORT_READERS": "how many headers a worker reads at the same time",
     "DICOM_EXPORT_MAX_STALENESS_HOURS": "by how many hours a new table with `changeDataCaptureConfig` may lag behind",
+    "DICOM_EXPORT_STAGING_DATASETS": "the dataset for the [staging tables](../explanation/exactly-once.md#the-table) of each dataset, as JSON:"
+    ' `{"PROJECT.DATASET": "PROJECT.STAGING_DATASET"}`. Staging tables of another dataset are in that dataset itself',
     "DICOM_EXPORT_BIGQUERY_WRITE_ENDPOINT": "host and port of an emulator of the Storage Write API",
     "DICOM_EXPORT_BUNDLE": "small studies share a message of up to this many instances; at most `DICOM_EXPORT_SPLIT`",
     "DICOM_EXPORT_SPLIT": "a study of more instances gets several messages",
@@ -40,6 +42,7 @@ _NO_NUMBERS = (
     *_LEAST,
     "DICOM_EXPORT_TOPIC_PREFIX",
     "DICOM_EXPORT_FAILURES_TABLE",
+    "DICOM_EXPORT_STAGING_DATASETS",
     "DICOM_EXPORT_BIGQUERY_WRITE_ENDPOINT",
 )
 _LIMITS = {

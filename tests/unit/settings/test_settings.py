@@ -48,6 +48,7 @@ def test_everything_can_be_set() -> None:
             "DICOM_EXPORT_FAILURES_TABLE": "bq://other-project.ops.failures",
             "DICOM_EXPORT_READERS": "32",
             "DICOM_EXPORT_MAX_STALENESS_HOURS": "12",
+            "DICOM_EXPORT_STAGING_DATASETS": '{"example.com:p.d": "my-project.staging"}',
             "DICOM_EXPORT_BUNDLE": "10",
             "DICOM_EXPORT_SPLIT": "20",
             "DICOM_EXPORT_PAGE_TASKS": "3",
@@ -61,6 +62,7 @@ def test_everything_can_be_set() -> None:
     assert found.failures_table == TableName("other-project", "ops", "failures")
     assert found.readers == 32
     assert found.max_staleness_hours == 12
+    assert found.staging_datasets == {"example.com:p.d": "my-project.staging"}
     assert found.limits == PlanLimits(bundle=10, split=20, page_tasks=3, page_objects=40, sample=5)
     assert found.write_endpoint == "127.0.0.1:9060"
 
@@ -144,6 +146,12 @@ def test_what_is_missing_is_named(name: str) -> None:
         ("DICOM_EXPORT_PAGE_TASKS", "101", "at most 100"),
         ("DICOM_EXPORT_READERS", "65", "from 1 to 64"),
         ("DICOM_EXPORT_MAX_STALENESS_HOURS", "0", "from 1 to 24"),
+        ("DICOM_EXPORT_STAGING_DATASETS", "p.d", "is not JSON"),
+        ("DICOM_EXPORT_STAGING_DATASETS", "[]", "is not an object of JSON"),
+        ("DICOM_EXPORT_STAGING_DATASETS", '{"p.d": "p"}', "'p' is not PROJECT.DATASET"),
+        ("DICOM_EXPORT_STAGING_DATASETS", '{"d": "p.d"}', "'d' is not PROJECT.DATASET"),
+        ("DICOM_EXPORT_STAGING_DATASETS", '{"p.d": 1}', "1 is not PROJECT.DATASET"),
+        ("DICOM_EXPORT_STAGING_DATASETS", '{"p.d": "p.s", "p.d": "p.t"}', "has 'p.d' twice"),
         ("DICOM_EXPORT_SPLIT", "5001", "Invalid DICOM_EXPORT_SPLIT '5001': expected a number from 1 to 5000"),
         (
             "DICOM_EXPORT_PAGE_OBJECTS",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dicom_export.adapters.local.duckdb import bookkeeping, inserts
@@ -118,6 +119,9 @@ class DuckDbTables:
     def prepare(self, table: TableName, schema: Schema) -> None:
         with self.transaction(table) as cursor:
             self._create_or_grow(cursor, table, schema)
+
+    def staging_table(self, table: TableName, name: str) -> TableName:
+        return replace(table, table=name)
 
     def prepare_staging(self, table: TableName, schema: Schema, like: TableName) -> None:  # noqa: ARG002 - DuckDB partitions nothing
         with self.transaction(table) as cursor:
