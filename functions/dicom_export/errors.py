@@ -20,6 +20,7 @@ DicomExportError
 │       └── InstanceGone       the generation that was planned is gone
 └── TransientError             raised, so that the message is delivered again
     ├── Unavailable
+    │   └── ColumnsNotKnown    the service does not know new columns of a table yet
     ├── Aborted                others change the same table or file at once
     └── ResourceExhausted      a quota, or a full disk
 
@@ -241,6 +242,10 @@ class TransientError(DicomExportError):
 
 class Unavailable(TransientError):
     """A service did not answer, or not in time."""
+
+
+class ColumnsNotKnown(Unavailable):
+    """The service does not know new columns of a table yet."""
 
 
 class Aborted(TransientError):

@@ -205,6 +205,12 @@ class WriteStreams(Protocol):
         the errors of `append`, and NotFound.
         """
 
+    def await_columns(self, table: TableName) -> None:
+        """Return when streams take rows with all columns that the table has, or if it is gone.
+
+        Raises ColumnsNotKnown if that takes longer than the current message may take.
+        """
+
     def open_stream(self, table: TableName) -> str:
         """Return the name of a new stream into the table.
 
@@ -217,7 +223,8 @@ class WriteStreams(Protocol):
         The table has to have every column of the batch; columns that the batch lacks become NULL,
         or empty if REPEATED. Raises RowsRefused, with their indices, if rows are invalid: then no
         row of the batch was appended, and the others may be appended at the same offset. It may not
-        name all invalid rows at once.
+        name all invalid rows at once. Raises ColumnsNotKnown if the service does not know new
+        columns of the table yet: the rows may be appended again, also to a new stream.
         """
 
     def finalize(self, stream: str) -> int:

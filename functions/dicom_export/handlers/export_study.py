@@ -155,6 +155,8 @@ def _export(
     tally = _Tally(operation)
     writer = StreamWriter(operation, tables, is_wanted=lambda: not _is_decided(message, journal), limits=columns)
     with writer:
+        # Before the headers are read, so that an attempt that is given up has read none.
+        writer.await_columns()
         for batch in decode(store, message.objects, operation.request.row_layout, selection):
             objects = message.objects[tally.objects : tally.objects + len(batch.found)]
             tally.add(objects, map(without_unnamable, batch.found) if operation.request.is_filtered else batch.found)

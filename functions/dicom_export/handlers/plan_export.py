@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from dicom_export.decoding.decoded import Decoded, Row
     from dicom_export.names import StoreName
     from dicom_export.operations.operation import Operation
-    from dicom_export.ports import Decode, DicomStore, Publisher, Tables
+    from dicom_export.ports import Decode, DicomStore, Publisher, Tables, Warehouse
     from dicom_export.rows.schema import Schema
     from dicom_export.state.journal import Journal
     from dicom_export.stored_object import StoredObject, Unlisted
@@ -51,7 +51,7 @@ def plan_export(
     journal: Journal,
     stores: Mapping[StoreName, DeclaredStore],
     buckets: Callable[[str], DicomStore | None],
-    tables: Tables,
+    tables: Warehouse,
     publisher: Publisher,
     limits: PlanLimits,
     decode: Decode = decode_in_turn,
@@ -76,6 +76,9 @@ def plan_export(
             len(page.tasks),
             extra=operation_event(operation.name, Event.PROGRESSED),
         )
+    if page.tasks and not journal.pages.has_sum(operation.name, message.page):
+        # The page is stored, so that the next attempt reads no header again.
+        tables.await_columns(operation.target)
     announce(message, page, journal=journal, publisher=publisher)
 
 

@@ -43,6 +43,8 @@ Codes = types.StorageError.StorageErrorCode
 
 # Labels of a table, by which a test has it behave as BigQuery may.
 STRICT = "refuses-nullable"  # a query's result, whose columns are NULLABLE, is refused for REQUIRED fields
+LAG = "shows-columns-late"  # so many looks at a stream, and connections to it, do not see new columns
+REFUSALS = "takes-columns-late"  # so many connections after that are refused, and the service does not say why
 
 # One DuckDB connection serves REST and gRPC, each with threads of its own: its users take turns.
 CONNECTION = threading.RLock()
@@ -68,8 +70,8 @@ def mend() -> None:
     MemoryCatalogRepository.delete_table = delete_table
 
     grpc.aio.server = partial(grpc.aio.server, migration_thread_pool=ThreadPoolExecutor(APPENDING_THREADS))
-    write_servicer._table_arrow_schema = table_arrow_schema
-    write_servicer._align_to_target = aligned
+    write_servicer._table_arrow_schema = stream_arrow_schema
+    write_servicer._align_to_target = aligned_on_stream
     write_servicer._error_response = error_response
     pending._concat = concatenated
     Streams.__init__ = keep_manager
@@ -194,8 +196,37 @@ async def patch_table(
         updated = table_routes._rest_to_table_meta(project_id, dataset_id, body, ctx.clock, existing)
         if updated.schema_ != existing.schema_:
             check_additive(existing.schema_.fields, updated.schema_.fields)
+            late[project_id, dataset_id, table_id] = Lateness(existing)
             alter(ctx.engine, updated)
         return table_routes._table_to_rest(ctx.catalog.update_table(updated))
+
+
+class Lateness:
+    """What streams do not know yet after a table got columns."""
+
+    def __init__(self, before: Any) -> None:
+        self.before = before
+        self.lag = int(before.labels.get(LAG, 0))
+        self.refusals = int(before.labels.get(REFUSALS, 0))
+
+    def is_lagging(self) -> bool:
+        self.lag -= 1
+        return self.lag >= 0
+
+    def is_refusing(self) -> bool:
+        self.refusals -= 1
+        return self.refusals >= 0
+
+
+late: dict[tuple[str, str, str], Lateness] = {}
+
+
+def as_streams_see(table: Any) -> tuple[Any, bool]:
+    """Return the table as a stream shows it to whoever looks, and whether a connection would be refused without a reason."""
+    lateness = late.get((table.project_id, table.dataset_id, table.table_id))
+    if lateness is None:
+        return table, False
+    return (lateness.before, False) if lateness.is_lagging() else (table, True)
 
 
 def check_additive(old: Any, new: Any, path: str = "") -> None:
@@ -266,6 +297,20 @@ def table_arrow_schema(table: Any) -> pa.Schema:
     return _build_arrow_schema(list(map(field_resource, table.schema_.fields)))
 
 
+def stream_arrow_schema(table: Any) -> pa.Schema:
+    """Return the schema that a new connection has."""
+    seen, is_late = as_streams_see(table)
+    is_refusing = is_late and late[table.project_id, table.dataset_id, table.table_id].is_refusing()
+    schema = table_arrow_schema(seen)
+    return schema.with_metadata({"refuses": ""}) if is_refusing else schema
+
+
+def aligned_on_stream(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    if schema.metadata:
+        raise ValueError("Request contains an invalid argument.")
+    return aligned(rows, schema)
+
+
 def aligned(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     """Return the rows in the table's columns; the emulator drops the columns that the table lacks, and nulls lists."""
     columns = {name: rows.column(name).combine_chunks() for name in rows.column_names}
@@ -327,11 +372,27 @@ def get_write_stream(self: Any, request_bytes: bytes, context: Any) -> bytes:
     stream = types.WriteStream.deserialize(answer)
     if stream.name in commit_times:
         stream.commit_time = commit_times[stream.name]
+    stream.table_schema = None
+    if stream.name and types.GetWriteStreamRequest.deserialize(request_bytes).view == types.WriteStreamView.FULL:
+        _, project, _, dataset, _, table, *_ = stream.name.split("/")
+        seen, _ = as_streams_see(self._ctx.catalog.get_table(project, dataset, table))
+        stream.table_schema = types.TableSchema(fields=list(map(stream_field, seen.schema_.fields)))
     return bytes(types.WriteStream.serialize(stream))
+
+
+def stream_field(field: Any) -> types.TableFieldSchema:
+    """Return the field with its nested fields, which the emulator leaves out."""
+    return types.TableFieldSchema(
+        name=field.name,
+        type_=write_servicer._bq_type_to_storage_type(field.type),
+        mode=write_servicer._bq_mode_to_storage_mode(field.mode),
+        fields=list(map(stream_field, field.fields)),
+    )
 
 
 def delete_table(self: Any, project_id: str, dataset_id: str, table_id: str, **named: Any) -> Any:
     """Delete the table with its streams: a new table of this name has none of them."""
+    late.pop((project_id, dataset_id, table_id), None)
     policy_tags.pop((project_id, dataset_id, table_id), None)
     for manager in managers:
         for stream in manager.list_active():

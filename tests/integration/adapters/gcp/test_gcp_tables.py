@@ -23,7 +23,15 @@ from dicom_export.adapters.gcp.bigquery.table_catalog import TableCatalog, refer
 from dicom_export.adapters.gcp.bigquery.table_swap import TableSwaps
 from dicom_export.adapters.gcp.bigquery.tables import BigQueryTables
 from dicom_export.adapters.gcp.calls import RETRY
-from dicom_export.errors import FailedPrecondition, NotFound, PermissionDenied, TooManyColumns, Unavailable
+from dicom_export.errors import (
+    ColumnsNotKnown,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    TooManyColumns,
+    Unavailable,
+)
 from dicom_export.names import TableName
 from dicom_export.rows.arrow import record_batch
 from dicom_export.rows.schema import Field, FieldType, Mode
@@ -669,6 +677,59 @@ def test_an_overwrite_that_an_earlier_version_began_next_to_its_table_is_finishe
     assert stored(client) == [{"PatientID": "1", "Item": [], "Gone": None, "Rows": 512}]
     assert policies(client) == ["ours"]
     assert client.get_table(reference(TABLE)).expires is None
+
+
+@pytest.fixture
+def late(client: Client, bigquery_emulator: BigQuery) -> tuple[BigQueryTables, list[float]]:
+    """Give tables, of which one takes new columns late, and the pauses that they make."""
+    paused: list[float] = []
+    made = found(labels={"shows-columns-late": "3", "takes-columns-late": "2"})
+    made._properties.pop("etag")
+    client.create_table(made)
+    return BigQueryTables("our-project", write_endpoint=bigquery_emulator.write_endpoint, sleep=paused.append), paused
+
+
+NESTED = Field("Item", FieldType.RECORD, Mode.REPEATED, (Field("New", FieldType.INTEGER),))
+
+
+def test_rows_with_new_columns_are_written_when_streams_know_and_take_them(
+    client: Client, late: tuple[BigQueryTables, list[float]]
+) -> None:
+    tables, paused = late
+    tables.prepare(TABLE, (NESTED, ROWS))
+    tables.await_columns(TABLE)
+    assert paused == [1, 2, 4]
+    stream = tables.open_stream(TABLE)
+    tables.append(
+        stream, 0, record_batch([{"PatientID": "1", "Rows": 512, "Item": [{"New": 7}]}], (PATIENT_ID, ROWS, NESTED))
+    )
+    assert paused == [1, 2, 4, 1, 2]
+    tables.finalize(stream)
+    tables.commit(TABLE, stream)
+    assert stored(client) == [{"PatientID": "1", "Item": [{"New": 7}], "Rows": 512}]
+
+
+def test_a_column_that_streams_do_not_show_yet_is_not_lost_from_rows(
+    client: Client, late: tuple[BigQueryTables, list[float]]
+) -> None:
+    tables, paused = late
+    tables.prepare(TABLE, (ROWS,))
+    row = record_batch([{"PatientID": "1", "Rows": 512}], (PATIENT_ID, ROWS))
+    with pytest.raises(ColumnsNotKnown):
+        tables.stream(TABLE, row)
+    assert paused == [1, 2, 4]
+    tables.stream(TABLE, row)
+    assert stored(client) == [{"PatientID": "1", "Rows": 512}]
+
+
+def test_rows_that_are_wrong_are_refused_for_good_while_columns_are_late(
+    late: tuple[BigQueryTables, list[float]],
+) -> None:
+    tables, paused = late
+    tables.prepare(TABLE, (ROWS,))
+    with pytest.raises(InvalidArgument, match="has no column Nope"):
+        tables.append(tables.open_stream(TABLE), 0, pa.record_batch({"Nope": ["1"]}))
+    assert paused == []
 
 
 def test_columns_of_others_and_descriptions_survive_a_new_column(client: Client, emulated: BigQueryTables) -> None:

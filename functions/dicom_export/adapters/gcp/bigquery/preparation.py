@@ -55,7 +55,7 @@ class Preparation:
                 continue
             if is_done:
                 return
-        raise Aborted(f"{table} is being changed by too many others at once")
+        raise Aborted(f"{table} is being changed by too many others at once; try again")
 
     def _grow(self, table: TableName, found: Resource, schema: Schema, *, may_require: bool) -> bool:
         """Return whether the table has all columns now."""

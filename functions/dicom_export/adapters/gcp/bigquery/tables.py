@@ -107,6 +107,9 @@ class BigQueryTables:
     def change(self, table: TableName, batch: pa.RecordBatch, versions: Sequence[Version]) -> None:
         self._streams.append_at_once(table, batch, versions)
 
+    def await_columns(self, table: TableName) -> None:
+        self._streams.await_columns(table)
+
     def open_stream(self, table: TableName) -> str:
         return self._streams.open(table)
 
@@ -166,7 +169,7 @@ class BigQueryTables:
     def _streams(self) -> WriteStreams:
         from dicom_export.adapters.gcp.bigquery.write_streams import WriteStreams, write_client
 
-        return WriteStreams(write_client(self._write_endpoint), self._catalog)
+        return WriteStreams(write_client(self._write_endpoint), self._catalog, sleep=self._sleep)
 
     @cached_property
     def _jobs(self) -> Jobs:

@@ -146,6 +146,9 @@ class DuckDbTables:
         self._catalogs.make_room(max((batch.nbytes / batch.num_rows for batch in batches if batch.num_rows), default=0))
         return inserts.insert(cursor, table, batches)
 
+    def await_columns(self, table: TableName) -> None:
+        """As the port says. DuckDB knows a column as soon as it is added."""
+
     def open_stream(self, table: TableName) -> str:
         with self._catalogs.cursor(table.project, table.dataset) as cursor:
             if not exists(cursor, table):
