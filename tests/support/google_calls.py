@@ -137,7 +137,7 @@ def _is_of_another_kind(node: ast.Attribute) -> bool:
     """Say whether the name is that of a library's method, and the method is another object's."""
     if node.attr == "read":
         return not (isinstance(node.value, ast.Name) and node.value.id == "ranges")
-    if node.attr in {"append_rows", "publish"}:
+    if node.attr in {"append_rows", "publish", "query"}:
         return not (isinstance(node.value, ast.Attribute | ast.Name) and "client" in ast.unparse(node.value))
     return False
 
