@@ -243,6 +243,7 @@ variable "limits" {
     page_tasks   = optional(number)
     page_objects = optional(number)
     sample       = optional(number)
+    outstanding  = optional(number)
     readers      = optional(number)
 
     max_elements         = optional(number)

@@ -60,15 +60,21 @@ def plan_export(
 
     Then publish the message of the next page, or seal the plan. The chain of create-once pages
     decides what the plan is: the page without a next one is the last, even if the operation is
-    cancelled meanwhile.
+    cancelled meanwhile. A page that has no room is planned later: `plan_deferred` sees to it.
     """
     operation = journal.operations.load(message.operation)
     if operation.is_done:
         return
     page = journal.plans.page(operation.name, message.page)
     if page is None:
-        planned = _plan_page(operation, message.page, journal, stores, buckets, tables, limits, decode)
-        page = journal.plans.create_page(operation.name, message.page, planned)
+        if not _has_room(operation, message.page, journal, limits):
+            return
+        previous = journal.plans.page(operation.name, message.page - 1) if message.page else None
+        if message.page and (previous is None or previous.next is None):
+            return  # the plan ends before this page
+        begin = previous.next if previous else None
+        planned = _plan_page(operation, message.page, begin, journal, stores, buckets, tables, limits, decode)
+        page = journal.plans.create_page(operation.name, message.page, replace(planned, sender=message.sender))
         _warn_of_unlisted(page, operation)
         log.info(
             "Page %d planned: %d messages",
@@ -76,7 +82,31 @@ def plan_export(
             len(page.tasks),
             extra=operation_event(operation.name, Event.PROGRESSED),
         )
-    announce(message, page, journal=journal, publisher=publisher)
+    if not message.is_other_than(page.sender):
+        announce(message, page, journal=journal, publisher=publisher)
+
+
+def _has_room(operation: Operation, page: int, journal: Journal, limits: PlanLimits) -> bool:
+    """Say whether the page may be planned now. If not, `plan_deferred` will have it planned.
+
+    The mark comes before the last look: who sums a page after that look finds the mark.
+    """
+    if page == 0 or operation.cancel_requested or _sees_room(operation, journal, limits):
+        return True
+    journal.plans.defer(operation.name, page)
+    return _sees_room(operation, journal, limits)
+
+
+def _sees_room(operation: Operation, journal: Journal, limits: PlanLimits) -> bool:
+    tasks = journal.plans.tasks(operation.name)
+    return limits.has_room(journal.pages.outstanding(operation.name, tasks))
+
+
+def plan_deferred(operation: Operation, *, journal: Journal, publisher: Publisher) -> None:
+    """Have the next page planned if that was deferred. To be called after each sum of a page."""
+    following = journal.plans.pages(operation.name)[-1] + 1
+    if journal.plans.is_deferred(operation.name, following):
+        publisher.publish([PlanExport.unless_planned(operation.name, following)])
 
 
 def announce(message: PlanExport, page: PlanPage, *, journal: Journal, publisher: Publisher) -> None:
@@ -86,7 +116,7 @@ def announce(message: PlanExport, page: PlanPage, *, journal: Journal, publisher
     if page.next:
         # Once the next page exists, its own message continues: a repeated delivery must not repeat the whole plan.
         if not journal.plans.has_page(message.operation, message.page + 1):
-            publisher.publish([PlanExport(message.operation, message.page + 1)])
+            publisher.publish([PlanExport.unless_planned(message.operation, message.page + 1)])
     else:
         pages, error = message.page + 1, page.error
         journal.operations.change(message.operation, lambda current: replace(current, pages=pages, plan_error=error))
@@ -103,6 +133,7 @@ def _export_messages(message: PlanExport, page: PlanPage) -> list[ExportStudy]:
 def _plan_page(
     operation: Operation,
     number: int,
+    begin: Cursor | None,
     journal: Journal,
     stores: Mapping[StoreName, DeclaredStore],
     buckets: Callable[[str], DicomStore | None],
@@ -115,10 +146,10 @@ def _plan_page(
     try:
         store = declared(stores, operation.request.store)
         index = store_filter(operation, buckets, journal) if operation.request.is_filtered else None
-        cursor = _cursor(operation, number, journal) or first_cursor(store, index)
+        cursor = begin or first_cursor(store, index)
         unlisted: dict[Unlisted, None] = {}
         found = listing(store, cursor, operation, index, journal, unlisted.setdefault)
-        tasks, following = cut_page(found, cursor.layout, limits)
+        tasks, following = cut_page(found, cursor.layout, replace(limits, page_tasks=limits.tasks_of_page))
         objects = sample(tasks, limits.sample)
         if number == 0:
             _check_table_again(operation, journal, tables)
@@ -160,11 +191,6 @@ def _prepare(operation: Operation, columns: Schema, existing: Schema, tables: Ta
         prepare_target(operation, columns, tables)
     except TooManyColumns:
         prepare_target(operation, admitted(existing, columns, NO_MORE_COLUMNS), tables)
-
-
-def _cursor(operation: Operation, number: int, journal: Journal) -> Cursor | None:
-    previous = journal.plans.page(operation.name, number - 1) if number else None
-    return previous.next if previous else None
 
 
 def _columns(

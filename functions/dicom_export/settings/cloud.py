@@ -37,6 +37,7 @@ _LIMITS = {
     "DICOM_EXPORT_PAGE_TASKS": "page_tasks",
     "DICOM_EXPORT_PAGE_OBJECTS": "page_objects",
     "DICOM_EXPORT_SAMPLE": "sample",
+    "DICOM_EXPORT_OUTSTANDING": "outstanding",
 }
 
 VARIABLES = (

@@ -66,6 +66,11 @@ def page_path(name: OperationName, page: int) -> str:
     return f"{pages_prefix(name)}{page:06d}.json"
 
 
+def deferred_path(name: OperationName, page: int) -> str:
+    """Return the path of the mark that the planning of a page waits for workers."""
+    return f"{name}/deferred/{page:06d}"
+
+
 def plan_prefix(name: OperationName) -> str:
     """Return the prefix of the plan's pages."""
     return f"{name}/plan/"

@@ -51,6 +51,7 @@ def test_everything_can_be_set() -> None:
             "DICOM_EXPORT_BUNDLE": "10",
             "DICOM_EXPORT_SPLIT": "20",
             "DICOM_EXPORT_PAGE_TASKS": "3",
+            "DICOM_EXPORT_OUTSTANDING": "6",
             "DICOM_EXPORT_PAGE_OBJECTS": "40",
             "DICOM_EXPORT_SAMPLE": "5",
             "DICOM_EXPORT_BIGQUERY_WRITE_ENDPOINT": "127.0.0.1:9060",
@@ -61,7 +62,7 @@ def test_everything_can_be_set() -> None:
     assert found.failures_table == TableName("other-project", "ops", "failures")
     assert found.readers == 32
     assert found.max_staleness_hours == 12
-    assert found.limits == PlanLimits(bundle=10, split=20, page_tasks=3, page_objects=40, sample=5)
+    assert found.limits == PlanLimits(bundle=10, split=20, page_tasks=3, page_objects=40, sample=5, outstanding=6)
     assert found.write_endpoint == "127.0.0.1:9060"
 
 
