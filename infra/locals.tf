@@ -160,16 +160,20 @@ locals {
   declared_stores = {
     for id, store in var.stores :
     "projects/${var.project}/locations/${coalesce(store.location, var.region)}/datasets/${store.dataset}/dicomStores/${id}" => { for field, value in {
-      bucket = store.bucket
-      prefix = store.prefix
-      ignore = store.ignore
-      views  = store.views
+      bucket         = store.bucket
+      prefix         = store.prefix
+      ignore         = store.ignore
+      views          = store.views
+      allowColdReads = store.allow_cold_reads ? true : null
+      userProject    = store.user_project
       streamConfigs = [for config in store.stream_configs : { bigqueryDestination = merge(
         { tableUri = config.table, includeSourceStore = config.include_source_store },
         config.schema == "json" ? { schemaJson = {} } : { schemaFlattened = {} },
         config.tracks_changes ? { changeDataCaptureConfig = {} } : {},
       ) }]
-    } : field => value if field != "streamConfigs" || length(store.stream_configs) > 0 }
+    } : field => value if value != null && (field != "streamConfigs" || length(store.stream_configs) > 0) }
   }
+  # Projects that pay for requests to buckets whose requester pays.
+  user_projects = toset([for store in values(var.stores) : store.user_project if store.user_project != null])
   store_buckets = toset([for store in values(var.stores) : store.bucket])
 }

@@ -183,6 +183,7 @@ def object_to_json(stored: StoredObject) -> list[Any]:
         stored.size,
         stored.updated.isoformat(),
         stored.storage_class,
+        *([stored.content_encoding] if stored.content_encoding else []),
     ]
 
 
@@ -191,13 +192,21 @@ def object_from_json(data: list[Any]) -> StoredObject:
 
     Raises TypeError, ValueError or OverflowError if it is anything else.
     """
-    name, generation, size, updated, storage_class = data
+    name, generation, size, updated, storage_class, *encoding = data
+    (content_encoding,) = encoding or [""]
     moment = datetime.fromisoformat(updated)
     if not (
-        _is_int64(generation) and _is_int64(size) and size >= 0 and moment.tzinfo and isinstance(storage_class, str)
+        _is_int64(generation)
+        and _is_int64(size)
+        and size >= 0
+        and moment.tzinfo
+        and isinstance(storage_class, str)
+        and isinstance(content_encoding, str)
     ):
         raise ValueError
-    return StoredObject(_name_from_json(name), generation, size, moment.astimezone(UTC), storage_class)
+    return StoredObject(
+        _name_from_json(name), generation, size, moment.astimezone(UTC), storage_class, content_encoding
+    )
 
 
 def _is_int64(value: object) -> bool:

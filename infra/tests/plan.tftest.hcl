@@ -275,7 +275,7 @@ run "an_installation_with_everything_set" {
     max_staleness_hours   = 12
     stores = {
       archive = { bucket = "hospital-archive", prefix = "dicom/", stream_configs = [{ table = "bq://my-project.dicom.live" }] }
-      trials  = { bucket = "hospital-trials" }
+      trials  = { bucket = "hospital-trials", allow_cold_reads = true, user_project = "trials-billing" }
     }
     kms_key               = "projects/keys/locations/us-central1/keyRings/dicom/cryptoKeys/dicom"
     datasets              = { dicom = { create = true }, euro = { create = true, location = "EU" } }
@@ -290,6 +290,19 @@ run "an_installation_with_everything_set" {
       google_pubsub_subscription.push[name].dead_letter_policy[0].max_delivery_attempts * 600 + sum([for attempt in range(11) : min(10 * pow(2, attempt), 600)]) <= 3.25 * 3600
     ])
     error_message = "The most attempts take more than 3 hours and a quarter; a finalized stream has to be committed within 4."
+  }
+
+  # Whoever reads a bucket whose requester pays may have the project pay.
+
+  assert {
+    condition     = keys(google_project_iam_member.user_projects) == [for name in ["export_api", "export_study", "plan_export", "start_export", "stream_instance"] : "${name}/trials-billing"]
+    error_message = "The functions that read stores may have user_project pay, and no others."
+  }
+  assert {
+    condition = [for store in values(jsondecode(local.environment["DICOM_EXPORT_STORES"])) : [try(store.allowColdReads, false), try(store.userProject, "")]] == [
+      [false, ""], [true, "trials-billing"]
+    ]
+    error_message = "What a store says about costs does not arrive."
   }
 
   # Every setting can be set.

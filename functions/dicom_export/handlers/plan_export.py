@@ -17,6 +17,7 @@ from dicom_export.errors import Code, PermanentError, TooManyColumns
 from dicom_export.exporting.create import check_table, hold_table
 from dicom_export.exporting.filter_objects import store_filter
 from dicom_export.exporting.listing import first_cursor, listing
+from dicom_export.exporting.survey import may_read_cold, refuse_cold_tasks, survey
 from dicom_export.exporting.writing import prepare_target
 from dicom_export.logs import Event, operation_event
 from dicom_export.messages import ExportStudy, PlanExport, StudyExported
@@ -74,6 +75,9 @@ def plan_export(
             return  # the plan ends before this page
         begin = previous.next if previous else None
         planned = _plan_page(operation, message.page, begin, journal, stores, buckets, tables, limits, decode)
+        if planned is None:
+            publisher.publish([PlanExport.unless_planned(operation.name, message.page)])
+            return
         page = journal.plans.create_page(operation.name, message.page, replace(planned, sender=message.sender))
         _warn_of_unlisted(page, operation)
         log.info(
@@ -140,16 +144,21 @@ def _plan_page(
     tables: Tables,
     limits: PlanLimits,
     decode: Decode,
-) -> PlanPage:
+) -> PlanPage | None:
+    """Return the page, or None if the store has to be surveyed further before its first page is planned."""
     if operation.cancel_requested:
         return PlanPage(error=Status(Code.CANCELLED, "Cancelled while the store was being listed."))
     try:
         store = declared(stores, operation.request.store)
         index = store_filter(operation, buckets, journal) if operation.request.is_filtered else None
         cursor = begin or first_cursor(store, index)
+        must_survey = number == 0 and not may_read_cold(store, operation)
+        if must_survey and not survey(store, cursor, operation, index, journal):
+            return None
         unlisted: dict[Unlisted, None] = {}
         found = listing(store, cursor, operation, index, journal, unlisted.setdefault)
         tasks, following = cut_page(found, cursor.layout, replace(limits, page_tasks=limits.tasks_of_page))
+        refuse_cold_tasks(store, operation, tasks, journal)
         objects = sample(tasks, limits.sample)
         if number == 0:
             _check_table_again(operation, journal, tables)

@@ -34,8 +34,8 @@ ROLES: dict[str, frozenset[str]] = {
     "roles/pubsub.publisher": frozenset({"pubsub.topics.publish"}),
 }
 GRANTED_AHEAD = frozenset({"buckets", "staging"})
-"""What infra/ grants for calls that the adapters do not make yet: on a bucket's settings, which say what reading it costs, and on a dataset for
-overwrites alone."""
+"""What infra/ grants for calls that the recorded installation does not make: on a bucket's settings, which say what reading it costs, and on a
+dataset for overwrites alone."""
 OWNERS = {"state": "BucketState", "stores": "BucketStore", "filters": "BucketStore", "tables": "BigQueryTables"}
 
 

@@ -80,6 +80,13 @@ def test_a_store_says_where_new_instances_go() -> None:
     assert [config.to_json() for config in store.streams] == configs
 
 
+def test_a_store_says_what_its_reads_may_cost_and_who_pays() -> None:
+    declared = {"bucket": "images", "allowColdReads": True, "userProject": "example.com:payer"}
+    for fields, expected in ((declared, (True, "example.com:payer")), ({"bucket": "images"}, (False, None))):
+        (store,) = cloud.parse(REQUIRED | {"DICOM_EXPORT_STORES": stores(store=fields)}).stores.values()
+        assert (store.allow_cold_reads, store.user_project) == expected
+
+
 @pytest.mark.parametrize(
     ("configs", "message"),
     [
@@ -125,6 +132,17 @@ def test_what_is_missing_is_named(name: str) -> None:
         ("DICOM_EXPORT_STORES", stores(store={"bucket": "images", "prefix": 7}), "invalid prefix 7"),
         ("DICOM_EXPORT_STORES", stores(store={"bucket": "images", "ignore": "*.txt"}), "a list of patterns"),
         ("DICOM_EXPORT_STORES", stores(store={"bucket": "images", "folder": "a/"}), "unknown field 'folder'"),
+        ("DICOM_EXPORT_STORES", stores(store={"bucket": "images", "allowColdReads": "yes"}), "expected true or false"),
+        ("DICOM_EXPORT_STORES", stores(store={"bucket": "images", "userProject": "a b"}), "userProject is 'a b'"),
+        ("DICOM_EXPORT_STORES", stores(store={"bucket": "images", "userProject": 7}), "userProject is 7"),
+        (
+            "DICOM_EXPORT_STORES",
+            stores(
+                store={"bucket": "images", "prefix": "a/", "userProject": "one-project"},
+                other={"bucket": "images", "prefix": "b/"},
+            ),
+            "have different userProject",
+        ),
         (
             "DICOM_EXPORT_STORES",
             stores(store={"bucket": "images", "views": "no"}),
