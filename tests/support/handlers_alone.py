@@ -56,6 +56,9 @@ class NoTable:
     def prepare(self, table: object, schema: object) -> None:
         del table, schema
 
+    def annotate(self, table: object, *, views: bool) -> None:
+        del table, views
+
 
 class Installation:
     """The planner, workers and counting of an export whose messages the test delivers."""
