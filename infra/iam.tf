@@ -111,6 +111,18 @@ resource "google_storage_bucket_iam_member" "filters" {
   member = google_service_account.functions[each.value.function].member
 }
 
+# To have a project pay for a request takes serviceusage.services.use in it: https://cloud.google.com/storage/docs/requester-pays
+resource "google_project_iam_member" "user_projects" {
+  for_each = {
+    for pair in setproduct([for entry_point, function in local.functions : entry_point if can(function.roles.stores)], local.user_projects) :
+    "${pair[0]}/${pair[1]}" => { function = pair[0], project = pair[1] }
+  }
+
+  project = each.value.project
+  role    = "roles/serviceusage.serviceUsageConsumer"
+  member  = google_service_account.functions[each.value.function].member
+}
+
 resource "google_bigquery_dataset_iam_member" "functions" {
   for_each = local.on_datasets
 

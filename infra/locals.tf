@@ -92,8 +92,12 @@ locals {
   }
   receivers = { for entry_point, function in local.functions : entry_point => function if function.topic != null }
 
+  # Messages that export_study handles at once, and how many an operation may have outstanding for each: one that is handled, one that waits.
+  slots             = local.functions["export_study"].size.max_instances * local.functions["export_study"].size.concurrency
+  messages_per_slot = 2
+
   # Write streams that export_study may open in an hour: one per message, and a message of 1,000 instances takes about 4 s.
-  streams_per_hour = local.functions["export_study"].size.max_instances * local.functions["export_study"].size.concurrency * 3600 / 4
+  streams_per_hour = local.slots * 3600 / 4
   # Of 10,000 in a project and region. Cloud Run may run more instances than the maximum for a short time, hence the margin.
   # https://cloud.google.com/bigquery/quotas#createwritestream
   most_streams_per_hour = 0.75 * 10000
@@ -116,6 +120,7 @@ locals {
     DICOM_EXPORT_PAGE_TASKS          = var.limits.page_tasks
     DICOM_EXPORT_PAGE_OBJECTS        = var.limits.page_objects
     DICOM_EXPORT_SAMPLE              = var.limits.sample
+    DICOM_EXPORT_OUTSTANDING         = coalesce(var.limits.outstanding, local.messages_per_slot * local.slots)
 
     DICOM_EXPORT_MAX_ELEMENTS         = var.limits.max_elements
     DICOM_EXPORT_MAX_VALUES           = var.limits.max_values
@@ -167,16 +172,20 @@ locals {
   declared_stores = {
     for id, store in var.stores :
     "projects/${var.project}/locations/${coalesce(store.location, var.region)}/datasets/${store.dataset}/dicomStores/${id}" => { for field, value in {
-      bucket = store.bucket
-      prefix = store.prefix
-      ignore = store.ignore
-      views  = store.views
+      bucket         = store.bucket
+      prefix         = store.prefix
+      ignore         = store.ignore
+      views          = store.views
+      allowColdReads = store.allow_cold_reads ? true : null
+      userProject    = store.user_project
       streamConfigs = [for config in store.stream_configs : { bigqueryDestination = merge(
         { tableUri = config.table, includeSourceStore = config.include_source_store },
         config.schema == "json" ? { schemaJson = {} } : { schemaFlattened = {} },
         config.tracks_changes ? { changeDataCaptureConfig = {} } : {},
       ) }]
-    } : field => value if field != "streamConfigs" || length(store.stream_configs) > 0 }
+    } : field => value if value != null && (field != "streamConfigs" || length(store.stream_configs) > 0) }
   }
+  # Projects that pay for requests to buckets whose requester pays.
+  user_projects = toset([for store in values(var.stores) : store.user_project if store.user_project != null])
   store_buckets = toset([for store in values(var.stores) : store.bucket])
 }

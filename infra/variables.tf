@@ -25,6 +25,8 @@ variable "stores" {
     names of the store's objects begin with, `ignore` patterns of names, after the prefix, that are not instances. Without `views`, exports define no views next to their tables. `stream_configs` are the tables
     to which new objects are exported as they appear: `table` as bq://PROJECT.DATASET.TABLE, `schema` flattened or json, with `tracks_changes` (json only) the latest row per
     instance. With `stream_deletes`, deletions make rows too; then `project` is the project of the bucket, by default that of the installation.
+    `allow_cold_reads` lets exports read objects in cold storage classes, which costs more. `user_project` pays for the requests to the bucket if its
+    requester pays.
   EOT
   type = map(object({
     bucket   = string
@@ -42,6 +44,9 @@ variable "stores" {
     })), [])
     stream_deletes = optional(bool, false)
     project        = optional(string)
+
+    allow_cold_reads = optional(bool, false)
+    user_project     = optional(string)
   }))
 
   validation {
@@ -113,6 +118,14 @@ variable "stores" {
   validation {
     condition     = alltrue([for store in values(var.stores) : store.project == null || can(regex("^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$", store.project))])
     error_message = "A project in stores is invalid; expected the id of the bucket's project, like my-project."
+  }
+  validation {
+    condition     = alltrue([for store in values(var.stores) : store.user_project == null || can(regex("^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$", store.user_project))])
+    error_message = "Invalid user_project of a store: expected the id of the project that pays for requests to its bucket, like my-project."
+  }
+  validation {
+    condition     = alltrue([for store in values(var.stores) : alltrue([for other in values(var.stores) : store.bucket != other.bucket || store.user_project == other.user_project])])
+    error_message = "Stores in one bucket have different user_project; expected the same."
   }
   validation {
     condition = alltrue(flatten([
@@ -243,6 +256,7 @@ variable "limits" {
     page_tasks   = optional(number)
     page_objects = optional(number)
     sample       = optional(number)
+    outstanding  = optional(number)
     readers      = optional(number)
 
     max_elements         = optional(number)

@@ -17,6 +17,7 @@ DicomExportError
 │       ├── MissingUid
 │       ├── TruncatedInstance
 │       ├── LimitExceeded
+│       ├── EncodedObject
 │       └── InstanceGone       the generation that was planned is gone
 └── TransientError             raised, so that the message is delivered again
     ├── Unavailable
@@ -226,6 +227,12 @@ class TruncatedInstance(InstanceError):
 
 class LimitExceeded(InstanceError):
     """The header is nested too deeply, has too many elements, or makes a row that no table takes."""
+
+
+class EncodedObject(InstanceError):
+    """The object is stored with a Content-Encoding, so that ranges of its header cannot be read."""
+
+    code = Code.FAILED_PRECONDITION
 
 
 class InstanceGone(InstanceError):

@@ -204,7 +204,7 @@ run "an_ordinary_installation" {
     error_message = "The state is in the installation's bucket."
   }
   assert {
-    condition     = keys(local.environment) == ["DICOM_EXPORT_FAILURES_TABLE", "DICOM_EXPORT_MAX_STALENESS_HOURS", "DICOM_EXPORT_PROJECT", "DICOM_EXPORT_STAGING_DATASETS", "DICOM_EXPORT_STATE", "DICOM_EXPORT_STORES"]
+    condition     = keys(local.environment) == ["DICOM_EXPORT_FAILURES_TABLE", "DICOM_EXPORT_MAX_STALENESS_HOURS", "DICOM_EXPORT_OUTSTANDING", "DICOM_EXPORT_PROJECT", "DICOM_EXPORT_STAGING_DATASETS", "DICOM_EXPORT_STATE", "DICOM_EXPORT_STORES"]
     error_message = "What is not set is left to the code."
   }
 
@@ -259,6 +259,10 @@ run "an_ordinary_installation" {
     condition     = length(google_storage_notification.stores) == 0
     error_message = "A bucket of a store that is exported on request only tells of its changes."
   }
+  assert {
+    condition     = local.environment["DICOM_EXPORT_OUTSTANDING"] == "16"
+    error_message = "An operation has two messages outstanding for each that export_study handles at once, 4 × 2."
+  }
 }
 
 run "an_installation_with_everything_set" {
@@ -269,13 +273,13 @@ run "an_installation_with_everything_set" {
 
   variables {
     topic_prefix          = "test-"
-    limits                = { bundle = 500, split = 2000, page_tasks = 50, page_objects = 10000, sample = 100, readers = 8 }
+    limits                = { bundle = 500, split = 2000, page_tasks = 50, page_objects = 10000, sample = 100, readers = 8, outstanding = 50 }
     sizes                 = { export_study = { max_instances = 40, memory = "4Gi" } }
     max_delivery_attempts = 12
     max_staleness_hours   = 12
     stores = {
       archive = { bucket = "hospital-archive", prefix = "dicom/", stream_configs = [{ table = "bq://my-project.dicom.live" }] }
-      trials  = { bucket = "hospital-trials" }
+      trials  = { bucket = "hospital-trials", allow_cold_reads = true, user_project = "trials-billing" }
     }
     kms_key               = "projects/keys/locations/us-central1/keyRings/dicom/cryptoKeys/dicom"
     datasets              = { dicom = { create = true }, euro = { create = true, location = "EU" } }
@@ -292,11 +296,24 @@ run "an_installation_with_everything_set" {
     error_message = "The most attempts take more than 3 hours and a quarter; a finalized stream has to be committed within 4."
   }
 
+  # Whoever reads a bucket whose requester pays may have the project pay.
+
+  assert {
+    condition     = keys(google_project_iam_member.user_projects) == [for name in ["export_api", "export_study", "plan_export", "start_export", "stream_instance"] : "${name}/trials-billing"]
+    error_message = "The functions that read stores may have user_project pay, and no others."
+  }
+  assert {
+    condition = [for store in values(jsondecode(local.environment["DICOM_EXPORT_STORES"])) : [try(store.allowColdReads, false), try(store.userProject, "")]] == [
+      [false, ""], [true, "trials-billing"]
+    ]
+    error_message = "What a store says about costs does not arrive."
+  }
+
   # Every setting can be set.
 
   assert {
-    condition = [for name in ["BUNDLE", "SPLIT", "PAGE_TASKS", "PAGE_OBJECTS", "SAMPLE", "READERS", "TOPIC_PREFIX"] : local.environment["DICOM_EXPORT_${name}"]] == [
-      "500", "2000", "50", "10000", "100", "8", "test-"
+    condition = [for name in ["BUNDLE", "SPLIT", "PAGE_TASKS", "PAGE_OBJECTS", "SAMPLE", "READERS", "OUTSTANDING", "TOPIC_PREFIX"] : local.environment["DICOM_EXPORT_${name}"]] == [
+      "500", "2000", "50", "10000", "100", "8", "50", "test-"
     ]
     error_message = "A limit does not arrive."
   }

@@ -28,6 +28,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "download_as_bytes": _READ,
     "finalize_write_stream": _ROWS,
     "get_blob": _READ,
+    "get_bucket": frozenset({"storage.buckets.get"}),
     "get_dataset": frozenset({"bigquery.datasets.get"}),
     "get_job": frozenset({"bigquery.jobs.get"}),
     "get_table": frozenset({"bigquery.tables.get"}),

@@ -15,7 +15,7 @@ from dicom_export.errors import TransientError, Unavailable
 from dicom_export.messages import ExportStudy, InstanceChanged, PlanExport, StudyExported
 from dicom_export.names import TableName
 from support.factories import STORE
-from support.worlds import LIMITS, World
+from support.worlds import ONE_OUTSTANDING, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -52,14 +52,14 @@ class Recorded:
         declared = ports.stores[STORE]
         self.ports = Ports(
             self._noted("state", ports.operations),
-            {STORE: replace(declared, objects=self._noted("stores", declared.objects))},
+            {STORE: replace(declared, objects=self._noted("stores", declared.objects), allow_cold_reads=False)},
             self._bucket,
             self._noted("tables", ports.tables),
             cast("Any", self),
             ports.failures_table,
         )
         self.service = service_on(self.ports)
-        self.handlers = handlers_on(self.ports, LIMITS)
+        self.handlers = handlers_on(self.ports, ONE_OUTSTANDING)
         self.bury = dead_letters_on(self.ports)
         self.lose = lost_changes_on(self.ports)
 

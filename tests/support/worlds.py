@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from dicom_export.streaming.config import StreamConfig
 
 LIMITS = PlanLimits(bundle=3, split=4, page_tasks=2, page_objects=6)
+ONE_OUTSTANDING = replace(LIMITS, outstanding=1)
+"""Pages of one message, each of which is planned when the message before has its result."""
 MOST_DELIVERIES = 10_000
 
 
@@ -41,11 +44,13 @@ class World:
         faults: Faults | None = None,
         failures_table: TableName | None = None,
         streams: tuple[StreamConfig, ...] = (),
+        limits: PlanLimits = LIMITS,
     ) -> None:
         self.faults = faults or Faults()
         self.mailbox = Mailbox(self.faults)
         self.file = root / "table.duckdb"
         self._failures_table = failures_table
+        self._limits = limits
         self._root = root
         self._declared = DeclaredStore(FolderStore(store) if isinstance(store, Path) else store, ("*.txt",), streams)
         self._start()
@@ -62,7 +67,7 @@ class World:
             self._failures_table,
         )
         self.service = service_on(self.ports)
-        self.handlers = handlers_on(self.ports, LIMITS)
+        self.handlers = handlers_on(self.ports, self._limits)
 
     def deliver(self, index: int = 0, *, again: bool = False) -> None:
         """Deliver a message. If the process dies of it, the next one starts with what was on disk."""

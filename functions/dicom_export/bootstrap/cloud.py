@@ -16,17 +16,16 @@ from dicom_export.stores import DeclaredStore
 
 if TYPE_CHECKING:
     from dicom_export.settings import CloudSettings
+    from dicom_export.settings.cloud import BucketFolder
 
 
 def cloud_ports(cloud: CloudSettings) -> Ports:
     """Return the installation's adapters; their clients connect when they are first used."""
+    payers = {each.bucket: each.user_project for each in cloud.stores.values()}
     return Ports(
         BucketState(cloud.state.bucket, cloud.state.prefix),
-        {
-            name: DeclaredStore(BucketStore(each.bucket, each.prefix), each.ignore, each.streams, each.views)
-            for name, each in cloud.stores.items()
-        },
-        existing_bucket,
+        {name: _declared(each) for name, each in cloud.stores.items()},
+        lambda name: existing_bucket(name, user_project=payers.get(name)),
         BigQueryTables(
             cloud.project,
             write_endpoint=cloud.write_endpoint,
@@ -35,4 +34,11 @@ def cloud_ports(cloud: CloudSettings) -> Ports:
         ),
         TopicPublisher(cloud.topics),
         cloud.failures_table,
+    )
+
+
+def _declared(folder: BucketFolder) -> DeclaredStore:
+    store = BucketStore(folder.bucket, folder.prefix, user_project=folder.user_project)
+    return DeclaredStore(
+        store, folder.ignore, folder.streams, folder.views, folder.allow_cold_reads, store.has_autoclass
     )

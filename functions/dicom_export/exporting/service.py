@@ -14,6 +14,7 @@ from dicom_export.exporting.replay import create_replay
 from dicom_export.logs import Event, operation_event
 from dicom_export.messages import PlanExport
 from dicom_export.names import DatasetName, OperationName, StoreName
+from dicom_export.operations.counters import Counters
 from dicom_export.operations.failure import Status
 from dicom_export.operations.plan_page import PlanPage
 from dicom_export.stores import declared
@@ -141,24 +142,30 @@ class ExportService(OperationsService):
         )
 
     def get_operation(self, name: OperationName) -> Operation:
-        """Return the operation as OperationsService does. If its first message was never published, publish it now.
+        """Return the operation with its counters as they are now, and mend a plan that does not go on.
 
-        That message was lost with the process that created the operation.
+        The message that would plan the first or the next page may be lost: once in a while it is published again if
+        everything that was planned has its result. Raises NotFound.
         """
         operation = super().get_operation(name)
         periods = (datetime.now(UTC) - operation.create_time) // _FORGOTTEN
-        is_forgotten = not operation.is_done and periods > 0 and not self.journal.plans.pages(name)
+        has_results = operation.pages is None and not (operation.counters or Counters()).pending
+        is_forgotten = not operation.is_done and periods > 0 and has_results
         if is_forgotten and self.journal.operations.is_first_to_heal(name, periods):
-            self.resume(operation)
+            self._plan_on(name)
         return operation
 
     def cancel_operation(self, name: OperationName) -> Operation:
         """Request the operation's end, also if the message that plans its next page is lost."""
         operation = super().cancel_operation(name)
         if not operation.is_done:
-            pages = self.journal.plans.pages(name) or [0]
-            self.publisher.publish([PlanExport(name, pages[-1])])
+            self._plan_on(name)
         return operation
+
+    def _plan_on(self, name: OperationName) -> None:
+        """Publish the message of the last planned page, which has the next one planned, or the plan sealed."""
+        pages = self.journal.plans.pages(name) or [0]
+        self.publisher.publish([PlanExport(name, pages[-1])])
 
     def unfinished(self, parent: DatasetName) -> list[Operation]:
         """Return the operations of a dataset that have not ended."""

@@ -17,6 +17,7 @@ from dicom_export.errors import Code, PermanentError, TooManyColumns
 from dicom_export.exporting.create import check_table, hold_table
 from dicom_export.exporting.filter_objects import store_filter
 from dicom_export.exporting.listing import first_cursor, listing
+from dicom_export.exporting.survey import may_read_cold, refuse_cold_tasks, survey
 from dicom_export.exporting.writing import prepare_target
 from dicom_export.logs import Event, operation_event
 from dicom_export.messages import ExportStudy, PlanExport, StudyExported
@@ -60,15 +61,24 @@ def plan_export(
 
     Then publish the message of the next page, or seal the plan. The chain of create-once pages
     decides what the plan is: the page without a next one is the last, even if the operation is
-    cancelled meanwhile.
+    cancelled meanwhile. A page that has no room is planned later: `plan_deferred` sees to it.
     """
     operation = journal.operations.load(message.operation)
     if operation.is_done:
         return
     page = journal.plans.page(operation.name, message.page)
     if page is None:
-        planned = _plan_page(operation, message.page, journal, stores, buckets, tables, limits, decode)
-        page = journal.plans.create_page(operation.name, message.page, planned)
+        if not _has_room(operation, message.page, journal, limits):
+            return
+        previous = journal.plans.page(operation.name, message.page - 1) if message.page else None
+        if message.page and (previous is None or previous.next is None):
+            return  # the plan ends before this page
+        begin = previous.next if previous else None
+        planned = _plan_page(operation, message.page, begin, journal, stores, buckets, tables, limits, decode)
+        if planned is None:
+            publisher.publish([PlanExport.unless_planned(operation.name, message.page)])
+            return
+        page = journal.plans.create_page(operation.name, message.page, replace(planned, sender=message.sender))
         _warn_of_unlisted(page, operation)
         log.info(
             "Page %d planned: %d messages",
@@ -76,10 +86,34 @@ def plan_export(
             len(page.tasks),
             extra=operation_event(operation.name, Event.PROGRESSED),
         )
-    if page.tasks and not journal.pages.has_sum(operation.name, message.page):
-        # The page is stored, so that the next attempt reads no header again.
-        tables.await_columns(operation.target)
-    announce(message, page, journal=journal, publisher=publisher)
+    if not message.is_other_than(page.sender):
+        if page.tasks and not journal.pages.has_sum(operation.name, message.page):
+            # The page is stored, so that the next attempt reads no header again.
+            tables.await_columns(operation.target)
+        announce(message, page, journal=journal, publisher=publisher)
+
+
+def _has_room(operation: Operation, page: int, journal: Journal, limits: PlanLimits) -> bool:
+    """Say whether the page may be planned now. If not, `plan_deferred` will have it planned.
+
+    The mark comes before the last look: who sums a page after that look finds the mark.
+    """
+    if page == 0 or operation.cancel_requested or _sees_room(operation, journal, limits):
+        return True
+    journal.plans.defer(operation.name, page)
+    return _sees_room(operation, journal, limits)
+
+
+def _sees_room(operation: Operation, journal: Journal, limits: PlanLimits) -> bool:
+    tasks = journal.plans.tasks(operation.name)
+    return limits.has_room(journal.pages.outstanding(operation.name, tasks))
+
+
+def plan_deferred(operation: Operation, *, journal: Journal, publisher: Publisher) -> None:
+    """Have the next page planned if that was deferred. To be called after each sum of a page."""
+    following = journal.plans.pages(operation.name)[-1] + 1
+    if journal.plans.is_deferred(operation.name, following):
+        publisher.publish([PlanExport.unless_planned(operation.name, following)])
 
 
 def announce(message: PlanExport, page: PlanPage, *, journal: Journal, publisher: Publisher) -> None:
@@ -89,7 +123,7 @@ def announce(message: PlanExport, page: PlanPage, *, journal: Journal, publisher
     if page.next:
         # Once the next page exists, its own message continues: a repeated delivery must not repeat the whole plan.
         if not journal.plans.has_page(message.operation, message.page + 1):
-            publisher.publish([PlanExport(message.operation, message.page + 1)])
+            publisher.publish([PlanExport.unless_planned(message.operation, message.page + 1)])
     else:
         pages, error = message.page + 1, page.error
         journal.operations.change(message.operation, lambda current: replace(current, pages=pages, plan_error=error))
@@ -106,22 +140,28 @@ def _export_messages(message: PlanExport, page: PlanPage) -> list[ExportStudy]:
 def _plan_page(
     operation: Operation,
     number: int,
+    begin: Cursor | None,
     journal: Journal,
     stores: Mapping[StoreName, DeclaredStore],
     buckets: Callable[[str], DicomStore | None],
     tables: Tables,
     limits: PlanLimits,
     decode: Decode,
-) -> PlanPage:
+) -> PlanPage | None:
+    """Return the page, or None if the store has to be surveyed further before its first page is planned."""
     if operation.cancel_requested:
         return PlanPage(error=Status(Code.CANCELLED, "Cancelled while the store was being listed."))
     try:
         store = declared(stores, operation.request.store)
         index = store_filter(operation, buckets, journal) if operation.request.is_filtered else None
-        cursor = _cursor(operation, number, journal) or first_cursor(store, index)
+        cursor = begin or first_cursor(store, index)
+        must_survey = number == 0 and not may_read_cold(store, operation)
+        if must_survey and not survey(store, cursor, operation, index, journal):
+            return None
         unlisted: dict[Unlisted, None] = {}
         found = listing(store, cursor, operation, index, journal, unlisted.setdefault)
-        tasks, following = cut_page(found, cursor.layout, limits)
+        tasks, following = cut_page(found, cursor.layout, replace(limits, page_tasks=limits.tasks_of_page))
+        refuse_cold_tasks(store, operation, tasks, journal)
         objects = sample(tasks, limits.sample)
         if number == 0:
             _check_table_again(operation, journal, tables)
@@ -179,11 +219,6 @@ def _prepare(operation: Operation, columns: Schema, existing: Schema, tables: Ta
         prepare_target(operation, columns, tables)
     except TooManyColumns:
         prepare_target(operation, admitted(existing, columns, NO_MORE_COLUMNS), tables)
-
-
-def _cursor(operation: Operation, number: int, journal: Journal) -> Cursor | None:
-    previous = journal.plans.page(operation.name, number - 1) if number else None
-    return previous.next if previous else None
 
 
 def _columns(

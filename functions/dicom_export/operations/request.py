@@ -39,6 +39,7 @@ class ExportRequest:
     include_source_store: bool = False
     filter_uri: GcsUri | None = None
     views: bool = True
+    allow_cold_reads: bool = False
 
     @property
     def is_filtered(self) -> bool:
@@ -66,6 +67,7 @@ class VerifyRequest:
     table: TableName
     compared: TableName
     repair: bool = False
+    allow_cold_reads: bool = False
 
     write_disposition = WriteDisposition.WRITE_TRUNCATE
     schema = SchemaKind.INVENTORY
@@ -92,6 +94,7 @@ class RepairRequest:
     report: TableName
     schema: SchemaKind = SchemaKind.FLATTENED
     include_source_store: bool = False
+    allow_cold_reads: bool = False
 
     write_disposition = WriteDisposition.WRITE_APPEND
     filter_uri = None
@@ -123,6 +126,7 @@ def _to_json(request: Request, **own: Any) -> dict[str, Any]:  # noqa: ANN401 - 
         "includeSourceStore": request.include_source_store,
         **dict.fromkeys(("filterUri", "comparison", "repairs")),
         **own,
+        **({"allowColdReads": True} if request.allow_cold_reads else {}),
     }
 
 
@@ -133,13 +137,21 @@ def request_from_json(data: Mapping[str, Any]) -> Request:
     """
     store, table = StoreName.parse(data["store"]), TableName.parse(data["table"])
     schema, include_source_store = SchemaKind(data["schema"]), data["includeSourceStore"]
-    # Operations of earlier versions have neither of these.
+    # Operations of earlier versions have none of these.
+    allows = data.get("allowColdReads", False)
     if comparison := data.get("comparison"):
-        return VerifyRequest(store, table, TableName.parse(comparison["table"]), comparison["repair"])
+        return VerifyRequest(store, table, TableName.parse(comparison["table"]), comparison["repair"], allows)
     if repairs := data.get("repairs"):
-        return RepairRequest(store, table, TableName.parse(repairs), schema, include_source_store)
+        return RepairRequest(store, table, TableName.parse(repairs), schema, include_source_store, allows)
     filter_uri = GcsUri.parse(data["filterUri"]) if data["filterUri"] else None
     disposition = WriteDisposition(data["writeDisposition"])
     return ExportRequest(
-        store, table, disposition, schema, include_source_store, filter_uri, views=data.get("views", True)
+        store,
+        table,
+        disposition,
+        schema,
+        include_source_store,
+        filter_uri,
+        views=data.get("views", True),
+        allow_cold_reads=allows,
     )

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _DESTINATIONS = ("bigqueryDestination", "gcsDestination")
 # Google's how-to page of 2023 had `writeDisposition` here, and not in the destination.
 _REQUEST = ("name", *_DESTINATIONS, "filterConfig", "writeDisposition")
+ALLOW_COLD_READS = "_allowColdReads"
+"""Our own field, which the managed service does not have."""
 _SCHEMAS = ("schemaFlattened", "schemaJson")
 _CAPTURE = "changeDataCaptureConfig"
 _DESTINATION = ("tableUri", "writeDisposition", "force", "includeSourceStore", *_SCHEMAS, _CAPTURE)
@@ -34,11 +36,12 @@ def parse_export_request(store: StoreName, body: object, *, api_version: str) ->
     Raises InvalidArgument if the body is malformed or contradicts itself, Unimplemented for a
     feature of the managed service that this system does not have.
     """
-    request = JsonMessage.root(body, _REQUEST)
+    request = JsonMessage.root(body, (*_REQUEST, ALLOW_COLD_READS))
     package = f"google.cloud.healthcare.{api_version}.dicom"
     _check_name(request, store)
     destination = _destination(request, package)
     filter_uri = _filter_uri(request, package)
+    allow_cold_reads = bool(request.boolean(ALLOW_COLD_READS))
     if destination is None:
         request.check()
         raise Unimplemented(
@@ -56,6 +59,7 @@ def parse_export_request(store: StoreName, body: object, *, api_version: str) ->
         schema=_without_changes(schema),
         include_source_store=include_source_store,
         filter_uri=filter_uri,
+        allow_cold_reads=allow_cold_reads,
     )
 
 

@@ -39,6 +39,7 @@ _LIMITS = {
     "DICOM_EXPORT_PAGE_TASKS": "page_tasks",
     "DICOM_EXPORT_PAGE_OBJECTS": "page_objects",
     "DICOM_EXPORT_SAMPLE": "sample",
+    "DICOM_EXPORT_OUTSTANDING": "outstanding",
 }
 
 VARIABLES = (
@@ -69,7 +70,7 @@ _BUCKET_NAME = re.compile(rf"(?=.{{3,222}}$){_BUCKET_PART}(?:\.{_BUCKET_PART})*"
 # https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names
 _LONGEST_PREFIX = 255 - max(map(len, TOPICS))
 _PREFIX_OF_TOPICS = re.compile(rf"(?!goog)[A-Za-z][A-Za-z0-9._~+%-]{{0,{_LONGEST_PREFIX - 1}}}")
-_STORE_FIELDS = {"bucket", "prefix", "ignore", "streamConfigs", "views"}
+_STORE_FIELDS = {"bucket", "prefix", "ignore", "streamConfigs", "views", "allowColdReads", "userProject"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ class BucketFolder:
 
     `ignore` are patterns of names, after the prefix, that are not instances. `streams` are the tables for rows of new objects.
     `views` says whether tables get views.
+    `allow_cold_reads` says whether exports may read objects in cold storage classes. `user_project` pays for the requests.
     """
 
     bucket: str
@@ -85,6 +87,8 @@ class BucketFolder:
     ignore: tuple[str, ...] = ()
     streams: tuple[StreamConfig, ...] = ()
     views: bool = True
+    allow_cold_reads: bool = False
+    user_project: str | None = None
 
     def overlaps(self, other: BucketFolder) -> bool:
         """Return whether an object can be in both folders."""
@@ -215,11 +219,29 @@ def _store(name: str, value: Any) -> BucketFolder:
     if not isinstance(ignore, list) or not all(isinstance(pattern, str) for pattern in ignore):
         raise ConfigurationError(f"{what}: ignore is not a list; expected a list of patterns such as *.txt")
     folder = _folder(what, value["bucket"], value.get("prefix", ""), tuple(ignore))
-    views = value.get("views", True)
-    if not isinstance(views, bool):
-        raise ConfigurationError(f"{what}: views is {views!r}; expected true or false")
-    streams = tuple(replace(each, views=views) for each in _streams(what, value.get("streamConfigs", [])))
-    return replace(folder, streams=streams, views=views)
+    return replace(
+        folder,
+        streams=tuple(
+            replace(each, views=_boolean(what, value, "views", default=True))
+            for each in _streams(what, value.get("streamConfigs", []))
+        ),
+        views=_boolean(what, value, "views", default=True),
+        allow_cold_reads=_boolean(what, value, "allowColdReads", default=False),
+        user_project=_user_project(what, value.get("userProject")),
+    )
+
+
+def _boolean(what: str, store: Mapping[str, Any], name: str, *, default: bool) -> bool:
+    value = store.get(name, default)
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{what}: {name} is {value!r}; expected true or false")
+    return value
+
+
+def _user_project(what: str, value: Any) -> str | None:
+    if value is not None and not (isinstance(value, str) and _PROJECT_ID.fullmatch(value)):
+        raise ConfigurationError(f"{what}: userProject is {value!r}; expected the id of a project, like my-project")
+    return value
 
 
 def _streams(what: str, value: Any) -> tuple[StreamConfig, ...]:
@@ -252,6 +274,11 @@ def _check_apart(stores: Mapping[StoreName, BucketFolder], state: BucketFolder) 
     for (name, folder), (other, others) in combinations(stores.items(), 2):
         if folder.overlaps(others):
             raise ConfigurationError(f"{_STORES}: {name} ({folder}) and {other} ({others}) overlap")
+    for (name, folder), (other, others) in combinations(stores.items(), 2):
+        if folder.bucket == others.bucket and folder.user_project != others.user_project:
+            raise ConfigurationError(
+                f"{_STORES}: {name} and {other} are in one bucket, and have different userProject; expected the same"
+            )
     for name, folder in stores.items():
         if folder.overlaps(state):
             raise ConfigurationError(f"{_STATE} {state} overlaps the store {name} ({folder})")

@@ -19,7 +19,8 @@ LOCAL_PARENT = DatasetName("local", "local", "local")
 
 # Smaller messages let a killed run repeat less work and the progress bar move in smaller steps, but each message costs
 # a commit, which is slow for a table of many columns.
-LOCAL_LIMITS = PlanLimits(bundle=4_000, split=4_000)
+# The queue refuses no message, and plans only when nothing else waits, so that `outstanding` need not hold the planner back.
+LOCAL_LIMITS = PlanLimits(bundle=4_000, split=4_000, outstanding=1_000)
 
 
 def _plan_limits(data: Mapping[str, Any]) -> PlanLimits:

@@ -11,6 +11,7 @@ from dicom_export.state.overwrites import Overwrites
 from dicom_export.state.pages import Pages
 from dicom_export.state.plans import Plans
 from dicom_export.state.reports import Reports
+from dicom_export.state.surveys import Surveys
 from dicom_export.state.tables import ExclusiveTables
 from dicom_export.state.tasks import Tasks
 from dicom_export.state.uploads import Uploads
@@ -25,6 +26,7 @@ class Journal:
     def __init__(self, store: OperationStore) -> None:
         self.operations = Operations(store)
         self.plans = Plans(store)
+        self.surveys = Surveys(store)
         self.tasks = Tasks(store)
         self.pages = Pages(store, self.tasks)
         self.reports = Reports(store)

@@ -66,6 +66,21 @@ def page_path(name: OperationName, page: int) -> str:
     return f"{pages_prefix(name)}{page:06d}.json"
 
 
+def survey_prefix(name: OperationName) -> str:
+    """Return the prefix of the parts of the survey."""
+    return f"{name}/survey/"
+
+
+def survey_path(name: OperationName, part: int) -> str:
+    """Return the path of a part of the survey."""
+    return f"{survey_prefix(name)}{part:06d}.json"
+
+
+def deferred_path(name: OperationName, page: int) -> str:
+    """Return the path of the mark that the planning of a page waits for workers."""
+    return f"{name}/deferred/{page:06d}"
+
+
 def plan_prefix(name: OperationName) -> str:
     """Return the prefix of the plan's pages."""
     return f"{name}/plan/"

@@ -36,7 +36,8 @@ ROLES: dict[str, frozenset[str]] = {
     "roles/pubsub.publisher": frozenset({"pubsub.topics.publish"}),
 }
 GRANTED_AHEAD = frozenset({"buckets"})
-"""What infra/ grants for calls that the adapters do not make yet: on a bucket's settings, which say what reading it costs."""
+"""What infra/ grants for calls that the recorded installation does not make: on a bucket's settings, which say what reading it
+costs."""
 OWNERS = {
     "state": "BucketState",
     "stores": "BucketStore",

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from dicom_export import logs, messages
-from dicom_export.operations.planning import MAX_PAGE_OBJECTS, MAX_PAGE_TASKS, MAX_SPLIT, PlanLimits
+from dicom_export.operations.planning import MAX_PAGE_OBJECTS, MAX_PAGE_TASKS, MAX_SPLIT, MESSAGES_PER_SLOT, PlanLimits
 from dicom_export.ports import MAX_STALENESS_HOURS
 from dicom_export.pubsub.push import BatchRequest
 from dicom_export.settings import cloud, limits
@@ -101,6 +101,7 @@ def test_the_limits_are_those_of_the_code() -> None:
     assert f"bundle, {default.bundle})" in text
     assert f"page_tasks, {default.page_tasks}) <= {MAX_PAGE_TASKS}" in text
     assert f"page_objects, {default.page_objects}) <= {MAX_PAGE_OBJECTS}" in text
+    assert f"messages_per_slot = {MESSAGES_PER_SLOT}\n" in LOCALS
     assert f"readers, 16) <= {cloud._MAX_READERS}" in text
 
 

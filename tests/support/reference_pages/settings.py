@@ -28,7 +28,9 @@ _FUNCTIONS = {
     "DICOM_EXPORT_BIGQUERY_WRITE_ENDPOINT": "host and port of an emulator of the Storage Write API",
     "DICOM_EXPORT_BUNDLE": "small studies share a message of up to this many instances; at most `DICOM_EXPORT_SPLIT`",
     "DICOM_EXPORT_SPLIT": "a study of more instances gets several messages",
-    "DICOM_EXPORT_PAGE_TASKS": "messages per page of the plan",
+    "DICOM_EXPORT_PAGE_TASKS": "messages per page of the plan; also at most half of `DICOM_EXPORT_OUTSTANDING`",
+    "DICOM_EXPORT_OUTSTANDING": "[how far the planner may be ahead of the workers](../explanation/exactly-once.md#back-pressure), in messages of"
+    " one operation; two per message that the workers handle at once",
     "DICOM_EXPORT_PAGE_OBJECTS": "objects per page of the plan",
     "DICOM_EXPORT_SAMPLE": "how many headers the planner reads to find the columns of a page",
 }

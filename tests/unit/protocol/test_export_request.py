@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from dicom_export.api import HttpRequest, answer
 from dicom_export.errors import DicomExportError, InvalidArgument, Unimplemented
 from dicom_export.names import DatasetName, GcsUri, StoreName, TableName
-from dicom_export.operations.request import ExportRequest, WriteDisposition
+from dicom_export.operations.request import ExportRequest, RepairRequest, WriteDisposition, request_from_json
 from dicom_export.protocol.export_request import parse_export_request
 from dicom_export.protocol.tolerant_json import parse_json
+from dicom_export.protocol.verify_request import parse_verify_request
 from dicom_export.rows.layout import SchemaKind
 from support.exports import STORE, InMemoryExports
 
@@ -51,6 +52,26 @@ def test_every_field_is_read() -> None:
     assert request.schema is SchemaKind.JSON
     assert request.include_source_store
     assert request.filter_uri == GcsUri("bucket", "path/to/filter.txt")
+
+
+@pytest.mark.parametrize("name", ["_allowColdReads", "_allow_cold_reads"])
+@pytest.mark.parametrize(("value", "expected"), [(True, True), ("TRUE", True), (False, False), (None, False)])
+def test_our_own_field_allows_cold_reads(name: str, *, value: Any, expected: bool) -> None:
+    request = parse(**{name: value})
+    assert request.allow_cold_reads is expected
+    assert request_from_json(json.loads(json.dumps(request.to_json()))) == request
+    verify = {"tableUri": URI, "reportTableUri": f"{URI}_report"}
+    verification = parse_verify_request(STORE, {"verify": verify, name: value})
+    assert verification.allow_cold_reads is expected
+    assert request_from_json(verification.to_json()) == verification
+    repair = RepairRequest(STORE, request.table, request.table, allow_cold_reads=expected)
+    assert request_from_json(repair.to_json()) == repair
+
+
+def test_our_own_field_is_a_boolean() -> None:
+    assert "'_allow_cold_reads' (TYPE_BOOL), \"yes\"" in refusal(
+        {"bigqueryDestination": {"tableUri": URI}, "_allowColdReads": "yes"}
+    )
 
 
 def test_names_of_the_protocol_buffer_fields_are_accepted_too() -> None:

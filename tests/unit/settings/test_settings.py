@@ -52,6 +52,7 @@ def test_everything_can_be_set() -> None:
             "DICOM_EXPORT_BUNDLE": "10",
             "DICOM_EXPORT_SPLIT": "20",
             "DICOM_EXPORT_PAGE_TASKS": "3",
+            "DICOM_EXPORT_OUTSTANDING": "6",
             "DICOM_EXPORT_PAGE_OBJECTS": "40",
             "DICOM_EXPORT_SAMPLE": "5",
             "DICOM_EXPORT_BIGQUERY_WRITE_ENDPOINT": "127.0.0.1:9060",
@@ -63,7 +64,7 @@ def test_everything_can_be_set() -> None:
     assert found.readers == 32
     assert found.max_staleness_hours == 12
     assert found.staging_datasets == {"example.com:p.d": "my-project.staging"}
-    assert found.limits == PlanLimits(bundle=10, split=20, page_tasks=3, page_objects=40, sample=5)
+    assert found.limits == PlanLimits(bundle=10, split=20, page_tasks=3, page_objects=40, sample=5, outstanding=6)
     assert found.write_endpoint == "127.0.0.1:9060"
 
 
@@ -79,6 +80,13 @@ def test_a_store_says_where_new_instances_go() -> None:
         StreamConfig(TableName("p", "d", "latest"), SchemaKind.JSON, tracks_changes=True),
     )
     assert [config.to_json() for config in store.streams] == configs
+
+
+def test_a_store_says_what_its_reads_may_cost_and_who_pays() -> None:
+    declared = {"bucket": "images", "allowColdReads": True, "userProject": "example.com:payer"}
+    for fields, expected in ((declared, (True, "example.com:payer")), ({"bucket": "images"}, (False, None))):
+        (store,) = cloud.parse(REQUIRED | {"DICOM_EXPORT_STORES": stores(store=fields)}).stores.values()
+        assert (store.allow_cold_reads, store.user_project) == expected
 
 
 @pytest.mark.parametrize(
@@ -126,6 +134,17 @@ def test_what_is_missing_is_named(name: str) -> None:
         ("DICOM_EXPORT_STORES", stores(store={"bucket": "images", "prefix": 7}), "invalid prefix 7"),
         ("DICOM_EXPORT_STORES", stores(store={"bucket": "images", "ignore": "*.txt"}), "a list of patterns"),
         ("DICOM_EXPORT_STORES", stores(store={"bucket": "images", "folder": "a/"}), "unknown field 'folder'"),
+        ("DICOM_EXPORT_STORES", stores(store={"bucket": "images", "allowColdReads": "yes"}), "expected true or false"),
+        ("DICOM_EXPORT_STORES", stores(store={"bucket": "images", "userProject": "a b"}), "userProject is 'a b'"),
+        ("DICOM_EXPORT_STORES", stores(store={"bucket": "images", "userProject": 7}), "userProject is 7"),
+        (
+            "DICOM_EXPORT_STORES",
+            stores(
+                store={"bucket": "images", "prefix": "a/", "userProject": "one-project"},
+                other={"bucket": "images", "prefix": "b/"},
+            ),
+            "have different userProject",
+        ),
         (
             "DICOM_EXPORT_STORES",
             stores(store={"bucket": "images", "views": "no"}),
