@@ -2,14 +2,24 @@
 # stay in are not destroyed with the installation: the rows are the user's.
 
 locals {
-  datasets = {
-    for key, dataset in var.datasets : key => {
-      create   = dataset.create
-      project  = coalesce(dataset.project, var.project)
-      id       = coalesce(dataset.dataset_id, key)
-      location = coalesce(dataset.location, var.region)
-    }
-  }
+  datasets = merge(
+    {
+      for key, dataset in var.datasets : key => {
+        create   = dataset.create
+        is_kept  = true
+        project  = coalesce(dataset.project, var.project)
+        id       = coalesce(dataset.dataset_id, key)
+        location = coalesce(dataset.location, var.region)
+      }
+    },
+    { for id in var.smoke_test_store ? [local.smoke_test_dataset] : [] : id => {
+      create   = true
+      is_kept  = false
+      project  = var.project
+      id       = id
+      location = var.region
+    } },
+  )
 }
 
 resource "google_bigquery_dataset" "datasets" {
@@ -20,7 +30,9 @@ resource "google_bigquery_dataset" "datasets" {
   location        = each.value.location
   description     = "Metadata of DICOM instances, exported by dicom-export"
   labels          = var.labels
-  deletion_policy = "ABANDON"
+  deletion_policy = each.value.is_kept ? "ABANDON" : "DELETE"
+  # Only of the smoke test.
+  delete_contents_on_destroy = !each.value.is_kept
 
   # A key serves the datasets of its own location.
   dynamic "default_encryption_configuration" {

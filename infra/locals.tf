@@ -63,8 +63,9 @@ locals {
       dead_letters = local.last_topic
       max_attempts = local.most_attempts
       size         = { memory = "512Mi", cpu = "1", concurrency = 4, max_instances = 2 }
-      roles        = {}
-      publishes    = []
+      # Only to answer a check of `dicom-export doctor`.
+      roles     = { state = local.state_role }
+      publishes = []
     }
     refuse_export = {
       topic        = "dead-export-requests"
@@ -151,9 +152,26 @@ locals {
   state_bucket  = "${replace(replace(var.project, ":", "-"), ".", "-")}-${var.name}-state"
   source_bucket = "${replace(replace(var.project, ":", "-"), ".", "-")}-${var.name}-source"
 
+  # The stores of the input, and that of the smoke test.
+  smoke_test_bucket = "${replace(replace(var.project, ":", "-"), ".", "-")}-${var.name}-smoke-test"
+  smoke_test_table  = "bq://${var.project}.${local.smoke_test_dataset}.streamed"
+  # Without dashes, as the ids of datasets are.
+  smoke_test_dataset = "${replace(var.name, "-", "_")}_smoke_test"
+  stores = merge(var.stores, { for id in var.smoke_test_store ? ["smoke-test"] : [] : id => {
+    bucket   = local.smoke_test_bucket
+    prefix   = "dicom/"
+    ignore   = []
+    location = null
+    dataset  = "dicom"
+    project  = null
+
+    stream_configs = [{ table = local.smoke_test_table, schema = "flattened", include_source_store = false, tracks_changes = false }]
+    stream_deletes = true
+  } })
+
   # As DICOM_EXPORT_STORES has them.
   declared_stores = {
-    for id, store in var.stores :
+    for id, store in local.stores :
     "projects/${var.project}/locations/${coalesce(store.location, var.region)}/datasets/${store.dataset}/dicomStores/${id}" => { for field, value in {
       bucket = store.bucket
       prefix = store.prefix
@@ -166,5 +184,5 @@ locals {
       ) }]
     } : field => value if field != "streamConfigs" || length(store.stream_configs) > 0 }
   }
-  store_buckets = toset([for store in values(var.stores) : store.bucket])
+  store_buckets = toset([for store in values(local.stores) : store.bucket])
 }

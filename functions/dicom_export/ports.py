@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dicom_export.decoding.decoded import Decoded, DecodedBatch, Select
+    from dicom_export.diagnosing.check_message import Check
+    from dicom_export.diagnosing.facts import (
+        ApiAnswer,
+        BucketFacts,
+        DatasetFacts,
+        NotificationFacts,
+        RuntimeFacts,
+        SubscriptionFacts,
+    )
     from dicom_export.messages import Message
     from dicom_export.names import DatasetName, OperationName, StoreName, TableName
     from dicom_export.operations.counters import DifferenceCounts
@@ -325,6 +334,71 @@ class Mounts(Protocol):
 
     def missing(self, known: Collection[str]) -> set[str]:
         """Return the known mount points that are empty because nothing is mounted there."""
+
+
+class Inspection(Protocol):
+    """What Google Cloud says of the resources of an installation. It changes nothing.
+
+    Datasets are named PROJECT.DATASET, topics and subscriptions by their resource names. Every method may raise
+    PermissionDenied.
+    """
+
+    def enabled_apis(self, project: str, names: Collection[str]) -> Collection[str]:
+        """Return those of the named APIs that are enabled in the project."""
+
+    def bucket(self, name: str) -> BucketFacts | None:
+        """Return the bucket, or None."""
+
+    def notifications(self, bucket: str) -> Sequence[NotificationFacts]:
+        """Return the notification configurations of a bucket. Raises NotFound."""
+
+    def has_topic(self, topic: str) -> bool:
+        """Return whether the topic exists."""
+
+    def subscription(self, name: str) -> SubscriptionFacts | None:
+        """Return the subscription, or None."""
+
+    def dataset(self, name: str) -> DatasetFacts | None:
+        """Return the dataset, or None."""
+
+    def runtimes(self, project: str, region: str) -> Mapping[str, RuntimeFacts]:
+        """Return the runtimes of functions in a region."""
+
+    def call_api(self, url: str) -> ApiAnswer:
+        """Return the answer to a GET with the caller's token. Raises Unavailable if there is no answer."""
+
+
+class CheckSender(Protocol):
+    """Sends check messages to the functions. Every method may raise NotFound or PermissionDenied."""
+
+    def publish(self, topic: str, check: Check) -> None:
+        """Publish the check on a topic, a resource name."""
+
+    def post(self, api_url: str, check: Check) -> None:
+        """Send the check to the API, which has no topic. Returns when it has answered in the state."""
+
+
+class Probes(Protocol):
+    """Calls that change nothing and succeed only if the account of this process may make them.
+
+    Datasets are named PROJECT.DATASET. Every method raises PermissionDenied if the account may not, and NotFound if
+    the resource does not exist.
+    """
+
+    def describe_bucket(self, bucket: str) -> None:
+        """Read the settings of a bucket."""
+
+    def describe_tables(self, dataset: str) -> None:
+        """Describe the dataset, and a table in it that does not exist."""
+
+    def edit_tables(self, dataset: str) -> None:
+        """Delete a table that does not exist."""
+
+    def run_job(self) -> None:
+        """Run a query without executing it, and look up a job that does not exist."""
+
+    def publish(self, kind: str, check: str) -> None:
+        """Publish a probe on the topic of a kind of message."""
 
 
 class Decode(Protocol):

@@ -11,9 +11,10 @@ from werkzeug import Response
 
 from dicom_export import logs
 from dicom_export.api.bodies import read_body
-from dicom_export.api.exchange import HttpRequest, HttpResponse
+from dicom_export.api.exchange import HttpRequest, HttpResponse, error_response
 from dicom_export.api.server import answer, refuse
-from dicom_export.errors import InvalidArgument
+from dicom_export.diagnosing.check_message import CHECK_ATTRIBUTE, Check
+from dicom_export.errors import Code, InvalidArgument
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,23 @@ def respond(request: Request, open_service: Callable[[], Exports]) -> Response:
     with logs.traced(request.headers.get("X-Cloud-Trace-Context", "")):
         response = _answered(request, open_service)
     return encoded(response)
+
+
+def respond_to_check(request: Request, take: Callable[[Check], None]) -> Response:
+    """Return the response to a check. `take` answers it in the state. Raises nothing: errors become responses."""
+    with logs.traced(request.headers.get("X-Cloud-Trace-Context", "")):
+        return encoded(_checked(request, take))
+
+
+def _checked(request: Request, take: Callable[[Check], None]) -> HttpResponse:
+    if request.method != "POST":
+        return error_response(Code.UNIMPLEMENTED, "Expected POST", headers={"Allow": "POST"}, status=405)
+    try:
+        # Without this header, which a page of another server may not send, there is no id and so no check.
+        take(Check.decode(request.headers.get(CHECK_ATTRIBUTE, ""), _body(request)))
+    except Exception as error:  # noqa: BLE001 - the client must get the error in JSON
+        return refuse(error)
+    return HttpResponse(200, {})
 
 
 def encoded(response: HttpResponse) -> Response:

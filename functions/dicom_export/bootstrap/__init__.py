@@ -27,6 +27,8 @@ from dicom_export.settings import LocalSettings
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from dicom_export.diagnosing.check_message import Check
+    from dicom_export.diagnosing.examine import Examination
     from dicom_export.exporting.service import ExportService
     from dicom_export.pubsub.push import UndeliveredMessage
     from dicom_export.settings import CloudSettings
@@ -72,6 +74,21 @@ def lost_changes() -> Callable[[UndeliveredMessage], None]:
     """Return the handler of changes that are out of attempts. Raises ConfigurationError."""
     with _opening:
         return _lost_changes()
+
+
+def check_answers() -> Callable[[Check, str], None]:
+    """Return the handler of check messages: a check, and the name of the function. Raises ConfigurationError."""
+    with _opening:
+        return _check_answers()
+
+
+def examination(api_url: str | None = None) -> Examination:
+    """Return the examination of the installation on Google Cloud. Raises ConfigurationError."""
+    with _opening:
+        cloud, ports = _cloud()
+    from dicom_export.bootstrap.cloud import examination as examination_of
+
+    return examination_of(cloud, settings.installation(), ports, api_url)
 
 
 @cache
@@ -133,6 +150,14 @@ def _instance_changes() -> Callable[[Change], None]:
             stream(found)
 
     return take
+
+
+@cache
+def _check_answers() -> Callable[[Check, str], None]:
+    cloud, ports = _cloud()
+    from dicom_export.bootstrap.cloud import check_answers as answers_on
+
+    return answers_on(cloud, ports)
 
 
 @cache

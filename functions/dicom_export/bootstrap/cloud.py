@@ -5,16 +5,24 @@ Only the entry points that need these adapters import them.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from dicom_export.adapters.gcp.bigquery.tables import BigQueryTables
-from dicom_export.adapters.gcp.pubsub import TopicPublisher
+from dicom_export.adapters.gcp.pubsub import TopicPublisher, publisher_client
 from dicom_export.adapters.gcp.storage.state import BucketState
 from dicom_export.adapters.gcp.storage.store import BucketStore, existing_bucket
 from dicom_export.bootstrap.wiring import Ports
+from dicom_export.state.checks import Checks
 from dicom_export.stores import DeclaredStore
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dicom_export.diagnosing.check_message import Check
+    from dicom_export.diagnosing.examine import Examination
+    from dicom_export.diagnosing.installation import Installation
     from dicom_export.settings import CloudSettings
 
 
@@ -32,4 +40,46 @@ def cloud_ports(cloud: CloudSettings) -> Ports:
         ),
         TopicPublisher(cloud.topics),
         cloud.failures_table,
+    )
+
+
+def check_answers(cloud: CloudSettings, ports: Ports) -> Callable[[Check, str], None]:
+    """Return the handler of check messages: it takes a check and the name of the function that got it."""
+    from dicom_export.adapters.gcp.bigquery.table_catalog import rest_client
+    from dicom_export.adapters.gcp.probing import GoogleCheckSender, GoogleProbes
+    from dicom_export.adapters.gcp.rest import ApiCaller
+    from dicom_export.diagnosing.answering import Surroundings, answer_check
+
+    is_emulated = cloud.write_endpoint is not None
+    sender = GoogleCheckSender(cache(publisher_client), ApiCaller())
+    bigquery = cache(partial(rest_client, cloud.project, is_emulated=is_emulated))
+    surroundings = Surroundings(
+        ports.operations,
+        ports.stores,
+        tuple(sorted({each.bucket for each in cloud.stores.values()})),
+        GoogleProbes(cloud.topics, sender, bigquery),
+    )
+    return partial(answer_check, checks=Checks(ports.operations), surroundings=surroundings)
+
+
+def examination(cloud: CloudSettings, installation: Installation, ports: Ports, api_url: str | None) -> Examination:
+    """Return the examination of the installation, as the caller. `api_url` is the address of a proxy of the API."""
+    from dicom_export.adapters.gcp.bigquery.table_catalog import rest_client
+    from dicom_export.adapters.gcp.inspection import GoogleInspection
+    from dicom_export.adapters.gcp.probing import GoogleCheckSender
+    from dicom_export.adapters.gcp.rest import ApiCaller, GoogleRest
+    from dicom_export.diagnosing.examine import Examination
+
+    is_emulated = cloud.write_endpoint is not None
+    api = ApiCaller()
+    return Examination(
+        project=cloud.project,
+        state_bucket=cloud.state.bucket,
+        buckets=[each.bucket for each in cloud.stores.values()],
+        installation=replace(installation, api_url=api_url.rstrip("/")) if api_url else installation,
+        inspection=GoogleInspection(
+            GoogleRest(cloud.project), api, partial(rest_client, cloud.project, is_emulated=is_emulated)
+        ),
+        sender=GoogleCheckSender(cache(publisher_client), api),
+        checks=Checks(ports.operations),
     )

@@ -24,6 +24,7 @@ _FUNCTIONS = {
     "DICOM_EXPORT_READERS": "how many headers a worker reads at the same time",
     "DICOM_EXPORT_MAX_STALENESS_HOURS": "by how many hours a new table with `changeDataCaptureConfig` may lag behind",
     "DICOM_EXPORT_BIGQUERY_WRITE_ENDPOINT": "host and port of an emulator of the Storage Write API",
+    "DICOM_EXPORT_INSTALLATION": "what Terraform installed, as JSON; only the output `environment` has it, for `doctor` and `smoke-test`",
     "DICOM_EXPORT_BUNDLE": "small studies share a message of up to this many instances; at most `DICOM_EXPORT_SPLIT`",
     "DICOM_EXPORT_SPLIT": "a study of more instances gets several messages",
     "DICOM_EXPORT_PAGE_TASKS": "messages per page of the plan",
@@ -41,6 +42,7 @@ _NO_NUMBERS = (
     "DICOM_EXPORT_TOPIC_PREFIX",
     "DICOM_EXPORT_FAILURES_TABLE",
     "DICOM_EXPORT_BIGQUERY_WRITE_ENDPOINT",
+    "DICOM_EXPORT_INSTALLATION",
 )
 _LIMITS = {
     "DICOM_EXPORT_MAX_ELEMENTS": "elements and items",
