@@ -175,7 +175,7 @@ resource "google_bigquery_dataset_iam_member" "smoke_testers" {
 
 resource "google_project_iam_member" "smoke_testers" {
   for_each = {
-    for pair in setproduct(local.smoke_testers, ["roles/bigquery.jobUser", "roles/logging.viewer"]) :
+    for pair in setproduct(local.smoke_testers, ["roles/bigquery.jobUser", "roles/logging.viewer", "roles/monitoring.viewer"]) :
     "${pair[0]}/${pair[1]}" => { member = pair[0], role = pair[1] }
   }
 

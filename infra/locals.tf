@@ -161,6 +161,7 @@ locals {
     bucket   = local.smoke_test_bucket
     prefix   = "dicom/"
     ignore   = []
+    views    = false
     location = null
     dataset  = "dicom"
     project  = null

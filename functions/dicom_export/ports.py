@@ -7,7 +7,7 @@ TransientError; its docstring names other errors.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -399,6 +399,57 @@ class Probes(Protocol):
 
     def publish(self, kind: str, check: str) -> None:
         """Publish a probe on the topic of a kind of message."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStream:
+    """A new write stream, and the names of the columns that it shows."""
+
+    name: str
+    columns: frozenset[str]
+
+
+class Laboratory(Protocol):
+    """What a smoke test does in a project. Every method may raise any DicomExportError."""
+
+    def put(self, name: str, content: bytes) -> None:
+        """Write an object of the store of the smoke test."""
+
+    def delete(self, name: str) -> None:
+        """Delete an object. Does nothing if it does not exist."""
+
+    def objects(self) -> Sequence[str]:
+        """Return the names of the objects of the store."""
+
+    def api(self, method: str, url: str, body: Any = None, headers: Mapping[str, str] | None = None) -> ApiAnswer:  # noqa: ANN401 - JSON
+        """Return the answer of the installation's API to a request with the caller's token."""
+
+    def publish(self, topic: str, data: bytes) -> str:
+        """Publish a message, and return its id."""
+
+    def bigquery(self, method: str, path: str, body: Any = None) -> Any:  # noqa: ANN401 - JSON
+        """Return the answer of BigQuery's REST API. The path follows `/bigquery/v2`."""
+
+    def job(self, configuration: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Run a job to its end, and return it. A dry run is not waited for. A job that fails has `errorResult`."""
+
+    def rows(self, sql: str) -> Sequence[Mapping[str, Any]]:
+        """Return the rows of a query."""
+
+    def open_stream(self, table: TableName) -> OpenStream:
+        """Create a PENDING stream."""
+
+    def stream_columns(self, stream: str) -> frozenset[str]:
+        """Return the names of the columns that a stream shows."""
+
+    def append(self, stream: str, batch: pa.RecordBatch, *, as_proto: bool = False) -> str:
+        """Append rows as Arrow, or rows of text as protocol buffers. Return how the append was refused, or an empty text."""
+
+    def finish(self, table: TableName, stream: str) -> str:
+        """Finalize and commit a stream. Return the errors of the commit, or an empty text."""
+
+    def google(self, url: str, parameters: Mapping[str, Any] | None = None, body: Any = None) -> Any:  # noqa: ANN401 - JSON
+        """Return the answer of another REST API of Google: to a POST if there is a body, else to a GET."""
 
 
 class Decode(Protocol):

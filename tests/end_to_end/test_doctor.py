@@ -17,6 +17,7 @@ from support.command_line import run
 from support.doc_pages import code
 from support.google_services import ScriptedServices, answering
 from support.installations import RUNTIME
+from support.installed import APIS, description_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from support.emulators.pubsub import PubSub
     from support.emulators.storage import Storage
 
-APIS = ["bigquery.googleapis.com", "pubsub.googleapis.com"]
 STREAMS: dict[str, dict[str, Any]] = {"flat": {"schemaFlattened": {}}}
 
 
@@ -58,22 +58,6 @@ def cloud(
         lost = pubsub_emulator.create_topic("doctor-lost-letters")
         pubsub_emulator.hold("doctor-lost-letters", lost)
         yield running
-
-
-def description_of(cloud: Cloud) -> dict[str, Any]:
-    """Return what `terraform output` would say of the installation."""
-    return {
-        "region": "us",
-        "runtime": RUNTIME,
-        "apiUrl": cloud.api_url.rstrip("/"),
-        "apiFunction": "export-api",
-        "ackDeadlineSeconds": 60,
-        "apis": APIS,
-        "receivers": cloud.receivers,
-        "datasets": [{"name": cloud.dataset, "staging": "my-project.doctor_staging"}],
-        "notifications": [{"bucket": cloud.bucket, "prefix": "dicom/", "eventTypes": ["OBJECT_FINALIZE"]}],
-        "lostLetters": "projects/my-project/subscriptions/doctor-lost-letters",
-    }
 
 
 @pytest.fixture

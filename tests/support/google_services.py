@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 
 class ScriptedServices(BaseAdapter):
-    """Answers each request whose URL has a key of `answers` in it with its value, else with 403. It keeps the requests."""
+    """Answers each request whose URL has a key of `answers` in it with its value, else with 403. It keeps the requests.
+
+    A value may be a function of the request.
+    """
 
     def __init__(self, answers: Mapping[str, Any]) -> None:
         super().__init__()
@@ -32,6 +35,7 @@ class ScriptedServices(BaseAdapter):
         self.requests.append(request)
         response = requests.Response()
         found = next((answer for part, answer in self.answers.items() if part in str(request.url)), None)
+        found = found(request) if callable(found) else found
         content = {"error": {"code": 403, "message": "denied"}} if found is None else found
         response.status_code = 403 if found is None else 200
         response.raw = io.BytesIO(json.dumps(content).encode())

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from dicom_export.ports import Exports
 
+_TOKENS = ("Authorization", "X-Serverless-Authorization")
 _LENGTH = re.compile(r"[0-9]{0,19}")
 CONTENT_TYPE = "application/json; charset=UTF-8"
 HEADERS = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
@@ -50,7 +51,14 @@ def _checked(request: Request, take: Callable[[Check], None]) -> HttpResponse:
         take(Check.decode(request.headers.get(CHECK_ATTRIBUTE, ""), _body(request)))
     except Exception as error:  # noqa: BLE001 - the client must get the error in JSON
         return refuse(error)
-    return HttpResponse(200, {})
+    return HttpResponse(200, {"headers": _arrived(request)})
+
+
+def _arrived(request: Request) -> dict[str, str]:
+    """Return which headers of the deployment arrived. Tokens are not shown."""
+    host = "run.app" if request.host.endswith(".run.app") else "another"
+    secret = {name: "present" if name in request.headers else "absent" for name in _TOKENS}
+    return {"X-Forwarded-Proto": request.headers.get("X-Forwarded-Proto", "absent"), "Host": host, **secret}
 
 
 def encoded(response: HttpResponse) -> Response:

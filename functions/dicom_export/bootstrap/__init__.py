@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from dicom_export.exporting.service import ExportService
     from dicom_export.pubsub.push import UndeliveredMessage
     from dicom_export.settings import CloudSettings
+    from dicom_export.smoke_testing.run import SmokeTest
 
 Change = InstanceChanged | Notification
 """A change of an object, announced by the installation or by the object's bucket."""
@@ -89,6 +90,17 @@ def examination(api_url: str | None = None) -> Examination:
     from dicom_export.bootstrap.cloud import examination as examination_of
 
     return examination_of(cloud, settings.installation(), ports, api_url)
+
+
+def smoke_test(api_url: str | None = None, *, repeats: int, columns: int, wait_seconds: float) -> SmokeTest:
+    """Return the smoke test of the installation on Google Cloud. Raises ConfigurationError, FailedPrecondition."""
+    with _opening:
+        cloud, _ = _cloud()
+    from dicom_export.bootstrap.cloud import smoke_test as smoke_test_of
+
+    return smoke_test_of(
+        cloud, settings.installation(), api_url, repeats=repeats, columns=columns, wait_seconds=wait_seconds
+    )
 
 
 @cache

@@ -5,6 +5,7 @@ Only the entry points that need these adapters import them.
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from dicom_export.adapters.gcp.pubsub import TopicPublisher, publisher_client
 from dicom_export.adapters.gcp.storage.state import BucketState
 from dicom_export.adapters.gcp.storage.store import BucketStore, existing_bucket
 from dicom_export.bootstrap.wiring import Ports
+from dicom_export.errors import FailedPrecondition
 from dicom_export.state.checks import Checks
 from dicom_export.stores import DeclaredStore
 
@@ -22,8 +24,10 @@ if TYPE_CHECKING:
 
     from dicom_export.diagnosing.check_message import Check
     from dicom_export.diagnosing.examine import Examination
-    from dicom_export.diagnosing.installation import Installation
+    from dicom_export.diagnosing.installation import Installation, SmokeTestStore
     from dicom_export.settings import CloudSettings
+    from dicom_export.smoke_testing.redaction import Redaction
+    from dicom_export.smoke_testing.run import SmokeTest
 
 
 def cloud_ports(cloud: CloudSettings) -> Ports:
@@ -83,3 +87,69 @@ def examination(cloud: CloudSettings, installation: Installation, ports: Ports, 
         sender=GoogleCheckSender(cache(publisher_client), api),
         checks=Checks(ports.operations),
     )
+
+
+def smoke_test(
+    cloud: CloudSettings,
+    installation: Installation,
+    api_url: str | None,
+    *,
+    repeats: int,
+    columns: int,
+    wait_seconds: float,
+) -> SmokeTest:
+    """Return the smoke test of the installation, as the caller. Raises FailedPrecondition without a store for it."""
+    from dicom_export.adapters.gcp.bigquery.table_catalog import rest_client
+    from dicom_export.adapters.gcp.bigquery.write_streams import write_client
+    from dicom_export.adapters.gcp.laboratory import GoogleLaboratory
+    from dicom_export.adapters.gcp.rest import ApiCaller, GoogleRest
+    from dicom_export.smoke_testing.bench import Bench
+    from dicom_export.smoke_testing.run import SmokeTest
+
+    place = installation.smoke_test
+    if place is None:
+        raise FailedPrecondition(
+            "The installation has no store for the smoke test: set the Terraform input `smoke_test_store` to true, run"
+            " `terraform apply`, and read its output `environment` again"
+        )
+    laboratory = GoogleLaboratory(
+        cloud.project,
+        place,
+        GoogleRest(cloud.project),
+        ApiCaller(),
+        partial(rest_client, cloud.project, is_emulated=cloud.write_endpoint is not None),
+        partial(write_client, cloud.write_endpoint),
+        publisher_client,
+    )
+    bench = Bench(
+        laboratory,
+        replace(installation, api_url=api_url.rstrip("/")) if api_url else installation,
+        place,
+        cloud.project,
+        run=time.time_ns() // 1_000_000,
+        wait_seconds=wait_seconds,
+        repeats=repeats,
+        columns=columns,
+    )
+    return SmokeTest(bench, _redaction(cloud, installation, place))
+
+
+def _redaction(cloud: CloudSettings, installation: Installation, place: SmokeTestStore) -> Redaction:
+    """Return what replaces the names of the user's resources."""
+    from dicom_export.smoke_testing.redaction import Redaction
+
+    datasets = [place.dataset, *(name for each in installation.datasets for name in (each.name, each.staging))]
+    names = {
+        cloud.project: "PROJECT",
+        cloud.state.bucket: "STATE",
+        installation.api_url: "API",
+        **{each.endpoint: "URL" for each in installation.receivers.values()},
+        **dict.fromkeys(map(str, cloud.stores), "STORE"),
+        **dict.fromkeys(datasets, "DATASET"),
+    }
+    words = {
+        **{each.bucket: "BUCKET" for each in cloud.stores.values()},
+        **{name.rpartition(".")[2]: "DATASET" for name in datasets},
+        **{each.function: entry_point for entry_point, each in installation.receivers.items()},
+    }
+    return Redaction(names, words)

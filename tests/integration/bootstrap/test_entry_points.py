@@ -327,8 +327,15 @@ def api(root: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_the_api_answers_a_check_that_is_posted(api: Any, installation: Installation) -> None:
-    answer = api.post(CHECK_PATH, data=CHECK.encode(), headers={CHECK_ATTRIBUTE: CHECK.id})
-    assert (answer.status_code, answer.json) == (200, {})
+    headers = {CHECK_ATTRIBUTE: CHECK.id, "Authorization": "Bearer a-token", "X-Forwarded-Proto": "https"}
+    answer = api.post(CHECK_PATH, data=CHECK.encode(), headers=headers)
+    assert answer.status_code == 200
+    assert answer.json["headers"] == {
+        "X-Forwarded-Proto": "https",
+        "Host": "another",
+        "Authorization": "present",
+        "X-Serverless-Authorization": "absent",
+    }
     assert installation.received == [(CHECK, "export_api")]
 
 

@@ -82,10 +82,11 @@ class TopicPublisher:
             return self._client
 
 
-def publish_data(client: PublisherClient, topic: str, data: bytes, attributes: Mapping[str, str]) -> None:
-    """Publish one message on a topic, a resource name. Returns when it is accepted. Raises errors of this system."""
+def publish_data(client: PublisherClient, topic: str, data: bytes, attributes: Mapping[str, str]) -> str:
+    """Publish one message on a topic, a resource name, and return its id. Raises errors of this system."""
     sent: Future[str] = client.publish(topic, data, retry=_RETRY, timeout=_TIMEOUT, **attributes)
     _settle({sent: topic})
+    return sent.result()
 
 
 def publisher_client() -> PublisherClient:
