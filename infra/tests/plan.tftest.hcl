@@ -194,8 +194,8 @@ run "an_ordinary_installation" {
 
   assert {
     condition = jsondecode(local.environment["DICOM_EXPORT_STORES"]) == {
-      "projects/my-project/locations/us-central1/datasets/dicom/dicomStores/archive"   = { bucket = "hospital-archive", prefix = "dicom/", ignore = ["*.txt"] }
-      "projects/my-project/locations/us-central1/datasets/research/dicomStores/trials" = { bucket = "hospital-trials", prefix = "", ignore = [] }
+      "projects/my-project/locations/us-central1/datasets/dicom/dicomStores/archive"   = { bucket = "hospital-archive", prefix = "dicom/", ignore = ["*.txt"], views = true }
+      "projects/my-project/locations/us-central1/datasets/research/dicomStores/trials" = { bucket = "hospital-trials", prefix = "", ignore = [], views = true }
     }
     error_message = "DICOM_EXPORT_STORES is not what was declared."
   }
