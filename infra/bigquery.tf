@@ -9,7 +9,10 @@ resource "google_bigquery_dataset" "datasets" {
   location        = each.value.location
   description     = "Metadata of DICOM instances, exported by dicom-export"
   labels          = var.labels
-  deletion_policy = "ABANDON"
+  deletion_policy = each.value.is_kept ? "ABANDON" : "DELETE"
+  # Only of the smoke test: also when one was killed, its tables go.
+  delete_contents_on_destroy  = !each.value.is_kept
+  default_table_expiration_ms = each.value.is_kept ? null : 24 * 3600 * 1000
 
   # A key serves the datasets of its own location.
   dynamic "default_encryption_configuration" {

@@ -1,6 +1,8 @@
 # One function per entry point of functions/main.py, from one archive, each with a service account of its own.
 
 locals {
+  runtime = "python311"
+
   server_environment = {
     for entry_point, function in local.functions : entry_point => merge(
       # functions-framework takes as many requests at once as it has threads.
@@ -39,7 +41,7 @@ resource "google_cloudfunctions2_function" "functions" {
   labels       = var.labels
 
   build_config {
-    runtime           = "python311"
+    runtime           = local.runtime
     entry_point       = each.key
     service_account   = google_service_account.build.id
     docker_repository = google_artifact_registry_repository.images.id

@@ -30,7 +30,7 @@ locals {
     storage          = "serviceAccount:service-${data.google_project.this.number}@gs-project-accounts.iam.gserviceaccount.com"
   }
 
-  apis = toset(var.enable_apis ? [
+  needed_apis = toset([
     "artifactregistry.googleapis.com",
     "bigquery.googleapis.com",
     "bigquerystorage.googleapis.com",
@@ -42,8 +42,10 @@ locals {
     "monitoring.googleapis.com",
     "pubsub.googleapis.com",
     "run.googleapis.com",
+    "serviceusage.googleapis.com",
     "storage.googleapis.com",
-  ] : [])
+  ])
+  apis = var.enable_apis ? local.needed_apis : toset([])
 }
 
 data "google_project" "this" {
@@ -93,6 +95,8 @@ resource "google_storage_bucket_iam_member" "stores" {
   bucket = each.value.bucket
   role   = each.value.role
   member = google_service_account.functions[each.value.function].member
+
+  depends_on = [google_storage_bucket.smoke_test]
 }
 
 resource "google_storage_bucket_iam_member" "buckets" {
@@ -101,6 +105,8 @@ resource "google_storage_bucket_iam_member" "buckets" {
   bucket = each.value.bucket
   role   = each.value.role
   member = google_service_account.functions[each.value.function].member
+
+  depends_on = [google_storage_bucket.smoke_test]
 }
 
 resource "google_storage_bucket_iam_member" "filters" {

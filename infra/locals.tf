@@ -63,8 +63,9 @@ locals {
       dead_letters = local.last_topic
       max_attempts = local.most_attempts
       size         = { memory = "512Mi", cpu = "1", concurrency = 4, max_instances = 2 }
-      roles        = {}
-      publishes    = []
+      # Only to answer a check of `dicom-export doctor`.
+      roles     = { state = local.state_role }
+      publishes = []
     }
     refuse_export = {
       topic        = "dead-export-requests"
@@ -157,20 +158,45 @@ locals {
   state_bucket  = "${replace(replace(var.project, ":", "-"), ".", "-")}-${var.name}-state"
   source_bucket = "${replace(replace(var.project, ":", "-"), ".", "-")}-${var.name}-source"
 
-  # `staging` is the id of the dataset, in this project, in which the overwrites of a dataset are prepared.
+  # `staging` is the id of the dataset, in this project, in which the overwrites of a dataset are prepared. The dataset of the
+  # smoke test goes with the installation.
   datasets = {
-    for key, dataset in var.datasets : key => {
+    for key, dataset in merge(
+      { for key, dataset in var.datasets : key => { create = dataset.create, is_kept = true, project = dataset.project, dataset_id = dataset.dataset_id, location = dataset.location } },
+      { for id in var.smoke_test_store ? [local.smoke_test_dataset] : [] : id => { create = true, is_kept = false, project = null, dataset_id = null, location = null } },
+      ) : key => {
       create   = dataset.create
+      is_kept  = dataset.is_kept
       project  = coalesce(dataset.project, var.project)
       id       = coalesce(dataset.dataset_id, key)
       location = coalesce(dataset.location, var.region)
       staging  = "${replace(var.name, "-", "_")}_staging_${replace(key, "/[^A-Za-z0-9_]/", "_")}"
     }
   }
+  # The stores of the input, and that of the smoke test.
+  smoke_test_bucket = "${replace(replace(var.project, ":", "-"), ".", "-")}-${var.name}-smoke-test"
+  smoke_test_table  = "bq://${var.project}.${local.smoke_test_dataset}.streamed"
+  # Without dashes, as the ids of datasets are.
+  smoke_test_dataset = "${replace(var.name, "-", "_")}_smoke_test"
+  stores = merge(var.stores, { for id in var.smoke_test_store ? ["smoke-test"] : [] : id => {
+    bucket = local.smoke_test_bucket
+    prefix = "dicom/"
+    ignore = []
+    views  = false
+
+    allow_cold_reads = false
+    user_project     = null
+    location         = null
+    dataset          = "dicom"
+    project          = null
+
+    stream_configs = [{ table = local.smoke_test_table, schema = "flattened", include_source_store = false, tracks_changes = false }]
+    stream_deletes = true
+  } })
 
   # As DICOM_EXPORT_STORES has them.
   declared_stores = {
-    for id, store in var.stores :
+    for id, store in local.stores :
     "projects/${var.project}/locations/${coalesce(store.location, var.region)}/datasets/${store.dataset}/dicomStores/${id}" => { for field, value in {
       bucket         = store.bucket
       prefix         = store.prefix
@@ -187,5 +213,5 @@ locals {
   }
   # Projects that pay for requests to buckets whose requester pays.
   user_projects = toset([for store in values(var.stores) : store.user_project if store.user_project != null])
-  store_buckets = toset([for store in values(var.stores) : store.bucket])
+  store_buckets = toset([for store in values(local.stores) : store.bucket])
 }

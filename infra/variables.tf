@@ -387,6 +387,28 @@ variable "requesters" {
   }
 }
 
+variable "operators" {
+  description = "Who may run `dicom-export doctor`, `operations` and `dead-letters`, and with `smoke_test_store` also `smoke-test`, as IAM members; nobody but the project's owners if not set. To call the API they have to be in `api_callers` as well."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for member in var.operators : can(regex("^(user|group|serviceAccount|domain|principal|principalSet):.+$", member))])
+    error_message = "Invalid operators: expected IAM members like group:radiology@example.com; allUsers and allAuthenticatedUsers are refused."
+  }
+}
+
+variable "smoke_test_store" {
+  description = "Whether to create a bucket, a store and a dataset for `dicom-export smoke-test`. They cost nothing while no test runs, and are destroyed with all that is in them when this is set to false."
+  type        = bool
+  default     = false
+
+  validation {
+    condition     = !var.smoke_test_store || (!contains(keys(var.stores), "smoke-test") && !contains(keys(var.datasets), "${replace(var.name, "-", "_")}_smoke_test"))
+    error_message = "smoke_test_store creates the store smoke-test and the dataset ${replace(var.name, "-", "_")}_smoke_test, and stores or datasets has one of them: rename it, or set smoke_test_store to false."
+  }
+}
+
 variable "api_ingress" {
   description = "Where requests to the API may come from: ALLOW_ALL (whoever may call it, from anywhere), ALLOW_INTERNAL_ONLY or ALLOW_INTERNAL_AND_GCLB. The other functions take requests of Pub/Sub only."
   type        = string

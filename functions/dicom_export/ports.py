@@ -7,7 +7,7 @@ TransientError; its docstring names other errors.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dicom_export.decoding.decoded import Decoded, DecodedBatch, Select
+    from dicom_export.diagnosing.check_message import Check
+    from dicom_export.diagnosing.facts import (
+        ApiAnswer,
+        BucketFacts,
+        DatasetFacts,
+        NotificationFacts,
+        RuntimeFacts,
+        SubscriptionFacts,
+    )
     from dicom_export.messages import Message
     from dicom_export.names import DatasetName, OperationName, StoreName, TableName
     from dicom_export.operations.counters import DifferenceCounts
@@ -336,6 +345,122 @@ class Mounts(Protocol):
 
     def missing(self, known: Collection[str]) -> set[str]:
         """Return the known mount points that are empty because nothing is mounted there."""
+
+
+class Inspection(Protocol):
+    """What Google Cloud says of the resources of an installation. It changes nothing.
+
+    Datasets are named PROJECT.DATASET, topics and subscriptions by their resource names. Every method may raise
+    PermissionDenied.
+    """
+
+    def enabled_apis(self, project: str, names: Collection[str]) -> Collection[str]:
+        """Return those of the named APIs that are enabled in the project."""
+
+    def bucket(self, name: str) -> BucketFacts | None:
+        """Return the bucket, or None."""
+
+    def notifications(self, bucket: str) -> Sequence[NotificationFacts]:
+        """Return the notification configurations of a bucket. Raises NotFound."""
+
+    def has_topic(self, topic: str) -> bool:
+        """Return whether the topic exists."""
+
+    def subscription(self, name: str) -> SubscriptionFacts | None:
+        """Return the subscription, or None."""
+
+    def dataset(self, name: str) -> DatasetFacts | None:
+        """Return the dataset, or None."""
+
+    def runtimes(self, project: str, region: str) -> Mapping[str, RuntimeFacts]:
+        """Return the runtimes of functions in a region."""
+
+    def call_api(self, url: str) -> ApiAnswer:
+        """Return the answer to a GET with the caller's token. Raises Unavailable if there is no answer."""
+
+
+class CheckSender(Protocol):
+    """Sends check messages to the functions. Every method may raise NotFound or PermissionDenied."""
+
+    def publish(self, topic: str, check: Check) -> None:
+        """Publish the check on a topic, a resource name."""
+
+    def post(self, api_url: str, check: Check) -> None:
+        """Send the check to the API, which has no topic. Returns when it has answered in the state."""
+
+
+class Probes(Protocol):
+    """Calls that change nothing and succeed only if the account of this process may make them.
+
+    Datasets are named PROJECT.DATASET. Every method raises PermissionDenied if the account may not, and NotFound if
+    the resource does not exist.
+    """
+
+    def describe_bucket(self, bucket: str) -> None:
+        """Read the settings of a bucket."""
+
+    def describe_tables(self, dataset: str) -> None:
+        """Describe the dataset, and a table in it that does not exist."""
+
+    def edit_tables(self, dataset: str) -> None:
+        """Delete a table that does not exist."""
+
+    def run_job(self) -> None:
+        """Run a query without executing it, and look up a job that does not exist."""
+
+    def publish(self, kind: str, check: str) -> None:
+        """Publish a probe on the topic of a kind of message."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStream:
+    """A new write stream, and the names of the columns that it shows."""
+
+    name: str
+    columns: frozenset[str]
+
+
+class Laboratory(Protocol):
+    """What a smoke test does in a project. Every method may raise any DicomExportError."""
+
+    def put(self, name: str, content: bytes) -> None:
+        """Write an object of the store of the smoke test."""
+
+    def delete(self, name: str) -> None:
+        """Delete an object. Does nothing if it does not exist."""
+
+    def objects(self) -> Sequence[str]:
+        """Return the names of the objects of the store."""
+
+    def api(self, method: str, url: str, body: Any = None, headers: Mapping[str, str] | None = None) -> ApiAnswer:  # noqa: ANN401 - JSON
+        """Return the answer of the installation's API to a request with the caller's token."""
+
+    def publish(self, topic: str, data: bytes) -> str:
+        """Publish a message, and return its id."""
+
+    def bigquery(self, method: str, path: str, body: Any = None) -> Any:  # noqa: ANN401 - JSON
+        """Return the answer of BigQuery's REST API. The path follows `/bigquery/v2`."""
+
+    def job(self, configuration: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Run a job to its end, and return it. A dry run is not waited for. A job that fails has `errorResult`."""
+
+    def rows(self, sql: str) -> Sequence[Mapping[str, Any]]:
+        """Return the rows of a query."""
+
+    def open_stream(self, table: TableName) -> OpenStream:
+        """Create a PENDING stream."""
+
+    def stream_columns(self, stream: str) -> frozenset[str]:
+        """Return the names of the columns that a stream shows."""
+
+    def append(self, stream: str, batch: pa.RecordBatch, *, as_proto: bool = False) -> str:
+        """Append rows as Arrow, or rows of text as protocol buffers. Return how the append was refused, or an empty text."""
+
+    def finish(self, table: TableName, stream: str) -> str:
+        """Finalize and commit a stream. Return the errors of the commit, or an empty text."""
+
+    def google(self, url: str, parameters: Mapping[str, Any] | None = None, body: Any = None) -> Any:  # noqa: ANN401 - JSON
+        """Return the answer of another REST API of Google: to a POST if there is a body, else to a GET."""
 
 
 class Decode(Protocol):

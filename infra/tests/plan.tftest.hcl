@@ -194,8 +194,8 @@ run "an_ordinary_installation" {
 
   assert {
     condition = jsondecode(local.environment["DICOM_EXPORT_STORES"]) == {
-      "projects/my-project/locations/us-central1/datasets/dicom/dicomStores/archive"   = { bucket = "hospital-archive", prefix = "dicom/", ignore = ["*.txt"] }
-      "projects/my-project/locations/us-central1/datasets/research/dicomStores/trials" = { bucket = "hospital-trials", prefix = "", ignore = [] }
+      "projects/my-project/locations/us-central1/datasets/dicom/dicomStores/archive"   = { bucket = "hospital-archive", prefix = "dicom/", ignore = ["*.txt"], views = true }
+      "projects/my-project/locations/us-central1/datasets/research/dicomStores/trials" = { bucket = "hospital-trials", prefix = "", ignore = [], views = true }
     }
     error_message = "DICOM_EXPORT_STORES is not what was declared."
   }
@@ -206,6 +206,13 @@ run "an_ordinary_installation" {
   assert {
     condition     = keys(local.environment) == ["DICOM_EXPORT_FAILURES_TABLE", "DICOM_EXPORT_MAX_STALENESS_HOURS", "DICOM_EXPORT_OUTSTANDING", "DICOM_EXPORT_PROJECT", "DICOM_EXPORT_STAGING_DATASETS", "DICOM_EXPORT_STATE", "DICOM_EXPORT_STORES"]
     error_message = "What is not set is left to the code."
+  }
+
+  # Nothing of the smoke test and no operator unless asked for.
+
+  assert {
+    condition     = length(google_storage_bucket.smoke_test) == 0 && length(google_project_iam_custom_role.operator) == 0 && length(google_storage_bucket_iam_member.operators_of_state) == 0
+    error_message = "What was not asked for is there."
   }
 
   # Only datasets of the installation are created and they stay.
@@ -277,6 +284,8 @@ run "an_installation_with_everything_set" {
     sizes                 = { export_study = { max_instances = 40, memory = "4Gi" } }
     max_delivery_attempts = 12
     max_staleness_hours   = 12
+    operators             = ["user:jane@example.com"]
+    smoke_test_store      = true
     stores = {
       archive = { bucket = "hospital-archive", prefix = "dicom/", stream_configs = [{ table = "bq://my-project.dicom.live" }] }
       trials  = { bucket = "hospital-trials", allow_cold_reads = true, user_project = "trials-billing" }
@@ -387,7 +396,40 @@ run "an_installation_with_everything_set" {
   # Stores with stream configs tell of their new objects, and no others.
 
   assert {
-    condition     = keys(google_storage_notification.stores) == ["archive"] && google_storage_notification.stores["archive"].event_types == toset(["OBJECT_FINALIZE"])
+    condition     = keys(google_storage_notification.stores) == ["archive", "smoke-test"] && google_storage_notification.stores["archive"].event_types == toset(["OBJECT_FINALIZE"])
     error_message = "The stores with stream configs, and no others, tell of new objects."
+  }
+
+  # Operators see how the installation is set up.
+
+  assert {
+    condition = google_project_iam_custom_role.operator[0].permissions == toset([
+      "bigquery.datasets.get", "cloudfunctions.runtimes.list", "pubsub.subscriptions.get", "pubsub.topics.get",
+      "serviceusage.services.get", "serviceusage.services.use", "storage.buckets.get",
+    ])
+    error_message = "The role of operators reads settings, and no data."
+  }
+  assert {
+    condition     = length(google_pubsub_topic_iam_member.operators) == length(local.receivers)
+    error_message = "An operator may publish check messages to each function."
+  }
+
+  # The smoke test has a bucket and a dataset of its own.
+
+  assert {
+    condition     = google_storage_bucket.smoke_test[0].force_destroy && google_bigquery_dataset.datasets["dicom_smoke_test"].deletion_policy == "DELETE" && google_bigquery_dataset.datasets["dicom_smoke_test"].delete_contents_on_destroy
+    error_message = "The bucket and the dataset of the smoke test are destroyed with all that is in them."
+  }
+  assert {
+    condition     = google_bigquery_dataset.datasets["dicom"].deletion_policy == "ABANDON" && !google_bigquery_dataset.datasets["dicom"].delete_contents_on_destroy
+    error_message = "A dataset of the user is not destroyed with its rows."
+  }
+  assert {
+    condition     = google_storage_notification.stores["smoke-test"].event_types == toset(["OBJECT_FINALIZE", "OBJECT_ARCHIVE", "OBJECT_DELETE"])
+    error_message = "The bucket of the smoke test reports deletions too."
+  }
+  assert {
+    condition     = keys(google_storage_bucket_iam_member.smoke_testers) == ["user:jane@example.com"]
+    error_message = "Only operators write to the bucket of the smoke test."
   }
 }

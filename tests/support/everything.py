@@ -6,15 +6,20 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
+from dicom_export.diagnosing.answering import Surroundings, answer_check
+from dicom_export.diagnosing.check_message import Check
+from dicom_export.diagnosing.needs import NEEDS
 from dicom_export.errors import Unavailable
 from dicom_export.exporting import service as exports
 from dicom_export.handlers.start_export import give_up_batch_export, start_batch_export
 from dicom_export.messages import ExportStudy, InstanceChanged, ObjectEvent, PlanExport, StudyExported
 from dicom_export.names import GcsUri, OperationName
 from dicom_export.operations.request import ExportRequest, WriteDisposition
+from dicom_export.ports import Probes
 from dicom_export.rows.layout import SchemaKind
+from dicom_export.state.checks import Checks
 from dicom_export.streaming.config import StreamConfig
 from support.dicom_files import make_instance
 from support.factories import PARENT, STORE, TABLE
@@ -48,6 +53,7 @@ def record_everything(root: Path) -> Recorded:
     run_dead_letters(installation)
     run_verification(installation, store)
     run_stream(installation, store)
+    run_checks(installation)
     return installation
 
 
@@ -146,6 +152,15 @@ def run_stream(installation: Recorded, store: Path) -> None:
         change(installation, ObjectEvent.DELETED, stored)
     change(installation, ObjectEvent.WRITTEN, objects[0])
     installation.give_up(InstanceChanged(STORE, ObjectEvent.WRITTEN, objects[0]))
+
+
+def run_checks(installation: Recorded) -> None:
+    """Have each function answer a check. Its probes are of rights that no port needs."""
+    ports = installation.ports
+    for function in NEEDS:
+        around = Surroundings(ports.operations, ports.stores, (), Mock(spec=Probes))
+        with installation.function(function):
+            answer_check(Check("0123456789"), function, checks=Checks(ports.operations), surroundings=around)
 
 
 def change(installation: Recorded, event: ObjectEvent, stored: Any) -> None:

@@ -14,6 +14,7 @@ from dicom_export.settings.limits import column_limits, object_limits
 from dicom_export.settings.local import LOCAL_LIMITS, LOCAL_PARENT, LocalSettings, local_store
 
 if TYPE_CHECKING:
+    from dicom_export.diagnosing.installation import Installation
     from dicom_export.operations.planning import PlanLimits
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "CloudSettings",
     "LocalSettings",
     "from_environment",
+    "installation",
     "is_in_cloud",
     "local_limits",
     "local_store",
@@ -56,6 +58,11 @@ def from_environment() -> LocalSettings | CloudSettings:
 def local_limits() -> PlanLimits:
     """Return the limits of an installation on one machine. Raises ConfigurationError, which names the variable and what is expected."""
     return replace(LOCAL_LIMITS, objects=object_limits(os.environ), columns=column_limits(os.environ))
+
+
+def installation() -> Installation:
+    """Return what Terraform installed, as its output describes it. Raises ConfigurationError."""
+    return cloud.parse_installation(os.environ)
 
 
 def is_in_cloud() -> bool:

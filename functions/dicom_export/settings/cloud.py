@@ -10,6 +10,7 @@ from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
+from dicom_export.diagnosing.installation import Installation
 from dicom_export.errors import ConfigurationError, InvalidArgument
 from dicom_export.messages import TOPICS
 from dicom_export.names import StoreName, TableName
@@ -32,6 +33,7 @@ _READERS = "DICOM_EXPORT_READERS"
 _STALENESS = "DICOM_EXPORT_MAX_STALENESS_HOURS"
 _STAGING = "DICOM_EXPORT_STAGING_DATASETS"
 _WRITE_ENDPOINT = "DICOM_EXPORT_BIGQUERY_WRITE_ENDPOINT"
+_INSTALLATION = "DICOM_EXPORT_INSTALLATION"
 _SPLIT = "DICOM_EXPORT_SPLIT"
 _LIMITS = {
     "DICOM_EXPORT_BUNDLE": "bundle",
@@ -52,6 +54,7 @@ VARIABLES = (
     _STALENESS,
     _STAGING,
     _WRITE_ENDPOINT,
+    _INSTALLATION,
     *_LIMITS,
 )
 """The environment variables of an installation on Google Cloud."""
@@ -151,6 +154,22 @@ def parse(environment: Mapping[str, str]) -> CloudSettings:
         write_endpoint=environment.get(_WRITE_ENDPOINT) or None,
         limits=_limits(environment),
     )
+
+
+def parse_installation(environment: Mapping[str, str]) -> Installation:
+    """Return what Terraform installed. Raises ConfigurationError, which says where to get it."""
+    text = environment.get(_INSTALLATION)
+    if not text:
+        raise ConfigurationError(
+            f"{_INSTALLATION} is not set; expected the content of `terraform output -json environment`"
+        )
+    try:
+        return Installation.from_json(json.loads(text))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ConfigurationError(
+            f"{_INSTALLATION} is malformed ({type(error).__name__}: {error}); expected the content of"
+            " `terraform output -json environment`, of the same version of dicom-export"
+        ) from error
 
 
 def _check_known(environment: Mapping[str, str]) -> None:

@@ -132,6 +132,11 @@ def heal_path(name: OperationName, period: int) -> str:
     return f"{name}/heals/{period}"
 
 
+def check_path(check: str, function: str) -> str:
+    """Return the path of the answer of a function to a check."""
+    return f"checks/{check}/{function}.json"
+
+
 def number_of(path: str) -> int:
     """Return the number of the object's page."""
     return int(path.rpartition("/")[2].removesuffix(".json"))

@@ -537,6 +537,27 @@ run "ingress_is_one_of_three" {
   expect_failures = [var.api_ingress]
 }
 
+run "everybody_is_no_operator" {
+  command = plan
+
+  variables {
+    operators = ["allUsers"]
+  }
+
+  expect_failures = [var.operators]
+}
+
+run "the_store_of_the_smoke_test_has_a_name_of_its_own" {
+  command = plan
+
+  variables {
+    stores           = { smoke-test = { bucket = "my-dicom" } }
+    smoke_test_store = true
+  }
+
+  expect_failures = [var.smoke_test_store]
+}
+
 run "a_connector_is_named_in_full" {
   command = plan
 

@@ -26,6 +26,7 @@ _FUNCTIONS = {
     "DICOM_EXPORT_STAGING_DATASETS": "the dataset for the [staging tables](../explanation/exactly-once.md#the-table) of each dataset, as JSON:"
     ' `{"PROJECT.DATASET": "PROJECT.STAGING_DATASET"}`. Staging tables of another dataset are in that dataset itself',
     "DICOM_EXPORT_BIGQUERY_WRITE_ENDPOINT": "host and port of an emulator of the Storage Write API",
+    "DICOM_EXPORT_INSTALLATION": "what Terraform installed, as JSON; only the output `environment` has it, for `doctor` and `smoke-test`",
     "DICOM_EXPORT_BUNDLE": "small studies share a message of up to this many instances; at most `DICOM_EXPORT_SPLIT`",
     "DICOM_EXPORT_SPLIT": "a study of more instances gets several messages",
     "DICOM_EXPORT_PAGE_TASKS": "messages per page of the plan; also at most half of `DICOM_EXPORT_OUTSTANDING`",
@@ -46,6 +47,7 @@ _NO_NUMBERS = (
     "DICOM_EXPORT_FAILURES_TABLE",
     "DICOM_EXPORT_STAGING_DATASETS",
     "DICOM_EXPORT_BIGQUERY_WRITE_ENDPOINT",
+    "DICOM_EXPORT_INSTALLATION",
 )
 _LIMITS = {
     "DICOM_EXPORT_MAX_ELEMENTS": "elements and items",

@@ -15,6 +15,7 @@ from dicom_export.rows.layout import SchemaKind
 from dicom_export.settings import cloud
 from dicom_export.settings.cloud import BucketFolder
 from dicom_export.streaming.config import StreamConfig
+from support.installations import description
 
 STORE = "projects/p/locations/us/datasets/d/dicomStores/s"
 OTHER = "projects/p/locations/us/datasets/d/dicomStores/t"
@@ -239,3 +240,31 @@ def test_malformed_local_settings_are_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv(settings.LOCAL_SETTINGS, "{}")
     with pytest.raises(ConfigurationError, match="DICOM_EXPORT_LOCAL is malformed: KeyError"):
         settings.from_environment()
+
+
+def test_the_installation_is_read_as_terraform_writes_it() -> None:
+    smoke = {"store": STORE, "bucket": "b", "prefix": "dicom/", "dataset": "p.d"}
+    text = json.dumps(description(smokeTest=smoke))
+    found = cloud.parse_installation({"DICOM_EXPORT_INSTALLATION": text})
+    assert found.smoke_test
+    assert found.smoke_test.dataset == "p.d"
+    assert found.receivers["plan_export"].max_attempts == 10
+    assert (
+        cloud.parse_installation({"DICOM_EXPORT_INSTALLATION": json.dumps(description(smokeTest=None))}).smoke_test
+        is None
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "terraform output -json environment"),
+        ("no JSON", "is malformed"),
+        ("[]", "is malformed"),
+        ('{"region": "us-central1"}', "is malformed"),
+        (json.dumps(description(receivers=[])), "is malformed"),
+    ],
+)
+def test_a_malformed_installation_is_refused_with_where_to_get_it(text: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        cloud.parse_installation({"DICOM_EXPORT_INSTALLATION": text})
