@@ -37,6 +37,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "publish": frozenset({"pubsub.topics.publish"}),
     "query": _REPLACED | {"bigquery.jobs.create"},
     "read": _READ,
+    "rewrite": frozenset({"storage.objects.create"}),
     "reload": frozenset({"bigquery.jobs.get"}),
     "result": _JOB,
     "update_table": frozenset({"bigquery.tables.update", "bigquery.tables.get"}),

@@ -13,6 +13,7 @@ from dicom_export.bootstrap.wiring import Ports, dead_letters_on, handlers_on, l
 from dicom_export.errors import TransientError, Unavailable
 from dicom_export.messages import ExportStudy, InstanceChanged, PlanExport, StudyExported
 from support.factories import STORE
+from support.slow_copies import SlowCopies
 from support.worlds import LIMITS, World
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dicom_export.messages import Message
+    from dicom_export.names import GcsFolder
 
 FUNCTIONS = {
     PlanExport.topic: "plan_export",
@@ -53,9 +55,10 @@ class Recorded:
             self._noted("tables", ports.tables),
             cast("Any", self),
             ports.failures_table,
+            self._folder,
         )
         self.service = service_on(self.ports)
-        self.handlers = handlers_on(self.ports, LIMITS)
+        self.handlers = handlers_on(self.ports, LIMITS, copy_seconds=100)
         self.bury = dead_letters_on(self.ports)
         self.lose = lost_changes_on(self.ports)
 
@@ -102,6 +105,10 @@ class Recorded:
         found = self.world.ports.buckets(name)
         return self._noted("filters", found) if found else None
 
+    def _folder(self, folder: GcsFolder) -> Any:
+        found = self.world.ports.folders(folder)
+        return self._noted("copies", SlowCopies(found, calls=4)) if found else None
+
     def _noted(self, port: str, inner: Any) -> Any:
         return _Noted(inner, partial(self._note, port))
 
@@ -120,6 +127,8 @@ class _Noted:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._inner, name)
+        if not callable(method):
+            return method
 
         def call(*args: Any, **kwargs: Any) -> Any:
             self._note(name, args)

@@ -5,17 +5,22 @@ Only the entry points that need these adapters import them.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dicom_export.adapters.gcp.bigquery.tables import BigQueryTables
 from dicom_export.adapters.gcp.pubsub import TopicPublisher
+from dicom_export.adapters.gcp.storage.copies import BucketCopies
 from dicom_export.adapters.gcp.storage.state import BucketState
 from dicom_export.adapters.gcp.storage.store import BucketStore, existing_bucket
 from dicom_export.bootstrap.wiring import Ports
+from dicom_export.errors import InvalidArgument
 from dicom_export.stores import DeclaredStore
 
 if TYPE_CHECKING:
+    from dicom_export.names import GcsFolder
     from dicom_export.settings import CloudSettings
+    from dicom_export.settings.cloud import BucketFolder
 
 
 def cloud_ports(cloud: CloudSettings) -> Ports:
@@ -32,4 +37,13 @@ def cloud_ports(cloud: CloudSettings) -> Ports:
         ),
         TopicPublisher(cloud.topics),
         cloud.failures_table,
+        partial(_folder_of_copies, cloud.state),
     )
+
+
+def _folder_of_copies(state: BucketFolder, folder: GcsFolder) -> BucketCopies:
+    """Return the folder. Raises InvalidArgument if the state of the operations is there."""
+    copies = BucketCopies(folder.bucket, folder.prefix)
+    if copies.adds_to(str(state)):
+        raise InvalidArgument(f"{folder} is where the installation keeps its state; choose another folder")
+    return copies

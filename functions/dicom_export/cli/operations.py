@@ -13,6 +13,7 @@ from dicom_export.cli.console import printable
 from dicom_export.cli.summary import failure_line
 from dicom_export.cli.whose import of_whom
 from dicom_export.operations.counters import Counters
+from dicom_export.operations.request import FilesRequest
 from dicom_export.protocol.operations_json import operation_to_json, timestamp
 
 if TYPE_CHECKING:
@@ -114,11 +115,15 @@ def _show(operation: Operation, output: str) -> None:
 def _requested(request: Request) -> dict[str, object]:
     return {
         "store": request.store,
-        "table": request.table,
-        "write disposition": request.write_disposition,
-        "schema": request.schema,
+        **_destination(request),
         "filter": request.filter_uri or "none",
     }
+
+
+def _destination(request: Request) -> dict[str, object]:
+    if isinstance(request, FilesRequest):
+        return {"folder": request.folder}
+    return {"table": request.table, "write disposition": request.write_disposition, "schema": request.schema}
 
 
 def _state(operation: Operation) -> str:

@@ -40,7 +40,7 @@ def summary(
     yield (
         f"{counters.success:,} of {counters.found:,} instances ({counters.studies:,} {'study' if counters.studies == 1 else 'studies'})"
         " exported"
-        f" to table {operation.request.table.table} of {file}"
+        f" to table {operation.table.table} of {file}"
         f" in {seconds:,.1f} s, {counters.success / max(seconds, 0.001):,.0f} instances/s"
     )
     if counters.skipped:

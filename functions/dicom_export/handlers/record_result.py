@@ -138,9 +138,9 @@ def _completed(
             return None, compare(operation, request, journal, tables, publisher)
         else:
             job = operation.name.operation
-            tables.replace(request.table, operation.target, expected_rows=counters.success, job=job)
+            tables.replace(operation.table, operation.target, expected_rows=counters.success, job=job)
     except PermanentError as error:
-        return Status(error.code, f"{request.table} was left as it was: {error.message}"), None
+        return Status(error.code, f"{operation.table} was left as it was: {error.message}"), None
     return None, None
 
 

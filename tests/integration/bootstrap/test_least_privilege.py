@@ -36,7 +36,13 @@ ROLES: dict[str, frozenset[str]] = {
 GRANTED_AHEAD = frozenset({"buckets", "staging"})
 """What infra/ grants for calls that the adapters do not make yet: on a bucket's settings, which say what reading it costs, and on a dataset for
 overwrites alone."""
-OWNERS = {"state": "BucketState", "stores": "BucketStore", "filters": "BucketStore", "tables": "BigQueryTables"}
+OWNERS = {
+    "state": "BucketState",
+    "stores": "BucketStore",
+    "filters": "BucketStore",
+    "copies": "BucketCopies",
+    "tables": "BigQueryTables",
+}
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +67,8 @@ def permissions_by_place(recorded: Recorded, function: str) -> dict[str, frozens
         owner = "" if method == "existing_bucket" else OWNERS.get(port, "TopicPublisher")
         for permission in permissions_of(owner, method):
             place = "jobs" if permission.startswith("bigquery.jobs.") else {"tables": "datasets"}.get(port, port)
+            if port == "copies" and permission in _OBJECTS_READ:
+                place = "destinations"
             needed[place] = needed.get(place, frozenset()) | {permission}
     return needed
 

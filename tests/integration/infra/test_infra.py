@@ -16,7 +16,7 @@ from support.infra_files import INFRA, LOCALS, MAIN, ROOT, declared, entry_point
 
 PAPER = (INFRA / "README.md").read_text()
 EMULATORS_ONLY = {"DICOM_EXPORT_BIGQUERY_WRITE_ENDPOINT"}
-PORTS = ("state", "stores", "buckets", "filters", "datasets", "staging", "jobs")
+PORTS = ("state", "stores", "buckets", "filters", "destinations", "copies", "datasets", "staging", "jobs")
 
 
 def setting(entry: str, name: str) -> str | None:
