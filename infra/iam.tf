@@ -8,6 +8,17 @@ locals {
       if can(local.functions[pair[0]].roles[kind])
     }
   }
+  # Nobody gets a role twice on a bucket that has stores or filter files as well.
+  on_destinations = {
+    for pair in setproduct(keys(local.functions), setsubtract(var.destination_buckets, local.store_buckets)) :
+    "${pair[0]}/${pair[1]}" => { function = pair[0], bucket = pair[1], role = local.functions[pair[0]].roles.destinations }
+    if can(local.functions[pair[0]].roles.destinations) && !(can(local.functions[pair[0]].roles.filters) && contains(var.filter_buckets, pair[1]))
+  }
+  on_copies = {
+    for pair in setproduct(keys(local.functions), var.destination_buckets) :
+    "${pair[0]}/${pair[1]}" => { function = pair[0], bucket = pair[1], role = local.functions[pair[0]].roles.copies }
+    if can(local.functions[pair[0]].roles.copies)
+  }
   on_datasets = {
     for pair in setproduct(keys(local.functions), keys(local.datasets)) :
     "${pair[0]}/${pair[1]}" => { function = pair[0], dataset = pair[1], role = local.functions[pair[0]].roles.datasets }
@@ -105,6 +116,22 @@ resource "google_storage_bucket_iam_member" "buckets" {
 
 resource "google_storage_bucket_iam_member" "filters" {
   for_each = local.on_buckets.filters
+
+  bucket = each.value.bucket
+  role   = each.value.role
+  member = google_service_account.functions[each.value.function].member
+}
+
+resource "google_storage_bucket_iam_member" "destinations" {
+  for_each = local.on_destinations
+
+  bucket = each.value.bucket
+  role   = each.value.role
+  member = google_service_account.functions[each.value.function].member
+}
+
+resource "google_storage_bucket_iam_member" "copies" {
+  for_each = local.on_copies
 
   bucket = each.value.bucket
   role   = each.value.role
