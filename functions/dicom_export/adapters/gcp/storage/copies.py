@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _REWRITE_TIMEOUT_SECONDS = 120.0
 _CONTENT_TYPE = "application/dicom"
 _NOT_THERE = 0
+# A token is valid for a week.
+_TOKEN_REFUSED = {HTTPStatus.GONE, HTTPStatus.BAD_REQUEST}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +93,8 @@ class BucketCopies(BucketObjects):
                 timeout=_REWRITE_TIMEOUT_SECONDS,
                 retry=None,
             )
-        except exceptions.ClientError as error:
-            if token and error.code == HTTPStatus.GONE:  # the token is older than a week
+        except exceptions.GoogleAPICallError as error:
+            if token and error.code in _TOKEN_REFUSED:
                 return self._rewrite(source, generation, name, "")
             raise
         return following or ""

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import unquote_to_bytes, urlsplit
 from uuid import uuid4
 
-from dicom_export.adapters.local.folder.files import LEFTOVER_SECONDS, disk_errors, link_or_rename, sync_folder
+from dicom_export.adapters.local.folder.files import disk_errors, link_or_rename, sync_folder
 from dicom_export.adapters.local.folder.long_paths import open_file
 from dicom_export.adapters.local.folder.walk import path_of_name
-from dicom_export.errors import InstanceError, InstanceGone, InvalidArgument, NotFound, PermissionDenied
+from dicom_export.errors import InstanceError, InstanceGone, InvalidArgument, NotFound, PermissionDenied, Unavailable
 from dicom_export.names import adds_to
 from dicom_export.ports import CopyResult
 
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
     from dicom_export.stored_object import StoredObject
 
 UNFINISHED = ".dicom-export-unfinished"
-"""The folder of copies in the making, next to the copies. It is gone when no copy is being made."""
+"""The folder of copies in the making, next to the copies. It is gone when all copies are made."""
 
 _LOCK = "lock"
+_COPY = ".copy"
 _CHUNK_BYTES = 1 << 20
 # The file is on another file system, or this file system or its settings allow no link to it.
 _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.ENAMETOOLONG}
@@ -78,6 +80,7 @@ class FolderCopies:
         for folder in folders | above:
             with disk_errors(self.root):
                 sync_folder(folder)
+        _remove_leftovers(self._unfinished)
 
     @property
     def _unfinished(self) -> Path:
@@ -109,39 +112,50 @@ class FolderCopies:
     @contextmanager
     def _temporary(self) -> Iterator[Path]:
         """Give a path in the folder of copies in the making, at which nothing is at the end."""
-        placeholder = self._unfinished / uuid4().hex
-        temporary = placeholder.with_suffix(".copy")
-        self._hold(placeholder)
-        try:
-            yield temporary
-        finally:
-            temporary.unlink(missing_ok=True)
-            placeholder.unlink(missing_ok=True)
-            with suppress(OSError):  # it has the files of other workers
-                self._unfinished.rmdir()
-
-    def _hold(self, placeholder: Path) -> None:
-        """Create the folder and a file that keeps it: other workers delete it whenever it is empty."""
-        for attempt in range(1, _TRIES + 1):
-            self._unfinished.mkdir(exist_ok=True)
+        owner = self._unfinished / uuid4().hex
+        with _owned(owner):
             try:
-                placeholder.touch()
-            except FileNotFoundError:
-                if attempt == _TRIES:
-                    raise
-            else:
-                return
+                yield owner.with_suffix(_COPY)
+            finally:
+                _remove(owner)
+
+
+def _owned(owner: Path) -> BinaryIO:
+    """Lock a file that says that its copy is being made. A process that dies gives up the lock.
+
+    Other workers may delete the folder while it is empty, and the file before it is locked.
+    """
+    for _ in range(_TRIES):
+        with suppress(FileExistsError):
+            owner.parent.mkdir()
+        with suppress(FileNotFoundError):
+            file = owner.open("ab")
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if os.fstat(file.fileno()).st_nlink:
+                return file
+            file.close()
+    raise Unavailable(f"No file can be made in {str(owner.parent)!r}: other processes delete it again and again")
+
+
+def _remove(owner: Path) -> None:
+    owner.with_suffix(_COPY).unlink(missing_ok=True)
+    owner.unlink(missing_ok=True)
 
 
 def _remove_leftovers(unfinished: Path) -> None:
-    """Delete what processes left that died an hour ago or earlier."""
+    """Delete what dead processes left, and the folder if nothing else is in it."""
     with suppress(FileNotFoundError):
         for path in unfinished.iterdir():
-            # Not the modification time, which a copy has from its file.
-            if path.name != _LOCK and path.lstat().st_ctime < time.time() - LEFTOVER_SECONDS:
-                path.unlink(missing_ok=True)
-        with suppress(OSError):
-            unfinished.rmdir()
+            if path.suffix != _COPY and path.name != _LOCK:
+                _remove_if_left(path)
+    with suppress(OSError):  # it does not exist, or it has the files of other workers
+        unfinished.rmdir()
+
+
+def _remove_if_left(owner: Path) -> None:
+    with suppress(FileNotFoundError, BlockingIOError), owner.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _remove(owner)
 
 
 def _path_at(address: str) -> str:
