@@ -147,7 +147,7 @@ variable "destination_buckets" {
 
   validation {
     condition     = alltrue([for bucket in var.destination_buckets : can(regex("^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$", bucket))])
-    error_message = "destination_buckets has bare names without gs://; each would be 3 or more lower-case letters, digits and -_. that begin and end with a letter or digit."
+    error_message = "Invalid name in destination_buckets: expected names without gs://, of 3 or more lower-case letters, digits and -_. that begin and end with a letter or digit."
   }
   validation {
     condition     = alltrue([for bucket in var.destination_buckets : bucket != local.state_bucket && bucket != local.source_bucket])
