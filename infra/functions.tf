@@ -77,6 +77,8 @@ resource "google_cloudfunctions2_function" "functions" {
     google_project_iam_member.jobs,
     google_pubsub_topic_iam_member.publishers,
     google_storage_bucket_iam_member.buckets,
+    google_storage_bucket_iam_member.copies,
+    google_storage_bucket_iam_member.destinations,
     google_storage_bucket_iam_member.filters,
     google_storage_bucket_iam_member.state,
     google_storage_bucket_iam_member.stores,

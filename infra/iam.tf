@@ -8,6 +8,17 @@ locals {
       if can(local.functions[pair[0]].roles[kind])
     }
   }
+  # Nobody gets a role twice on a bucket that has stores or filter files as well.
+  on_destinations = {
+    for pair in setproduct(keys(local.functions), setsubtract(var.destination_buckets, local.store_buckets)) :
+    "${pair[0]}/${pair[1]}" => { function = pair[0], bucket = pair[1], role = local.functions[pair[0]].roles.destinations }
+    if can(local.functions[pair[0]].roles.destinations) && !(can(local.functions[pair[0]].roles.filters) && contains(var.filter_buckets, pair[1]))
+  }
+  on_copies = {
+    for pair in setproduct(keys(local.functions), var.destination_buckets) :
+    "${pair[0]}/${pair[1]}" => { function = pair[0], bucket = pair[1], role = local.functions[pair[0]].roles.copies }
+    if can(local.functions[pair[0]].roles.copies)
+  }
   on_datasets = {
     for pair in setproduct(keys(local.functions), keys(local.datasets)) :
     "${pair[0]}/${pair[1]}" => { function = pair[0], dataset = pair[1], role = local.functions[pair[0]].roles.datasets }
@@ -127,6 +138,22 @@ resource "google_project_iam_member" "user_projects" {
   project = each.value.project
   role    = "roles/serviceusage.serviceUsageConsumer"
   member  = google_service_account.functions[each.value.function].member
+}
+
+resource "google_storage_bucket_iam_member" "destinations" {
+  for_each = local.on_destinations
+
+  bucket = each.value.bucket
+  role   = each.value.role
+  member = google_service_account.functions[each.value.function].member
+}
+
+resource "google_storage_bucket_iam_member" "copies" {
+  for_each = local.on_copies
+
+  bucket = each.value.bucket
+  role   = each.value.role
+  member = google_service_account.functions[each.value.function].member
 }
 
 resource "google_bigquery_dataset_iam_member" "functions" {

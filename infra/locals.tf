@@ -7,7 +7,7 @@ locals {
   entry_points = {
     export_api = {
       size      = { memory = "512Mi", cpu = "1", concurrency = 40, max_instances = 10 }
-      roles     = { state = local.state_role, buckets = local.bucket_role, stores = local.store_role, filters = local.store_role, datasets = "roles/bigquery.metadataViewer" }
+      roles     = { state = local.state_role, buckets = local.bucket_role, stores = local.store_role, filters = local.store_role, destinations = local.store_role, datasets = "roles/bigquery.metadataViewer" }
       publishes = ["plan-export"]
     }
     start_export = {
@@ -15,7 +15,7 @@ locals {
       dead_letters = "dead-export-requests"
       max_attempts = var.max_delivery_attempts
       size         = { memory = "512Mi", cpu = "1", concurrency = 10, max_instances = 5 }
-      roles        = { state = local.state_role, buckets = local.bucket_role, stores = local.store_role, filters = local.store_role, datasets = "roles/bigquery.metadataViewer" }
+      roles        = { state = local.state_role, buckets = local.bucket_role, stores = local.store_role, filters = local.store_role, destinations = local.store_role, datasets = "roles/bigquery.metadataViewer" }
       publishes    = ["plan-export"]
     }
     plan_export = {
@@ -31,8 +31,8 @@ locals {
       dead_letters = "dead-letters"
       max_attempts = var.max_delivery_attempts
       size         = { memory = "2Gi", cpu = "1", concurrency = 2, max_instances = 4 }
-      roles        = { state = local.state_role, stores = local.store_role, datasets = "roles/bigquery.dataEditor", staging = local.staging_role }
-      publishes    = ["study-exported"]
+      roles        = { state = local.state_role, stores = local.store_role, destinations = local.store_role, copies = local.copy_role, datasets = "roles/bigquery.dataEditor", staging = local.staging_role }
+      publishes    = ["export-study", "study-exported"]
     }
     stream_instance = {
       topic        = "instance-changed"
@@ -135,6 +135,8 @@ locals {
 
   state_role = "roles/storage.objectUser"
   store_role = "roles/storage.objectViewer"
+  # Copies are created, and nothing in a destination is ever replaced or deleted.
+  copy_role = "roles/storage.objectCreator"
   # Of what objectViewer lacks it has storage.buckets.get alone: the class of a bucket, and who pays for its requests.
   bucket_role = "roles/storage.legacyBucketReader"
   # A dataset's own list of readers and writers calls roles/bigquery.dataEditor so.

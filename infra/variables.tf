@@ -153,6 +153,21 @@ variable "filter_buckets" {
   }
 }
 
+variable "destination_buckets" {
+  description = "Existing buckets to which requests may export files. Nothing in them is replaced or deleted."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for bucket in var.destination_buckets : can(regex("^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$", bucket))])
+    error_message = "Invalid name in destination_buckets: expected names without gs://, of 3 or more lower-case letters, digits and -_. that begin and end with a letter or digit."
+  }
+  validation {
+    condition     = alltrue([for bucket in var.destination_buckets : bucket != local.state_bucket && bucket != local.source_bucket])
+    error_message = "A destination is a bucket of the installation itself (${local.state_bucket}, ${local.source_bucket}); expected a bucket of its own."
+  }
+}
+
 variable "datasets" {
   description = <<-EOT
     BigQuery datasets that exports may write to, by their id. With `create` the installation makes the dataset in its own project, in `location`

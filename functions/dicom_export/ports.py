@@ -7,6 +7,7 @@ TransientError; its docstring names other errors.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from dicom_export.operations.counters import DifferenceCounts
     from dicom_export.operations.failure import Failure
     from dicom_export.operations.operation import Operation
-    from dicom_export.operations.request import ExportRequest
+    from dicom_export.operations.request import ExportRequest, FilesRequest
     from dicom_export.rows.layout import RowLayout
     from dicom_export.rows.schema import Schema
     from dicom_export.stored_object import StoredObject, Unlisted
@@ -67,6 +68,52 @@ class DicomStore(Protocol):
 
         Raises InstanceGone if the generation is gone, PermissionDenied if it may not be read.
         """
+
+
+class CopyResult(Enum):
+    """What a folder has under a name after an object was to be copied there."""
+
+    MADE = "a new copy"
+    PRESENT = "an object with the same content, which was there"
+    NAME_TAKEN = "an object with another content"
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedCopy:
+    """A copy that takes further calls: `token` continues it."""
+
+    token: str
+
+
+class CopyFolder(Protocol):
+    """A folder that objects of stores are copied to, or a bucket and a prefix.
+
+    Copies appear with their whole content. Nothing is ever replaced or deleted.
+    """
+
+    @property
+    def copies_at_once(self) -> int:
+        """The number of copies that should be made at the same time."""
+
+    def uri(self, name: str) -> str:
+        """Return the address of a copy for logs and errors: `gs://…` or `file://…`."""
+
+    def check(self) -> None:
+        """Raise NotFound if the bucket or folder does not exist."""
+
+    def adds_to(self, root: str) -> bool:
+        """Say whether copies may become objects of the store whose `uri("")` is this root."""
+
+    def copy(self, source: str, stored: StoredObject, name: str, token: str = "") -> CopyResult | UnfinishedCopy:
+        """Copy exactly this generation of the object at the address `source`, which its store gave.
+
+        `name` has `/` between its parts. Repeated and simultaneous calls make one copy. Raises
+        InstanceGone if the generation is gone, PermissionDenied, NotFound if the folder is gone,
+        InvalidArgument if no object can have the name.
+        """
+
+    def flush(self, names: Iterable[str]) -> None:
+        """Return when the copies of these names survive a power failure."""
 
 
 class Publisher(Protocol):
@@ -284,7 +331,7 @@ class Warehouse(Tables, WriteStreams, Comparisons, Protocol):
 class Exports(Protocol):
     """Exports as the API serves them. Every method may raise any DicomExportError."""
 
-    def create_export(self, request: ExportRequest, *, api_version: str = "v1") -> Operation:
+    def create_export(self, request: ExportRequest | FilesRequest, *, api_version: str = "v1") -> Operation:
         """Start an export."""
 
     def get_operation(self, name: OperationName) -> Operation:

@@ -157,7 +157,7 @@ def _result(operation: Operation, asked: FolderExport, file: Path) -> ExportResu
     operations = local_operations(asked.settings.data)
     result = ExportResult(
         file,
-        operation.request.table.table,
+        operation.table.table,
         operation.name.operation,
         operation.counters or Counters(),
         tuple(operations.failures(operation.name)),

@@ -126,6 +126,8 @@ run "an_ordinary_installation" {
       [for grant in values(google_storage_bucket_iam_member.stores) : grant.role],
       [for grant in values(google_storage_bucket_iam_member.buckets) : grant.role],
       [for grant in values(google_storage_bucket_iam_member.filters) : grant.role],
+      [for grant in values(google_storage_bucket_iam_member.destinations) : grant.role],
+      [for grant in values(google_storage_bucket_iam_member.copies) : grant.role],
       [for grant in values(google_bigquery_dataset_iam_member.functions) : grant.role],
       [for grant in values(google_pubsub_topic_iam_member.publishers) : grant.role],
       [for grant in values(google_project_iam_member.build) : grant.role],

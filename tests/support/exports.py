@@ -10,7 +10,7 @@ from dicom_export.errors import NotFound
 from dicom_export.names import DatasetName, OperationName, StoreName, TableName
 from dicom_export.operations.counters import Counters
 from dicom_export.operations.operation import Operation
-from dicom_export.operations.request import ExportRequest
+from dicom_export.operations.request import ExportRequest, FilesRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,11 +44,11 @@ class InMemoryExports:
 
     stores: list[StoreName] = field(default_factory=lambda: [STORE])
     operations: list[Operation] = field(default_factory=list)
-    requests: list[tuple[ExportRequest, str]] = field(default_factory=list)
+    requests: list[tuple[ExportRequest | FilesRequest, str]] = field(default_factory=list)
     failed: list[Failure] = field(default_factory=list)
     streams: dict[StoreName, list[StreamConfig]] = field(default_factory=dict)
 
-    def create_export(self, request: ExportRequest, *, api_version: str = "v1") -> Operation:
+    def create_export(self, request: ExportRequest | FilesRequest, *, api_version: str = "v1") -> Operation:
         self.get_store(request.store)
         self.requests.append((request, api_version))
         operation = make_operation(len(self.requests), requested=request, api_version=api_version)

@@ -43,6 +43,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "publish": frozenset({"pubsub.topics.publish"}),
     "query": _REPLACED | {"bigquery.jobs.create"},
     "read": _READ,
+    "rewrite": frozenset({"storage.objects.create"}),
     "reload": frozenset({"bigquery.jobs.get"}),
     # Only `doctor` and `smoke-test` send requests of their own, as whoever runs them.
     "request": frozenset(),

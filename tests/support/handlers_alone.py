@@ -79,7 +79,7 @@ class Installation:
         self.journal = Journal(cast("Any", Faulty(self.state, self.faults)))
         stores = {STORE: store or DeclaredStore(cast("Any", Archive()))}
         tables = cast("Any", NoTable())
-        self.service = ExportService(self.journal, stores, lambda _: None, tables, self.mailbox)
+        self.service = ExportService(self.journal, stores, lambda _: None, tables, self.mailbox, lambda _: None)
         planner = partial(plan_export, stores=stores, buckets=lambda _: None, tables=tables, limits=limits)
         self.handlers: dict[str, Callable[[Any], None]] = {
             PlanExport.topic: partial(
@@ -92,7 +92,7 @@ class Installation:
         self.operation = operation or make_operation()
         with self.faults.disarmed():
             self.journal.operations.create(self.operation)
-            self.journal.tables.take(self.operation.request.table, self.operation.name)
+            self.journal.tables.take(self.operation.table, self.operation.name)
             self.service.resume(self.operation)
         self.faults.log.clear()
 

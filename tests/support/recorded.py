@@ -15,6 +15,7 @@ from dicom_export.errors import TransientError, Unavailable
 from dicom_export.messages import ExportStudy, InstanceChanged, PlanExport, StudyExported
 from dicom_export.names import TableName
 from support.factories import STORE
+from support.slow_copies import SlowCopies
 from support.worlds import ONE_OUTSTANDING, World
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dicom_export.messages import Message
+    from dicom_export.names import GcsFolder
 
 FUNCTIONS = {
     PlanExport.topic: "plan_export",
@@ -57,9 +59,10 @@ class Recorded:
             self._noted("tables", ports.tables),
             cast("Any", self),
             ports.failures_table,
+            self._folder,
         )
         self.service = service_on(self.ports)
-        self.handlers = handlers_on(self.ports, ONE_OUTSTANDING)
+        self.handlers = handlers_on(self.ports, ONE_OUTSTANDING, copy_seconds=100)
         self.bury = dead_letters_on(self.ports)
         self.lose = lost_changes_on(self.ports)
 
@@ -106,6 +109,10 @@ class Recorded:
         found = self.world.ports.buckets(name)
         return self._noted("filters", found) if found else None
 
+    def _folder(self, folder: GcsFolder) -> Any:
+        found = self.world.ports.folders(folder)
+        return self._noted("copies", SlowCopies(found, calls=4)) if found else None
+
     def _noted(self, port: str, inner: Any) -> Any:
         return _Noted(inner, partial(self._note, port))
 
@@ -133,6 +140,8 @@ class _Noted:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._inner, name)
+        if not callable(method):
+            return method
 
         def call(*args: Any, **kwargs: Any) -> Any:
             self._note(name, args)

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 Change = InstanceChanged | Notification
 """A change of an object, announced by the installation or by the object's bucket."""
 
+# Well before a push is delivered again after 600 s: a copy that was begun by then takes 210 s at most, with its retries.
+_COPY_SECONDS = 240.0
+
 _opening = threading.RLock()
 
 
@@ -131,7 +134,9 @@ def _handlers() -> Mapping[str, Callable[..., None]]:
     from dicom_export.decoding.threads import DecodeAhead
 
     cloud, ports = _cloud()
-    return handlers_on(ports, cloud.limits, DecodeAhead(cloud.readers, cloud.limits.objects))
+    return handlers_on(
+        ports, cloud.limits, DecodeAhead(cloud.readers, cloud.limits.objects), copy_seconds=_COPY_SECONDS
+    )
 
 
 @cache

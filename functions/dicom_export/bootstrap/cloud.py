@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from dicom_export.adapters.gcp.bigquery.tables import BigQueryTables
 from dicom_export.adapters.gcp.pubsub import TopicPublisher, publisher_client
+from dicom_export.adapters.gcp.storage.copies import BucketCopies
 from dicom_export.adapters.gcp.storage.state import BucketState
 from dicom_export.adapters.gcp.storage.store import BucketStore, existing_bucket
 from dicom_export.bootstrap.wiring import Ports
-from dicom_export.errors import FailedPrecondition
+from dicom_export.errors import FailedPrecondition, InvalidArgument
 from dicom_export.state.checks import Checks
 from dicom_export.stores import DeclaredStore
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from dicom_export.diagnosing.check_message import Check
     from dicom_export.diagnosing.examine import Examination
     from dicom_export.diagnosing.installation import Installation, SmokeTestStore
+    from dicom_export.names import GcsFolder
     from dicom_export.settings import CloudSettings
     from dicom_export.settings.cloud import BucketFolder
     from dicom_export.smoke_testing.redaction import Redaction
@@ -46,6 +48,7 @@ def cloud_ports(cloud: CloudSettings) -> Ports:
         ),
         TopicPublisher(cloud.topics),
         cloud.failures_table,
+        partial(_folder_of_copies, cloud.state),
     )
 
 
@@ -162,3 +165,11 @@ def _redaction(cloud: CloudSettings, installation: Installation, place: SmokeTes
         **{each.function: entry_point for entry_point, each in installation.receivers.items()},
     }
     return Redaction(names, words)
+
+
+def _folder_of_copies(state: BucketFolder, folder: GcsFolder) -> BucketCopies:
+    """Return the folder. Raises InvalidArgument if the state of the operations is there."""
+    copies = BucketCopies(folder.bucket, folder.prefix)
+    if copies.adds_to(str(state)):
+        raise InvalidArgument(f"{folder} is where the installation keeps its state; choose another folder")
+    return copies

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from dicom_export.adapters.local.queue import Disorder, LocalQueue
     from dicom_export.messages import Message
-    from dicom_export.names import TableName
-    from dicom_export.operations.request import Request
+    from dicom_export.names import GcsFolder, TableName
+    from dicom_export.operations.request import TableRequest
     from dicom_export.ports import DicomStore
     from dicom_export.settings import LocalSettings
     from dicom_export.stored_object import StoredObject
@@ -54,6 +54,7 @@ def local_deployment(local: LocalSettings, disorder: Disorder | None = None) -> 
     # `local_operations` does not need DuckDB.
     from dicom_export.adapters.local.duckdb.destinations import KnownFiles
     from dicom_export.adapters.local.duckdb.tables import DuckDbTables
+    from dicom_export.adapters.local.folder.copies import FolderCopies
     from dicom_export.adapters.local.folder.store import FolderStore
     from dicom_export.adapters.local.queue import LocalQueue
     from dicom_export.decoding.processes import ParallelDecoder
@@ -68,6 +69,10 @@ def local_deployment(local: LocalSettings, disorder: Disorder | None = None) -> 
         def on_dead_letter(message: Message, error: BaseException) -> None:
             dead_letters_on(ports)(message, error)
 
+        def folder_of_copies(folder: GcsFolder) -> FolderCopies | None:
+            root = local.buckets.get(folder.bucket)
+            return FolderCopies(root, folder.prefix, local.links) if root else None
+
         queue = LocalQueue(workers=local.workers, on_dead_letter=on_dead_letter, disorder=disorder)
         ports = Ports(
             FolderState(local.data / "state"),
@@ -78,6 +83,7 @@ def local_deployment(local: LocalSettings, disorder: Disorder | None = None) -> 
             {name: FolderStore(folder) for name, folder in local.buckets.items()}.get,
             tables,
             queue,
+            folders=folder_of_copies,
         )
         service = service_on(ports)
         parents = {name.parent for name in local.stores}
@@ -91,7 +97,7 @@ def local_deployment(local: LocalSettings, disorder: Disorder | None = None) -> 
 @contextmanager
 def folder_watcher(
     local: LocalSettings,
-    request: Request,
+    request: TableRequest,
     report: Callable[[Looked], None],
     *,
     follows: bool,

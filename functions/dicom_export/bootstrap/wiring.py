@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from dicom_export.state.uploads import Uploads
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from dicom_export.exporting.copying import CopyFolders
     from dicom_export.exporting.failure_report import FailureReport
     from dicom_export.messages import Message
     from dicom_export.names import StoreName, TableName
@@ -33,6 +35,7 @@ class Ports:
     tables: Warehouse
     publisher: Publisher
     failures_table: TableName | None = None
+    folders: CopyFolders = lambda _: None
 
     @property
     def journal(self) -> Journal:
@@ -47,11 +50,15 @@ class Ports:
 
 def service_on(ports: Ports) -> ExportService:
     """Return the service of an installation."""
-    return ExportService(ports.journal, ports.stores, ports.buckets, ports.tables, ports.publisher)
+    return ExportService(ports.journal, ports.stores, ports.buckets, ports.tables, ports.publisher, ports.folders)
 
 
 def handlers_on(
-    ports: Ports, limits: PlanLimits, decode: Decode | None = None, decode_batches: DecodeBatches | None = None
+    ports: Ports,
+    limits: PlanLimits,
+    decode: Decode | None = None,
+    decode_batches: DecodeBatches | None = None,
+    copy_seconds: float = math.inf,
 ) -> dict[str, Callable[..., None]]:
     """Return the handler of each topic's messages."""
     # The HTTP function imports this module, and starts without pydicom and pyarrow.
@@ -82,6 +89,8 @@ def handlers_on(
             publisher=publisher,
             decode=decode_batches or batches_of(decode),
             columns=limits.columns,
+            folders=ports.folders,
+            copy_seconds=copy_seconds,
         ),
         StudyExported.topic: partial(
             record_result, journal=journal, tables=tables, publisher=publisher, report=_report_on(ports)

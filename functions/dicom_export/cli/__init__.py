@@ -1,4 +1,4 @@
-"""The command line: `dicom-export export`, `watch`, `verify`, `dump`, `query`, `columns`, `operations`, `dead-letters`, `doctor`, `smoke-test` and `serve`."""
+"""The command line: `dicom-export export`, `export-files`, `watch`, `verify`, `dump`, `query`, `columns`, `operations`, `dead-letters`, `doctor`, `smoke-test` and `serve`."""
 
 import click
 
@@ -13,6 +13,7 @@ _COMMANDS = (
     "doctor",
     "dump",
     "export",
+    "export-files",
     "operations",
     "query",
     "serve",

@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     "buckets",
     multiple=True,
     metavar="NAME=FOLDER",
-    help="The folder of the filter files gs://NAME/… May be repeated.",
+    help="The folder of the filter files gs://NAME/… and of the files that are exported there. May be repeated.",
 )
 @ignore_option
 def serve(

@@ -22,6 +22,7 @@ from dicom_export.stores import declared
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from dicom_export.exporting.copying import CopyFolders
     from dicom_export.operations.failure import Failure
     from dicom_export.operations.operation import Operation
     from dicom_export.operations.request import Request
@@ -103,6 +104,7 @@ class ExportService(OperationsService):
     buckets: Callable[[str], DicomStore | None]
     tables: Tables
     publisher: Publisher
+    folders: CopyFolders
 
     def create_export(
         self,
@@ -138,6 +140,7 @@ class ExportService(OperationsService):
             stores=self.stores,
             buckets=self.buckets,
             tables=self.tables,
+            folders=self.folders,
             awaits_report=awaits_report,
         )
 

@@ -35,7 +35,7 @@ Rejected = tuple["StoredObject", InstanceUids, PermanentError]
 def prepare_target(operation: Operation, schema: Schema, tables: Tables) -> None:
     """Add these columns to the table that the operation writes to. The staging table of an overwrite or a verification expires."""
     if operation.request.write_disposition is WriteDisposition.WRITE_TRUNCATE:
-        like = operation.target if isinstance(operation.request, VerifyRequest) else operation.request.table
+        like = operation.target if isinstance(operation.request, VerifyRequest) else operation.table
         tables.prepare_staging(operation.target, schema, like)
     else:
         tables.prepare(operation.target, schema)
@@ -115,7 +115,7 @@ class StreamWriter:
 
     def _append_fitted(self, pending: list[Pending], rows: Sequence[Row]) -> None:
         """Append rows that may need more columns than the table can have."""
-        kind = self._operation.request.schema
+        kind = self._operation.request.row_layout.kind
         fitting = within_budget(rows, self._existing(), kind, self._limits)
         if not self._takes(columns_of_all(fitting, kind)):
             fitting = within_budget(rows, self._existing(), kind, self._limits)

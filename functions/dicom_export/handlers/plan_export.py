@@ -24,7 +24,7 @@ from dicom_export.messages import ExportStudy, PlanExport, StudyExported
 from dicom_export.operations.failure import Status
 from dicom_export.operations.plan_page import PlanPage
 from dicom_export.operations.planning import Cursor, PlanLimits, cut_page, sample
-from dicom_export.operations.request import WriteDisposition
+from dicom_export.operations.request import FilesRequest, WriteDisposition
 from dicom_export.rows.fitting import admitted, within_budget
 from dicom_export.rows.layout import SchemaKind
 from dicom_export.rows.schema import columns_of_all, common_columns, merge
@@ -35,8 +35,10 @@ if TYPE_CHECKING:
 
     from dicom_export.decoding.budget import ColumnLimits
     from dicom_export.decoding.decoded import Decoded, Row
-    from dicom_export.names import StoreName
+    from dicom_export.names import OperationName, StoreName
     from dicom_export.operations.operation import Operation
+    from dicom_export.operations.planning import Task
+    from dicom_export.operations.request import TableRequest
     from dicom_export.ports import Decode, DicomStore, Publisher, Tables, Warehouse
     from dicom_export.rows.schema import Schema
     from dicom_export.state.journal import Journal
@@ -87,7 +89,8 @@ def plan_export(
             extra=operation_event(operation.name, Event.PROGRESSED),
         )
     if not message.is_other_than(page.sender):
-        if page.tasks and not journal.pages.has_sum(operation.name, message.page):
+        writes_rows = not isinstance(operation.request, FilesRequest)
+        if writes_rows and page.tasks and not journal.pages.has_sum(operation.name, message.page):
             # The page is stored, so that the next attempt reads no header again.
             tables.await_columns(operation.target)
         announce(message, page, journal=journal, publisher=publisher)
@@ -162,15 +165,9 @@ def _plan_page(
         found = listing(store, cursor, operation, index, journal, unlisted.setdefault)
         tasks, following = cut_page(found, cursor.layout, replace(limits, page_tasks=limits.tasks_of_page))
         refuse_cold_tasks(store, operation, tasks, journal)
-        objects = sample(tasks, limits.sample)
-        if number == 0:
-            _check_table_again(operation, journal, tables)
-        existing = _existing(operation, number, journal, tables)
-        planned = sum(map(len, tasks))
-        columns = _columns(operation, store.objects, objects, decode, existing, limits.columns, planned=planned)
-        # A faster worker may have ended an overwrite meanwhile: its staging table must not be created again.
-        if not journal.plans.has_page(operation.name, number):
-            _prepare(operation, columns, existing, tables)
+        request = operation.request
+        if not isinstance(request, FilesRequest):
+            _prepare_table(operation, request, number, tasks, store.objects, journal, tables, limits, decode)
     except PermanentError as error:
         log.error("The export cannot be planned: %s", error.message, extra={"operation": str(operation.name)})  # noqa: TRY400 - its message is enough
         return PlanPage(error=Status(error.code, error.message))
@@ -178,19 +175,42 @@ def _plan_page(
     return PlanPage(tuple(tasks), following, cursor.layout, applies_filter, unlisted=tuple(unlisted))
 
 
+def _prepare_table(
+    operation: Operation,
+    request: TableRequest,
+    number: int,
+    tasks: Sequence[Task],
+    store: DicomStore,
+    journal: Journal,
+    tables: Tables,
+    limits: PlanLimits,
+    decode: Decode,
+) -> None:
+    """Give the table the columns of a sample of the page."""
+    objects = sample(tasks, limits.sample)
+    if number == 0:
+        _check_table_again(operation.name, request, journal, tables)
+    existing = _existing(operation, number, journal, tables)
+    planned = sum(map(len, tasks))
+    columns = _columns(operation, store, objects, decode, existing, limits.columns, planned=planned)
+    # A faster worker may have ended an overwrite meanwhile: its staging table must not be created again.
+    if not journal.plans.has_page(operation.name, number):
+        _prepare(operation, columns, existing, tables)
+
+
 def _warn_of_unlisted(page: PlanPage, operation: Operation) -> None:
     for each in page.unlisted:
         log.warning("%r cannot be listed: %s", each.name, each.reason, extra={"operation": str(operation.name)})
 
 
-def _check_table_again(operation: Operation, journal: Journal, tables: Tables) -> None:
+def _check_table_again(name: OperationName, request: TableRequest, journal: Journal, tables: Tables) -> None:
     """Check that no other export has begun to fill the table since the request.
 
     A table that has to be new may exist because of an earlier delivery of this message.
     """
-    hold_table(operation.request, operation.name, journal)
-    if operation.request.write_disposition is WriteDisposition.WRITE_EMPTY:
-        check_table(operation.request, tables.describe(operation.request.table))
+    hold_table(request, name, journal)
+    if request.write_disposition is WriteDisposition.WRITE_EMPTY:
+        check_table(request, tables.describe(request.table))
 
 
 def _existing(operation: Operation, number: int, journal: Journal, tables: Tables) -> Schema:

@@ -19,7 +19,7 @@ from dicom_export.operations.counters import Counters
 from dicom_export.operations.failure import Status
 from dicom_export.operations.outcome import final_status, replaces_table
 from dicom_export.operations.plan_page import PlanPage
-from dicom_export.operations.request import VerifyRequest, WriteDisposition
+from dicom_export.operations.request import FilesRequest, VerifyRequest, WriteDisposition
 from dicom_export.state.dead_letters import DeadLetter
 from dicom_export.verifying.compare import compare
 
@@ -104,7 +104,7 @@ def _finish(
     """
     error, differences = _completed(operation, counters, journal, tables, publisher)
     error = error or final_status(operation, counters)
-    if not isinstance(operation.request, VerifyRequest):
+    if not isinstance(operation.request, VerifyRequest | FilesRequest):
         _annotate(operation.request, tables)
     if operation.request.write_disposition is WriteDisposition.WRITE_TRUNCATE:
         _stream_again(operation, journal, publisher)
@@ -143,9 +143,9 @@ def _completed(
             return None, compare(operation, request, journal, tables, publisher)
         else:
             job = operation.name.operation
-            tables.replace(request.table, operation.target, expected_rows=counters.success, job=job)
+            tables.replace(operation.table, operation.target, expected_rows=counters.success, job=job)
     except PermanentError as error:
-        return Status(error.code, f"{request.table} was left as it was: {error.message}"), None
+        return Status(error.code, f"{operation.table} was left as it was: {error.message}"), None
     return None, None
 
 

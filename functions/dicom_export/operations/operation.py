@@ -10,6 +10,7 @@ State objects of the operation `N`, created and never updated, except `operation
     N/claims/PAGE/TASK.json       names the one stream that may be committed, create-once
     N/results/PAGE/TASK.json      the outcome of the task, create-once, after the commit
     N/heals/PERIOD                the operation was announced again, create-once
+    N/rewrites/PAGE/TASK/OBJECT.json  how far the copy of a large object is, compare-and-set
     N/reports/PAGE.json           names the one stream of failure rows to commit, create-once
     N/pages/PAGE.json             the sum of a page with all results, create-once
     D/dead-letters/N-…            a message of N that ran out of attempts, so that its
@@ -27,10 +28,16 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from dicom_export.errors import Internal
-from dicom_export.names import OperationName, TableName
+from dicom_export.names import GcsFolder, OperationName, TableName
 from dicom_export.operations.counters import Counters, DifferenceCounts
 from dicom_export.operations.failure import Status
-from dicom_export.operations.request import Request, VerifyRequest, WriteDisposition, request_from_json
+from dicom_export.operations.request import (
+    FilesRequest,
+    Request,
+    VerifyRequest,
+    WriteDisposition,
+    request_from_json,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +80,25 @@ class Operation:
         return self.end_time is not None
 
     @property
+    def table(self) -> TableName:
+        """The table of the request. Raises Internal if the request is about files."""
+        if isinstance(self.request, FilesRequest):
+            raise Internal(f"Operation {self.name} copies files, and has no table")
+        return self.request.table
+
+    @property
+    def destination(self) -> TableName | GcsFolder:
+        """The table or the folder of the request."""
+        return self.request.folder if isinstance(self.request, FilesRequest) else self.request.table
+
+    @property
     def target(self) -> TableName:
         """The table that rows are committed to.
 
         It is the destination, the staging table of an overwrite, or the inventory of a
         verification.
         """
-        table = self.request.table
+        table = self.table
         if self.request.write_disposition is not WriteDisposition.WRITE_TRUNCATE:
             return table
         return self.staging or replace(table, table=staging_name(self.request, self.name))

@@ -40,7 +40,8 @@ class LocalSettings:
 
     `data` holds the operations' state, uncommitted streams, and PROJECT.duckdb for each project
     that has no file in `databases`. `datasets` are created if they are missing. `ignore` are
-    patterns of the names of files that are not instances.
+    patterns of the names of files that are not instances. With `links`, copies of files are hard
+    links where that is possible.
     """
 
     data: Path
@@ -51,6 +52,7 @@ class LocalSettings:
     ignore: tuple[str, ...] = ()
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     limits: PlanLimits = LOCAL_LIMITS
+    links: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -62,6 +64,7 @@ class LocalSettings:
             "ignore": self.ignore,
             "workers": self.workers,
             "limits": asdict(self.limits),
+            "links": self.links,
         }
 
     @classmethod
@@ -75,4 +78,5 @@ class LocalSettings:
             tuple(data["ignore"]),
             data["workers"],
             _plan_limits(data["limits"]),
+            data.get("links", False),
         )

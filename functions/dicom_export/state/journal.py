@@ -11,6 +11,7 @@ from dicom_export.state.overwrites import Overwrites
 from dicom_export.state.pages import Pages
 from dicom_export.state.plans import Plans
 from dicom_export.state.reports import Reports
+from dicom_export.state.rewrites import Rewrites
 from dicom_export.state.surveys import Surveys
 from dicom_export.state.tables import ExclusiveTables
 from dicom_export.state.tasks import Tasks
@@ -30,6 +31,7 @@ class Journal:
         self.tasks = Tasks(store)
         self.pages = Pages(store, self.tasks)
         self.reports = Reports(store)
+        self.rewrites = Rewrites(store)
         self.tables = ExclusiveTables(store, self.operations)
         self.dead_letters = DeadLetters(store)
         self.filters = Filters(store)

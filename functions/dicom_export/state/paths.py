@@ -56,6 +56,16 @@ def result_path(name: OperationName, page: int, task: int) -> str:
     return f"{results_prefix(name, page)}{task:03d}.json"
 
 
+def rewrites_prefix(name: OperationName, page: int, task: int) -> str:
+    """Return the prefix of the unfinished copies of a task."""
+    return f"{name}/rewrites/{page:06d}/{task:03d}/"
+
+
+def rewrite_path(name: OperationName, page: int, task: int, position: int) -> str:
+    """Return the path of an unfinished copy."""
+    return f"{rewrites_prefix(name, page, task)}{position:06d}.json"
+
+
 def pages_prefix(name: OperationName) -> str:
     """Return the prefix of the pages' sums."""
     return f"{name}/pages/"

@@ -187,6 +187,26 @@ run "a_filters_bucket_is_named_without_its_scheme" {
   expect_failures = [var.filter_buckets]
 }
 
+run "a_destination_is_named_without_its_scheme" {
+  command = plan
+
+  variables {
+    destination_buckets = ["gs://cohorts"]
+  }
+
+  expect_failures = [var.destination_buckets]
+}
+
+run "a_destination_is_not_where_the_state_is" {
+  command = plan
+
+  variables {
+    destination_buckets = ["my-project-dicom-state"]
+  }
+
+  expect_failures = [var.destination_buckets]
+}
+
 run "there_is_a_dataset" {
   command = plan
 

@@ -42,6 +42,7 @@ OWNERS = {
     "state": "BucketState",
     "stores": "BucketStore",
     "filters": "BucketStore",
+    "copies": "BucketCopies",
     "tables": "BigQueryTables",
     "staging": "BigQueryTables",
 }
@@ -69,6 +70,8 @@ def permissions_by_place(recorded: Recorded, function: str) -> dict[str, frozens
         owner = "" if method == "existing_bucket" else OWNERS.get(port, "TopicPublisher")
         for permission in permissions_of(owner, method):
             place = "jobs" if permission.startswith("bigquery.jobs.") else {"tables": "datasets"}.get(port, port)
+            if port == "copies" and permission in _OBJECTS_READ:
+                place = "destinations"
             needed[place] = needed.get(place, frozenset()) | {permission}
     return needed
 

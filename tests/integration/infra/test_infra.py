@@ -19,7 +19,7 @@ PAPER = (INFRA / "README.md").read_text()
 EMULATORS_ONLY = {"DICOM_EXPORT_BIGQUERY_WRITE_ENDPOINT"}
 COMMANDS_ONLY = {"DICOM_EXPORT_INSTALLATION"}
 """The settings that only the output `environment` has, and no function."""
-PORTS = ("state", "stores", "buckets", "filters", "datasets", "staging", "jobs")
+PORTS = ("state", "stores", "buckets", "filters", "destinations", "copies", "datasets", "staging", "jobs")
 
 
 def setting(entry: str, name: str) -> str | None:

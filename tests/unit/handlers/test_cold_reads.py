@@ -16,7 +16,7 @@ from dicom_export.messages import PlanExport
 from dicom_export.operations import cold_reads
 from dicom_export.operations.cold_reads import ColdObjects
 from dicom_export.stores import DeclaredStore
-from support.factories import make_object, make_operation
+from support.factories import make_object, make_operation, make_request
 from support.faults import Faults
 from support.handlers_alone import LIMITS, Installation
 
@@ -90,7 +90,7 @@ def test_one_cold_object_at_the_end_is_found_before_the_first_page_is_planned() 
 def test_cold_objects_are_read_if_the_store_or_the_request_allows_it(allows: str) -> None:
     operation = make_operation()
     if allows == "request":
-        operation = replace(operation, requested=replace(operation.request, allow_cold_reads=True))
+        operation = replace(operation, requested=replace(make_request(), allow_cold_reads=True))
     store = declared(Shelf("ARCHIVE", "STANDARD"), allow_cold_reads=allows == "store")
     installation = exported(store, operation=operation)
     assert installation.ended().error is None
