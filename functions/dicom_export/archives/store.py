@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _MOST_OPEN = 4
 
+_Waiting = list[tuple[bytes, "StoredObject"]]
+
 
 class ArchiveStore(WrappedStore):
     """The objects of another store, with the members of archives in place of archives.
@@ -55,7 +57,7 @@ class ArchiveStore(WrappedStore):
         self, *, prefix: str = "", start_after: str = "", unlisted: Callable[[Unlisted], None] = lambda _: None
     ) -> Iterator[StoredObject]:
         after = sort_key(start_after)
-        waiting: list[tuple[bytes, StoredObject]] = []
+        waiting: _Waiting = []
 
         def add(stored: StoredObject) -> None:
             for each in self._entries(stored):
@@ -111,16 +113,16 @@ class ArchiveStore(WrappedStore):
             if stored:
                 yield stored
 
-    def _entries(self, stored: StoredObject) -> list[StoredObject]:
+    def _entries(self, stored: StoredObject) -> tuple[StoredObject, ...]:
         """Return the members of the archive, or the object itself if it is not one, or not a whole one."""
         try:
             archive = self._open(stored)
         except PermanentError:  # it is raised again when the object is read, and is that object's failure then
-            return [stored]
+            return (stored,)
         if archive is None:
-            return [stored]
-        members = [_stored_member(stored, member) for member in archive.members.values()]
-        return [stored, *members] if archive.damage else members
+            return (stored,)
+        members = tuple(_stored_member(stored, member) for member in archive.members.values())
+        return (stored, *members) if archive.damage else members
 
     def _is_opened(self, name: str) -> bool:
         return is_archive(name) and not is_ignored(name, self._ignore)

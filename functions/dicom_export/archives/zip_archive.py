@@ -5,6 +5,7 @@ Source: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
 
 from __future__ import annotations
 
+import lzma
 import struct
 import zipfile
 import zlib
@@ -34,7 +35,17 @@ _END_SIGNATURE, _END_64_SIGNATURE = b"PK\x05\x06", b"PK\x06\x06"
 _LONGEST_END = 22 + 0xFFFF
 _IS_ENCRYPTED = 0x1
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
-_DAMAGED = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, NotImplementedError, RuntimeError)
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    OSError,
+    EOFError,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+)
 _SKIPPED_AT_ONCE = 1024 * 1024
 
 
@@ -51,7 +62,7 @@ class ZipArchive:
         _check_directory(store, stored)
         try:
             self._zip = zipfile.ZipFile(buffered(store, stored))
-        except (*_DAMAGED, struct.error) as error:
+        except _DAMAGED as error:
             raise BrokenArchive("The ZIP archive is damaged or cut short: its directory cannot be read") from error
         check_count(len(self._zip.filelist))
 
