@@ -155,10 +155,11 @@ locals {
   declared_stores = {
     for id, store in var.stores :
     "projects/${var.project}/locations/${coalesce(store.location, var.region)}/datasets/${store.dataset}/dicomStores/${id}" => { for field, value in {
-      bucket = store.bucket
-      prefix = store.prefix
-      ignore = store.ignore
-      views  = store.views
+      bucket   = store.bucket
+      prefix   = store.prefix
+      ignore   = store.ignore
+      views    = store.views
+      archives = store.archives
       streamConfigs = [for config in store.stream_configs : { bigqueryDestination = merge(
         { tableUri = config.table, includeSourceStore = config.include_source_store },
         config.schema == "json" ? { schemaJson = {} } : { schemaFlattened = {} },

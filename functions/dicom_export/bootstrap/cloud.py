@@ -11,7 +11,7 @@ from dicom_export.adapters.gcp.bigquery.tables import BigQueryTables
 from dicom_export.adapters.gcp.pubsub import TopicPublisher
 from dicom_export.adapters.gcp.storage.state import BucketState
 from dicom_export.adapters.gcp.storage.store import BucketStore, existing_bucket
-from dicom_export.bootstrap.wiring import Ports
+from dicom_export.bootstrap.wiring import Ports, objects_of
 from dicom_export.stores import DeclaredStore
 
 if TYPE_CHECKING:
@@ -23,7 +23,12 @@ def cloud_ports(cloud: CloudSettings) -> Ports:
     return Ports(
         BucketState(cloud.state.bucket, cloud.state.prefix),
         {
-            name: DeclaredStore(BucketStore(each.bucket, each.prefix), each.ignore, each.streams, each.views)
+            name: DeclaredStore(
+                objects_of(BucketStore(each.bucket, each.prefix), each.ignore, archives=each.archives),
+                each.ignore,
+                each.streams,
+                each.views,
+            )
             for name, each in cloud.stores.items()
         },
         existing_bucket,

@@ -66,7 +66,7 @@ _BUCKET_NAME = re.compile(rf"(?=.{{3,222}}$){_BUCKET_PART}(?:\.{_BUCKET_PART})*"
 # https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names
 _LONGEST_PREFIX = 255 - max(map(len, TOPICS))
 _PREFIX_OF_TOPICS = re.compile(rf"(?!goog)[A-Za-z][A-Za-z0-9._~+%-]{{0,{_LONGEST_PREFIX - 1}}}")
-_STORE_FIELDS = {"bucket", "prefix", "ignore", "streamConfigs", "views"}
+_STORE_FIELDS = {"bucket", "prefix", "ignore", "streamConfigs", "views", "archives"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,7 @@ class BucketFolder:
     ignore: tuple[str, ...] = ()
     streams: tuple[StreamConfig, ...] = ()
     views: bool = True
+    archives: bool = False
 
     def overlaps(self, other: BucketFolder) -> bool:
         """Return whether an object can be in both folders."""
@@ -209,11 +210,16 @@ def _store(name: str, value: Any) -> BucketFolder:
     if not isinstance(ignore, list) or not all(isinstance(pattern, str) for pattern in ignore):
         raise ConfigurationError(f"{what}: ignore is not a list; expected a list of patterns such as *.txt")
     folder = _folder(what, value["bucket"], value.get("prefix", ""), tuple(ignore))
-    views = value.get("views", True)
-    if not isinstance(views, bool):
-        raise ConfigurationError(f"{what}: views is {views!r}; expected true or false")
+    views, archives = _flag(what, value, "views", default=True), _flag(what, value, "archives", default=False)
     streams = tuple(replace(each, views=views) for each in _streams(what, value.get("streamConfigs", [])))
-    return replace(folder, streams=streams, views=views)
+    return replace(folder, streams=streams, views=views, archives=archives)
+
+
+def _flag(what: str, store: Mapping[str, Any], name: str, *, default: bool) -> bool:
+    value = store.get(name, default)
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{what}: {name} is {value!r}; expected true or false")
+    return value
 
 
 def _streams(what: str, value: Any) -> tuple[StreamConfig, ...]:

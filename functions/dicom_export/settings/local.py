@@ -39,7 +39,8 @@ class LocalSettings:
 
     `data` holds the operations' state, uncommitted streams, and PROJECT.duckdb for each project
     that has no file in `databases`. `datasets` are created if they are missing. `ignore` are
-    patterns of the names of files that are not instances.
+    patterns of the names of files that are not instances. With `archives`, the members of ZIP and
+    tar archives are instances.
     """
 
     data: Path
@@ -50,6 +51,7 @@ class LocalSettings:
     ignore: tuple[str, ...] = ()
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     limits: PlanLimits = LOCAL_LIMITS
+    archives: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -61,6 +63,7 @@ class LocalSettings:
             "ignore": self.ignore,
             "workers": self.workers,
             "limits": asdict(self.limits),
+            "archives": self.archives,
         }
 
     @classmethod
@@ -74,4 +77,5 @@ class LocalSettings:
             tuple(data["ignore"]),
             data["workers"],
             _plan_limits(data["limits"]),
+            data["archives"],
         )
