@@ -186,6 +186,7 @@ locals {
     ignore = []
     views  = false
 
+    archives         = false
     allow_cold_reads = false
     user_project     = null
     location         = null
@@ -205,6 +206,7 @@ locals {
       ignore         = store.ignore
       views          = store.views
       allowColdReads = store.allow_cold_reads ? true : null
+      archives       = store.archives
       userProject    = store.user_project
       streamConfigs = [for config in store.stream_configs : { bigqueryDestination = merge(
         { tableUri = config.table, includeSourceStore = config.include_source_store },

@@ -22,7 +22,7 @@ variable "stores" {
   description = <<-EOT
     DICOM stores, by their id. The store's resource name is projects/PROJECT/locations/LOCATION/datasets/DATASET/dicomStores/ID, where
     `location` is the region and `dataset` is `dicom` if they are not set. `bucket` is an existing bucket, of any project, `prefix` what the
-    names of the store's objects begin with, `ignore` patterns of names, after the prefix, that are not instances. Without `views`, exports define no views next to their tables. `stream_configs` are the tables
+    names of the store's objects begin with, `ignore` patterns of names, after the prefix, that are not instances. Without `views`, exports define no views next to their tables; with `archives` they read members of ZIP and tar archives. `stream_configs` are the tables
     to which new objects are exported as they appear: `table` as bq://PROJECT.DATASET.TABLE, `schema` flattened or json, with `tracks_changes` (json only) the latest row per
     instance. With `stream_deletes`, deletions make rows too; then `project` is the project of the bucket, by default that of the installation.
     `allow_cold_reads` lets exports read objects in cold storage classes, which costs more. `user_project` pays for the requests to the bucket if its
@@ -33,6 +33,7 @@ variable "stores" {
     prefix   = optional(string, "")
     ignore   = optional(list(string), [])
     views    = optional(bool, true)
+    archives = optional(bool, false)
     location = optional(string)
     dataset  = optional(string, "dicom")
 

@@ -15,7 +15,7 @@ from dicom_export.adapters.gcp.pubsub import TopicPublisher, publisher_client
 from dicom_export.adapters.gcp.storage.copies import BucketCopies
 from dicom_export.adapters.gcp.storage.state import BucketState
 from dicom_export.adapters.gcp.storage.store import BucketStore, existing_bucket
-from dicom_export.bootstrap.wiring import Ports
+from dicom_export.bootstrap.wiring import Ports, objects_of
 from dicom_export.errors import FailedPrecondition, InvalidArgument
 from dicom_export.state.checks import Checks
 from dicom_export.stores import DeclaredStore
@@ -55,7 +55,12 @@ def cloud_ports(cloud: CloudSettings) -> Ports:
 def _declared(folder: BucketFolder) -> DeclaredStore:
     store = BucketStore(folder.bucket, folder.prefix, user_project=folder.user_project)
     return DeclaredStore(
-        store, folder.ignore, folder.streams, folder.views, folder.allow_cold_reads, store.has_autoclass
+        objects_of(store, folder.ignore, archives=folder.archives),
+        folder.ignore,
+        folder.streams,
+        folder.views,
+        folder.allow_cold_reads,
+        store.has_autoclass,
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dicom_export.adapters.local.folder.state import FolderState
 from dicom_export.bootstrap.reopening import needed_streams, reopen
-from dicom_export.bootstrap.wiring import Ports, dead_letters_on, handlers_on, service_on
+from dicom_export.bootstrap.wiring import Ports, dead_letters_on, handlers_on, objects_of, service_on
 from dicom_export.errors import NotFound
 from dicom_export.exporting.service import ExportService, OperationsService
 from dicom_export.state.journal import Journal
@@ -77,7 +77,9 @@ def local_deployment(local: LocalSettings, disorder: Disorder | None = None) -> 
         ports = Ports(
             FolderState(local.data / "state"),
             {
-                name: DeclaredStore(FolderStore(folder, local.ignore), local.ignore)
+                name: DeclaredStore(
+                    objects_of(FolderStore(folder, local.ignore), local.ignore, archives=local.archives), local.ignore
+                )
                 for name, folder in local.stores.items()
             },
             {name: FolderStore(folder) for name, folder in local.buckets.items()}.get,

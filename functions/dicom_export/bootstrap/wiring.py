@@ -14,7 +14,7 @@ from dicom_export.state.journal import Journal
 from dicom_export.state.uploads import Uploads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from dicom_export.exporting.copying import CopyFolders
     from dicom_export.exporting.failure_report import FailureReport
@@ -146,3 +146,13 @@ def dead_letters_on(ports: Ports) -> Callable[[Message, BaseException], None]:
         )
 
     return on_dead_letter
+
+
+def objects_of(store: DicomStore, ignore: Sequence[str], *, archives: bool) -> DicomStore:
+    """Return the store, or with `archives` the store whose archives are replaced by their members."""
+    if not archives:
+        return store
+    # Only those who read archives load the libraries for that.
+    from dicom_export.archives.store import ArchiveStore
+
+    return ArchiveStore(store, ignore)

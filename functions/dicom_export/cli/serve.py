@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dicom_export import logs, settings
-from dicom_export.cli.options import ignore_option
+from dicom_export.cli.options import archives_option, ignore_option
 from dicom_export.errors import FailedPrecondition, InvalidArgument
 from dicom_export.folder_export.ctrl_c import threads_without_ctrl_c
 from dicom_export.names import TableName
@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     help="The folder of the filter files gs://NAME/… and of the files that are exported there. May be repeated.",
 )
 @ignore_option
+@archives_option
 def serve(
     stores: tuple[str, ...],
     data: Path,
@@ -71,6 +72,8 @@ def serve(
     datasets: tuple[str, ...],
     buckets: tuple[str, ...],
     ignore: tuple[str, ...],
+    *,
+    archives: bool,
 ) -> None:
     """Serve the Cloud Healthcare API over local folders, for gcloud, client libraries and curl. Logs are JSON lines on standard output."""
     local = LocalSettings(
@@ -80,6 +83,7 @@ def serve(
         datasets=tuple(map(_dataset, datasets)),
         ignore=ignore,
         limits=settings.local_limits(),
+        archives=archives,
     )
     _create(data)
     logs.configure()

@@ -73,7 +73,7 @@ _BUCKET_NAME = re.compile(rf"(?=.{{3,222}}$){_BUCKET_PART}(?:\.{_BUCKET_PART})*"
 # https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names
 _LONGEST_PREFIX = 255 - max(map(len, TOPICS))
 _PREFIX_OF_TOPICS = re.compile(rf"(?!goog)[A-Za-z][A-Za-z0-9._~+%-]{{0,{_LONGEST_PREFIX - 1}}}")
-_STORE_FIELDS = {"bucket", "prefix", "ignore", "streamConfigs", "views", "allowColdReads", "userProject"}
+_STORE_FIELDS = {"bucket", "prefix", "ignore", "streamConfigs", "views", "allowColdReads", "userProject", "archives"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,7 @@ class BucketFolder:
     views: bool = True
     allow_cold_reads: bool = False
     user_project: str | None = None
+    archives: bool = False
 
     def overlaps(self, other: BucketFolder) -> bool:
         """Return whether an object can be in both folders."""
@@ -246,6 +247,7 @@ def _store(name: str, value: Any) -> BucketFolder:
         ),
         views=_boolean(what, value, "views", default=True),
         allow_cold_reads=_boolean(what, value, "allowColdReads", default=False),
+        archives=_boolean(what, value, "archives", default=False),
         user_project=_user_project(what, value.get("userProject")),
     )
 

@@ -41,7 +41,7 @@ class LocalSettings:
     `data` holds the operations' state, uncommitted streams, and PROJECT.duckdb for each project
     that has no file in `databases`. `datasets` are created if they are missing. `ignore` are
     patterns of the names of files that are not instances. With `links`, copies of files are hard
-    links where that is possible.
+    links where that is possible. With `archives`, the members of ZIP and tar archives are instances.
     """
 
     data: Path
@@ -53,6 +53,7 @@ class LocalSettings:
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     limits: PlanLimits = LOCAL_LIMITS
     links: bool = False
+    archives: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -65,6 +66,7 @@ class LocalSettings:
             "workers": self.workers,
             "limits": asdict(self.limits),
             "links": self.links,
+            "archives": self.archives,
         }
 
     @classmethod
@@ -79,4 +81,5 @@ class LocalSettings:
             data["workers"],
             _plan_limits(data["limits"]),
             data.get("links", False),
+            data.get("archives", False),
         )
