@@ -78,6 +78,7 @@ def local_deployment(local: LocalSettings, disorder: Disorder | None = None) -> 
             {name: FolderStore(folder) for name, folder in local.buckets.items()}.get,
             tables,
             queue,
+            workers=local.workers,
         )
         service = service_on(ports)
         parents = {name.parent for name in local.stores}
@@ -142,6 +143,13 @@ def _remove_unneeded_streams(data: Path) -> None:
     if folder.is_dir():
         with closing(Streams(folder)) as streams:
             streams.keep(needed_streams(local_operations(data).journal))
+
+
+def folder_store(folder: Path, ignore: tuple[str, ...]) -> DeclaredStore:
+    """Return the folder as a store."""
+    from dicom_export.adapters.local.folder.store import FolderStore
+
+    return DeclaredStore(FolderStore(folder, ignore), ignore)
 
 
 def file_and_store(file: Path) -> tuple[DicomStore, StoredObject]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ports:
-    """The adapters that an installation runs on."""
+    """The adapters that an installation runs on. `workers` is the number of processes on one machine."""
 
     operations: OperationStore
     stores: Mapping[StoreName, DeclaredStore]
@@ -33,6 +33,7 @@ class Ports:
     tables: Warehouse
     publisher: Publisher
     failures_table: TableName | None = None
+    workers: int = 0
 
     @property
     def journal(self) -> Journal:
@@ -47,7 +48,7 @@ class Ports:
 
 def service_on(ports: Ports) -> ExportService:
     """Return the service of an installation."""
-    return ExportService(ports.journal, ports.stores, ports.buckets, ports.tables, ports.publisher)
+    return ExportService(ports.journal, ports.stores, ports.buckets, ports.tables, ports.publisher, ports.workers)
 
 
 def handlers_on(

@@ -1,4 +1,4 @@
-"""The command line: `dicom-export export`, `watch`, `verify`, `dump`, `query`, `columns`, `operations`, `dead-letters` and `serve`."""
+"""The command line: `dicom-export export`, `watch`, `verify`, `estimate`, `dump`, `query`, `columns`, `operations`, `dead-letters` and `serve`."""
 
 import click
 
@@ -7,7 +7,7 @@ from dicom_export.cli.exit_codes import Commands
 
 __all__ = ["main"]
 
-_COMMANDS = ("columns", "dead-letters", "dump", "export", "operations", "query", "serve", "verify", "watch")
+_COMMANDS = ("columns", "dead-letters", "dump", "estimate", "export", "operations", "query", "serve", "verify", "watch")
 
 
 @click.group(cls=Commands, names=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
