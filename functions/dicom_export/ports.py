@@ -29,10 +29,11 @@ if TYPE_CHECKING:
     from dicom_export.messages import Message
     from dicom_export.names import DatasetName, OperationName, StoreName, TableName
     from dicom_export.operations.counters import DifferenceCounts
+    from dicom_export.operations.estimate import Estimate
     from dicom_export.operations.failure import Failure
     from dicom_export.operations.operation import Operation
     from dicom_export.operations.request import ExportRequest, FilesRequest
-    from dicom_export.rows.layout import RowLayout
+    from dicom_export.rows.layout import RowLayout, SchemaKind
     from dicom_export.rows.schema import Schema
     from dicom_export.stored_object import StoredObject, Unlisted
     from dicom_export.streaming.config import StreamConfig
@@ -351,6 +352,9 @@ class Exports(Protocol):
 
     def get_store(self, name: StoreName) -> StoreName:
         """Return the store's name. Raises NotFound."""
+
+    def estimate(self, name: StoreName, kind: SchemaKind) -> Estimate:
+        """Return the estimated effort of an export of the store. Raises NotFound."""
 
     def stream_configs(self, name: StoreName) -> Sequence[StreamConfig]:
         """Return the destinations of the rows of new objects of the store. Raises NotFound."""

@@ -86,6 +86,7 @@ def local_deployment(local: LocalSettings, disorder: Disorder | None = None) -> 
             tables,
             queue,
             folders=folder_of_copies,
+            workers=local.workers,
         )
         service = service_on(ports)
         parents = {name.parent for name in local.stores}
@@ -150,6 +151,13 @@ def _remove_unneeded_streams(data: Path) -> None:
     if folder.is_dir():
         with closing(Streams(folder)) as streams:
             streams.keep(needed_streams(local_operations(data).journal))
+
+
+def folder_store(folder: Path, ignore: tuple[str, ...]) -> DeclaredStore:
+    """Return the folder as a store."""
+    from dicom_export.adapters.local.folder.store import FolderStore
+
+    return DeclaredStore(FolderStore(folder, ignore), ignore)
 
 
 def file_and_store(file: Path) -> tuple[DicomStore, StoredObject]:

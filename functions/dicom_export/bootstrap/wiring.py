@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ports:
-    """The adapters that an installation runs on."""
+    """The adapters that an installation runs on. `workers` is the number of processes on one machine."""
 
     operations: OperationStore
     stores: Mapping[StoreName, DeclaredStore]
@@ -36,6 +36,7 @@ class Ports:
     publisher: Publisher
     failures_table: TableName | None = None
     folders: CopyFolders = lambda _: None
+    workers: int = 0
 
     @property
     def journal(self) -> Journal:
@@ -50,7 +51,9 @@ class Ports:
 
 def service_on(ports: Ports) -> ExportService:
     """Return the service of an installation."""
-    return ExportService(ports.journal, ports.stores, ports.buckets, ports.tables, ports.publisher, ports.folders)
+    return ExportService(
+        ports.journal, ports.stores, ports.buckets, ports.tables, ports.publisher, ports.folders, ports.workers
+    )
 
 
 def handlers_on(

@@ -1,4 +1,4 @@
-"""The command line: `dicom-export export`, `export-files`, `watch`, `verify`, `dump`, `query`, `columns`, `operations`, `dead-letters`, `doctor`, `smoke-test` and `serve`."""
+"""The command line: `dicom-export export`, `export-files`, `watch`, `verify`, `estimate`, `dump`, `query`, `columns`, `operations`, `dead-letters`, `doctor`, `smoke-test` and `serve`."""
 
 import click
 
@@ -12,6 +12,7 @@ _COMMANDS = (
     "dead-letters",
     "doctor",
     "dump",
+    "estimate",
     "export",
     "export-files",
     "operations",

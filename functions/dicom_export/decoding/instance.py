@@ -51,7 +51,8 @@ def decode_instance(
         return _listed(store, stored, memory, limits)
     file = RangeFile(store, stored, memory.series.first_range(stored.name) if memory else FIRST_RANGE)
     try:
-        header = scan_header(file, memory.series if memory else None, limits)
+        is_json = layout.kind is SchemaKind.JSON
+        header = scan_header(file, memory.series if memory else None, limits, holds_large=is_json)
         if memory:
             memory.series.note_length(stored.name, header.length)
         row = _ROWS[layout.kind](header)

@@ -17,16 +17,19 @@ from dicom_export.names import DatasetName, OperationName, StoreName
 from dicom_export.operations.counters import Counters
 from dicom_export.operations.failure import Status
 from dicom_export.operations.plan_page import PlanPage
+from dicom_export.rows.layout import RowLayout
 from dicom_export.stores import declared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from dicom_export.exporting.copying import CopyFolders
+    from dicom_export.operations.estimate import Estimate
     from dicom_export.operations.failure import Failure
     from dicom_export.operations.operation import Operation
     from dicom_export.operations.request import Request
     from dicom_export.ports import DicomStore, Publisher, Tables
+    from dicom_export.rows.layout import SchemaKind
     from dicom_export.state.dead_letters import DeadLetter
     from dicom_export.state.journal import Journal
     from dicom_export.stored_object import Unlisted
@@ -105,6 +108,7 @@ class ExportService(OperationsService):
     tables: Tables
     publisher: Publisher
     folders: CopyFolders
+    workers: int = 0
 
     def create_export(
         self,
@@ -202,6 +206,14 @@ class ExportService(OperationsService):
         """Return the store's name if it is declared. Raises NotFound."""
         declared(self.stores, name)
         return name
+
+    def estimate(self, name: StoreName, kind: SchemaKind) -> Estimate:
+        """Return what an export of the store would take. Raises NotFound."""
+        # It decodes a sample; the HTTP function starts without pydicom and pyarrow.
+        from dicom_export.decoding.budget import DEFAULT_LIMITS
+        from dicom_export.exporting.estimate import estimate_export
+
+        return estimate_export(declared(self.stores, name), RowLayout(kind), DEFAULT_LIMITS, workers=self.workers)
 
     def stream_configs(self, name: StoreName) -> tuple[StreamConfig, ...]:
         """Return where rows of the store's new objects go. Raises NotFound."""

@@ -9,7 +9,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dicom_export.decoding.batches import BATCH_HEADER_BYTES
+from dicom_export.decoding.batches import BATCH_HEADER_BYTES, size_of
 from dicom_export.decoding.budget import NO_MORE_COLUMNS
 from dicom_export.decoding.decoded import DecodedInstance
 from dicom_export.decoding.many import decode_in_turn
@@ -272,7 +272,7 @@ def _few_at_once(decoded: Iterable[Decoded]) -> Iterator[list[Row]]:
     for each in decoded:
         if isinstance(each, DecodedInstance):
             rows.append(each.row)
-            header_bytes += each.header_bytes
+            header_bytes += size_of(each)
         if header_bytes >= BATCH_HEADER_BYTES:
             yield rows
             rows, header_bytes = [], 0

@@ -50,7 +50,7 @@ _NO_NUMBERS = (
     "DICOM_EXPORT_INSTALLATION",
 )
 _LIMITS = {
-    "DICOM_EXPORT_MAX_ELEMENTS": "elements and items",
+    "DICOM_EXPORT_MAX_ELEMENTS": "elements and items; those of a sequence over 1 MiB that is left out count by a quarter",
     "DICOM_EXPORT_MAX_VALUES": "values; a person's name counts as 10",
     "DICOM_EXPORT_MAX_HEADER_BYTES": "bytes of all values",
     "DICOM_EXPORT_MAX_INFLATED_BYTES": "bytes before the pixels of a deflated file",
