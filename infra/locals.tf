@@ -205,7 +205,11 @@ locals {
       allowColdReads = store.allow_cold_reads ? true : null
       userProject    = store.user_project
       streamConfigs = [for config in store.stream_configs : { bigqueryDestination = merge(
-        { tableUri = config.table, includeSourceStore = config.include_source_store },
+        {
+          tableUri            = config.table
+          includeSourceStore  = config.include_source_store
+          includeSourceObject = config.include_source_object
+        },
         config.schema == "json" ? { schemaJson = {} } : { schemaFlattened = {} },
         config.tracks_changes ? { changeDataCaptureConfig = {} } : {},
       ) }]

@@ -72,7 +72,7 @@ def read_row(path: AnyPath, schema: str = "flattened") -> dict[str, Any]:
     InstanceError if it cannot be read, NotFound if it does not exist, and InvalidArgument.
     """
     check_system()
-    layout = RowLayout(SchemaKind(_checked("schema", schema, SCHEMAS)))
+    layout = RowLayout(SchemaKind(_checked("schema", schema, SCHEMAS)), has_source_object=True)
     from dicom_export.bootstrap.local import file_and_store
     from dicom_export.decoding.decoded import Skipped
     from dicom_export.decoding.instance import decode_instance
@@ -94,6 +94,7 @@ def export(
     filter_file: AnyPath | None = None,
     include_source_store: bool = False,
     views: bool = True,
+    include_source_object: bool = True,
     ignore: Sequence[str] = (),
 ) -> ExportResult:
     """Export the DICOM files in a folder and its subfolders to a table of the DuckDB file `to`.
@@ -119,6 +120,7 @@ def export(
         schema=_checked("schema", schema, SCHEMAS),
         include_source_store=include_source_store,
         views=views,
+        include_source_object=include_source_object,
         ignore=(ignore,) if isinstance(ignore, str) else tuple(ignore),
     )
     return _result(_ended(asked), asked, file)

@@ -287,7 +287,7 @@ run "an_installation_with_everything_set" {
     operators             = ["user:jane@example.com"]
     smoke_test_store      = true
     stores = {
-      archive = { bucket = "hospital-archive", prefix = "dicom/", stream_configs = [{ table = "bq://my-project.dicom.live" }] }
+      archive = { bucket = "hospital-archive", prefix = "dicom/", stream_configs = [{ table = "bq://my-project.dicom.live", include_source_object = true }] }
       trials  = { bucket = "hospital-trials", allow_cold_reads = true, user_project = "trials-billing" }
     }
     kms_key               = "projects/keys/locations/us-central1/keyRings/dicom/cryptoKeys/dicom"
@@ -329,6 +329,12 @@ run "an_installation_with_everything_set" {
   assert {
     condition     = local.environment["DICOM_EXPORT_MAX_STALENESS_HOURS"] == "12"
     error_message = "The staleness of tables that track changes does not arrive."
+  }
+  assert {
+    condition = [
+      for store in values(jsondecode(local.environment["DICOM_EXPORT_STORES"])) : store.streamConfigs[0].bigqueryDestination.includeSourceObject if store.bucket == "hospital-archive"
+    ] == [true]
+    error_message = "The columns of the object of each row are not asked for."
   }
   assert {
     condition     = google_pubsub_topic.topics["plan-export"].name == "test-plan-export"

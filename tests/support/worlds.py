@@ -52,6 +52,7 @@ class World:
         self._failures_table = failures_table
         self._limits = limits
         self._root = root
+        self._limits = limits
         self._declared = DeclaredStore(FolderStore(store) if isinstance(store, Path) else store, ("*.txt",), streams)
         self._start()
         self.tables.create_dataset("local", "main")
@@ -84,9 +85,10 @@ class World:
         disposition: WriteDisposition = WriteDisposition.WRITE_APPEND,
         filter_uri: GcsUri | None = None,
         schema: SchemaKind = SchemaKind.JSON,
+        **options: Any,
     ) -> Operation:
         """Request an export; nothing is delivered yet, and nothing crashes."""
-        request = ExportRequest(STORE, TABLE, disposition, schema, filter_uri=filter_uri)
+        request = ExportRequest(STORE, TABLE, disposition, schema, filter_uri=filter_uri, **options)
         with self.faults.disarmed():
             operation = self.service.create_export(request)
         self.faults.log.clear()

@@ -17,6 +17,7 @@ from dicom_export.cli.options import (
     folder_argument,
     ignore_option,
     schema_option,
+    source_object_option,
     source_store_option,
     table_option,
     views_option,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 @schema_option
 @source_store_option
 @views_option
+@source_object_option
 @ignore_option
 @click.option(
     "--format",
@@ -74,6 +76,7 @@ def export(
     *,
     include_source_store: bool,
     views: bool,
+    include_source_object: bool,
 ) -> None:
     """Export the DICOM files in FOLDER, and in all folders below it, to a table.
 
@@ -88,6 +91,7 @@ def export(
         schema=schema,
         include_source_store=include_source_store,
         views=views,
+        include_source_object=include_source_object,
         ignore=ignore,
     )
     operation = _run(asked, folder)

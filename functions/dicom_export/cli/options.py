@@ -64,6 +64,13 @@ views_option = click.option(
     show_default=True,
     help="Define views next to the table: its current instances, studies, series and private elements.",
 )
+source_object_option = click.option(
+    "--no-source-object",
+    "include_source_object",
+    flag_value=False,
+    default=True,
+    help="Leave out the columns SourceObject and SourceGeneration, which name the file of each row.",
+)
 ignore_option = click.option(
     "--ignore",
     multiple=True,

@@ -50,8 +50,9 @@ def create_export(
         request = replace(request, views=request.views and store.views)
     _check_keeps_no_latest(request, stores)
     take_table(request, name, journal)
-    check_table(request, tables.describe(request.table))
-    _check_compared(request, tables)
+    table = tables.describe(request.table)
+    check_table(request, table)
+    compared = _compared(request, tables)
     operation = Operation(
         name,
         api_version,
@@ -94,10 +95,14 @@ def _check_keeps_no_latest(request: Request, stores: Mapping[StoreName, Declared
             )
 
 
-def _check_compared(request: Request, tables: Tables) -> None:
-    """Raise NotFound if the table that a verification compares does not exist."""
-    if isinstance(request, VerifyRequest) and tables.describe(request.compared) is None:
+def _compared(request: Request, tables: Tables) -> TableInfo | None:
+    """Return the table that a verification compares, or None for another request. Raises NotFound."""
+    if not isinstance(request, VerifyRequest):
+        return None
+    found = tables.describe(request.compared)
+    if found is None:
         raise NotFound(f"Table {request.compared} was not found; an export creates it")
+    return found
 
 
 def take_table(request: Request, name: OperationName, journal: Journal) -> None:

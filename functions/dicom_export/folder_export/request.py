@@ -44,6 +44,7 @@ def folder_export(
     schema: str,
     include_source_store: bool,
     views: bool,
+    include_source_object: bool,
     ignore: Sequence[str],
 ) -> FolderExport:
     """Return the export of the folder to the DuckDB file.
@@ -59,6 +60,7 @@ def folder_export(
         include_source_store,
         GcsUri(FILTER_BUCKET, filter_file.name) if filter_file else None,
         views,
+        include_source_object,
     )
     settings = LocalSettings(
         data=state_of(file),

@@ -27,6 +27,7 @@ from dicom_export.state.dead_letters import DeadLetter
 from dicom_export.state.tasks import Claim
 from dicom_export.stores import declared
 from dicom_export.uids import InstanceUids, key_of
+from dicom_export.verifying.known_objects import decode_known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -157,6 +158,7 @@ def _export(
     with writer:
         # Before the headers are read, so that an attempt that is given up has read none.
         writer.await_columns()
+        decode = decode_known if message.is_known else decode
         for batch in decode(store, message.objects, operation.request.row_layout, selection):
             objects = message.objects[tally.objects : tally.objects + len(batch.found)]
             tally.add(objects, map(without_unnamable, batch.found) if operation.request.is_filtered else batch.found)
@@ -212,7 +214,7 @@ class _Tally:
         success = self._instances.total()
         studies = tuple(sorted({key_of(uids.study) for uids, count in self._instances.items() if count and uids.study}))
         for uids, count in self._instances.items():
-            if count > 1:
+            if count > 1 and uids.instance:
                 log.warning(
                     "%d objects hold the instance %s; each becomes a row",
                     count,

@@ -109,6 +109,8 @@ def _finish(
     if operation.request.write_disposition is WriteDisposition.WRITE_TRUNCATE:
         _stream_again(operation, journal, publisher)
 
+    _drop_objects(operation, tables)
+
     def ended(current: Operation) -> Operation:
         if current.is_done:
             return current
@@ -123,6 +125,16 @@ def _finish(
         counters.failure,
         extra=operation_event(operation.name, Event.ENDED),
     )
+
+
+def _drop_objects(operation: Operation, tables: Warehouse) -> None:
+    """Drop the table with which the plan was compared."""
+    if not operation.compares_objects:
+        return
+    try:
+        tables.drop(operation.objects)
+    except PermanentError as error:
+        log.warning("%s was not dropped, and will expire: %s", operation.objects, error.message)
 
 
 def _completed(

@@ -40,6 +40,7 @@ class ExportRequest:
     filter_uri: GcsUri | None = None
     views: bool = True
     allow_cold_reads: bool = False
+    include_source_object: bool = False
 
     @property
     def is_filtered(self) -> bool:
@@ -49,7 +50,7 @@ class ExportRequest:
     @property
     def row_layout(self) -> RowLayout:
         """The layout of the rows."""
-        return RowLayout(self.schema, str(self.store) if self.include_source_store else None)
+        return _layout(self)
 
     def to_json(self) -> dict[str, Any]:
         return _to_json(self, filterUri=str(self.filter_uri) if self.filter_uri else None, views=self.views)
@@ -72,6 +73,7 @@ class VerifyRequest:
     write_disposition = WriteDisposition.WRITE_TRUNCATE
     schema = SchemaKind.INVENTORY
     include_source_store = False
+    include_source_object = False
     filter_uri = None
     is_filtered = False
     views = False
@@ -95,6 +97,7 @@ class RepairRequest:
     schema: SchemaKind = SchemaKind.FLATTENED
     include_source_store: bool = False
     allow_cold_reads: bool = False
+    include_source_object: bool = False
 
     write_disposition = WriteDisposition.WRITE_APPEND
     filter_uri = None
@@ -104,13 +107,18 @@ class RepairRequest:
     @property
     def row_layout(self) -> RowLayout:
         """The layout of the rows: the same as in the table."""
-        return RowLayout(self.schema, str(self.store) if self.include_source_store else None)
+        return _layout(self)
 
     def to_json(self) -> dict[str, Any]:
         return _to_json(self, repairs=str(self.report))
 
 
 Request = ExportRequest | VerifyRequest | RepairRequest
+
+
+def _layout(request: ExportRequest | RepairRequest) -> RowLayout:
+    source_store = str(request.store) if request.include_source_store else None
+    return RowLayout(request.schema, source_store, request.include_source_object)
 
 
 def _to_json(request: Request, **own: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
@@ -124,6 +132,7 @@ def _to_json(request: Request, **own: Any) -> dict[str, Any]:  # noqa: ANN401 - 
         "writeDisposition": request.write_disposition.value,
         "schema": request.schema.value,
         "includeSourceStore": request.include_source_store,
+        "includeSourceObject": request.include_source_object,
         **dict.fromkeys(("filterUri", "comparison", "repairs")),
         **own,
         **({"allowColdReads": True} if request.allow_cold_reads else {}),
@@ -139,12 +148,16 @@ def request_from_json(data: Mapping[str, Any]) -> Request:
     schema, include_source_store = SchemaKind(data["schema"]), data["includeSourceStore"]
     # Operations of earlier versions have none of these.
     allows = data.get("allowColdReads", False)
+    include_source_object = data.get("includeSourceObject", False)
     if comparison := data.get("comparison"):
         return VerifyRequest(store, table, TableName.parse(comparison["table"]), comparison["repair"], allows)
     if repairs := data.get("repairs"):
-        return RepairRequest(store, table, TableName.parse(repairs), schema, include_source_store, allows)
+        return RepairRequest(
+            store, table, TableName.parse(repairs), schema, include_source_store, allows, include_source_object
+        )
     filter_uri = GcsUri.parse(data["filterUri"]) if data["filterUri"] else None
     disposition = WriteDisposition(data["writeDisposition"])
+    views = data.get("views", True)
     return ExportRequest(
         store,
         table,
@@ -152,6 +165,7 @@ def request_from_json(data: Mapping[str, Any]) -> Request:
         schema,
         include_source_store,
         filter_uri,
-        views=data.get("views", True),
+        views=views,
         allow_cold_reads=allows,
+        include_source_object=include_source_object,
     )

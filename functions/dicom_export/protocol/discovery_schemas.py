@@ -54,6 +54,7 @@ def _export_request(prefix: str, version: str) -> list[Json]:
         "writeDisposition": _text("What the export does if the table has rows.") | {"enum": _WRITE_DISPOSITIONS},
         "force": _flag("Same as WRITE_TRUNCATE. Ignored if writeDisposition is set."),
         "includeSourceStore": _flag("Whether rows have the column SourceDicomStore."),
+        "includeSourceObject": _flag("Whether rows have the columns SourceObject and SourceGeneration."),
         "schemaFlattened": {"$ref": "SchemaFlattened"},
         "schemaJson": {"$ref": "SchemaJSON"},
     }

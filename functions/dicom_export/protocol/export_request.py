@@ -25,7 +25,15 @@ ALLOW_COLD_READS = "_allowColdReads"
 """Our own field, which the managed service does not have."""
 _SCHEMAS = ("schemaFlattened", "schemaJson")
 _CAPTURE = "changeDataCaptureConfig"
-_DESTINATION = ("tableUri", "writeDisposition", "force", "includeSourceStore", *_SCHEMAS, _CAPTURE)
+_DESTINATION = (
+    "tableUri",
+    "writeDisposition",
+    "force",
+    "includeSourceStore",
+    "includeSourceObject",
+    *_SCHEMAS,
+    _CAPTURE,
+)
 _MAX_SHOWN_LENGTH = 200
 _WRITE_DISPOSITIONS = ("WRITE_DISPOSITION_UNSPECIFIED", "WRITE_EMPTY", "WRITE_TRUNCATE", "WRITE_APPEND")
 
@@ -52,6 +60,7 @@ def parse_export_request(store: StoreName, body: object, *, api_version: str) ->
     write_disposition = _write_disposition(request, destination, package)
     schema = _schema(destination, package, api_version)
     include_source_store = bool(destination.boolean("includeSourceStore"))
+    include_source_object = bool(destination.boolean("includeSourceObject"))
     return ExportRequest(
         store=store,
         table=request.right(table),
@@ -60,6 +69,7 @@ def parse_export_request(store: StoreName, body: object, *, api_version: str) ->
         include_source_store=include_source_store,
         filter_uri=filter_uri,
         allow_cold_reads=allow_cold_reads,
+        include_source_object=include_source_object,
     )
 
 

@@ -74,6 +74,7 @@ def _plan_page_to_json(page: PlanPage) -> dict[str, Any]:
         "error": page.error.to_json() if page.error else None,
         **({"unlisted": page.unlisted} if page.unlisted else {}),
         **({"sender": page.sender} if page.sender else {}),
+        **({"knownTasks": page.known_tasks} if page.known_tasks else {}),
     }
 
 
@@ -87,4 +88,5 @@ def _plan_page_from_json(data: dict[str, Any]) -> PlanPage:
         Status.from_json(error) if error else None,
         tuple(Unlisted(*each) for each in data.get("unlisted", ())),
         data.get("sender", ""),
+        tuple(data.get("knownTasks", ())),
     )

@@ -125,7 +125,9 @@ def test_the_options_are_those_of_the_command(folder: Path, tmp_path: Path) -> N
     assert rows(file, "SELECT COUNT(*), COUNT(SourceDicomStore) FROM dicom") == [(4, 2)]
     replaced = dicom_export.export(folder, write_disposition="write-truncate", ignore=["cut.*", "*.txt"], **again)
     assert (replaced.failures, replaced.passed_over) == ((), ())
-    assert rows(file, "SELECT COUNT(*) FROM dicom") == [(2,)]
+    assert rows(file, "SELECT COUNT(*), COUNT(SourceObject) FROM dicom") == [(2, 2)]
+    bare = dicom_export.export(folder, to=file, table="bare", include_source_object=False)
+    assert "SourceObject" not in {name for name, *_ in rows(bare.file, "DESCRIBE bare")}
 
 
 def test_the_rows_of_an_earlier_export_are_not_overwritten_unasked(folder: Path, tmp_path: Path) -> None:

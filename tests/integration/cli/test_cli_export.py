@@ -74,9 +74,29 @@ def test_the_json_schema_and_the_source_store_are_options(folder: Path, file: Pa
     assert patient == "P1"
     columns = [name for name, *_ in rows(file, "DESCRIBE t")]
     assert columns == [
-        *("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SourceDicomStore", "Metadata"),
+        *("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SourceDicomStore"),
+        *("SourceObject", "SourceGeneration", "Metadata"),
         *("StructuredStorageSize", "DroppedTags", "StorageClass", "LastUpdated", "BlobStorageSize", "Type"),
     ]
+
+
+def test_each_row_tells_its_file_and_which_version_of_it_unless_asked_not_to(folder: Path, file: Path) -> None:
+    awkward = folder / "a b" / "50%#ü.dcm"
+    awkward.parent.mkdir()
+    awkward.write_bytes(make_instance(SOPInstanceUID="1.2.3"))
+    assert run("export", folder / ".." / folder.name, "--to", file).exit_code == 0
+    found = rows(file, "SELECT SourceObject, SourceGeneration, BlobStorageSize FROM dicom ORDER BY SourceObject")
+    files = sorted((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.as_uri())
+    assert found == [(path.as_uri(), path.stat().st_mtime_ns, path.stat().st_size) for path in files]
+    assert f"{folder.resolve().as_uri()}/a%20b/50%25%23%C3%BC.dcm" in [uri for uri, *_ in found]
+    assert run("export", folder, "--to", file, "--table", "bare", "--no-source-object").exit_code == 0
+    assert not {"SourceObject", "SourceGeneration"} & {name for name, *_ in rows(file, "DESCRIBE bare")}
+
+
+def test_a_table_that_lacks_the_columns_of_the_source_gets_them(folder: Path, file: Path) -> None:
+    run("export", folder, "--to", file, "--no-source-object")
+    assert run("export", folder, "--to", file, "--write-disposition", "write-append").exit_code == 0
+    assert rows(file, "SELECT count(*), count(SourceObject), count(SourceGeneration) FROM dicom") == [(4, 2, 2)]
 
 
 def test_two_folders_of_one_name_are_two_stores(tmp_path: Path, file: Path) -> None:

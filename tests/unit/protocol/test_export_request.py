@@ -45,12 +45,13 @@ def test_a_table_uri_alone_is_a_flattened_export_into_an_empty_table() -> None:
 
 def test_every_field_is_read() -> None:
     request = parse(
-        {"writeDisposition": "WRITE_APPEND", "includeSourceStore": True, "schemaJson": {}},
+        {"writeDisposition": "WRITE_APPEND", "includeSourceStore": True, "includeSourceObject": True, "schemaJson": {}},
         filterConfig={"resourcePathsGcsUri": "gs://bucket/path/to/filter.txt"},
     )
     assert request.write_disposition is WriteDisposition.WRITE_APPEND
     assert request.schema is SchemaKind.JSON
     assert request.include_source_store
+    assert request.include_source_object
     assert request.filter_uri == GcsUri("bucket", "path/to/filter.txt")
 
 
@@ -80,6 +81,7 @@ def test_names_of_the_protocol_buffer_fields_are_accepted_too() -> None:
             "table_uri": URI,
             "write_disposition": "WRITE_TRUNCATE",
             "include_source_store": True,
+            "include_source_object": "true",
             "schema_json": {},
         },
         "filter_config": {"resource_paths_gcs_uri": "gs://bucket/filter.txt"},
@@ -87,6 +89,7 @@ def test_names_of_the_protocol_buffer_fields_are_accepted_too() -> None:
     request = parse_export_request(STORE, body, api_version="v1beta1")
     assert request.write_disposition is WriteDisposition.WRITE_TRUNCATE
     assert request.include_source_store
+    assert request.include_source_object
     assert request.filter_uri == GcsUri("bucket", "filter.txt")
 
 
