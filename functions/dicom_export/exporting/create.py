@@ -14,6 +14,7 @@ from dicom_export.operations.counters import Counters
 from dicom_export.operations.failure import Status
 from dicom_export.operations.operation import Operation, staging_name
 from dicom_export.operations.request import ExportRequest, Request, VerifyRequest, WriteDisposition
+from dicom_export.rows.layout import names_objects
 from dicom_export.stores import declared
 
 if TYPE_CHECKING:
@@ -52,7 +53,11 @@ def create_export(
     take_table(request, name, journal)
     table = tables.describe(request.table)
     check_table(request, table)
-    compared = _compared(request, tables)
+    compared = _compared(request, table, tables)
+    compares_objects = compared is not None and names_objects({column.name for column in compared.schema})
+    if compares_objects and isinstance(request, ExportRequest):
+        # Else the same request would add the rows of this one again.
+        request = replace(request, include_source_object=True)
     operation = Operation(
         name,
         api_version,
@@ -61,6 +66,7 @@ def create_export(
         filter_generation=filter_generation(request.filter_uri, buckets) if request.filter_uri else None,
         awaits_report=awaits_report,
         staging=_staging(request, name, tables),
+        compares_objects=compares_objects,
     )
     if request.write_disposition is WriteDisposition.WRITE_TRUNCATE:
         # Before anything is listed: from now on, rows that are streamed into the table are recorded with the operation.
@@ -95,14 +101,23 @@ def _check_keeps_no_latest(request: Request, stores: Mapping[StoreName, Declared
             )
 
 
-def _compared(request: Request, tables: Tables) -> TableInfo | None:
-    """Return the table that a verification compares, or None for another request. Raises NotFound."""
+def _compared(request: Request, table: TableInfo | None, tables: Tables) -> TableInfo | None:
+    """Return the table whose rows tell what need not be read: that of a verification, or of an export that adds to it.
+
+    Raises NotFound for a verification.
+    """
     if not isinstance(request, VerifyRequest):
-        return None
+        return table if _adds_what_is_new(request) else None
     found = tables.describe(request.compared)
     if found is None:
         raise NotFound(f"Table {request.compared} was not found; an export creates it")
     return found
+
+
+def _adds_what_is_new(request: Request) -> bool:
+    """Say whether the export leaves out objects that have a row in its table, if the table tells."""
+    is_appended = request.write_disposition is WriteDisposition.WRITE_APPEND
+    return is_appended and isinstance(request, ExportRequest) and not request.repeats_rows
 
 
 def take_table(request: Request, name: OperationName, journal: Journal) -> None:

@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 
 
 class Divided(NamedTuple):
-    """The tasks with the objects to read, and those with the objects that have a row."""
+    """The tasks with the objects to read, and those with the objects that have a row.
+
+    `unchanged` counts objects that have a row and are in no task, because nothing is to be done.
+    """
 
     unknown: Sequence[Task]
     known: Sequence[Task] = ()
+    unchanged: int = 0
 
 
 def divided(
@@ -43,4 +47,7 @@ def divided(
         return Divided(tasks)
     names = {stored.name for stored in known}
     unknown = (tuple(stored for stored in task if stored.name not in names) for task in tasks)
-    return Divided(bundled(unknown, limits.bundle), bundled(((stored,) for stored in known), limits.split))
+    remaining = bundled(unknown, limits.bundle)
+    if not isinstance(request, VerifyRequest):
+        return Divided(remaining, unchanged=len(known))
+    return Divided(remaining, bundled(((stored,) for stored in known), limits.split))

@@ -82,9 +82,10 @@ def plan_export(
         page = journal.plans.create_page(operation.name, message.page, replace(planned, sender=message.sender))
         _warn_of_unlisted(page, operation)
         log.info(
-            "Page %d planned: %d messages",
+            "Page %d planned: %d messages, %d objects in the table already",
             message.page,
             len(page.tasks),
+            page.unchanged,
             extra=operation_event(operation.name, Event.PROGRESSED),
         )
     if not message.is_other_than(page.sender):
@@ -164,9 +165,11 @@ def _plan_page(
         tasks, following = cut_page(found, cursor.layout, replace(limits, page_tasks=limits.tasks_of_page))
         if number == 0:
             _check_table_again(operation, journal, tables)
-        unread, known = divided(tasks, operation, store.objects, tables, limits)
+        unread, known, unchanged = divided(tasks, operation, store.objects, tables, limits)
         refuse_cold_tasks(store, operation, unread, journal)
-        objects = sample(unread, limits.sample)
+        # The table has rows already. The one worker adds the columns of its few objects, and each is read once.
+        has_one_worker = unchanged > 0 and len(unread) == 1
+        objects = [] if has_one_worker else sample(unread, limits.sample)
         existing = _existing(operation, number, journal, tables)
         planned = sum(map(len, unread))
         columns = _columns(operation, store.objects, objects, decode, existing, limits.columns, planned=planned)
@@ -179,7 +182,13 @@ def _plan_page(
     applies_filter = index is not None and not cursor.layout.names_studies
     known_tasks = tuple(range(len(unread), len(unread) + len(known)))
     return PlanPage(
-        (*unread, *known), following, cursor.layout, applies_filter, unlisted=tuple(unlisted), known_tasks=known_tasks
+        (*unread, *known),
+        following,
+        cursor.layout,
+        applies_filter,
+        unlisted=tuple(unlisted),
+        known_tasks=known_tasks,
+        unchanged=unchanged,
     )
 
 

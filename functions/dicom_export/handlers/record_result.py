@@ -120,9 +120,10 @@ def _finish(
     if not (counters.abandoned or is_replay(operation.name)):
         _warn_of_unmatched_paths(operation, journal)
     log.info(
-        "Export ended: %d exported, %d failed",
+        "Export ended: %d exported, %d failed, %d in the table already",
         counters.success,
         counters.failure,
+        counters.unchanged,
         extra=operation_event(operation.name, Event.ENDED),
     )
 
@@ -184,6 +185,8 @@ def _warn_of_unmatched_paths(operation: Operation, journal: Journal) -> None:
 
     Otherwise the planner has logged them.
     """
+    if operation.compares_objects or operation.request.since:
+        return  # the paths of objects that were not read are unknown
     index = journal.filters.index(operation.name) if operation.request.is_filtered else None
     first_page = journal.plans.page(operation.name, 0) if index else None
     if index is None or first_page is None or not first_page.applies_filter:

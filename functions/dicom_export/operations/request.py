@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,8 @@ class WriteDisposition(StrEnum):
 class ExportRequest:
     """Write one row to a table for each instance of a store, or of the part that a filter names.
 
-    `views` says whether the table gets views.
+    `views` says whether the table gets views. Only objects that were written after `since` count. An export that adds to a table leaves out
+    objects that have a row there, if the table tells, unless it `repeats_rows`.
     """
 
     store: StoreName
@@ -41,6 +43,8 @@ class ExportRequest:
     views: bool = True
     allow_cold_reads: bool = False
     include_source_object: bool = False
+    since: datetime | None = None
+    repeats_rows: bool = False
 
     @property
     def is_filtered(self) -> bool:
@@ -53,7 +57,13 @@ class ExportRequest:
         return _layout(self)
 
     def to_json(self) -> dict[str, Any]:
-        return _to_json(self, filterUri=str(self.filter_uri) if self.filter_uri else None, views=self.views)
+        return _to_json(
+            self,
+            filterUri=str(self.filter_uri) if self.filter_uri else None,
+            **({} if self.views else {"views": False}),
+            **({"since": self.since.isoformat()} if self.since else {}),
+            **({"repeatsRows": True} if self.repeats_rows else {}),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +85,7 @@ class VerifyRequest:
     include_source_store = False
     include_source_object = False
     filter_uri = None
+    since = None
     is_filtered = False
     views = False
 
@@ -101,6 +112,7 @@ class RepairRequest:
 
     write_disposition = WriteDisposition.WRITE_APPEND
     filter_uri = None
+    since = None
     is_filtered = True
     views = False
 
@@ -124,7 +136,8 @@ def _layout(request: ExportRequest | RepairRequest) -> RowLayout:
 def _to_json(request: Request, **own: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
     """Return the request as the state holds it.
 
-    All kinds use one object, with null for the fields that a kind does not have.
+    All kinds use one object, with null for the fields that a kind does not have. Fields that
+    earlier versions do not know are left out where they say nothing new.
     """
     return {
         "store": str(request.store),
@@ -132,7 +145,7 @@ def _to_json(request: Request, **own: Any) -> dict[str, Any]:  # noqa: ANN401 - 
         "writeDisposition": request.write_disposition.value,
         "schema": request.schema.value,
         "includeSourceStore": request.include_source_store,
-        "includeSourceObject": request.include_source_object,
+        **({"includeSourceObject": True} if request.include_source_object else {}),
         **dict.fromkeys(("filterUri", "comparison", "repairs")),
         **own,
         **({"allowColdReads": True} if request.allow_cold_reads else {}),
@@ -157,7 +170,6 @@ def request_from_json(data: Mapping[str, Any]) -> Request:
         )
     filter_uri = GcsUri.parse(data["filterUri"]) if data["filterUri"] else None
     disposition = WriteDisposition(data["writeDisposition"])
-    views = data.get("views", True)
     return ExportRequest(
         store,
         table,
@@ -168,4 +180,6 @@ def request_from_json(data: Mapping[str, Any]) -> Request:
         views=views,
         allow_cold_reads=allows,
         include_source_object=include_source_object,
+        since=datetime.fromisoformat(data["since"]) if data.get("since") else None,
+        repeats_rows=data.get("repeatsRows", False),
     )

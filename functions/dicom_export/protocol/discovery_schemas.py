@@ -72,6 +72,8 @@ def _export_request(prefix: str, version: str) -> list[Json]:
             {
                 "bigqueryDestination": {"$ref": f"{prefix}BigQueryDestination"},
                 "filterConfig": {"$ref": "DicomFilterConfig"},
+                "_since": _text("Export only objects that were written after this time.")
+                | {"format": "google-datetime"},
             },
         ),
     ]
@@ -99,6 +101,7 @@ def _operations() -> list[Json]:
                 "cancelRequested": _flag("Whether a client has cancelled the operation."),
                 "counter": {"$ref": "ProgressCounter"},
                 "differences": {"$ref": "Differences"},
+                "unchangedObjects": _text("Number of objects that had a row already.") | {"format": "int64"},
             },
         ),
         _counts(

@@ -12,6 +12,7 @@ from dicom_export.errors import Unimplemented
 from dicom_export.names import GcsUri, TableName
 from dicom_export.operations.request import ExportRequest, WriteDisposition
 from dicom_export.operations.reserved_names import check_table
+from dicom_export.protocol.instants import parse_instant
 from dicom_export.protocol.transcoding import JsonMessage
 from dicom_export.rows.layout import SchemaKind
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 _DESTINATIONS = ("bigqueryDestination", "gcsDestination")
 # Google's how-to page of 2023 had `writeDisposition` here, and not in the destination.
-_REQUEST = ("name", *_DESTINATIONS, "filterConfig", "writeDisposition")
+# `_since` is the field of the FHIR export of the same API.
+_REQUEST = ("name", *_DESTINATIONS, "filterConfig", "writeDisposition", "_since")
 ALLOW_COLD_READS = "_allowColdReads"
 """Our own field, which the managed service does not have."""
 _SCHEMAS = ("schemaFlattened", "schemaJson")
@@ -50,6 +52,7 @@ def parse_export_request(store: StoreName, body: object, *, api_version: str) ->
     destination = _destination(request, package)
     filter_uri = _filter_uri(request, package)
     allow_cold_reads = bool(request.boolean(ALLOW_COLD_READS))
+    since = request.optional("_since", parse_instant)
     if destination is None:
         request.check()
         raise Unimplemented(
@@ -70,6 +73,7 @@ def parse_export_request(store: StoreName, body: object, *, api_version: str) ->
         filter_uri=filter_uri,
         allow_cold_reads=allow_cold_reads,
         include_source_object=include_source_object,
+        since=since,
     )
 
 

@@ -136,6 +136,7 @@ class Verification:
             like.has_source_store,
             filter_uri,
             include_source_object=like.has_source_object,
+            repeats_rows=True,
         )
 
     def _require_table(self) -> TableInfo:
