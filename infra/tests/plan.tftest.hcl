@@ -136,8 +136,8 @@ run "an_ordinary_installation" {
     error_message = "No role is a basic one or an administrator's."
   }
   assert {
-    condition     = keys(google_project_iam_member.jobs) == ["record_dead_letter", "record_result"]
-    error_message = "On the project, only those that replace tables have a role: to run jobs."
+    condition     = keys(google_project_iam_member.jobs) == ["plan_export", "record_dead_letter", "record_result"]
+    error_message = "On the project, only those that replace, compare or search tables have a role: to run jobs."
   }
   assert {
     condition     = google_project_iam_custom_role.job_runner.permissions == toset(["bigquery.jobs.create", "bigquery.jobs.get"])

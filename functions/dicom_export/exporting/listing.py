@@ -71,7 +71,7 @@ def listing(
     begun = cursor
     for folder, paths in groupby(_paths(operation, index, journal, cursor.path), key=lambda path: path[:2]):
         named = list(paths)
-        yield from _folder(store, folder, named, begun, operation if warns else None, unlisted)
+        yield from _folder(store, folder, named, begun, operation if warns else None, unlisted, operation.request.since)
         begun = Cursor(cursor.layout, begun.path + len(named))
         yield Listed(None, begun, folder[0])
 
@@ -108,6 +108,7 @@ def _folder(
     begun: Cursor,
     warned: Operation | None,
     unlisted: Callable[[Unlisted], None],
+    since: datetime | None,
 ) -> Iterator[Listed]:
     """Yield the objects that paths name in one study or series, with one listing for all of these paths."""
     matched: set[FilterPath] = set()
@@ -118,7 +119,7 @@ def _folder(
         if path is None or not is_planned(stored, store.ignore):
             return False
         matched.add(path)
-        return is_after(stored, operation.request.since)
+        return is_after(stored, since)
 
     prefix = prefix_of(begun.layout, folder)
     found = store.objects.list(prefix=prefix, start_after=begun.start_after, unlisted=unlisted)

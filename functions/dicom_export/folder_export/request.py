@@ -62,8 +62,8 @@ def folder_export(
         include_source_store,
         GcsUri(FILTER_BUCKET, filter_file.name) if filter_file else None,
         views,
-        include_source_object,
-        since,
+        include_source_object=include_source_object,
+        since=since,
     )
     settings = LocalSettings(
         data=state_of(file),

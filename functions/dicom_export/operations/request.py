@@ -177,7 +177,7 @@ def request_from_json(data: Mapping[str, Any]) -> Request:
         schema,
         include_source_store,
         filter_uri,
-        views=views,
+        views=data.get("views", True),
         allow_cold_reads=allows,
         include_source_object=include_source_object,
         since=datetime.fromisoformat(data["since"]) if data.get("since") else None,
