@@ -56,6 +56,9 @@ class NoTable:
     def prepare(self, table: object, schema: object) -> None:
         del table, schema
 
+    def await_columns(self, table: object) -> None:
+        del table
+
     def annotate(self, table: object, *, views: bool) -> None:
         del table, views
 
