@@ -140,6 +140,13 @@ def test_storage_by_modality_and_year(exported: Path) -> None:
     ]
 
 
+def test_duplicates(exported: Path) -> None:
+    found = answer("duplicates", exported)
+
+    assert [each["SOPInstanceUID"] for each in found] == ["1.1.1.0", "1.1.1.0"]
+    assert [each["SourceObject"].rpartition("/")[2] for each in found] == ["copy-of-ct0", "ct0"]
+
+
 def test_every_query_is_on_the_page_and_has_a_test() -> None:
     page = (ROOT / "docs" / "how-to" / "query.md").read_text()
     tests = "".join(path.read_text() for path in (ROOT / "tests" / "integration").rglob("test_*.py"))

@@ -58,6 +58,9 @@ def column(name: str, type_: str = "STRING", **more: Any) -> dict[str, Any]:
     return {"name": name, "type": type_, "mode": "NULLABLE", **more}
 
 
+ROWS_ADDED = column("Rows", "INTEGER", description="Rows (0028,0010), US, VM 1")
+
+
 def found(*columns: dict[str, Any], table: TableName = TABLE, **more: Any) -> Table:
     fields = [*columns] or [column("PatientID")]
     resource = {"tableReference": reference(table).to_api_repr(), "etag": "e1", "schema": {"fields": fields}, **more}
@@ -122,6 +125,20 @@ def test_a_refused_permission_names_the_table() -> None:
 # --- Preparing ---
 
 
+def test_a_new_table_has_descriptions_at_every_depth_and_is_clustered_by_uids() -> None:
+    sequence = Field("BeamSequence", FieldType.RECORD, Mode.REPEATED, (Field("BeamName", FieldType.STRING),))
+    uids = [Field(name, FieldType.STRING) for name in ("SOPInstanceUID", "StudyInstanceUID")]
+    rest = Scripted(get_table=[MISSING], get_dataset=[DATASET], create_table=[found()])
+
+    tables(rest).prepare(TABLE, (*uids, sequence))
+
+    table = created(rest)
+    fields = {field["name"]: field for field in table["schema"]["fields"]}
+    assert table["clustering"] == {"fields": ["StudyInstanceUID", "SOPInstanceUID"]}
+    assert fields["SOPInstanceUID"]["description"] == "SOP Instance UID (0008,0018), UI, VM 1"
+    assert fields["BeamSequence"]["fields"][0]["description"] == "Beam Name (300A,00C2), LO, VM 1"
+
+
 def test_a_table_that_somebody_changes_meanwhile_keeps_what_he_added() -> None:
     theirs = found(column("PatientID", description="theirs"), column("Extra", "BYTES"), etag="e2")
     rest = Scripted(get_table=[found(), theirs], update_table=[exceptions.PreconditionFailed(""), theirs])
@@ -131,7 +148,7 @@ def test_a_table_that_somebody_changes_meanwhile_keeps_what_he_added() -> None:
     assert second["schema"]["fields"] == [
         column("PatientID", description="theirs"),
         column("Extra", "BYTES"),
-        column("Rows", "INTEGER"),
+        ROWS_ADDED,
     ]
     assert all(kwargs["timeout"] for _, _, kwargs in rest.calls)
 
@@ -350,7 +367,7 @@ def test_a_table_grows_to_the_columns_of_its_new_rows_before_it_is_replaced() ->
     rest = swap_script(get_table=[staged, found(), grown])
     replace(rest)
     (patch,) = patches(rest)
-    assert patch["schema"]["fields"] == [column("PatientID"), column("Rows", "INTEGER")]
+    assert patch["schema"]["fields"] == [column("PatientID"), ROWS_ADDED]
     assert "`Rows` AS `Rows`" in queried(rest)[0]
     assert rest.names().index("update_table") < rest.names().index("query")
 
@@ -737,7 +754,7 @@ def test_columns_of_others_and_descriptions_survive_a_new_column(client: Client,
     client.create_table(Table(reference(TABLE), theirs))
     emulated.prepare(TABLE, (ROWS, PATIENT_ID))
     kept = [(each.name, each.description) for each in client.get_table(reference(TABLE)).schema]
-    assert kept == [("PatientID", "who"), ("theirs", None), ("Rows", None)]
+    assert kept == [("PatientID", "who"), ("theirs", None), ("Rows", ROWS_ADDED["description"])]
 
 
 def test_many_streams_are_open_at_once(client: Client, emulated: BigQueryTables) -> None:

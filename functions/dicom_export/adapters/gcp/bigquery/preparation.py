@@ -7,9 +7,9 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
-from dicom_export.adapters.gcp.bigquery.table_schema import grown
+from dicom_export.adapters.gcp.bigquery.table_schema import described, grown
 from dicom_export.errors import Aborted, InvalidArgument, TooManyColumns
-from dicom_export.rows.schema import ordered, to_json
+from dicom_export.rows.schema import UID_COLUMNS, ordered, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,8 +30,10 @@ class Preparation:
         self._catalog = catalog
         self._sleep = sleep
 
-    def create_or_grow(self, table: TableName, schema: Schema, made_of: Callable[[], Resource] = dict) -> None:
+    def create_or_grow(self, table: TableName, schema: Schema, made_of: Callable[[], Resource] | None = None) -> None:
         """Create the table from `made_of`, or add the columns that it lacks.
+
+        Without `made_of` a new table is clustered by the UIDs of its instances.
 
         If another process creates or changes it first, this looks again. `made_of` may name the
         columns of a new table; otherwise they are those of the schema. Raises TooManyColumns.
@@ -41,7 +43,8 @@ class Preparation:
             found = self._catalog.find(table)
             try:
                 if found is None:
-                    new = {"schema": {"fields": to_json(ordered(schema))}, **made_of()}
+                    fields = {"fields": described(to_json(ordered(schema)))}
+                    new = {"schema": fields, **(made_of() if made_of else _clustered(schema))}
                     is_done = self._catalog.create(table, new)
                 else:
                     is_done = self._grow(table, found, schema, may_require=may_require)
@@ -70,6 +73,13 @@ class Preparation:
             yield
             self._sleep(random.uniform(pause / 2, pause))  # noqa: S311 - only to be out of step with others
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _clustered(schema: Schema) -> Resource:
+    """Return the clustering of a table of instances: what is read of a study or series is not all of the table."""
+    names = {field.name for field in schema}
+    clustering = [name for name in UID_COLUMNS if name in names]
+    return {"clustering": {"fields": clustering}} if clustering else {}
 
 
 def fields_of(table: Resource) -> list[dict[str, Any]]:

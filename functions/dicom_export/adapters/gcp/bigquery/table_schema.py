@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dicom_export.errors import FailedPrecondition
+from dicom_export.rows.descriptions import description
 from dicom_export.rows.schema import Field, FieldType, Mode, Schema, from_json, to_json
 
 if TYPE_CHECKING:
@@ -31,9 +32,14 @@ def grown(existing: Sequence[ApiField], wanted: Schema, *, may_require: bool = T
     """Return the existing fields, followed by the wanted ones that are missing, at every depth.
 
     A field that is wanted as REQUIRED may exist as NULLABLE. An existing table gets no REQUIRED fields, except in a new
-    RECORD, and there only if `may_require`. Raises FailedPrecondition if a field exists with another type or mode.
+    RECORD, and there only if `may_require`. Each has its description. Raises FailedPrecondition if a field exists with another type or mode.
     """
-    return _grown(existing, wanted, "", may_require=may_require)
+    return _grown(existing, wanted, (), may_require=may_require)
+
+
+def described(fields: Iterable[ApiField], path: tuple[str, ...] = ()) -> list[ApiField]:
+    """Return the fields, at every depth, with the descriptions of their elements. `path` has the records around them."""
+    return [_described(field, (*path, field["name"])) for field in fields]
 
 
 def without_annotations(fields: Iterable[Mapping[str, Any]]) -> list[ApiField]:
@@ -61,26 +67,34 @@ def _known(fields: Iterable[Mapping[str, Any]]) -> list[ApiField]:
     return kept
 
 
-def _grown(existing: Sequence[ApiField], wanted: Schema, path: str, *, may_require: bool) -> list[ApiField]:
+def _described(field: ApiField, path: tuple[str, ...]) -> ApiField:
+    nested = {"fields": described(field["fields"], path)} if field.get("fields") else {}
+    text = description(path)
+    return {**field, **nested, **({"description": text} if text else {})}
+
+
+def _grown(existing: Sequence[ApiField], wanted: Schema, path: tuple[str, ...], *, may_require: bool) -> list[ApiField]:
     missing = {field.name.lower(): field for field in wanted}
     kept = [_grown_field(field, missing.pop(key_of(field), None), path, may_require=may_require) for field in existing]
-    return kept + [_addition(field, may_require=may_require) for field in to_json(tuple(missing.values()))]
+    added = described(to_json(tuple(missing.values())), path)
+    return kept + [_addition(field, may_require=may_require) for field in added]
 
 
-def _grown_field(existing: ApiField, wanted: Field | None, path: str, *, may_require: bool) -> ApiField:
+def _grown_field(existing: ApiField, wanted: Field | None, path: tuple[str, ...], *, may_require: bool) -> ApiField:
     if wanted is None:
         return existing
-    name, mode = path + existing["name"], existing.get("mode") or Mode.NULLABLE
+    path = (*path, existing["name"])
+    mode = existing.get("mode") or Mode.NULLABLE
     is_laxer = (mode, wanted.mode) == (Mode.NULLABLE, Mode.REQUIRED)
     if type_of(existing) != wanted.type or not (mode == wanted.mode or is_laxer):
         raise FailedPrecondition(
-            f"Column {name} is {mode} {type_of(existing)} in the table and {wanted.mode} {wanted.type} in the export"
+            f"Column {'.'.join(path)} is {mode} {type_of(existing)} in the table and {wanted.mode} {wanted.type} in the export"
         )
     if not wanted.fields:
         return existing
     return {
         **existing,
-        "fields": _grown(existing.get("fields") or (), wanted.fields, f"{name}.", may_require=may_require),
+        "fields": _grown(existing.get("fields") or (), wanted.fields, path, may_require=may_require),
     }
 
 
