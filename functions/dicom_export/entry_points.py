@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 @functions_framework.http
 def export_api(request: flask.Request) -> werkzeug.Response:
-    """Answer a request to the Cloud Healthcare API."""
-    return respond(request, bootstrap.service)
+    """Answer a request to the Cloud Healthcare API, or for a page of the console."""
+    return respond(request, bootstrap.service, bootstrap.console)
 
 
 @functions_framework.http

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dicom_export.decoding.decoded import Decoded, DecodedBatch, Select
+    from dicom_export.logs import LogLine
     from dicom_export.messages import Message
-    from dicom_export.names import DatasetName, OperationName, StoreName, TableName
+    from dicom_export.names import DatasetName, GcsUri, OperationName, StoreName, TableName
     from dicom_export.operations.counters import DifferenceCounts
     from dicom_export.operations.failure import Failure
     from dicom_export.operations.operation import Operation
@@ -293,6 +294,39 @@ class Exports(Protocol):
 
     def list_stores(self, parent: DatasetName) -> Sequence[StoreName]:
         """Return the names of the dataset's stores, in order."""
+
+
+class TableLists(Protocol):
+    """The names of the tables that exist, for people who choose one.
+
+    A list may be incomplete: it has what the installation may see.
+    """
+
+    def projects(self) -> Sequence[str]:
+        """Return the projects that tables can be in."""
+
+    def datasets(self, project: str) -> Sequence[str]:
+        """Return the datasets of the project."""
+
+    def tables(self, project: str, dataset: str) -> Sequence[str]:
+        """Return the tables and views of the dataset, without those of this program."""
+
+    def location(self, project: str, dataset: str) -> str:
+        """Return the location of the dataset, or an empty text on one machine. Raises NotFound."""
+
+
+class FilterFiles(Protocol):
+    """A bucket that takes the filter files of people who paste or choose them."""
+
+    def put(self, name: str, content: bytes) -> GcsUri:
+        """Store the file under a name that no other one has, and return its address."""
+
+
+class LogLines(Protocol):
+    """The latest log lines of this process."""
+
+    def of(self, label: str) -> Sequence[LogLine]:
+        """Return the lines about an operation or a store, given by its resource name, oldest first."""
 
 
 class WatchedRows(Protocol):

@@ -1,9 +1,10 @@
-"""`dicom-export serve`: serve the API of Google's Cloud Healthcare service for local folders."""
+"""`dicom-export serve`: serve the console, and the API of Google's Cloud Healthcare service, for local folders."""
 
 from __future__ import annotations
 
 import signal
 import sys
+import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     metavar="NAME=FOLDER",
     help="The folder of the filter files gs://NAME/… May be repeated.",
 )
+@click.option("--no-browser", is_flag=True, help="Do not open the console in a browser.")
 @ignore_option
 def serve(
     stores: tuple[str, ...],
@@ -71,8 +73,13 @@ def serve(
     datasets: tuple[str, ...],
     buckets: tuple[str, ...],
     ignore: tuple[str, ...],
+    *,
+    no_browser: bool,
 ) -> None:
-    """Serve the Cloud Healthcare API over local folders, for gcloud, client libraries and curl. Logs are JSON lines on standard output."""
+    """Serve the console and the Cloud Healthcare API over local folders, for browsers, gcloud, client libraries and curl.
+
+    On a terminal with a display, a browser opens with the console. Logs are JSON lines on standard output.
+    """
     local = LocalSettings(
         data=data,
         stores={local_store(name): folder for name, folder in _pairs(stores).items()},
@@ -93,7 +100,16 @@ def serve(
         signal.signal(ending, lambda *_: sys.exit(0))
     address = f"[{host}]" if ":" in host else host
     _announce(f"http://{address}:{server.port}/", next(iter(local.stores)), local.datasets)
+    if not no_browser and sys.stderr.isatty() and settings.has_display():
+        webbrowser.open(f"http://{_reached_at(host)}:{server.port}/")
     server.serve_forever()
+
+
+def _reached_at(host: str) -> str:
+    """Return the address for a browser of this machine: a server that listens on all addresses is reached on this one."""
+    if host in ("", "0.0.0.0", "::"):  # noqa: S104 - what the user asked for
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
 
 
 def _create(data: Path) -> None:
@@ -135,7 +151,7 @@ def _announce(endpoint: str, store: StoreName, datasets: tuple[tuple[str, str], 
     project, dataset = datasets[0] if datasets else ("PROJECT", "DATASET")
     parent = store.parent
     click.echo(
-        f"Listening on {endpoint} (Ctrl-C ends it). In another terminal, run:\n"
+        f"Listening on {endpoint} (Ctrl-C ends it). A browser shows the console there. In another terminal, run:\n"
         f"  export CLOUDSDK_API_ENDPOINT_OVERRIDES_HEALTHCARE={endpoint} CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true\n"
         f"  gcloud healthcare dicom-stores export bq {store.store} --project={parent.project}"
         f" --location={parent.location} --dataset={parent.dataset} --bq-table=bq://{project}.{dataset}.dicom",

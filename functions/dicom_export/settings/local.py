@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 LOCAL_PARENT = DatasetName("local", "local", "local")
 """The Healthcare dataset of stores that are named by their id only."""
 
+CONSOLE_BUCKET = "console-filters"
+"""The bucket of the filter files that people paste or choose in the console."""
+
 # Smaller messages let a killed run repeat less work and the progress bar move in smaller steps, but each message costs
 # a commit, which is slow for a table of many columns.
 LOCAL_LIMITS = PlanLimits(bundle=4_000, split=4_000)
@@ -50,6 +53,11 @@ class LocalSettings:
     ignore: tuple[str, ...] = ()
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     limits: PlanLimits = LOCAL_LIMITS
+
+    @property
+    def filter_folder(self) -> Path:
+        """The folder of CONSOLE_BUCKET."""
+        return self.data / "filters"
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -183,6 +183,15 @@ class BigQueryTables:
             self._sleep(random.uniform(pause / 2, pause))  # noqa: S311 - only to be out of step with others
             pause = min(2 * pause, _LONGEST_PAUSE)
 
+    def location_of(self, table: TableName) -> str:
+        """Return the location of the table's dataset. Raises NotFound."""
+        return self._catalog.location_of(table)
+
+    @property
+    def client(self) -> Client:
+        """The client that lists datasets and tables."""
+        return self._client
+
     @cached_property
     def _client(self) -> Client:
         from dicom_export.adapters.gcp.bigquery.table_catalog import rest_client

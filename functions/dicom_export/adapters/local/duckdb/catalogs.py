@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import duckdb
 
@@ -124,6 +124,13 @@ class Catalogs:
         file.parent.mkdir(parents=True, exist_ok=True)
         with self._errors(file):
             self._attach(project, file)
+
+    def projects(self) -> list[str]:
+        """Return the projects that have a file."""
+        found = {name for name, file in self._files.items() if file.exists()}
+        if self._directory:
+            found |= {unquote(file.stem) for file in self._directory.glob("*.duckdb")}
+        return sorted(found)
 
     def close(self) -> None:
         """Close every file. DuckDB then writes its log into the file."""

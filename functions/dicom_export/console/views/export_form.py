@@ -1,0 +1,171 @@
+"""The form of an export: its fields, the request of the API that they make, and the errors of its fields.
+
+A field that the API gains is added here: an `Option` has its name in the form, its place in the request, and its group.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dicom_export.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dicom_export.errors import DicomExportError
+
+DISPOSITIONS = ("WRITE_EMPTY", "WRITE_APPEND", "WRITE_TRUNCATE")
+WHOLE, FILTER = "all", "filter"
+MOST_FILTER_BYTES = 1_000_000
+
+_OPERATION_ID = re.compile(r"[1-9][0-9]{18}")
+_DESTINATION = "bigqueryDestination"
+_ON = "on"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A box to tick: its name in the form, its place in the request, and the version of the API that has it.
+
+    `gcloud` is its flag, if gcloud has one.
+    """
+
+    name: str
+    path: tuple[str, ...]
+    gcloud: str = ""
+
+
+OPTIONS = (Option("source_store", (_DESTINATION, "includeSourceStore")),)
+"""The options of the group Columns. Their texts are `option.NAME.name` and `option.NAME.text`."""
+
+_FIELDS_OF_VIOLATIONS = {
+    "bigquery_destination.table_uri": "table",
+    "bigquery_destination.write_disposition": "disposition",
+    "write_disposition": "disposition",
+    "filter_config.resource_paths_gcs_uri": "filter_uri",
+    "filter_config": "filter_uri",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FormError:
+    """What is wrong, and the id of the field where it can be corrected."""
+
+    field: str
+    message: str
+
+
+@dataclass(frozen=True)
+class ExportForm:
+    """The fields as they were sent."""
+
+    values: Mapping[str, str]
+
+    def get(self, name: str, default: str = "") -> str:
+        """Return the field without spaces around it."""
+        return self.values.get(name, default).strip()
+
+    @property
+    def project(self) -> str:
+        """The project of the table."""
+        return self.get("project")
+
+    @property
+    def dataset(self) -> str:
+        """The dataset of the table."""
+        return self.get("dataset")
+
+    @property
+    def table(self) -> str:
+        """The table."""
+        return self.get("table")
+
+    @property
+    def disposition(self) -> str:
+        """What happens to existing rows."""
+        found = self.get("disposition")
+        return found if found in DISPOSITIONS else DISPOSITIONS[0]
+
+    @property
+    def take(self) -> str:
+        """Which instances are exported."""
+        return FILTER if self.get("take") == FILTER else WHOLE
+
+    @property
+    def schema(self) -> str:
+        """The schema."""
+        return "json" if self.get("schema") == "json" else "flattened"
+
+    @property
+    def filter_uri(self) -> str:
+        """The address of the filter file."""
+        return self.get("filter_uri")
+
+    @property
+    def filter_lines(self) -> str:
+        """The lines that were pasted, or those of the file that was chosen."""
+        return self.values.get("filter_upload", "").strip() or self.get("filter_text")
+
+    @property
+    def operation_id(self) -> str:
+        """The id that the operation gets, so that a form that is sent twice starts one."""
+        found = self.get("operation")
+        return found if _OPERATION_ID.fullmatch(found) else ""
+
+    def has(self, name: str) -> bool:
+        """Say whether a box is ticked."""
+        return self.get(name) == _ON
+
+    def missing(self) -> list[FormError]:
+        """Return the fields that nothing can be checked without."""
+        found = [
+            FormError(name, f"error.no_{name}")
+            for name, value in (("project", self.project), ("dataset", self.dataset), ("table", self.table))
+            if not value
+        ]
+        if self.take == FILTER and not (self.filter_uri or self.filter_lines):
+            found.append(FormError("filter_uri", "error.no_filter"))
+        return found
+
+    def request(self, filter_uri: str = "") -> dict[str, Any]:
+        """Return the body of `dicomStores.export`."""
+        destination: dict[str, Any] = {
+            "tableUri": f"bq://{self.project}.{self.dataset}.{self.table}",
+            "writeDisposition": self.disposition,
+        }
+        if self.schema == "json":
+            destination["schemaJson"] = {}
+        body: dict[str, Any] = {_DESTINATION: destination}
+        if self.take == FILTER and (filter_uri or self.filter_uri):
+            body["filterConfig"] = {"resourcePathsGcsUri": filter_uri or self.filter_uri}
+        for option in OPTIONS:
+            if self.has(option.name):
+                _put(body, option.path, value=True)
+        return body
+
+
+def _put(body: dict[str, Any], path: tuple[str, ...], *, value: object) -> None:
+    *above, last = path
+    for name in above:
+        body = body.setdefault(name, {})
+    body[last] = value
+
+
+def errors_of(error: DicomExportError, form: ExportForm) -> list[FormError]:
+    """Return what a refused request means for the fields of the form."""
+    if isinstance(error, InvalidArgument) and error.violations:
+        return [
+            FormError(_FIELDS_OF_VIOLATIONS.get(each.field, "table"), each.description) for each in error.violations
+        ]
+    return [FormError(_field_of(error.message, form), error.message)]
+
+
+def _field_of(message: str, form: ExportForm) -> str:
+    """Return the field that an error is about, which only its words tell."""
+    if "ilter" in message and form.take == FILTER:
+        return "filter_uri"
+    if message.startswith("Dataset "):
+        return "dataset"
+    return "disposition" if " has " in message and " rows" in message else "table"
