@@ -7,7 +7,7 @@ TransientError; its docstring names other errors.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -313,6 +313,47 @@ class TableLists(Protocol):
 
     def location(self, project: str, dataset: str) -> str:
         """Return the location of the dataset, or an empty text on one machine. Raises NotFound."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableColumn:
+    """A column or nested field: its names from the top, its type, and its mode, as BigQuery has them."""
+
+    path: tuple[str, ...]
+    type: str
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueryAnswer:
+    """The first rows of a query's result, as Python values; `is_whole` says whether these are all."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[Any, ...]]
+    is_whole: bool
+
+
+class Queries(Protocol):
+    """Queries in BigQuery's SQL over the tables of one project, which they cannot change.
+
+    A query reads no file and no other project. Raises InvalidArgument for a mistake in it, and
+    Cancelled if it was stopped, or took longer than `seconds`.
+    """
+
+    def columns(self, table: TableName) -> Sequence[TableColumn]:
+        """Return the columns of a table or view, each nested field after its record.
+
+        Raises NotFound.
+        """
+
+    def answer(self, sql: str, project: str, *, rows: int, seconds: float, ticket: str = "") -> QueryAnswer:
+        """Return at most `rows` rows. `ticket` is what `stop` calls the query."""
+
+    def write(self, sql: str, project: str, kind: str, file: IO[bytes], *, seconds: float) -> int:
+        """Write all rows as `csv`, `json` or `parquet`, and return how many there are."""
+
+    def stop(self, ticket: str) -> None:
+        """Stop a query that runs. Does nothing if none has the ticket."""
 
 
 class FilterFiles(Protocol):

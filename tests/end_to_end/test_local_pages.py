@@ -116,7 +116,7 @@ def test_the_console_is_where_its_page_says(tmp_path: Path) -> None:
         (operations,) = others
         assert reader.follow(operations) == ""
         port = reader.replaced["8080"]
-        with urlopen(f"http://127.0.0.1:{port}/") as answer:  # noqa: S310 - the test's own server
+        with urlopen(f"http://127.0.0.1:{port}/") as answer:
             assert answer.headers.get_content_type() == "text/html"
             assert "Stores" in answer.read().decode()
 

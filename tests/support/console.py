@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
+from dicom_export.adapters.local.duckdb.reading import DuckDbQueries
 from dicom_export.adapters.local.duckdb.table_lists import DuckDbLists
 from dicom_export.adapters.local.folder.filter_files import FolderFilterFiles
 from dicom_export.console import security
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from support.worlds import World
 
 KEY = b"k" * 32
+_BLOCKS = {"dt", "dd", "li", "p", "div", "td", "th", "h1", "h2", "label", "button"}
 
 
 def installation_of(world: World, root: Path) -> Installation:
@@ -35,6 +37,7 @@ def installation_of(world: World, root: Path) -> Installation:
         Counts(),
         DuckDbLists(world.tables.catalogs),
         filters=FolderFilterFiles("filters", root / "filters"),
+        queries=DuckDbQueries(world.tables.catalogs),
         log=RecentLines(),
         version="1",
     )
@@ -121,6 +124,10 @@ class _Words(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - as HTMLParser calls
+        if tag in _BLOCKS:
+            self.found.append(" ")
 
     def handle_data(self, data: str) -> None:
         self.found.append(data)

@@ -42,7 +42,7 @@ OWNERS = {
     "dicom_export.settings": ("dicom_export.bootstrap", "dicom_export.cli", "dicom_export.folder_export", "dicom_export.python_api"),
     "dicom_export.bootstrap": ("dicom_export.entry_points", "dicom_export.cli", "dicom_export.folder_export", "dicom_export.python_api", "dicom_export.api.local_server"),
     "dicom_export.handlers": ("dicom_export.bootstrap",),
-    "dicom_export.adapters": ("dicom_export.bootstrap", "dicom_export.cli.columns", "dicom_export.cli.query", "dicom_export.cli.result_files"),
+    "dicom_export.adapters": ("dicom_export.bootstrap", "dicom_export.cli.columns", "dicom_export.cli.query", "dicom_export.adapters.local.duckdb.result_files"),
     "dicom_export.folder_export": ("dicom_export.cli", "dicom_export.python_api"),
     "dicom_export.console": ("dicom_export.api.forms", "dicom_export.api.wsgi", "dicom_export.bootstrap"),
     "dicom_export.api": ("dicom_export.entry_points", "dicom_export.cli"),

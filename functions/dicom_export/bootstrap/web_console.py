@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 def local_console(local: LocalSettings, deployment: LocalDeployment) -> Installation:
     """Return what the console shows on one machine. Log lines are kept from now on."""
+    from dicom_export.adapters.local.duckdb.reading import DuckDbQueries
     from dicom_export.adapters.local.duckdb.table_lists import DuckDbLists
     from dicom_export.adapters.local.folder.filter_files import FolderFilterFiles
     from dicom_export.adapters.local.folder.state import FolderState
@@ -37,6 +38,7 @@ def local_console(local: LocalSettings, deployment: LocalDeployment) -> Installa
         Counts(),
         DuckDbLists(deployment.tables.catalogs),
         filters=FolderFilterFiles(CONSOLE_BUCKET, folder),
+        queries=DuckDbQueries(deployment.tables.catalogs) if local.shows_rows else None,
         log=lines,
         version=__version__,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import webbrowser
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,6 +88,8 @@ def serve(
         datasets=tuple(map(_dataset, datasets)),
         ignore=ignore,
         limits=settings.local_limits(),
+        # There is no authentication: who is elsewhere sees no patient data.
+        shows_rows=_is_loopback(host),
     )
     _create(data)
     logs.configure()
@@ -103,6 +106,13 @@ def serve(
     if not no_browser and sys.stderr.isatty() and settings.has_display():
         webbrowser.open(f"http://{_reached_at(host)}:{server.port}/")
     server.serve_forever()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _reached_at(host: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dicom_export.console.counts import Counts
     from dicom_export.exporting.service import ExportService
-    from dicom_export.ports import FilterFiles, LogLines, TableLists
+    from dicom_export.ports import FilterFiles, LogLines, Queries, TableLists
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Installation:
     """An installation, as its console needs it.
 
     `key` signs the tokens of forms. `region` is empty on one machine. `lists` names the tables that exist. The others are None where an
-    installation does not have them: `filters` takes filter files, `log` has the latest log lines.
+    installation does not have them: `filters` takes filter files, `queries` reads tables, `log` has the latest log lines.
     """
 
     service: ExportService
@@ -25,6 +25,7 @@ class Installation:
     lists: TableLists
     region: str = ""
     filters: FilterFiles | None = None
+    queries: Queries | None = None
     log: LogLines | None = None
     version: str = field(default="")
 

@@ -11,6 +11,8 @@ PAGES = (
     "/operations",
     "/operation",
     "/failures.csv",
+    "/data",
+    "/result",
     "/uploads",
 )
 STATIC = "/static/"

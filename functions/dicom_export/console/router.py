@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dicom_export.console import paths, security
 from dicom_export.console.exchange import Page
-from dicom_export.console.pages import export, operation, operations, stores, uploads
+from dicom_export.console.pages import data, export, operation, operations, stores, uploads
 from dicom_export.console.shell import refused
 from dicom_export.console.templating import static_file
 from dicom_export.console.texts import t
@@ -30,12 +30,15 @@ _GET: dict[str, Handler] = {
     "/operations": operations.show,
     "/operation": operation.show,
     "/failures.csv": operation.failures_csv,
+    "/data": data.show,
     "/uploads": uploads.show,
 }
 _POST: dict[str, Handler] = {
     "/": stores.count,
     "/export": export.send,
     "/operation": operation.change,
+    "/data": data.run,
+    "/result": data.download,
     "/uploads": uploads.replay,
 }
 _TYPES = {

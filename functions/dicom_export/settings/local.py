@@ -42,7 +42,8 @@ class LocalSettings:
 
     `data` holds the operations' state, uncommitted streams, and PROJECT.duckdb for each project
     that has no file in `databases`. `datasets` are created if they are missing. `ignore` are
-    patterns of the names of files that are not instances.
+    patterns of the names of files that are not instances. `shows_rows` says whether the console may
+    show rows, which are patient data.
     """
 
     data: Path
@@ -53,6 +54,7 @@ class LocalSettings:
     ignore: tuple[str, ...] = ()
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     limits: PlanLimits = LOCAL_LIMITS
+    shows_rows: bool = True
 
     @property
     def filter_folder(self) -> Path:
@@ -69,6 +71,7 @@ class LocalSettings:
             "ignore": self.ignore,
             "workers": self.workers,
             "limits": asdict(self.limits),
+            "shows_rows": self.shows_rows,
         }
 
     @classmethod
@@ -82,4 +85,5 @@ class LocalSettings:
             tuple(data["ignore"]),
             data["workers"],
             _plan_limits(data["limits"]),
+            data.get("shows_rows", True),
         )

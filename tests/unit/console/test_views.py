@@ -104,7 +104,7 @@ def test_every_kind_of_operation_has_a_title_and_facts(request_of: Any) -> None:
 
 
 def test_a_table_leads_to_its_rows_with_the_readers_own_rights() -> None:
-    assert table_address(TABLE, is_local=True) == ""
+    assert table_address(TABLE, is_local=True) == "data?table=local.main.dicom"
     assert table_address(TABLE, is_local=False).startswith("https://console.cloud.google.com/bigquery?project=local&")
 
 

@@ -3,6 +3,7 @@
 import { follow } from "./live.js";
 import { checkForm } from "./form.js";
 import { enableKeys } from "./keys.js";
+import { enableQuery } from "./query.js";
 
 for (const button of document.querySelectorAll("[data-copy]")) {
   button.hidden = false;
@@ -45,3 +46,4 @@ document.querySelector("[autofocus]:not(dialog *)")?.focus();
 follow();
 checkForm();
 enableKeys();
+enableQuery();

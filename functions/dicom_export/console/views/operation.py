@@ -243,8 +243,10 @@ class OperationView:
 
 def table_address(table: TableName | None, *, is_local: bool) -> str:
     """Return where the rows of a table are shown: the page Data, or BigQuery's own console, which asks for the reader's rights."""
-    if table is None or is_local:
+    if table is None:
         return ""
+    if is_local:
+        return f"data?{urlencode({'table': f'{table.project}.{table.dataset}.{table.table}'})}"
     parts = {"p": table.project, "d": table.dataset, "t": table.table, "page": "table"}
     return f"https://console.cloud.google.com/bigquery?{urlencode({'project': table.project, **parts})}"
 
