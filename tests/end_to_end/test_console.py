@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 LARGE = 12_000
 GOOD = ("CT_small.dcm", "MR_small.dcm")
 
-expect.set_options(timeout=60_000)
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def archive(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> ConsoleA
         shutil.copy(str(get_testdata_file(name)), folder / "good")
     shutil.copy(str(get_testdata_file(GOOD[0])), folder / "mixed")
     (folder / "mixed" / "<b>cut.dcm").write_bytes((folder / "good" / GOOD[0]).read_bytes()[:2000])
-    (folder / "mixed" / "no study.dcm").write_bytes(make_file(element(0x00080060, "CS", b"CT")))
+    (folder / "mixed" / "other.dcm").write_bytes(b"\0" * 200)
     for number in range(LARGE):
         uid = f"1.2.3.{number}".encode()
         content = make_file(
@@ -117,7 +117,7 @@ def test_an_export_is_watched_to_its_green_check_mark(page: Page, endpoint: str)
     expect(page.locator("#head .status")).to_have_text("OK")
     expect(page).to_have_title(re.compile("^OK"))
     expect(page.locator("#head .status.ok use")).to_have_attribute("href", "#i-ok")
-    expect(page.locator("#figures")).to_contain_text("Exported 2")
+    expect(page.locator("#figures")).to_contain_text(re.compile(r"Exported\s*2 1 study|Exported\s*2 2 studies"))
     expect(page.locator("#announcement")).to_contain_text("Ended: OK")
     expect(page.get_by_role("heading", name="What next")).to_be_visible()
     page.goto(f"{endpoint}operations")
@@ -131,10 +131,10 @@ def test_failures_are_named_with_their_reason_and_in_a_file(page: Page, endpoint
     expect(page.locator("#failures")).to_contain_text(
         "The file ends too early. Copy it again from its source, then repair."
     )
-    expect(page.locator("#failures")).to_contain_text("Missing StudyInstanceUID (0020,000D)")
+    expect(page.locator("#failures")).to_contain_text("Not a DICOM file. To leave such files out, ignore their names.")
     page.get_by_role("link", name=re.compile("^Show: Cut short")).click()
     expect(page.locator("#objects")).to_contain_text("<b>cut.dcm")
-    expect(page.locator("#objects")).not_to_contain_text("no study.dcm")
+    expect(page.locator("#objects")).not_to_contain_text("other.dcm")
     with page.expect_download() as downloading:
         page.get_by_role("link", name="CSV of all 2").click()
     assert len(downloading.value.path().read_text().splitlines()) == 3
@@ -158,7 +158,7 @@ def test_an_export_is_cancelled_in_one_of_two_tabs(page: Page, endpoint: str, ar
     page.get_by_role("button", name="Cancel export").click()
     for tab in (page, other):
         expect(tab.locator("#head .status")).to_have_text("Cancelled")
-    assert "cancelled" in run("operations", "list", "--data", archive.folder / "data").stdout
+    assert "CANCELLED" in run("operations", "list", "--data", archive.folder / "data").stdout
 
 
 def test_a_refused_export_says_at_the_field_what_is_wrong(page: Page, endpoint: str) -> None:
@@ -190,7 +190,7 @@ def test_a_query_leads_to_an_export_of_its_studies(page: Page, endpoint: str) ->
     page.get_by_role("link", name="Look at the rows, and query them").click()
     page.get_by_role("link", name="CT", exact=True).click()
     page.get_by_label("SQL").press("Control+Enter")
-    expect(page.get_by_role("region", name="Rows of the result")).to_contain_text("1 rows")
+    expect(page.get_by_role("region", name="Rows of the result")).to_contain_text("1 row in")
     page.get_by_role("button", name="Export these studies").click()
     expect(page.get_by_role("heading", name="Choose the store that the studies are in")).to_be_visible()
     page.get_by_role("link", name="Export good").click()
@@ -198,7 +198,7 @@ def test_a_query_leads_to_an_export_of_its_studies(page: Page, endpoint: str) ->
     page.get_by_label("Table", exact=True).fill("part")
     start(page)
     expect(page.locator("#head .status")).to_have_text("OK")
-    expect(page.locator("#figures")).to_contain_text("Exported 1")
+    expect(page.locator("#figures")).to_contain_text(re.compile(r"Exported\s*1 1 study"))
 
 
 def test_a_slow_query_is_stopped(page: Page, endpoint: str) -> None:
@@ -286,5 +286,5 @@ def test_a_page_goes_on_when_the_server_was_restarted(
     with serving(other):
         expect(page.locator("#lost")).to_be_hidden()
         expect(page.locator("#head .status")).to_have_text("OK")
-        expect(page.locator("#figures")).to_contain_text(f"Exported {LARGE:,}")
+        expect(page.locator("#figures")).to_contain_text(re.compile(rf"Exported\s*{LARGE:,}"))
     context.close()

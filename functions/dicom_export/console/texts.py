@@ -83,6 +83,7 @@ TEXTS: Mapping[str, str] = {
     "export.error_title": "Error",
     "export.lead": "The files are only read.",
     "export.objects": "{n} objects in",
+    "export.objects.one": "1 object in",
     "export.refused": "The export was not started",
     "export.destination": "Destination",
     "export.destination_local": "One row per instance, in a table. On this machine the table is in a DuckDB file, one file per project.",
@@ -143,13 +144,15 @@ TEXTS: Mapping[str, str] = {
     "check.dataset": "Dataset <code>{dataset}</code> exists.",
     "check.dataset_in": "Dataset <code>{dataset}</code> exists, in {location}.",
     "check.elsewhere": "The dataset is in {location}, and this installation in {region}. The rows leave the region.",
-    "check.table": "Table <code>{table}</code> exists with <strong>{rows} rows</strong> and {columns} columns. Choose below what happens to its rows.",
+    "check.table": "Table <code>{table}</code> exists with <strong>{n} rows</strong> and {columns} columns. Choose below what happens to its rows.",
+    "check.table.one": "Table <code>{table}</code> exists with <strong>1 row</strong> and {columns} columns. Choose below what happens to its rows.",
     "check.table_empty": "Table <code>{table}</code> exists, and is empty.",
     "check.table_new": "Table <code>{table}</code> does not exist. The export creates it.",
     "check.filter": "The filter file exists: {size}.",
     "check.filter_pattern": "The name is a pattern. All files that match it are read.",
     "check.filter_missing": "The filter file was not found.",
     "check.lines": "{n} lines were pasted.",
+    "check.lines.one": "1 line was pasted.",
     "command.gcloud_lacks": "gcloud has no flag for: {parts}. Use curl, PowerShell or Python.",
     "command.part.filter": "the filter file",
     "command.part.json": "the JSON schema",
@@ -254,10 +257,13 @@ TEXTS: Mapping[str, str] = {
     "strip.stopped": "Skipped",
     "strip.notch": "Has failures",
     "strip.frame": "One frame is up to {n} objects, in the order of their names.",
+    "strip.frame.one": "One frame is one object, in the order of their names.",
     "figure.exported": "Exported",
     "figure.studies": "{n} studies",
+    "figure.studies.one": "1 study",
     "figure.failed": "Failed",
-    "figure.reasons": "reasons: {n}",
+    "figure.reasons": "{n} reasons",
+    "figure.reasons.one": "1 reason",
     "figure.cancelled": "Skipped",
     "figure.skipped": "Passed over",
     "figure.took": "Took",
@@ -284,6 +290,7 @@ TEXTS: Mapping[str, str] = {
     "failures.lead": "A failed instance has no row. All others are exported.",
     "failures.not_all": "Only the first failures are counted here; the CSV file has all.",
     "failures.csv_all": "CSV of all {n}",
+    "failures.csv_all.one": "CSV",
     "failures.reason": "Reason and what to do",
     "failures.objects": "Objects",
     "failures.show": "Show",
@@ -335,6 +342,7 @@ TEXTS: Mapping[str, str] = {
     "data.open": "Open",
     "data.rows": "Rows",
     "data.column_count": "{n} columns",
+    "data.column_count.one": "1 column",
     "data.find": "Find a column",
     "data.find_go": "Find",
     "data.more_columns": "{n} more columns. Find one by its keyword, its tag or a word.",
@@ -355,6 +363,7 @@ TEXTS: Mapping[str, str] = {
     "query.wrong": "The query was not run",
     "result.title": "Results",
     "result.rows": "{n} rows in {duration}",
+    "result.rows.one": "1 row in {duration}",
     "result.more": "The first {n} rows, in {duration}. Download the result for all rows.",
     "result.region": "Rows of the result",
     "result.none": "The result has no rows",
@@ -398,6 +407,7 @@ TEXTS: Mapping[str, str] = {
     "letters.reason": "Reason",
     "letters.time": "Given up",
     "letters.objects": "{n} objects",
+    "letters.objects.one": "1 object",
     "letters.plan": "A part of the store was not listed.",
     "letters.replay": "Replay",
     "letters.replayed": "See the replay",
@@ -408,6 +418,7 @@ TEXTS: Mapping[str, str] = {
 
 
 def t(key: str, **values: object) -> Markup:
-    """Return a text with the values in it, which are escaped."""
-    text = Markup(TEXTS[key])  # noqa: S704 - texts of ours
+    """Return a text with the values in it, which are escaped. If `n` is one, the text `KEY.one` is taken, where there is one."""
+    is_one = values.get("n") in (1, "1") and f"{key}.one" in TEXTS
+    text = Markup(TEXTS[f"{key}.one" if is_one else key])  # noqa: S704 - texts of ours
     return text.format(**values) if values else text

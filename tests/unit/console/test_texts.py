@@ -55,6 +55,12 @@ def test_a_value_in_a_text_is_escaped() -> None:
     assert breakable("a/<b>.dcm") == "a/<wbr>&lt;b&gt;.<wbr>dcm"
 
 
+def test_one_is_not_many() -> None:
+    assert t("figure.studies", n="1") == "1 study"
+    assert t("figure.studies", n="2") == "2 studies"
+    assert all(key.removesuffix(".one") in TEXTS for key in TEXTS if key.endswith(".one"))
+
+
 def test_no_template_turns_escaping_off() -> None:
     assert environment().autoescape is True
     for template in TEMPLATES:

@@ -216,7 +216,7 @@ def _table_check(form: ExportForm, installation: Installation, before: tuple[Che
     text = t(
         "check.table" if table.row_count else "check.table_empty",
         table=form.table,
-        rows=numbers.count(table.row_count),
+        n=numbers.count(table.row_count),
         columns=numbers.count(len(table.schema)),
     )
     return Destination((*before, Check("table", "info" if table.row_count else "ok", text)), table)
