@@ -11,6 +11,8 @@ import pytest
 from dicom_export.console import paths
 from dicom_export.console.templating import breakable, environment, static_file
 from dicom_export.console.texts import TEXTS, t
+from dicom_export.console.views.data import samples
+from dicom_export.names import TableName
 
 PACKAGE = Path(str(files("dicom_export.console")))
 TEMPLATES = sorted((PACKAGE / "templates").glob("*.html"))
@@ -25,8 +27,11 @@ def test_every_text_that_is_named_is_there() -> None:
 
 def test_every_text_is_used() -> None:
     quoted = set(re.findall(r"""["']([\w]+\.[\w.]+)["']""", SOURCES.replace((PACKAGE / "texts.py").read_text(), "")))
+    singular = {f"{key}.one" for key in TEXTS}
     unused = {
-        key for key in TEXTS if key not in CALLED | quoted and not any(key.startswith(each) for each in BEGINNINGS)
+        key
+        for key in set(TEXTS) - singular
+        if key not in CALLED | quoted and not any(key.startswith(each) for each in BEGINNINGS)
     }
     assert unused == set()
 
@@ -53,6 +58,13 @@ def test_a_value_in_a_text_is_escaped() -> None:
         "Table <code>&lt;b&gt;&#34;&#39;&amp;</code> does not exist. The export creates it."
     )
     assert breakable("a/<b>.dcm") == "a/<wbr>&lt;b&gt;.<wbr>dcm"
+
+
+def test_every_sample_query_has_a_name() -> None:
+    table = TableName("p", "d", "dicom")
+    names = samples(table, [TableName("p", "d", "dicomView")])
+    assert len(samples(table, [])) < len(names)
+    assert {f"query.sample.{name}" for name in names} == {key for key in TEXTS if key.startswith("query.sample.")}
 
 
 def test_one_is_not_many() -> None:

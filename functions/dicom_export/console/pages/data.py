@@ -51,7 +51,7 @@ def show(request: PageRequest, installation: Installation) -> Page:
     if query.get("column"):
         sql = data.studies_where(table, data.check_column(query["column"]), query.get("value", ""))
     else:
-        sql = data.sample(query.get("sample", data.samples()[0]), table)
+        sql = data.sample(query.get("sample", data.FIRST_SAMPLE), table)
     return _page(request, installation, table, sql=sql, chosen=query.get("sample", ""))
 
 
@@ -140,16 +140,17 @@ def _page(request: PageRequest, installation: Installation, table: TableName, **
     queries = _queries(installation)
     found = queries.columns(table)
     rows = _count(queries, table)
+    tables = _tables(installation)
     word = request.value.get("find", "").strip()
     is_slow = rows > _MANY_ROWS and not request.query.get("charts")
     frame: dict[str, Any] = {
-        "tables": _tables(installation),
+        "tables": tables,
         "table": table,
         "text": data.table_text(table),
         "rows": rows,
         "columns": data.columns(found, word),
         "find": word,
-        "samples": data.samples(),
+        "samples": data.samples(table, tables),
         "chosen": "",
         "result": None,
         "problem": "",

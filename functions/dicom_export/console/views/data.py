@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -26,6 +26,11 @@ MONTHS = "StudyDate"
 MOST_BARS = 8
 MOST_MONTHS = 60
 
+FIRST_SAMPLE = "newest-studies"
+
+_SUFFIX = "View"
+_VIEW = re.compile(r"\bFROM dicomView\b")
+_TABLE = re.compile(r"\bFROM dicom\b")
 _MOST_COLUMNS = 200
 _LONGEST_CELL = 300
 _LEVELS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
@@ -56,14 +61,22 @@ def _samples() -> Mapping[str, str]:
     return {each.name.removesuffix(".sql"): each.read_text() for each in sorted(found, key=lambda file: file.name)}
 
 
-def samples() -> list[str]:
-    """Return the names of the sample queries, the most useful first."""
-    return sorted(_samples(), key=lambda name: (name != "newest-studies", name))
+def samples(table: TableName, known: Sequence[TableName]) -> list[str]:
+    """Return the names of the sample queries about the table, the most useful first. Those about a view need it."""
+    found = [name for name, text in _samples().items() if not _VIEW.search(text) or view_of(table) in known]
+    return sorted(found, key=lambda name: (name != FIRST_SAMPLE, name))
+
+
+def view_of(table: TableName) -> TableName:
+    """Return the view of a table's instances."""
+    return table if table.table.endswith(_SUFFIX) else replace(table, table=f"{table.table}{_SUFFIX}")
 
 
 def sample(name: str, table: TableName) -> str:
     """Return a sample query about the table, or an empty text."""
-    return re.sub(r"\bFROM dicom\b", lambda _: f"FROM {in_query(table)}", _samples().get(name, ""))
+    whole = replace(table, table=table.table.removesuffix(_SUFFIX) or table.table)
+    text = _VIEW.sub(lambda _: f"FROM {in_query(view_of(table))}", _samples().get(name, ""))
+    return _TABLE.sub(lambda _: f"FROM {in_query(whole)}", text)
 
 
 def studies_where(table: TableName, column: str, value: str) -> str:
