@@ -353,7 +353,7 @@ class Queries(Protocol):
         """Write all rows as `csv`, `json` or `parquet`, and return how many there are."""
 
     def stop(self, ticket: str) -> None:
-        """Stop a query that runs. Does nothing if none has the ticket."""
+        """Stop the query with the ticket, even if it only begins later."""
 
 
 class FilterFiles(Protocol):

@@ -181,6 +181,9 @@ def test_a_query_can_be_stopped_and_has_a_time_limit(world: World) -> None:
     stopping.start()
     with pytest.raises(Cancelled, match="was stopped"):
         queries.answer(sql, "local", rows=1, seconds=60, ticket="ticket")
+    queries.stop("early")
+    with pytest.raises(Cancelled, match="was stopped"):
+        queries.answer("SELECT 1 AS n", "local", rows=1, seconds=5, ticket="early")
     assert queries.answer("SELECT 1 AS n", "local", rows=1, seconds=5).rows == [(1,)]
 
 

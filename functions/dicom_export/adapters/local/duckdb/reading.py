@@ -6,6 +6,7 @@ translation, which has no statement but one SELECT, no function that is not on o
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from threading import Lock, Timer
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from dicom_export.names import TableName
 
 _MAIN = "main"
+_STOPPED = "The query was stopped"
+_KEPT_STOPS = 100
 
 
 @dataclass
@@ -49,6 +52,8 @@ class DuckDbQueries:
     def __init__(self, catalogs: Catalogs) -> None:
         self._catalogs = catalogs
         self._running: dict[str, _Running] = {}
+        # Somebody may stop a query before it has begun here.
+        self._stopped: deque[str] = deque(maxlen=_KEPT_STOPS)
         self._lock = Lock()
 
     def columns(self, table: TableName) -> list[TableColumn]:
@@ -73,8 +78,10 @@ class DuckDbQueries:
     def stop(self, ticket: str) -> None:
         with self._lock:
             running = self._running.get(ticket)
+            if running is None:
+                self._stopped.append(ticket)
         if running:
-            running.stop("The query was stopped")
+            running.stop(_STOPPED)
 
     @contextmanager
     def _result(self, sql: str, project: str, seconds: float, ticket: str) -> Iterator[Result]:
@@ -99,6 +106,8 @@ class DuckDbQueries:
         )
         if ticket:
             with self._lock:
+                if ticket in self._stopped:
+                    raise Cancelled(_STOPPED)
                 self._running[ticket] = running
         timer.start()
         try:
