@@ -10,6 +10,7 @@ import pytest
 from dicom_export.bootstrap.wiring import dead_letters_on
 from dicom_export.console import security
 from dicom_export.console.exchange import PageRequest
+from dicom_export.console.pages import operations
 from dicom_export.console.router import answer
 from dicom_export.errors import ConfigurationError, Unavailable
 from dicom_export.messages import decode
@@ -226,7 +227,8 @@ def test_a_refused_export_keeps_what_was_entered(browser: Browser, world: World)
     browser.open(f"/export?store={STORE}")
     for fields, words in (
         (table_fields("dicom"), "has 12 rows"),
-        (table_fields("x.y"), "is not a BigQuery"),
+        (table_fields("x.y"), "The name of the table has a dot"),
+        (table_fields("x/y"), "is not a BigQuery table name"),
         (table_fields("x" * 2000), "characters; expected at most"),
         (table_fields("pacs", dataset="none"), "Dataset local.none was not found"),
         (table_fields("pacs", project="none"), "Dataset none.main was not found"),
@@ -301,7 +303,7 @@ def test_the_checks_say_what_is_there(browser: Browser, world: World, tmp_path: 
         ({"project": "local", "dataset": "main"}, "Name a table."),
         ({"project": "local", "dataset": "main", "table": "new"}, "Table new does not exist. The export creates it."),
         ({"project": "local", "dataset": "main", "table": "dicom"}, "Table dicom exists with 12 rows"),
-        ({"project": "local", "dataset": "main", "table": "a.b"}, "is not a BigQuery"),
+        ({"project": "local", "dataset": "main", "table": "a.b"}, "The name of the table has a dot"),
         ({"project": "local", "dataset": "dicom_export", "table": "commits"}, "was not found"),
         ({"take": "filter", "filter_uri": "gs://filters/c.csv"}, "The filter file exists: 11 bytes."),
         ({"take": "filter", "filter_uri": "gs://filters/x.csv"}, "The filter file was not found."),
@@ -406,6 +408,20 @@ def test_the_list_is_filtered_and_paged(browser: Browser, world: World) -> None:
         assert browser.html.count('class="name"') == number, query
     assert browser.open("/operations?q=nothing") == 200
     assert "No operation matches" in browser.text
+
+
+def test_a_filter_looks_further_back_page_by_page(
+    browser: Browser, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = finished(world)
+    for _ in range(5):
+        world.export()
+    monkeypatch.setattr(operations, "_LOOKED_AT", 3)
+    browser.open("/operations?status=failures")
+    assert "There are older ones." in browser.text
+    further = next(part for part in browser.html.split('"') if "after=" in part)
+    browser.open(further.replace("&amp;", "&"))
+    assert done.name.operation in browser.text
 
 
 def test_dead_letters_are_replayed(browser: Browser, world: World) -> None:

@@ -209,6 +209,8 @@ def _is_elsewhere(location: str, region: str) -> bool:
 
 
 def _table_check(form: ExportForm, installation: Installation, before: tuple[Check, ...]) -> Destination:
+    if "." in form.table:
+        return Destination((*before, Check("table", "error", t("error.dotted_table"))))
     name = check_table(TableName.parse(f"bq://{form.project}.{form.dataset}.{form.table}"))
     table = installation.service.tables.describe(name)
     if table is None:

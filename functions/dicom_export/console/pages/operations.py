@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from heapq import merge
-from itertools import groupby, islice
+from itertools import groupby
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -14,14 +14,12 @@ from dicom_export.console.views.operation import OperationView, view_of
 from dicom_export.console.views.status import FILTERS, status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from dicom_export.console.exchange import Page, PageRequest
     from dicom_export.console.installation import Installation
     from dicom_export.operations.operation import Operation
 
 _PER_PAGE = 50
-_LOOKED_AT = 5_000
+_LOOKED_AT = 2_000
 _REFRESH = 1_000
 
 
@@ -67,10 +65,10 @@ def show(request: PageRequest, installation: Installation) -> Page:
         status if status in FILTERS else "", query.get("q", "").strip(), query.get("store", ""), query.get("after", "")
     )
     service = installation.service
-    found = list(islice(_found(installation, wanted), _PER_PAGE + 1))
+    found, last = _found(installation, wanted)
     views = [
         view_of(each if each.is_done else service.get_operation(each.name), is_local=installation.is_local)
-        for _, each in found[:_PER_PAGE]
+        for each in found
     ]
     days = [(day, list(group)) for day, group in groupby(views, key=_day)]
     return page(
@@ -81,7 +79,7 @@ def show(request: PageRequest, installation: Installation) -> Page:
         filter=wanted,
         filters=tuple(FILTERS),
         stores=[each for parent in service.datasets() for each in service.list_stores(parent)],
-        older=wanted.address(after=found[_PER_PAGE - 1][0]) if len(found) > _PER_PAGE else "",
+        older=wanted.address(after=last) if last else "",
         live=_REFRESH if any(not view.is_done for view in views) else 0,
     )
 
@@ -90,10 +88,21 @@ def _day(view: OperationView) -> str:
     return numbers.day(view.operation.create_time, view.now)
 
 
-def _found(installation: Installation, wanted: OperationsFilter) -> Iterator[tuple[str, Operation]]:
-    """Yield the operations of all datasets, as far as it is reasonable to look."""
+def _found(installation: Installation, wanted: OperationsFilter) -> tuple[list[Operation], str]:
+    """Return a page of the operations of all datasets, and the position where the next page begins, if there may be one.
+
+    A page looks at a limited number of operations, however few of them match.
+    """
     operations = installation.service.journal.operations
     lists = [operations.newest_first(parent, wanted.after) for parent in installation.service.datasets()]
     # A position begins with the age of its operation.
     newest = merge(*lists, key=lambda found: found[0])
-    return ((at, each) for at, each in islice(newest, _LOOKED_AT) if wanted.takes(each))
+    found: list[Operation] = []
+    last = ""
+    for number, (at, each) in enumerate(newest):
+        if len(found) == _PER_PAGE or number == _LOOKED_AT:
+            return found, last
+        last = at
+        if wanted.takes(each):
+            found.append(each)
+    return found, ""

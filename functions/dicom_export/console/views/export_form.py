@@ -119,12 +119,14 @@ class ExportForm:
         return self.get(name) == _ON
 
     def missing(self) -> list[FormError]:
-        """Return the fields that nothing can be checked without."""
+        """Return the fields that are empty or cannot be what they are for."""
         found = [
             FormError(name, f"error.no_{name}")
             for name, value in (("project", self.project), ("dataset", self.dataset), ("table", self.table))
             if not value
         ]
+        if "." in self.table:
+            found.append(FormError("table", "error.dotted_table"))
         if self.take == FILTER and not (self.filter_uri or self.filter_lines):
             found.append(FormError("filter_uri", "error.no_filter"))
         return found
