@@ -1,17 +1,6 @@
 # Datasets that exports may write to, and for each of them one that overwrites are prepared in. Those that are created here for rows to
 # stay in are not destroyed with the installation: the rows are the user's.
 
-locals {
-  datasets = {
-    for key, dataset in var.datasets : key => {
-      create   = dataset.create
-      project  = coalesce(dataset.project, var.project)
-      id       = coalesce(dataset.dataset_id, key)
-      location = coalesce(dataset.location, var.region)
-    }
-  }
-}
-
 resource "google_bigquery_dataset" "datasets" {
   for_each = { for key, dataset in local.datasets : key => dataset if dataset.create }
 
@@ -20,7 +9,10 @@ resource "google_bigquery_dataset" "datasets" {
   location        = each.value.location
   description     = "Metadata of DICOM instances, exported by dicom-export"
   labels          = var.labels
-  deletion_policy = "ABANDON"
+  deletion_policy = each.value.is_kept ? "ABANDON" : "DELETE"
+  # Only of the smoke test: also when one was killed, its tables go.
+  delete_contents_on_destroy  = !each.value.is_kept
+  default_table_expiration_ms = each.value.is_kept ? null : 24 * 3600 * 1000
 
   # A key serves the datasets of its own location.
   dynamic "default_encryption_configuration" {
@@ -57,7 +49,7 @@ resource "google_bigquery_dataset" "staging" {
   for_each = local.datasets
 
   project                    = var.project
-  dataset_id                 = "${replace(var.name, "-", "_")}_staging_${replace(each.key, "/[^A-Za-z0-9_]/", "_")}"
+  dataset_id                 = each.value.staging
   location                   = local.locations[each.key]
   description                = "Rows of overwrites of ${each.value.project}.${each.value.id} that have not ended"
   labels                     = var.labels

@@ -1,6 +1,8 @@
 # One function per entry point of functions/main.py, from one archive, each with a service account of its own.
 
 locals {
+  runtime = "python311"
+
   server_environment = {
     for entry_point, function in local.functions : entry_point => merge(
       # functions-framework takes as many requests at once as it has threads.
@@ -39,7 +41,7 @@ resource "google_cloudfunctions2_function" "functions" {
   labels       = var.labels
 
   build_config {
-    runtime           = "python311"
+    runtime           = local.runtime
     entry_point       = each.key
     service_account   = google_service_account.build.id
     docker_repository = google_artifact_registry_repository.images.id
@@ -75,6 +77,8 @@ resource "google_cloudfunctions2_function" "functions" {
     google_project_iam_member.jobs,
     google_pubsub_topic_iam_member.publishers,
     google_storage_bucket_iam_member.buckets,
+    google_storage_bucket_iam_member.copies,
+    google_storage_bucket_iam_member.destinations,
     google_storage_bucket_iam_member.filters,
     google_storage_bucket_iam_member.state,
     google_storage_bucket_iam_member.stores,

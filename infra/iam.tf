@@ -8,6 +8,17 @@ locals {
       if can(local.functions[pair[0]].roles[kind])
     }
   }
+  # Nobody gets a role twice on a bucket that has stores or filter files as well.
+  on_destinations = {
+    for pair in setproduct(keys(local.functions), setsubtract(var.destination_buckets, local.store_buckets)) :
+    "${pair[0]}/${pair[1]}" => { function = pair[0], bucket = pair[1], role = local.functions[pair[0]].roles.destinations }
+    if can(local.functions[pair[0]].roles.destinations) && !(can(local.functions[pair[0]].roles.filters) && contains(var.filter_buckets, pair[1]))
+  }
+  on_copies = {
+    for pair in setproduct(keys(local.functions), var.destination_buckets) :
+    "${pair[0]}/${pair[1]}" => { function = pair[0], bucket = pair[1], role = local.functions[pair[0]].roles.copies }
+    if can(local.functions[pair[0]].roles.copies)
+  }
   on_datasets = {
     for pair in setproduct(keys(local.functions), keys(local.datasets)) :
     "${pair[0]}/${pair[1]}" => { function = pair[0], dataset = pair[1], role = local.functions[pair[0]].roles.datasets }
@@ -30,7 +41,7 @@ locals {
     storage          = "serviceAccount:service-${data.google_project.this.number}@gs-project-accounts.iam.gserviceaccount.com"
   }
 
-  apis = toset(var.enable_apis ? [
+  needed_apis = toset([
     "artifactregistry.googleapis.com",
     "bigquery.googleapis.com",
     "bigquerystorage.googleapis.com",
@@ -42,8 +53,10 @@ locals {
     "monitoring.googleapis.com",
     "pubsub.googleapis.com",
     "run.googleapis.com",
+    "serviceusage.googleapis.com",
     "storage.googleapis.com",
-  ] : [])
+  ])
+  apis = var.enable_apis ? local.needed_apis : toset([])
 }
 
 data "google_project" "this" {
@@ -93,6 +106,8 @@ resource "google_storage_bucket_iam_member" "stores" {
   bucket = each.value.bucket
   role   = each.value.role
   member = google_service_account.functions[each.value.function].member
+
+  depends_on = [google_storage_bucket.smoke_test]
 }
 
 resource "google_storage_bucket_iam_member" "buckets" {
@@ -101,10 +116,40 @@ resource "google_storage_bucket_iam_member" "buckets" {
   bucket = each.value.bucket
   role   = each.value.role
   member = google_service_account.functions[each.value.function].member
+
+  depends_on = [google_storage_bucket.smoke_test]
 }
 
 resource "google_storage_bucket_iam_member" "filters" {
   for_each = local.on_buckets.filters
+
+  bucket = each.value.bucket
+  role   = each.value.role
+  member = google_service_account.functions[each.value.function].member
+}
+
+# To have a project pay for a request takes serviceusage.services.use in it: https://cloud.google.com/storage/docs/requester-pays
+resource "google_project_iam_member" "user_projects" {
+  for_each = {
+    for pair in setproduct([for entry_point, function in local.functions : entry_point if can(function.roles.stores)], local.user_projects) :
+    "${pair[0]}/${pair[1]}" => { function = pair[0], project = pair[1] }
+  }
+
+  project = each.value.project
+  role    = "roles/serviceusage.serviceUsageConsumer"
+  member  = google_service_account.functions[each.value.function].member
+}
+
+resource "google_storage_bucket_iam_member" "destinations" {
+  for_each = local.on_destinations
+
+  bucket = each.value.bucket
+  role   = each.value.role
+  member = google_service_account.functions[each.value.function].member
+}
+
+resource "google_storage_bucket_iam_member" "copies" {
+  for_each = local.on_copies
 
   bucket = each.value.bucket
   role   = each.value.role

@@ -1,7 +1,7 @@
 # Automatic export: the buckets of the stores that have stream_configs say what changed, on the topic instance-changed.
 
 locals {
-  streaming = { for id, store in var.stores : id => store if length(store.stream_configs) > 0 }
+  streaming = { for id, store in local.stores : id => store if length(store.stream_configs) > 0 }
   # A bucket's notifications are published by the agent of the bucket's project.
   bucket_projects = toset([for store in values(local.streaming) : coalesce(store.project, var.project)])
 }
@@ -31,5 +31,5 @@ resource "google_storage_notification" "stores" {
   event_types        = concat(["OBJECT_FINALIZE"], each.value.stream_deletes ? ["OBJECT_ARCHIVE", "OBJECT_DELETE"] : [])
 
   # Whom to tell has to be there first.
-  depends_on = [google_pubsub_topic_iam_member.notifiers, google_pubsub_subscription.push]
+  depends_on = [google_pubsub_topic_iam_member.notifiers, google_pubsub_subscription.push, google_storage_bucket.smoke_test]
 }

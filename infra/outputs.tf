@@ -20,7 +20,7 @@ output "api_service" {
 
 output "stores" {
   description = "Resource name of each store, by its id."
-  value       = { for name in keys(local.declared_stores) : element(split("/", name), 7) => name }
+  value       = { for name in keys(local.declared_stores) : element(split("/", name), 7) => name if contains(keys(var.stores), element(split("/", name), 7)) }
 }
 
 output "topics" {
@@ -48,17 +48,17 @@ output "state_bucket" {
 
 output "datasets" {
   description = "Datasets that exports may write to, as PROJECT.DATASET."
-  value       = { for key, dataset in local.datasets : key => "${dataset.project}.${dataset.id}" }
+  value       = { for key, dataset in local.datasets : key => "${dataset.project}.${dataset.id}" if contains(keys(var.datasets), key) }
 }
 
 output "staging_datasets" {
   description = "Dataset, as PROJECT.DATASET, for the rows of overwrites that have not ended, by the key of the dataset that they will be in."
-  value       = { for key, dataset in google_bigquery_dataset.staging : key => "${dataset.project}.${dataset.dataset_id}" }
+  value       = { for key, dataset in google_bigquery_dataset.staging : key => "${dataset.project}.${dataset.dataset_id}" if contains(keys(var.datasets), key) }
 }
 
 output "environment" {
-  description = "Environment variables with which the command line (`dicom-export operations`, `dead-letters`) is about this installation."
-  value       = local.environment
+  description = "Environment variables with which the command line (`dicom-export operations`, `dead-letters`, `doctor`, `smoke-test`) is about this installation."
+  value       = merge(local.environment, { DICOM_EXPORT_INSTALLATION = jsonencode(local.installation) })
 }
 
 output "source_object" {

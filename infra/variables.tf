@@ -22,15 +22,18 @@ variable "stores" {
   description = <<-EOT
     DICOM stores, by their id. The store's resource name is projects/PROJECT/locations/LOCATION/datasets/DATASET/dicomStores/ID, where
     `location` is the region and `dataset` is `dicom` if they are not set. `bucket` is an existing bucket, of any project, `prefix` what the
-    names of the store's objects begin with, `ignore` patterns of names, after the prefix, that are not instances. Without `views`, exports define no views next to their tables. `stream_configs` are the tables
+    names of the store's objects begin with, `ignore` patterns of names, after the prefix, that are not instances. Without `views`, exports define no views next to their tables; with `archives` they read members of ZIP and tar archives. `stream_configs` are the tables
     to which new objects are exported as they appear: `table` as bq://PROJECT.DATASET.TABLE, `schema` flattened or json, with `tracks_changes` (json only) the latest row per
     instance. With `stream_deletes`, deletions make rows too; then `project` is the project of the bucket, by default that of the installation.
+    `allow_cold_reads` lets exports read objects in cold storage classes, which costs more. `user_project` pays for the requests to the bucket if its
+    requester pays.
   EOT
   type = map(object({
     bucket   = string
     prefix   = optional(string, "")
     ignore   = optional(list(string), [])
     views    = optional(bool, true)
+    archives = optional(bool, false)
     location = optional(string)
     dataset  = optional(string, "dicom")
 
@@ -42,6 +45,9 @@ variable "stores" {
     })), [])
     stream_deletes = optional(bool, false)
     project        = optional(string)
+
+    allow_cold_reads = optional(bool, false)
+    user_project     = optional(string)
   }))
 
   validation {
@@ -115,6 +121,14 @@ variable "stores" {
     error_message = "A project in stores is invalid; expected the id of the bucket's project, like my-project."
   }
   validation {
+    condition     = alltrue([for store in values(var.stores) : store.user_project == null || can(regex("^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$", store.user_project))])
+    error_message = "Invalid user_project of a store: expected the id of the project that pays for requests to its bucket, like my-project."
+  }
+  validation {
+    condition     = alltrue([for store in values(var.stores) : alltrue([for other in values(var.stores) : store.bucket != other.bucket || store.user_project == other.user_project])])
+    error_message = "Stores in one bucket have different user_project; expected the same."
+  }
+  validation {
     condition = alltrue(flatten([
       for id, store in var.stores : [
         for other_id, other in var.stores :
@@ -137,6 +151,21 @@ variable "filter_buckets" {
   validation {
     condition     = alltrue([for bucket in var.filter_buckets : can(regex("^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$", bucket))])
     error_message = "A name in filter_buckets is invalid; expected one without gs://: 3 or more lower-case letters, digits and -_. that begin and end with a letter or digit."
+  }
+}
+
+variable "destination_buckets" {
+  description = "Existing buckets to which requests may export files. Nothing in them is replaced or deleted."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for bucket in var.destination_buckets : can(regex("^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$", bucket))])
+    error_message = "Invalid name in destination_buckets: expected names without gs://, of 3 or more lower-case letters, digits and -_. that begin and end with a letter or digit."
+  }
+  validation {
+    condition     = alltrue([for bucket in var.destination_buckets : bucket != local.state_bucket && bucket != local.source_bucket])
+    error_message = "A destination is a bucket of the installation itself (${local.state_bucket}, ${local.source_bucket}); expected a bucket of its own."
   }
 }
 
@@ -243,6 +272,7 @@ variable "limits" {
     page_tasks   = optional(number)
     page_objects = optional(number)
     sample       = optional(number)
+    outstanding  = optional(number)
     readers      = optional(number)
 
     max_elements         = optional(number)
@@ -370,6 +400,28 @@ variable "requesters" {
   validation {
     condition     = alltrue([for member in var.requesters : can(regex("^(user|group|serviceAccount|domain|principal|principalSet):.+$", member))])
     error_message = "requesters has an invalid member; expected IAM members like serviceAccount:nightly@my-project.iam.gserviceaccount.com, without allUsers and allAuthenticatedUsers."
+  }
+}
+
+variable "operators" {
+  description = "Who may run `dicom-export doctor`, `operations` and `dead-letters`, and with `smoke_test_store` also `smoke-test`, as IAM members; nobody but the project's owners if not set. To call the API they have to be in `api_callers` as well."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for member in var.operators : can(regex("^(user|group|serviceAccount|domain|principal|principalSet):.+$", member))])
+    error_message = "Invalid operators: expected IAM members like group:radiology@example.com; allUsers and allAuthenticatedUsers are refused."
+  }
+}
+
+variable "smoke_test_store" {
+  description = "Whether to create a bucket, a store and a dataset for `dicom-export smoke-test`. They cost nothing while no test runs, and are destroyed with all that is in them when this is set to false."
+  type        = bool
+  default     = false
+
+  validation {
+    condition     = !var.smoke_test_store || (!contains(keys(var.stores), "smoke-test") && !contains(keys(var.datasets), "${replace(var.name, "-", "_")}_smoke_test"))
+    error_message = "smoke_test_store creates the store smoke-test and the dataset ${replace(var.name, "-", "_")}_smoke_test, and stores or datasets has one of them: rename it, or set smoke_test_store to false."
   }
 }
 

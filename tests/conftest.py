@@ -177,6 +177,21 @@ def notifying_emulator(
         yield running
 
 
+@pytest.fixture(scope="module")
+def smoke_storage(
+    tmp_path_factory: pytest.TempPathFactory,
+    pubsub_emulator: pubsub.PubSub,  # noqa: ARG001 - where the topic is
+) -> Iterator[storage.Storage]:
+    """Run fake-gcs-server that reports each object on the topic of the installation `smoke`; all clients talk to it."""
+    folder = tmp_path_factory.mktemp("smoke")
+    with (
+        storage.emulator(_fake_gcs_server(), folder / "emulator.log", topic="smoke-instance-changed") as running,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv(storage.HOST_VARIABLE, running.url)
+        yield running
+
+
 @pytest.fixture(scope="session")
 def emulators_are_installed() -> None:
     """Make sure that the emulators are there which a soak test starts by itself."""

@@ -17,9 +17,11 @@ DicomExportError
 │       ├── MissingUid
 │       ├── TruncatedInstance
 │       ├── LimitExceeded
+│       ├── EncodedObject
 │       └── InstanceGone       the generation that was planned is gone
 └── TransientError             raised, so that the message is delivered again
     ├── Unavailable
+    │   └── ColumnsNotKnown    the service does not know new columns of a table yet
     ├── Aborted                others change the same table or file at once
     └── ResourceExhausted      a quota, or a full disk
 
@@ -227,6 +229,12 @@ class LimitExceeded(InstanceError):
     """The header is nested too deeply, has too many elements, or makes a row that no table takes."""
 
 
+class EncodedObject(InstanceError):
+    """The object is stored with a Content-Encoding, so that ranges of its header cannot be read."""
+
+    code = Code.FAILED_PRECONDITION
+
+
 class InstanceGone(InstanceError):
     """The planned generation of the object was deleted or replaced."""
 
@@ -241,6 +249,10 @@ class TransientError(DicomExportError):
 
 class Unavailable(TransientError):
     """A service did not answer, or not in time."""
+
+
+class ColumnsNotKnown(Unavailable):
+    """The service does not know new columns of a table yet."""
 
 
 class Aborted(TransientError):

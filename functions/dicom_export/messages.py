@@ -7,6 +7,7 @@ from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from secrets import token_hex
 from typing import Any, ClassVar
 
 from dicom_export.errors import InvalidArgument
@@ -16,19 +17,35 @@ from dicom_export.stored_object import StoredObject
 
 @dataclass(frozen=True, slots=True)
 class PlanExport:
-    """Plan page `page` of the operation: list the store from where page - 1 ended."""
+    """Plan page `page` of the operation: list the store from where page - 1 ended.
+
+    `sender` is unique to a message that may be one of several for its page: if another one has
+    planned the page, this one does nothing. A message without it publishes the messages of a
+    planned page again.
+    """
 
     topic: ClassVar[str] = "plan-export"
 
     operation: OperationName
     page: int
+    sender: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        return {"operation": str(self.operation), "page": self.page}
+        sender = {"sender": self.sender} if self.sender else {}
+        return {"operation": str(self.operation), "page": self.page, **sender}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> PlanExport:
-        return cls(OperationName.parse(data["operation"]), int(data["page"]))
+        return cls(OperationName.parse(data["operation"]), int(data["page"]), str(data.get("sender", "")))
+
+    @classmethod
+    def unless_planned(cls, operation: OperationName, page: int) -> PlanExport:
+        """Return a message that does nothing if another one has planned the page."""
+        return cls(operation, page, token_hex(8))
+
+    def is_other_than(self, sender: str) -> bool:
+        """Say whether another message than this one planned a page with the sender, and publishes its messages."""
+        return bool(self.sender and sender) and self.sender != sender
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +183,7 @@ def object_to_json(stored: StoredObject) -> list[Any]:
         stored.size,
         stored.updated.isoformat(),
         stored.storage_class,
+        *([stored.content_encoding] if stored.content_encoding else []),
     ]
 
 
@@ -174,13 +192,21 @@ def object_from_json(data: list[Any]) -> StoredObject:
 
     Raises TypeError, ValueError or OverflowError if it is anything else.
     """
-    name, generation, size, updated, storage_class = data
+    name, generation, size, updated, storage_class, *encoding = data
+    (content_encoding,) = encoding or [""]
     moment = datetime.fromisoformat(updated)
     if not (
-        _is_int64(generation) and _is_int64(size) and size >= 0 and moment.tzinfo and isinstance(storage_class, str)
+        _is_int64(generation)
+        and _is_int64(size)
+        and size >= 0
+        and moment.tzinfo
+        and isinstance(storage_class, str)
+        and isinstance(content_encoding, str)
     ):
         raise ValueError
-    return StoredObject(_name_from_json(name), generation, size, moment.astimezone(UTC), storage_class)
+    return StoredObject(
+        _name_from_json(name), generation, size, moment.astimezone(UTC), storage_class, content_encoding
+    )
 
 
 def _is_int64(value: object) -> bool:

@@ -30,6 +30,11 @@ _TABLE_URI = re.compile(
 # https://cloud.google.com/bigquery/docs/tables#table_naming
 _TABLE_ID = re.compile(r"[\w\- ]+")
 _GCS_URI = re.compile(r"gs://(?P<bucket>[a-z0-9][a-z0-9._-]{1,221})/(?P<object>.+)", re.DOTALL)
+_GCS_FOLDER = re.compile(r"gs://(?P<bucket>[a-z0-9][a-z0-9._-]{1,221})(?:/(?P<prefix>.*))?", re.DOTALL)
+# A bucket's object cannot be named so, or a file system takes it for another folder.
+_NOT_IN_FOLDER = re.compile(r"[\0\r\n]|(?:^|/)\.{0,2}/")
+# The names of objects have 1,024 bytes; three UIDs and a generation follow.
+_MAX_FOLDER_BYTES = 700
 
 
 def _parts(pattern: re.Pattern[str], text: str, kind: str, right: str) -> dict[str, str]:
@@ -151,3 +156,53 @@ class GcsUri:
 
     def __str__(self) -> str:
         return f"gs://{self.bucket}/{self.object}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class GcsFolder:
+    """`gs://BUCKET/PREFIX`, the objects of a bucket whose names begin with the prefix.
+
+    The prefix is empty or ends in `/`.
+    """
+
+    bucket: str
+    prefix: str = ""
+
+    @classmethod
+    def parse(cls, uri: str) -> Self:
+        """Raise InvalidArgument if the text is not a Cloud Storage URI of a bucket or a folder."""
+        shown = f"{uri[:MAX_TABLE_URI_LENGTH]!r}"
+        match = _GCS_FOLDER.fullmatch(uri)
+        if not match:
+            raise InvalidArgument(f"{shown} is not a Cloud Storage URI; expected gs://BUCKET/FOLDER")
+        folder = (match["prefix"] or "").removesuffix("/")
+        prefix = f"{folder}/" if folder else ""
+        if uri.endswith("//") or _NOT_IN_FOLDER.search(prefix) or not _is_text(prefix):
+            raise InvalidArgument(
+                f"{shown} has an empty part, a part . or .., or a character that no object's name has;"
+                " expected gs://BUCKET/FOLDER"
+            )
+        if len(prefix.encode()) > _MAX_FOLDER_BYTES:
+            raise InvalidArgument(
+                f"The folder of the URI has {len(prefix.encode())} bytes; expected at most {_MAX_FOLDER_BYTES}"
+            )
+        return cls(match["bucket"], prefix)
+
+    def __str__(self) -> str:
+        return f"gs://{self.bucket}/{self.prefix}"
+
+
+def adds_to(folder: str, root: str) -> bool:
+    """Say whether `folder/STUDY_UID/…` may be below `root`. Both are addresses that end in `/`."""
+    below = root.removeprefix(folder)
+    # The name of a copy begins with a UID, which begins with a digit.
+    return folder.startswith(root) or (root.startswith(folder) and below[:1].isdecimal())
+
+
+def _is_text(text: str) -> bool:
+    """Say whether the text can be written in UTF-8: JSON may have half of a character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -7,6 +7,7 @@ TransientError; its docstring names other errors.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -16,14 +17,24 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dicom_export.decoding.decoded import Decoded, DecodedBatch, Select
+    from dicom_export.diagnosing.check_message import Check
+    from dicom_export.diagnosing.facts import (
+        ApiAnswer,
+        BucketFacts,
+        DatasetFacts,
+        NotificationFacts,
+        RuntimeFacts,
+        SubscriptionFacts,
+    )
     from dicom_export.logs import LogLine
     from dicom_export.messages import Message
     from dicom_export.names import DatasetName, GcsUri, OperationName, StoreName, TableName
     from dicom_export.operations.counters import DifferenceCounts
+    from dicom_export.operations.estimate import Estimate
     from dicom_export.operations.failure import Failure
     from dicom_export.operations.operation import Operation
-    from dicom_export.operations.request import ExportRequest
-    from dicom_export.rows.layout import RowLayout
+    from dicom_export.operations.request import ExportRequest, FilesRequest
+    from dicom_export.rows.layout import RowLayout, SchemaKind
     from dicom_export.rows.schema import Schema
     from dicom_export.stored_object import StoredObject, Unlisted
     from dicom_export.streaming.config import StreamConfig
@@ -59,6 +70,52 @@ class DicomStore(Protocol):
 
         Raises InstanceGone if the generation is gone, PermissionDenied if it may not be read.
         """
+
+
+class CopyResult(Enum):
+    """What a folder has under a name after an object was to be copied there."""
+
+    MADE = "a new copy"
+    PRESENT = "an object with the same content, which was there"
+    NAME_TAKEN = "an object with another content"
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedCopy:
+    """A copy that takes further calls: `token` continues it."""
+
+    token: str
+
+
+class CopyFolder(Protocol):
+    """A folder that objects of stores are copied to, or a bucket and a prefix.
+
+    Copies appear with their whole content. Nothing is ever replaced or deleted.
+    """
+
+    @property
+    def copies_at_once(self) -> int:
+        """The number of copies that should be made at the same time."""
+
+    def uri(self, name: str) -> str:
+        """Return the address of a copy for logs and errors: `gs://…` or `file://…`."""
+
+    def check(self) -> None:
+        """Raise NotFound if the bucket or folder does not exist."""
+
+    def adds_to(self, root: str) -> bool:
+        """Say whether copies may become objects of the store whose `uri("")` is this root."""
+
+    def copy(self, source: str, stored: StoredObject, name: str, token: str = "") -> CopyResult | UnfinishedCopy:
+        """Copy exactly this generation of the object at the address `source`, which its store gave.
+
+        `name` has `/` between its parts. Repeated and simultaneous calls make one copy. Raises
+        InstanceGone if the generation is gone, PermissionDenied, NotFound if the folder is gone,
+        InvalidArgument if no object can have the name.
+        """
+
+    def flush(self, names: Iterable[str]) -> None:
+        """Return when the copies of these names survive a power failure."""
 
 
 class Publisher(Protocol):
@@ -151,11 +208,14 @@ class Tables(Protocol):
         with another type or mode.
         """
 
-    def prepare_staging(self, table: TableName, schema: Schema, like: TableName) -> None:
-        """Prepare a table for the rows of an overwrite, as `prepare` does.
+    def staging_table(self, table: TableName, name: str) -> TableName:
+        """Return the full name of a staging table for rows that will replace those of the table."""
 
-        It expires if nobody drops it. It is partitioned, clustered and encrypted like the table
-        that it is to replace, if that exists.
+    def prepare_staging(self, table: TableName, schema: Schema, like: TableName) -> None:
+        """Prepare a staging table, as `prepare` does, for rows that will replace those of `like`.
+
+        It expires if nobody drops it. Raises FailedPrecondition if `like` keeps columns that the
+        rows cannot fill.
         """
 
     def prepare_changes(self, table: TableName, schema: Schema) -> None:
@@ -165,10 +225,11 @@ class Tables(Protocol):
         """
 
     def replace(self, table: TableName, staging: TableName, *, expected_rows: int, job: str) -> None:
-        """Replace the columns and rows of the table with those of the staging table.
+        """Replace the rows of the table with those of the staging table, and add their columns.
 
-        This is atomic, and happens once per `job`. The staging table is gone afterwards. Raises
-        FailedPrecondition if it does not hold the expected number of rows.
+        This is atomic, and happens once per `job`. The staging table is gone afterwards. In
+        BigQuery, the columns of the table and who may see them stay as they are. Raises
+        FailedPrecondition if the staging table does not hold the expected number of rows.
         """
 
     def annotate(self, table: TableName, *, views: bool) -> None:
@@ -202,6 +263,12 @@ class WriteStreams(Protocol):
         the errors of `append`, and NotFound.
         """
 
+    def await_columns(self, table: TableName) -> None:
+        """Return when streams take rows with all columns that the table has, or if it is gone.
+
+        Raises ColumnsNotKnown if that takes longer than the current message may take.
+        """
+
     def open_stream(self, table: TableName) -> str:
         """Return the name of a new stream into the table.
 
@@ -214,7 +281,8 @@ class WriteStreams(Protocol):
         The table has to have every column of the batch; columns that the batch lacks become NULL,
         or empty if REPEATED. Raises RowsRefused, with their indices, if rows are invalid: then no
         row of the batch was appended, and the others may be appended at the same offset. It may not
-        name all invalid rows at once.
+        name all invalid rows at once. Raises ColumnsNotKnown if the service does not know new
+        columns of the table yet: the rows may be appended again, also to a new stream.
         """
 
     def finalize(self, stream: str) -> int:
@@ -265,7 +333,7 @@ class Warehouse(Tables, WriteStreams, Comparisons, Protocol):
 class Exports(Protocol):
     """Exports as the API serves them. Every method may raise any DicomExportError."""
 
-    def create_export(self, request: ExportRequest, *, api_version: str = "v1") -> Operation:
+    def create_export(self, request: ExportRequest | FilesRequest, *, api_version: str = "v1") -> Operation:
         """Start an export."""
 
     def get_operation(self, name: OperationName) -> Operation:
@@ -285,6 +353,9 @@ class Exports(Protocol):
 
     def get_store(self, name: StoreName) -> StoreName:
         """Return the store's name. Raises NotFound."""
+
+    def estimate(self, name: StoreName, kind: SchemaKind) -> Estimate:
+        """Return the estimated effort of an export of the store. Raises NotFound."""
 
     def stream_configs(self, name: StoreName) -> Sequence[StreamConfig]:
         """Return the destinations of the rows of new objects of the store. Raises NotFound."""
@@ -400,6 +471,122 @@ class Mounts(Protocol):
 
     def missing(self, known: Collection[str]) -> set[str]:
         """Return the known mount points that are empty because nothing is mounted there."""
+
+
+class Inspection(Protocol):
+    """What Google Cloud says of the resources of an installation. It changes nothing.
+
+    Datasets are named PROJECT.DATASET, topics and subscriptions by their resource names. Every method may raise
+    PermissionDenied.
+    """
+
+    def enabled_apis(self, project: str, names: Collection[str]) -> Collection[str]:
+        """Return those of the named APIs that are enabled in the project."""
+
+    def bucket(self, name: str) -> BucketFacts | None:
+        """Return the bucket, or None."""
+
+    def notifications(self, bucket: str) -> Sequence[NotificationFacts]:
+        """Return the notification configurations of a bucket. Raises NotFound."""
+
+    def has_topic(self, topic: str) -> bool:
+        """Return whether the topic exists."""
+
+    def subscription(self, name: str) -> SubscriptionFacts | None:
+        """Return the subscription, or None."""
+
+    def dataset(self, name: str) -> DatasetFacts | None:
+        """Return the dataset, or None."""
+
+    def runtimes(self, project: str, region: str) -> Mapping[str, RuntimeFacts]:
+        """Return the runtimes of functions in a region."""
+
+    def call_api(self, url: str) -> ApiAnswer:
+        """Return the answer to a GET with the caller's token. Raises Unavailable if there is no answer."""
+
+
+class CheckSender(Protocol):
+    """Sends check messages to the functions. Every method may raise NotFound or PermissionDenied."""
+
+    def publish(self, topic: str, check: Check) -> None:
+        """Publish the check on a topic, a resource name."""
+
+    def post(self, api_url: str, check: Check) -> None:
+        """Send the check to the API, which has no topic. Returns when it has answered in the state."""
+
+
+class Probes(Protocol):
+    """Calls that change nothing and succeed only if the account of this process may make them.
+
+    Datasets are named PROJECT.DATASET. Every method raises PermissionDenied if the account may not, and NotFound if
+    the resource does not exist.
+    """
+
+    def describe_bucket(self, bucket: str) -> None:
+        """Read the settings of a bucket."""
+
+    def describe_tables(self, dataset: str) -> None:
+        """Describe the dataset, and a table in it that does not exist."""
+
+    def edit_tables(self, dataset: str) -> None:
+        """Delete a table that does not exist."""
+
+    def run_job(self) -> None:
+        """Run a query without executing it, and look up a job that does not exist."""
+
+    def publish(self, kind: str, check: str) -> None:
+        """Publish a probe on the topic of a kind of message."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStream:
+    """A new write stream, and the names of the columns that it shows."""
+
+    name: str
+    columns: frozenset[str]
+
+
+class Laboratory(Protocol):
+    """What a smoke test does in a project. Every method may raise any DicomExportError."""
+
+    def put(self, name: str, content: bytes) -> None:
+        """Write an object of the store of the smoke test."""
+
+    def delete(self, name: str) -> None:
+        """Delete an object. Does nothing if it does not exist."""
+
+    def objects(self) -> Sequence[str]:
+        """Return the names of the objects of the store."""
+
+    def api(self, method: str, url: str, body: Any = None, headers: Mapping[str, str] | None = None) -> ApiAnswer:  # noqa: ANN401 - JSON
+        """Return the answer of the installation's API to a request with the caller's token."""
+
+    def publish(self, topic: str, data: bytes) -> str:
+        """Publish a message, and return its id."""
+
+    def bigquery(self, method: str, path: str, body: Any = None) -> Any:  # noqa: ANN401 - JSON
+        """Return the answer of BigQuery's REST API. The path follows `/bigquery/v2`."""
+
+    def job(self, configuration: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Run a job to its end, and return it. A dry run is not waited for. A job that fails has `errorResult`."""
+
+    def rows(self, sql: str) -> Sequence[Mapping[str, Any]]:
+        """Return the rows of a query."""
+
+    def open_stream(self, table: TableName) -> OpenStream:
+        """Create a PENDING stream."""
+
+    def stream_columns(self, stream: str) -> frozenset[str]:
+        """Return the names of the columns that a stream shows."""
+
+    def append(self, stream: str, batch: pa.RecordBatch, *, as_proto: bool = False) -> str:
+        """Append rows as Arrow, or rows of text as protocol buffers. Return how the append was refused, or an empty text."""
+
+    def finish(self, table: TableName, stream: str) -> str:
+        """Finalize and commit a stream. Return the errors of the commit, or an empty text."""
+
+    def google(self, url: str, parameters: Mapping[str, Any] | None = None, body: Any = None) -> Any:  # noqa: ANN401 - JSON
+        """Return the answer of another REST API of Google: to a POST if there is a body, else to a GET."""
 
 
 class Decode(Protocol):

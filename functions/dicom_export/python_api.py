@@ -94,6 +94,7 @@ def export(
     filter_file: AnyPath | None = None,
     include_source_store: bool = False,
     views: bool = True,
+    archives: bool = False,
     ignore: Sequence[str] = (),
 ) -> ExportResult:
     """Export the DICOM files in a folder and its subfolders to a table of the DuckDB file `to`.
@@ -119,6 +120,7 @@ def export(
         schema=_checked("schema", schema, SCHEMAS),
         include_source_store=include_source_store,
         views=views,
+        archives=archives,
         ignore=(ignore,) if isinstance(ignore, str) else tuple(ignore),
     )
     return _result(_ended(asked), asked, file)
@@ -157,7 +159,7 @@ def _result(operation: Operation, asked: FolderExport, file: Path) -> ExportResu
     operations = local_operations(asked.settings.data)
     result = ExportResult(
         file,
-        operation.request.table.table,
+        operation.table.table,
         operation.name.operation,
         operation.counters or Counters(),
         tuple(operations.failures(operation.name)),

@@ -14,7 +14,8 @@ class StoredObject(NamedTuple):
     `name` is relative to the root of the store, with `/` between its parts. `size` is in bytes.
     `updated` is the time at which this generation was written, with its time zone; a change of its
     metadata or storage class does not move it. `storage_class` is `STANDARD`, `NEARLINE`,
-    `COLDLINE` or `ARCHIVE`.
+    `COLDLINE` or `ARCHIVE`. `content_encoding` is how the content is encoded as a whole, such as
+    `gzip`; empty if it is not.
     """
 
     name: str
@@ -22,6 +23,7 @@ class StoredObject(NamedTuple):
     size: int
     updated: datetime
     storage_class: str = "STANDARD"
+    content_encoding: str = ""
 
 
 class Unlisted(NamedTuple):

@@ -22,13 +22,17 @@ class DeclaredStore:
 
     `objects` are its objects. `ignore` has the patterns (`fnmatch`, on the name relative to the
     store) of objects that are not instances. `streams` are the destinations of the rows of new
-    objects. `views` says whether the tables of its exports get views.
+    objects. `views` says whether the tables of its exports get views. `allow_cold_reads` is whether
+    exports may read objects in cold storage classes. `has_autoclass` says whether reading moves
+    such objects to the standard class, and None if that cannot be seen.
     """
 
     objects: DicomStore
     ignore: tuple[str, ...] = ()
     streams: tuple[StreamConfig, ...] = ()
     views: bool = True
+    allow_cold_reads: bool = True
+    has_autoclass: Callable[[], bool | None] = lambda: False
 
 
 class WrappedStore:
@@ -52,7 +56,8 @@ class WrappedStore:
         return self._store.read(stored, start, length)
 
 
-_COLDER = frozenset({"NEARLINE", "COLDLINE", "ARCHIVE"})
+COLD_CLASSES = ("NEARLINE", "COLDLINE", "ARCHIVE")
+"""The storage classes of which a read costs more than in the standard class."""
 
 
 def storage_class(name: str) -> str:
@@ -60,7 +65,19 @@ def storage_class(name: str) -> str:
 
     Source: https://cloud.google.com/storage/docs/storage-classes#legacy.
     """
-    return name if name in _COLDER else "STANDARD"
+    return name if name in COLD_CLASSES else "STANDARD"
+
+
+_LONGEST_ENCODING = 40
+
+
+def content_encoding(name: str | None) -> str:
+    """Return the start of the content encoding, in lower case; empty if the content is not encoded.
+
+    Source: https://www.rfc-editor.org/rfc/rfc9110#name-content-encoding.
+    """
+    encoding = (name or "").strip().lower()
+    return "" if encoding == "identity" else encoding[:_LONGEST_ENCODING]
 
 
 def declared(stores: Mapping[StoreName, DeclaredStore], name: StoreName) -> DeclaredStore:

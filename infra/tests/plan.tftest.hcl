@@ -126,6 +126,8 @@ run "an_ordinary_installation" {
       [for grant in values(google_storage_bucket_iam_member.stores) : grant.role],
       [for grant in values(google_storage_bucket_iam_member.buckets) : grant.role],
       [for grant in values(google_storage_bucket_iam_member.filters) : grant.role],
+      [for grant in values(google_storage_bucket_iam_member.destinations) : grant.role],
+      [for grant in values(google_storage_bucket_iam_member.copies) : grant.role],
       [for grant in values(google_bigquery_dataset_iam_member.functions) : grant.role],
       [for grant in values(google_pubsub_topic_iam_member.publishers) : grant.role],
       [for grant in values(google_project_iam_member.build) : grant.role],
@@ -194,8 +196,8 @@ run "an_ordinary_installation" {
 
   assert {
     condition = jsondecode(local.environment["DICOM_EXPORT_STORES"]) == {
-      "projects/my-project/locations/us-central1/datasets/dicom/dicomStores/archive"   = { bucket = "hospital-archive", prefix = "dicom/", ignore = ["*.txt"] }
-      "projects/my-project/locations/us-central1/datasets/research/dicomStores/trials" = { bucket = "hospital-trials", prefix = "", ignore = [] }
+      "projects/my-project/locations/us-central1/datasets/dicom/dicomStores/archive"   = { bucket = "hospital-archive", prefix = "dicom/", ignore = ["*.txt"], views = true }
+      "projects/my-project/locations/us-central1/datasets/research/dicomStores/trials" = { bucket = "hospital-trials", prefix = "", ignore = [], views = true }
     }
     error_message = "DICOM_EXPORT_STORES is not what was declared."
   }
@@ -204,8 +206,15 @@ run "an_ordinary_installation" {
     error_message = "The state is in the installation's bucket."
   }
   assert {
-    condition     = keys(local.environment) == ["DICOM_EXPORT_FAILURES_TABLE", "DICOM_EXPORT_MAX_STALENESS_HOURS", "DICOM_EXPORT_PROJECT", "DICOM_EXPORT_STATE", "DICOM_EXPORT_STORES"]
+    condition     = keys(local.environment) == ["DICOM_EXPORT_FAILURES_TABLE", "DICOM_EXPORT_MAX_STALENESS_HOURS", "DICOM_EXPORT_OUTSTANDING", "DICOM_EXPORT_PROJECT", "DICOM_EXPORT_STAGING_DATASETS", "DICOM_EXPORT_STATE", "DICOM_EXPORT_STORES"]
     error_message = "What is not set is left to the code."
+  }
+
+  # Nothing of the smoke test and no operator unless asked for.
+
+  assert {
+    condition     = length(google_storage_bucket.smoke_test) == 0 && length(google_project_iam_custom_role.operator) == 0 && length(google_storage_bucket_iam_member.operators_of_state) == 0
+    error_message = "What was not asked for is there."
   }
 
   # Only datasets of the installation are created and they stay.
@@ -224,6 +233,10 @@ run "an_ordinary_installation" {
   assert {
     condition     = keys(google_bigquery_dataset.staging) == ["dicom", "warehouse"] && google_bigquery_dataset.staging["warehouse"].project == "my-project"
     error_message = "Each dataset has one for overwrites, in the project of the installation."
+  }
+  assert {
+    condition     = jsondecode(local.environment["DICOM_EXPORT_STAGING_DATASETS"]) == { "my-project.dicom" = "my-project.${google_bigquery_dataset.staging["dicom"].dataset_id}", "other-project.warehouse" = "my-project.${google_bigquery_dataset.staging["warehouse"].dataset_id}" }
+    error_message = "The functions do not know in which dataset they prepare the overwrites of each dataset."
   }
   assert {
     condition     = local.staging_writers == toset(["export_study", "plan_export", "record_dead_letter", "record_result"])
@@ -255,6 +268,10 @@ run "an_ordinary_installation" {
     condition     = length(google_storage_notification.stores) == 0
     error_message = "A bucket of a store that is exported on request only tells of its changes."
   }
+  assert {
+    condition     = local.environment["DICOM_EXPORT_OUTSTANDING"] == "16"
+    error_message = "An operation has two messages outstanding for each that export_study handles at once, 4 × 2."
+  }
 }
 
 run "an_installation_with_everything_set" {
@@ -265,13 +282,15 @@ run "an_installation_with_everything_set" {
 
   variables {
     topic_prefix          = "test-"
-    limits                = { bundle = 500, split = 2000, page_tasks = 50, page_objects = 10000, sample = 100, readers = 8 }
+    limits                = { bundle = 500, split = 2000, page_tasks = 50, page_objects = 10000, sample = 100, readers = 8, outstanding = 50 }
     sizes                 = { export_study = { max_instances = 40, memory = "4Gi" } }
     max_delivery_attempts = 12
     max_staleness_hours   = 12
+    operators             = ["user:jane@example.com"]
+    smoke_test_store      = true
     stores = {
       archive = { bucket = "hospital-archive", prefix = "dicom/", stream_configs = [{ table = "bq://my-project.dicom.live" }] }
-      trials  = { bucket = "hospital-trials" }
+      trials  = { bucket = "hospital-trials", allow_cold_reads = true, user_project = "trials-billing" }
     }
     kms_key               = "projects/keys/locations/us-central1/keyRings/dicom/cryptoKeys/dicom"
     datasets              = { dicom = { create = true }, euro = { create = true, location = "EU" } }
@@ -288,11 +307,24 @@ run "an_installation_with_everything_set" {
     error_message = "The most attempts take more than 3 hours and a quarter; a finalized stream has to be committed within 4."
   }
 
+  # Whoever reads a bucket whose requester pays may have the project pay.
+
+  assert {
+    condition     = keys(google_project_iam_member.user_projects) == [for name in ["export_api", "export_study", "plan_export", "start_export", "stream_instance"] : "${name}/trials-billing"]
+    error_message = "The functions that read stores may have user_project pay, and no others."
+  }
+  assert {
+    condition = [for store in values(jsondecode(local.environment["DICOM_EXPORT_STORES"])) : [try(store.allowColdReads, false), try(store.userProject, "")]] == [
+      [false, ""], [true, "trials-billing"]
+    ]
+    error_message = "What a store says about costs does not arrive."
+  }
+
   # Every setting can be set.
 
   assert {
-    condition = [for name in ["BUNDLE", "SPLIT", "PAGE_TASKS", "PAGE_OBJECTS", "SAMPLE", "READERS", "TOPIC_PREFIX"] : local.environment["DICOM_EXPORT_${name}"]] == [
-      "500", "2000", "50", "10000", "100", "8", "test-"
+    condition = [for name in ["BUNDLE", "SPLIT", "PAGE_TASKS", "PAGE_OBJECTS", "SAMPLE", "READERS", "OUTSTANDING", "TOPIC_PREFIX"] : local.environment["DICOM_EXPORT_${name}"]] == [
+      "500", "2000", "50", "10000", "100", "8", "50", "test-"
     ]
     error_message = "A limit does not arrive."
   }
@@ -366,7 +398,40 @@ run "an_installation_with_everything_set" {
   # Stores with stream configs tell of their new objects, and no others.
 
   assert {
-    condition     = keys(google_storage_notification.stores) == ["archive"] && google_storage_notification.stores["archive"].event_types == toset(["OBJECT_FINALIZE"])
+    condition     = keys(google_storage_notification.stores) == ["archive", "smoke-test"] && google_storage_notification.stores["archive"].event_types == toset(["OBJECT_FINALIZE"])
     error_message = "The stores with stream configs, and no others, tell of new objects."
+  }
+
+  # Operators see how the installation is set up.
+
+  assert {
+    condition = google_project_iam_custom_role.operator[0].permissions == toset([
+      "bigquery.datasets.get", "cloudfunctions.runtimes.list", "pubsub.subscriptions.get", "pubsub.topics.get",
+      "serviceusage.services.get", "serviceusage.services.use", "storage.buckets.get",
+    ])
+    error_message = "The role of operators reads settings, and no data."
+  }
+  assert {
+    condition     = length(google_pubsub_topic_iam_member.operators) == length(local.receivers)
+    error_message = "An operator may publish check messages to each function."
+  }
+
+  # The smoke test has a bucket and a dataset of its own.
+
+  assert {
+    condition     = google_storage_bucket.smoke_test[0].force_destroy && google_bigquery_dataset.datasets["dicom_smoke_test"].deletion_policy == "DELETE" && google_bigquery_dataset.datasets["dicom_smoke_test"].delete_contents_on_destroy
+    error_message = "The bucket and the dataset of the smoke test are destroyed with all that is in them."
+  }
+  assert {
+    condition     = google_bigquery_dataset.datasets["dicom"].deletion_policy == "ABANDON" && !google_bigquery_dataset.datasets["dicom"].delete_contents_on_destroy
+    error_message = "A dataset of the user is not destroyed with its rows."
+  }
+  assert {
+    condition     = google_storage_notification.stores["smoke-test"].event_types == toset(["OBJECT_FINALIZE", "OBJECT_ARCHIVE", "OBJECT_DELETE"])
+    error_message = "The bucket of the smoke test reports deletions too."
+  }
+  assert {
+    condition     = keys(google_storage_bucket_iam_member.smoke_testers) == ["user:jane@example.com"]
+    error_message = "Only operators write to the bucket of the smoke test."
   }
 }

@@ -131,7 +131,7 @@ def test_a_listing_goes_on_behind_any_of_its_names(stores: Stores, cut: int) -> 
     assert names(store, start_after=everything[cut]) == everything[cut + 1 :]
 
 
-def test_an_object_says_its_size_its_time_and_its_class(stores: Stores) -> None:
+def test_an_object_says_its_size_its_time_its_class_and_that_it_is_not_encoded(stores: Stores) -> None:
     store = stores.make({})
     earliest, latest = stores.put("a/1", b"12345")
     (stored,) = store.list()
@@ -139,6 +139,7 @@ def test_an_object_says_its_size_its_time_and_its_class(stores: Stores) -> None:
     assert earliest <= stored.updated <= latest
     assert stored.updated.utcoffset() == timedelta(0)
     assert stored.storage_class == "STANDARD"
+    assert stored.content_encoding == ""
     assert store.get("a/1") == stored
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dicom_export.names import DatasetName
-from support.local_server import BQ_DATASET, BROKEN_STORE, FILTER_URI, STORE, make_archive, running
+from support.local_server import BQ_DATASET, BROKEN_STORE, CT_STUDY, FILTER_URI, STORE, make_archive, running
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,6 +55,12 @@ class Gcloud:
         command = (*tracks, "healthcare", "dicom-stores", "export", "bq", store)
         return self(*command, f"--bq-table=bq://{table}", *flags)
 
+    def export_files(self, folder: str, *flags: str, track: str = "") -> Any:
+        """Export files to a folder of the bucket, and return how gcloud ended."""
+        tracks = [track] if track else []
+        command = (*tracks, "healthcare", "dicom-stores", "export", "gcs", STORE.store)
+        return self(*command, f"--gcs-uri-prefix=gs://filters/{folder}", *flags)
+
     def operations(self, *arguments: str) -> Any:
         """Return what an operations command prints as JSON."""
         done = self("healthcare", "operations", *arguments, "--format=json")
@@ -67,6 +73,8 @@ class Session:
     """How gcloud ended at each export of a table, how it did where an instance failed, and what it says of them."""
 
     ended: dict[str, list[subprocess.CompletedProcess[str]]]
+    copied: dict[str, subprocess.CompletedProcess[str]]
+    copies: dict[str, list[Path]]
     failed: subprocess.CompletedProcess[str]
     rows: dict[str, int]
     listed: list[dict[str, Any]]
@@ -104,9 +112,14 @@ def session(tmp_path_factory: pytest.TempPathFactory, gcloud: str) -> Session:
             "no_store": pool.submit(client.export, f"{BQ_DATASET}.no_store", store="elsewhere"),
             "no_dataset": pool.submit(client.export, "my-project.nowhere.no_dataset"),
         }
+        files = {
+            "files": pool.submit(client.export_files, "files", "--mime-type=application/dicom"),
+            "files_filtered": pool.submit(client.export_files, "files_filtered/", filter_flag, track="beta"),
+        }
         broken = pool.submit(client.export, f"{BQ_DATASET}.broken", store=BROKEN_STORE.store)
         ended = {table: future.result() for table, future in running_exports.items()}
         ended |= {table: [future.result()] for table, future in others.items()}
+        copied = {folder: future.result() for folder, future in files.items()}
         failed = broken.result()
         listed = client.operations("list")
         described = {
@@ -124,7 +137,8 @@ def session(tmp_path_factory: pytest.TempPathFactory, gcloud: str) -> Session:
         datasets = client.without_dataset("healthcare", "datasets", "list", "--format=json")
         refused = {command: future.result() for command, future in not_served.items()}
     rows = {table: archive.count_rows(table) for table in (*EXPORTS, "filtered", "filtered_by_alpha")}
-    return Session(ended, failed, rows, listed, described, cancelling.result(), datasets, refused)
+    found = {folder: sorted((archive.folder / "filters" / folder).rglob("*.dcm")) for folder in copied}
+    return Session(ended, copied, found, failed, rows, listed, described, cancelling.result(), datasets, refused)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +160,23 @@ def test_export_waits_for_its_operation_and_prints_the_store(session: Session, t
     assert session.rows[table] == rows
 
 
+@pytest.mark.parametrize(("folder", "studies"), [("files", 2), ("files_filtered", 1)])
+def test_files_are_exported_to_a_folder(session: Session, folder: str, studies: int) -> None:
+    done = session.copied[folder]
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"name: {STORE}\n"
+    assert len({copy.parents[1].name for copy in session.copies[folder]}) == studies
+    assert CT_STUDY in {copy.parents[1].name for copy in session.copies[folder]}
+    (operation,) = (each for each in session.listed if _is_of_files(each, studies))
+    assert "error" not in operation
+
+
+def _is_of_files(operation: dict[str, Any], studies: int) -> bool:
+    metadata = operation["metadata"]
+    is_of_files = metadata["apiMethodName"].endswith("ExportDicomData_gcs")
+    return bool(is_of_files and metadata["counter"]["secondarySuccess"] == str(studies))
+
+
 def test_a_table_with_rows_is_not_written_by_default(session: Session) -> None:
     first, second = session.ended["by_default"]
     assert first.returncode == 0, first.stderr
@@ -165,7 +196,8 @@ def test_a_mistake_is_told_in_the_apis_words(session: Session) -> None:
 
 def test_operations_are_listed_newest_first(session: Session) -> None:
     exports = sum(done.returncode == 0 for calls in session.ended.values() for done in calls)
-    assert len(session.listed) == exports + 1
+    copies = sum(done.returncode == 0 for done in session.copied.values())
+    assert len(session.listed) == exports + copies + 1
     assert all(operation["done"] for operation in session.listed)
     created = [operation["metadata"]["createTime"] for operation in session.listed]
     assert created == sorted(created, reverse=True)

@@ -13,7 +13,7 @@ from googleapiclient.discovery import build  # type: ignore[import-untyped]  # i
 from googleapiclient.errors import HttpError  # type: ignore[import-untyped]  # as above
 
 from dicom_export.names import StoreName
-from support.local_server import BQ_DATASET, BROKEN_STORE, FILTER_URI, STORE, Archive, make_archive, running
+from support.local_server import BQ_DATASET, BROKEN_STORE, CT_STUDY, FILTER_URI, STORE, Archive, make_archive, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,6 +70,32 @@ def test_an_export_is_followed_to_its_end(datasets: Any) -> None:
 def test_a_filter_chooses_what_is_exported(datasets: Any) -> None:
     started = export(datasets, "filtered", filterConfig={"resourcePathsGcsUri": FILTER_URI})
     assert ended(datasets, started["name"])["metadata"]["counter"]["success"] == "1"
+
+
+def test_files_are_exported(datasets: Any, archive: Archive, request: pytest.FixtureRequest) -> None:
+    folder = f"lung-{request.node.callspec.id}"
+    destination = {"uriPrefix": f"gs://filters/{folder}", "mimeType": "application/dicom"}
+    config = {"resourcePathsGcsUri": FILTER_URI}
+    body = {"gcsDestination": destination, "filterConfig": config}
+    operation = ended(datasets, datasets.dicomStores().export(name=str(STORE), body=body).execute()["name"])
+    assert "error" not in operation
+    assert operation["metadata"]["apiMethodName"].endswith("DicomService.ExportDicomData_gcs")
+    (copy,) = (archive.folder / "filters" / folder).rglob("*.dcm")
+    assert copy.parents[1].name == CT_STUDY
+    assert copy.read_bytes() == (archive.folder / "store" / "CT_small.dcm").read_bytes()
+
+
+def test_what_cannot_be_exported_is_refused_at_once(datasets: Any, archive: Archive) -> None:
+    for prefix, mime_type, status in (
+        ("gs://elsewhere/a", "", 404),
+        ("gs://filters/../store", "", 400),
+        ("gs://filters/a", "image/png", 501),
+    ):
+        body = {"gcsDestination": {"uriPrefix": prefix, "mimeType": mime_type}}
+        with pytest.raises(HttpError) as raised:
+            datasets.dicomStores().export(name=str(STORE), body=body).execute(num_retries=0)
+        assert raised.value.resp.status == status
+    assert not (archive.folder / "filters" / "a").exists()
 
 
 def test_both_schemas_are_written(datasets: Any, request: pytest.FixtureRequest) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import shutil
-from typing import TYPE_CHECKING
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydicom import dcmread
 
 from support.clouds import STORE, Cloud
 from support.deploy_page import ROOT, Reader
@@ -56,12 +58,33 @@ def test_batch_jobs_export_and_verify(reader: Reader, installation: Cloud) -> No
     assert {field.name for field in report.schema} == set(re.findall(r"`(\w+)`", _report_columns(page)))
 
 
+@pytest.mark.requires_gcloud
+def test_files_of_a_cohort_are_those_of_the_query(reader: Reader, installation: Cloud) -> None:
+    """Export metadata, query for a cohort, write the filter file, and export the files of the cohort."""
+    installation.wait(installation.export("cohorts"))
+    where = f"FROM `{installation.dataset}.cohorts` WHERE SOPInstanceUID IN ('1.2.1', '1.2.3')"
+    uids = "StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID"
+    cohort = sorted(tuple(row.values()) for row in installation.query(f"SELECT {uids} {where}"))
+    assert len(cohort) == 2
+    lines = ["path", *("/dicomWeb/studies/{}/series/{}/instances/{}".format(*each) for each in cohort)]
+    bucket = installation.storage.make_bucket()
+    installation.storage.put(bucket, "lung.csv", "\n".join(lines).encode())
+    *_, block = code("docs/how-to/export-files.md", "sh")
+    metadata = _ended(reader.follow(block.replace("MY_BUCKET", bucket)), installation)
+    assert metadata["apiMethodName"].endswith("ExportDicomData_gcs")
+    assert metadata["counter"] == {"success": "2", "secondarySuccess": "1"}
+    copies = list(installation.storage.client.list_blobs(bucket, prefix="lung/"))
+    assert sorted(blob.name for blob in copies) == [f"lung/{'/'.join(each)}.dcm" for each in cohort]
+    found = [dcmread(BytesIO(blob.download_as_bytes()), stop_before_pixels=True) for blob in copies]
+    assert sorted((each.StudyInstanceUID, each.SeriesInstanceUID, each.SOPInstanceUID) for each in found) == cohort
+
+
 def _report_columns(page: str) -> str:
     """Return the first cells of the table of the report's columns."""
     return "\n".join(re.findall(r"^\| (`[A-Z][a-zA-Z]+`[^|]*) \|", page, re.MULTILINE))
 
 
-def _ended(published: str, installation: Cloud) -> dict[str, dict[str, str]]:
+def _ended(published: str, installation: Cloud) -> dict[str, Any]:
     """Return the metadata of the operation that the published message started, once it has ended."""
     (message,) = re.findall(r"'(\d+)'", published)
     ended = installation.wait(f"{STORE.parent}/operations/{message}")

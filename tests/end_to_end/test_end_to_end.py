@@ -125,7 +125,9 @@ def quiet(
 
 
 def staging(cloud: Cloud) -> set[str]:
-    return {table for table in cloud.tables() if "staging" in table}
+    """Return the staging tables. None is in the dataset itself, where its readers would see it."""
+    assert not any("staging" in table for table in cloud.tables())
+    return {table.table_id for table in cloud.warehouse.list_tables(cloud.staging)}
 
 
 def wait_until(holds: Callable[[], object], seconds: float = 60) -> None:
@@ -167,7 +169,7 @@ def test_a_cancelled_overwrite_leaves_the_old_rows_and_no_staging_table(quiet: C
         operation = quiet.export("cancelled", "WRITE_TRUNCATE")
         wait_until(lambda: staging(quiet))
         (left,) = staging(quiet)
-        expires = quiet.warehouse.get_table(f"{quiet.dataset}.{left}").expires
+        expires = quiet.warehouse.get_table(f"{quiet.staging}.{left}").expires
         assert expires
         assert timedelta(days=2) < expires - datetime.now(UTC) <= timedelta(days=3)
         assert quiet.call("POST", f"{operation}:cancel", {}) == {}

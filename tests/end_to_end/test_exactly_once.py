@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import product
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,13 +17,14 @@ from dicom_export.operations.counters import Counters
 from dicom_export.operations.request import WriteDisposition
 from support.dicom_files import make_instance
 from support.faults import Faults
-from support.worlds import World
+from support.worlds import LIMITS, ONE_OUTSTANDING, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from dicom_export.operations.operation import Operation
+    from dicom_export.operations.planning import PlanLimits
 
 STUDIES = {"1.2.1": 1, "1.2.2": 2, "1.2.3": 4}
 EXPECTED = Counters(planned=9, success=8, failure=1, skipped=0, studies=3)
@@ -51,10 +53,10 @@ EXPECTED_INSTANCES = sorted([f"{study}.{n}" for study, count in STUDIES.items() 
 def open_world(tmp_path: Path, store: Path) -> Iterator[Callable[..., World]]:
     worlds: list[World] = []
 
-    def open_one(faults: Faults | None = None) -> World:
+    def open_one(faults: Faults | None = None, limits: PlanLimits = LIMITS) -> World:
         root = tmp_path / str(len(worlds))
         root.mkdir()
-        worlds.append(World(root, store, faults))
+        worlds.append(World(root, store, faults, limits=limits))
         return worlds[-1]
 
     yield open_one
@@ -155,6 +157,7 @@ def test_bursts_of_refused_calls_and_lost_answers_change_nothing(
     duplicates=st.floats(0, 0.7),
     crashes=st.frozensets(st.integers(0, 200), max_size=12),
     disposition=st.sampled_from([WriteDisposition.WRITE_APPEND, WriteDisposition.WRITE_TRUNCATE]),
+    limits=st.sampled_from([LIMITS, ONE_OUTSTANDING]),
 )
 def test_any_order_with_duplicates_and_crashes_changes_nothing(
     open_world: Callable[..., World],
@@ -162,8 +165,9 @@ def test_any_order_with_duplicates_and_crashes_changes_nothing(
     duplicates: float,
     crashes: frozenset[int],
     disposition: WriteDisposition,
+    limits: PlanLimits,
 ) -> None:
-    world = open_world(Faults(crashes))
+    world = open_world(Faults(crashes), limits)
     operation = world.export(disposition)
     chance = random.Random(seed)
     for _ in range(300):
@@ -175,11 +179,16 @@ def test_any_order_with_duplicates_and_crashes_changes_nothing(
 
 
 @settings(max_examples=30)
-@given(seed=st.integers(0, 2**32), before=st.integers(0, 30), crashes=st.frozensets(st.integers(0, 100), max_size=6))
+@given(
+    seed=st.integers(0, 2**32),
+    before=st.integers(0, 30),
+    crashes=st.frozensets(st.integers(0, 100), max_size=6),
+    limits=st.sampled_from([LIMITS, ONE_OUTSTANDING]),
+)
 def test_a_cancelled_export_ends_with_a_row_for_each_success(
-    open_world: Callable[..., World], seed: int, before: int, crashes: frozenset[int]
+    open_world: Callable[..., World], seed: int, before: int, crashes: frozenset[int], limits: PlanLimits
 ) -> None:
-    world = open_world(Faults(crashes))
+    world = open_world(Faults(crashes), limits)
     operation = world.export()
     chance = random.Random(seed)
     for step in range(1000):
@@ -271,8 +280,8 @@ def test_a_dead_letter_of_the_planner_ends_the_operation(open_world: Callable[..
 
 
 def test_an_operation_whose_messages_are_lost_is_resumed(open_world: Callable[..., World]) -> None:
-    for delivered in range(12):
-        world = open_world()
+    for delivered, limits in product(range(12), (LIMITS, ONE_OUTSTANDING)):
+        world = open_world(limits=limits)
         operation = world.export()
         for _ in range(delivered):
             world.deliver()

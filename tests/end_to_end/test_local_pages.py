@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _WAIT_SECONDS = 60
 CONSOLE, SERVE, WATCH = "docs/how-to/console.md", "docs/how-to/serve.md", "docs/how-to/watch.md"
+FILES = "docs/how-to/export-files.md"
 ENDED_BY_THEMSELVES = [
     "README.md",
     "docs/tutorial.md",
@@ -142,15 +143,35 @@ def test_gcloud_exports_from_the_server(tmp_path: Path) -> None:
     assert rows(tmp_path / "data" / "my-project.duckdb", "SELECT COUNT(*) FROM my_dataset.dicom") == [(2,)]
 
 
+@pytest.mark.requires_gcloud
+def test_files_of_a_cohort_are_exported_by_the_command_gcloud_and_curl(tmp_path: Path) -> None:
+    settings = {"CLOUDSDK_CONFIG": str(tmp_path / "gcloud"), "CLOUDSDK_CORE_DISABLE_PROMPTS": "1"}
+    reader = PageReader(tmp_path, {"/path/to": str(tmp_path), "8080": str(free_port())}, settings)
+    scans = make_scans(tmp_path / "scans")
+    for name in ("data", "cohorts"):
+        (tmp_path / name).mkdir()
+    cohort, failures, serve, gcloud, curl, _ = commands(FILES)
+    assert "1 of 1 instances (1 study) exported to folder cohort" in reader.follow(cohort)
+    (copy,) = (tmp_path / "cohort").rglob("*.dcm")
+    assert copy.samefile(scans / "000001.dcm")
+    assert reader.follow(failures) == ""
+    shutil.copy(tmp_path / "cohort.csv", tmp_path / "cohorts/ct.csv")
+    with reader.following(serve) as printed:
+        wait_for(lambda: "Listening on" in printed.read_text())
+        assert "name: projects/local/" in reader.follow(gcloud)
+        assert len(list((tmp_path / "cohorts/all").rglob("*.dcm"))) == 2
+        assert "operations/" in reader.follow(curl)
+        wait_for(lambda: list((tmp_path / "cohorts/ct").rglob("*.dcm")))
+    (copy,) = (tmp_path / "cohorts/ct").rglob("*.dcm")
+    assert copy.read_bytes() == (scans / "000001.dcm").read_bytes()
+
+
 def test_every_page_about_one_machine_is_followed() -> None:
     """A new page has to be named here, or in test_cloud_pages.py."""
     pages = {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs" / "how-to").glob("*.md")}
     on_google_cloud = {f"docs/how-to/{name}.md" for name in ("deploy", "batch-jobs", "new-uploads", "dead-letters")}
-    assert pages - on_google_cloud == {page for page in ENDED_BY_THEMSELVES if "how-to" in page} | {
-        CONSOLE,
-        SERVE,
-        WATCH,
-    }
+    ended = {page for page in ENDED_BY_THEMSELVES if "how-to" in page}
+    assert pages - on_google_cloud == ended | {CONSOLE, SERVE, WATCH, FILES}
 
 
 def test_make_run_exports_and_queries(tmp_path: Path) -> None:

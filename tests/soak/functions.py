@@ -29,7 +29,7 @@ from support.buckets import Bucket
 from support.dicom_files import make_instance
 from support.factories import PARENT, STORE, TABLE
 from support.faults import Crash, Faults
-from support.worlds import World
+from support.worlds import LIMITS, ONE_OUTSTANDING, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,7 +74,13 @@ class Deaths:
         root = scratch() / "functions" / str(self._number)
         root.mkdir(parents=True)
         faults = Faults()
-        world = World(root, Bucket() if name == "uploads" else make_store(), faults, streams=TABLES)
+        world = World(
+            root,
+            Bucket() if name == "uploads" else make_store(),
+            faults,
+            streams=TABLES,
+            limits=ONE_OUTSTANDING if "deferred" in name else LIMITS,
+        )
         calls = 0
 
         def deliver(function: Callable[[], None], entry_point: str) -> None:
@@ -192,6 +198,7 @@ def cases() -> Iterator[tuple[str, Case]]:
     """Yield what is run, by name."""
     for disposition in (WriteDisposition.WRITE_EMPTY, WriteDisposition.WRITE_APPEND, WriteDisposition.WRITE_TRUNCATE):
         yield f"export {disposition}", partial(export, disposition=disposition)
+    yield "deferred export", partial(export, disposition=WriteDisposition.WRITE_APPEND)
     yield "dead letters", give_up
     yield "refused", refuse
     yield "uploads", uploads

@@ -60,7 +60,7 @@ class Ledger:
         wrong = [each for operation in self._operations for each in self._wrong_counters(operation)]
         by_table: defaultdict[str, list[Operation]] = defaultdict(list)
         for operation in self._operations:
-            by_table[operation.request.table.table].append(operation)
+            by_table[operation.table.table].append(operation)
         for table, operations in sorted(by_table.items()):
             if table != "live_json":
                 wrong += self._wrong_rows(table, operations)

@@ -20,7 +20,7 @@ from dicom_export.adapters.gcp.calls import RETRY
 from support.scripted import Scripted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import grpc
 
@@ -34,9 +34,12 @@ OK = AppendRowsResponse(append_result=AppendRowsResponse.AppendResult(offset=0))
 MISSING = exceptions.NotFound("Requested entity was not found.")
 
 
-def streams(write: Any, rest: Any = None, seconds: float = 5.0) -> WriteStreams:
+def streams(
+    write: Any, rest: Any = None, seconds: float = 5.0, sleep: Callable[[float], None] = lambda _: None
+) -> WriteStreams:
+    """Return streams on these clients, whose retries end after some seconds, and that do not really sleep."""
     tables: Any = rest or Scripted(get_table=[FOUND])
-    return WriteStreams(write, TableCatalog(tables), RETRY.with_timeout(seconds))
+    return WriteStreams(write, TableCatalog(tables), RETRY.with_timeout(seconds), sleep)
 
 
 def refusal(

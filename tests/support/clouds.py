@@ -83,6 +83,8 @@ class Cloud:
         self.warehouse = Client(PROJECT, AnonymousCredentials())
         self.dataset = f"{PROJECT}.{name.replace('-', '_')}"
         self.warehouse.create_dataset(self.dataset)
+        self.staging = f"{self.dataset}_staging"
+        self.warehouse.create_dataset(self.staging)
         self._between = between
         self._as_deployed = as_deployed
         has_exports = exports or not streams
@@ -99,12 +101,14 @@ class Cloud:
             "DICOM_EXPORT_STORES": json.dumps({str(STORE): declared, **(more_stores or {})}),
             "DICOM_EXPORT_STATE": f"gs://{self.state}",
             "DICOM_EXPORT_TOPIC_PREFIX": self._prefix,
+            "DICOM_EXPORT_STAGING_DATASETS": json.dumps({self.dataset: self.staging}),
             "THREADS": "8",
             HOST_VARIABLE: self.storage.url,
             "DICOM_EXPORT_BIGQUERY_WRITE_ENDPOINT": bigquery.write_endpoint,
             **(settings or {}),
         }
         self.topics: dict[str, str] = {}
+        self.receivers: dict[str, dict[str, Any]] = {}
         self.functions: list[Function] = []
         self.workers: list[Function] = []
 
@@ -117,7 +121,8 @@ class Cloud:
         for kind, target in self._handlers.items():
             self._receive(kind, target)
         for kind, target in self._dead.items():
-            self._pubsub.subscribe(f"{self._prefix}{kind}", self.topics[kind], self._between(self._start(target).url))
+            url = self._between(self._start(target).url)
+            self._subscribe(target, f"{self._prefix}{kind}", kind, url)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -236,13 +241,24 @@ class Cloud:
         shared = None if kind in _WORK else self._start(target)
         for number in range(self._deliveries):
             function = shared or self._start_worker(target)
-            self._pubsub.subscribe(
-                f"{self._prefix}{kind}-{number}",
-                self.topics[kind],
-                self._between(function.url),
-                dead_letter_topic=self.topics[_DEAD_OF.get(kind, "dead-letters")],
-                max_attempts=self._max_attempts,
-            )
+            dead_letters = self.topics[_DEAD_OF.get(kind, "dead-letters")]
+            self._subscribe(target, f"{self._prefix}{kind}-{number}", kind, self._between(function.url), dead_letters)
+
+    def _subscribe(self, target: str, name: str, kind: str, url: str, dead_letters: str | None = None) -> None:
+        """Subscribe a function, and note how, as Terraform describes it."""
+        attempts = self._max_attempts if dead_letters else 0
+        subscription = self._pubsub.subscribe(
+            name, self.topics[kind], url, dead_letter_topic=dead_letters, max_attempts=self._max_attempts
+        )
+        self.receivers[target] = {
+            "function": target.replace("_", "-"),
+            "topic": self.topics[kind],
+            "subscription": subscription,
+            "endpoint": url,
+            "invoker": "",
+            "deadLetterTopic": dead_letters or "",
+            "maxDeliveryAttempts": attempts,
+        }
 
     def _start_worker(self, target: str) -> Function:
         self.workers.append(self._start(target))

@@ -16,13 +16,13 @@ from dicom_export.cli import main
 from support.dicom_files import make_instance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 
-def run(*arguments: object, stdin: str | None = None) -> Result:
+def run(*arguments: object, stdin: str | None = None, env: Mapping[str, str] | None = None) -> Result:
     """Run a command in this process. An exception that it does not handle is raised here."""
-    return CliRunner().invoke(main, [str(each) for each in arguments], input=stdin, catch_exceptions=False)
+    return CliRunner().invoke(main, [str(each) for each in arguments], input=stdin, env=env, catch_exceptions=False)
 
 
 def subcommands(group: click.Group) -> dict[str, click.Command]:

@@ -5,16 +5,24 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
+from dicom_export.diagnosing.answering import Surroundings, answer_check
+from dicom_export.diagnosing.check_message import Check
+from dicom_export.diagnosing.needs import NEEDS
 from dicom_export.errors import Unavailable
+from dicom_export.exporting import copying
 from dicom_export.exporting import service as exports
 from dicom_export.handlers.start_export import give_up_batch_export, start_batch_export
 from dicom_export.messages import ExportStudy, InstanceChanged, ObjectEvent, PlanExport, StudyExported
-from dicom_export.names import GcsUri, OperationName
-from dicom_export.operations.request import ExportRequest, WriteDisposition
+from dicom_export.names import GcsFolder, GcsUri, OperationName
+from dicom_export.operations.request import ExportRequest, FilesRequest, WriteDisposition
+from dicom_export.ports import Probes
 from dicom_export.rows.layout import SchemaKind
+from dicom_export.state.checks import Checks
 from dicom_export.streaming.config import StreamConfig
 from support.dicom_files import make_instance
 from support.factories import PARENT, STORE, TABLE
@@ -43,11 +51,13 @@ def record_everything(root: Path) -> Recorded:
     (root / "filters/a.txt").write_text("/studies/1.2.1\n/studies/1.2.9\n")
     installation = Recorded(root, store, failures_table=FAILURES, streams=STREAMS)
     run_exports(installation)
+    run_file_exports(installation)
     run_forgotten_export(installation)
     run_batch_jobs(installation)
     run_dead_letters(installation)
     run_verification(installation, store)
     run_stream(installation, store)
+    run_checks(installation)
     return installation
 
 
@@ -74,6 +84,20 @@ def run_exports(installation: Recorded) -> None:
     with installation.function("export_api"):
         operation = service.create_export(request())
         service.cancel_operation(operation.name)
+    installation.drain()
+
+
+def run_file_exports(installation: Recorded) -> None:
+    """Copy the files: each copy takes several deliveries, and the first messages become dead letters."""
+    for lost in ((ExportStudy,), ()):
+        with installation.function("export_api"):
+            operation = installation.service.create_export(FilesRequest(STORE, GcsFolder("copies"), FILTER))
+        with patch.object(copying, "monotonic", partial(next, count(step=30))):
+            installation.drain(losing=lost)
+        assert installation.service.get_operation(operation.name).is_done
+    body = {"name": str(STORE), "gcsDestination": {"uriPrefix": "gs://copies/batch"}}
+    with installation.function("start_export"):
+        start_batch_export(json.dumps(body).encode(), "files", installation.service)
     installation.drain()
 
 
@@ -146,6 +170,15 @@ def run_stream(installation: Recorded, store: Path) -> None:
         change(installation, ObjectEvent.DELETED, stored)
     change(installation, ObjectEvent.WRITTEN, objects[0])
     installation.give_up(InstanceChanged(STORE, ObjectEvent.WRITTEN, objects[0]))
+
+
+def run_checks(installation: Recorded) -> None:
+    """Have each function answer a check. Its probes are of rights that no port needs."""
+    ports = installation.ports
+    for function in NEEDS:
+        around = Surroundings(ports.operations, ports.stores, (), Mock(spec=Probes))
+        with installation.function(function):
+            answer_check(Check("0123456789"), function, checks=Checks(ports.operations), surroundings=around)
 
 
 def change(installation: Recorded, event: ObjectEvent, stored: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -9,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 from dicom_export.errors import NotFound
 from dicom_export.names import DatasetName, OperationName, StoreName, TableName
 from dicom_export.operations.counters import Counters
+from dicom_export.operations.estimate import Estimate, Found, Sample, on_google_cloud
 from dicom_export.operations.operation import Operation
-from dicom_export.operations.request import ExportRequest
+from dicom_export.operations.request import ExportRequest, FilesRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dicom_export.operations.failure import Failure
+    from dicom_export.rows.layout import SchemaKind
     from dicom_export.streaming.config import StreamConfig
 
 DATASET = DatasetName("p", "us-central1", "d")
@@ -44,11 +47,12 @@ class InMemoryExports:
 
     stores: list[StoreName] = field(default_factory=lambda: [STORE])
     operations: list[Operation] = field(default_factory=list)
-    requests: list[tuple[ExportRequest, str]] = field(default_factory=list)
+    requests: list[tuple[ExportRequest | FilesRequest, str]] = field(default_factory=list)
     failed: list[Failure] = field(default_factory=list)
+    estimated: list[tuple[StoreName, SchemaKind]] = field(default_factory=list)
     streams: dict[StoreName, list[StreamConfig]] = field(default_factory=dict)
 
-    def create_export(self, request: ExportRequest, *, api_version: str = "v1") -> Operation:
+    def create_export(self, request: ExportRequest | FilesRequest, *, api_version: str = "v1") -> Operation:
         self.get_store(request.store)
         self.requests.append((request, api_version))
         operation = make_operation(len(self.requests), requested=request, api_version=api_version)
@@ -81,6 +85,10 @@ class InMemoryExports:
         if name not in self.stores:
             raise NotFound(f"DICOM store {name} was not found")
         return name
+
+    def estimate(self, name: StoreName, kind: SchemaKind) -> Estimate:
+        self.estimated.append((self.get_store(name), kind))
+        return on_google_cloud(Found(Counter(STANDARD=10), 1_000), Sample(10, 9, 11, 600, 500))
 
     def stream_configs(self, name: StoreName) -> list[StreamConfig]:
         return self.streams.get(self.get_store(name), [])

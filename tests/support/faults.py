@@ -68,7 +68,7 @@ class Faults:
         return number in self.denied and effect == "create"
 
 
-_WITHOUT_EFFECT = {"read", "list", "describe"}
+_WITHOUT_EFFECT = {"read", "list", "describe", "staging_table", "uri", "check", "adds_to"}
 
 
 class Faulty:
@@ -80,6 +80,8 @@ class Faulty:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._port, name)
+        if not callable(method):
+            return method
 
         def call(*args: Any, **kwargs: Any) -> Any:
             self._faults.enter(name)

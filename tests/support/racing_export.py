@@ -13,7 +13,7 @@ from dicom_export.rows.layout import SchemaKind
 from dicom_export.settings import LocalSettings
 from support.factories import PARENT, STORE, TABLE
 
-LIMITS = PlanLimits(bundle=250, page_tasks=12, sample=20)
+LIMITS = PlanLimits(bundle=250, page_tasks=12, sample=20, outstanding=6)
 
 
 def export(folder: Path, data: Path, seed: int) -> None:

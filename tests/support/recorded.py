@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,14 +13,17 @@ from dicom_export import messages
 from dicom_export.bootstrap.wiring import Ports, dead_letters_on, handlers_on, lost_changes_on, service_on
 from dicom_export.errors import TransientError, Unavailable
 from dicom_export.messages import ExportStudy, InstanceChanged, PlanExport, StudyExported
+from dicom_export.names import TableName
 from support.factories import STORE
-from support.worlds import LIMITS, World
+from support.slow_copies import SlowCopies
+from support.worlds import ONE_OUTSTANDING, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from dicom_export.messages import Message
+    from dicom_export.names import GcsFolder
 
 FUNCTIONS = {
     PlanExport.topic: "plan_export",
@@ -28,13 +32,15 @@ FUNCTIONS = {
     InstanceChanged.topic: "stream_instance",
 }
 
+_OF_STAGING = re.compile(r"dicom_export_(staging|inventory)_")
 _WRITES = frozenset({"create", "replace"})
 
 
 class Recorded:
     """A world that records what each function does.
 
-    By function, `calls` has the methods of ports that it called, and `topics` the topics that it published to. By path, `written` has
+    By function, `calls` has the methods of ports that it called; those of tables are called "tables" or, on a table that on Google
+    Cloud is in a staging dataset, "staging". By function, `topics` the topics that it published to. By path, `written` has
     the functions that wrote the object of the state, each with the method: create or replace.
     """
 
@@ -48,14 +54,15 @@ class Recorded:
         declared = ports.stores[STORE]
         self.ports = Ports(
             self._noted("state", ports.operations),
-            {STORE: replace(declared, objects=self._noted("stores", declared.objects))},
+            {STORE: replace(declared, objects=self._noted("stores", declared.objects), allow_cold_reads=False)},
             self._bucket,
             self._noted("tables", ports.tables),
             cast("Any", self),
             ports.failures_table,
+            self._folder,
         )
         self.service = service_on(self.ports)
-        self.handlers = handlers_on(self.ports, LIMITS)
+        self.handlers = handlers_on(self.ports, ONE_OUTSTANDING, copy_seconds=100)
         self.bury = dead_letters_on(self.ports)
         self.lose = lost_changes_on(self.ports)
 
@@ -102,13 +109,26 @@ class Recorded:
         found = self.world.ports.buckets(name)
         return self._noted("filters", found) if found else None
 
+    def _folder(self, folder: GcsFolder) -> Any:
+        found = self.world.ports.folders(folder)
+        return self._noted("copies", SlowCopies(found, calls=4)) if found else None
+
     def _noted(self, port: str, inner: Any) -> Any:
         return _Noted(inner, partial(self._note, port))
 
     def _note(self, port: str, method: str, arguments: Sequence[Any]) -> None:
-        self.calls[self._function].add((port, method))
+        places = _places(method, arguments) if port == "tables" else {port}
+        self.calls[self._function] |= {(place, method) for place in places}
         if port == "state" and method in _WRITES:
             self.written[arguments[0]].add((self._function, method))
+
+
+def _places(method: str, arguments: Sequence[Any]) -> set[str]:
+    """Return where the tables are that a method is called with. A stream has its table in its name."""
+    names = [str(each) for each in arguments if isinstance(each, TableName | str)]
+    if method == "commit":  # of the stream, which has been opened into the table
+        names = names[:1]
+    return {"staging" if _OF_STAGING.search(name) else "tables" for name in names}
 
 
 class _Noted:
@@ -120,6 +140,8 @@ class _Noted:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._inner, name)
+        if not callable(method):
+            return method
 
         def call(*args: Any, **kwargs: Any) -> Any:
             self._note(name, args)

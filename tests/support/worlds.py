@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from dicom_export.adapters.local.duckdb.definitions import table_sql
 from dicom_export.adapters.local.duckdb.tables import DuckDbTables
+from dicom_export.adapters.local.folder.copies import FolderCopies
 from dicom_export.adapters.local.folder.state import FolderState
 from dicom_export.adapters.local.folder.store import FolderStore
 from dicom_export.bootstrap.wiring import Ports, handlers_on, service_on
 from dicom_export.errors import TransientError
 from dicom_export.messages import InstanceChanged, encode
+from dicom_export.names import GcsFolder
 from dicom_export.operations.planning import PlanLimits
-from dicom_export.operations.request import ExportRequest, WriteDisposition
+from dicom_export.operations.request import ExportRequest, FilesRequest, WriteDisposition
 from dicom_export.rows.layout import SchemaKind
 from dicom_export.stores import DeclaredStore
 from support.factories import STORE, TABLE
@@ -23,12 +26,23 @@ if TYPE_CHECKING:
     from dicom_export.messages import ObjectEvent
     from dicom_export.names import GcsUri, TableName
     from dicom_export.operations.operation import Operation
-    from dicom_export.ports import DicomStore
+    from dicom_export.operations.request import Request
+    from dicom_export.ports import CopyFolder, DicomStore
     from dicom_export.stored_object import StoredObject
     from dicom_export.streaming.config import StreamConfig
 
 LIMITS = PlanLimits(bundle=3, split=4, page_tasks=2, page_objects=6)
+ONE_OUTSTANDING = replace(LIMITS, outstanding=1)
+"""Pages of one message, each of which is planned when the message before has its result."""
 MOST_DELIVERIES = 10_000
+
+
+class OneAtOnce(FolderCopies):
+    """Makes one copy at a time, so that the calls of a test are in order."""
+
+    @property
+    def copies_at_once(self) -> int:
+        return 1
 
 
 class World:
@@ -41,18 +55,22 @@ class World:
         faults: Faults | None = None,
         failures_table: TableName | None = None,
         streams: tuple[StreamConfig, ...] = (),
+        limits: PlanLimits = LIMITS,
     ) -> None:
         self.faults = faults or Faults()
         self.mailbox = Mailbox(self.faults)
         self.file = root / "table.duckdb"
+        self.copies = root / "copies"
+        self.copies.mkdir(parents=True, exist_ok=True)
         self._failures_table = failures_table
+        self._limits = limits
         self._root = root
         self._declared = DeclaredStore(FolderStore(store) if isinstance(store, Path) else store, ("*.txt",), streams)
         self._start()
         self.tables.create_dataset("local", "main")
 
     def _start(self) -> None:
-        self.tables = DuckDbTables({"local": self.file}, streams=self._root / "streams")
+        self.tables = self._open_tables()
         self.ports = Ports(
             cast("Any", Faulty(FolderState(self._root / "state"), self.faults)),
             {STORE: self._declared},
@@ -60,9 +78,18 @@ class World:
             cast("Any", Faulty(self.tables, self.faults)),
             self.mailbox,
             self._failures_table,
+            self._folder_of_copies,
         )
         self.service = service_on(self.ports)
-        self.handlers = handlers_on(self.ports, LIMITS)
+        self.handlers = handlers_on(self.ports, self._limits)
+
+    def _open_tables(self) -> DuckDbTables:
+        return DuckDbTables({"local": self.file}, streams=self._root / "streams")
+
+    def _folder_of_copies(self, folder: GcsFolder) -> CopyFolder | None:
+        if folder.bucket != self.copies.name:
+            return None
+        return cast("CopyFolder", Faulty(OneAtOnce(self.copies, folder.prefix), self.faults))
 
     def deliver(self, index: int = 0, *, again: bool = False) -> None:
         """Deliver a message. If the process dies of it, the next one starts with what was on disk."""
@@ -74,6 +101,15 @@ class World:
             self.tables.close()
             self._start()
 
+    def export_files(self, filter_uri: GcsUri | None = None, prefix: str = "") -> Operation:
+        """Request copies of the files in `gs://copies`; nothing is delivered yet, and nothing crashes."""
+        return self._requested(FilesRequest(STORE, GcsFolder(self.copies.name, prefix), filter_uri))
+
+    def copied(self) -> dict[str, bytes]:
+        """Return the content of everything in `gs://copies`."""
+        found = (path for path in self.copies.rglob("*") if path.is_file())
+        return {str(path.relative_to(self.copies)): path.read_bytes() for path in found}
+
     def export(
         self,
         disposition: WriteDisposition = WriteDisposition.WRITE_APPEND,
@@ -81,7 +117,9 @@ class World:
         schema: SchemaKind = SchemaKind.JSON,
     ) -> Operation:
         """Request an export; nothing is delivered yet, and nothing crashes."""
-        request = ExportRequest(STORE, TABLE, disposition, schema, filter_uri=filter_uri)
+        return self._requested(ExportRequest(STORE, TABLE, disposition, schema, filter_uri=filter_uri))
+
+    def _requested(self, request: Request) -> Operation:
         with self.faults.disarmed():
             operation = self.service.create_export(request)
         self.faults.log.clear()
@@ -123,3 +161,20 @@ class World:
 
     def close(self) -> None:
         self.tables.close()
+
+
+class NoTables:
+    """Takes the place of a database where none may be used."""
+
+    def create_dataset(self, project: str, dataset: str) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class FilesWorld(World):
+    """A world without a database, which exports of files do without."""
+
+    def _open_tables(self) -> DuckDbTables:
+        return cast("DuckDbTables", NoTables())

@@ -38,7 +38,7 @@ OWNERS = {
     "functions_framework": ("dicom_export.entry_points",),
     "werkzeug": ("dicom_export.entry_points", "dicom_export.api.forms", "dicom_export.api.wsgi", "dicom_export.api.local_server"),
     "jinja2": ("dicom_export.console.templating",),
-    "pydicom": ("dicom_export.dicom", "dicom_export.decoding"),
+    "pydicom": ("dicom_export.dicom", "dicom_export.decoding", "dicom_export.smoke_testing.instances"),
     "dicom_export.settings": ("dicom_export.bootstrap", "dicom_export.cli", "dicom_export.folder_export", "dicom_export.python_api"),
     "dicom_export.bootstrap": ("dicom_export.entry_points", "dicom_export.cli", "dicom_export.folder_export", "dicom_export.python_api", "dicom_export.api.local_server"),
     "dicom_export.handlers": ("dicom_export.bootstrap",),

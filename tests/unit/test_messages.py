@@ -19,6 +19,8 @@ NAME = make_operation().name
         StudyExported(NAME, 0),
         InstanceChanged(STORE, ObjectEvent.WRITTEN, make_object("ü/1.dcm", generation=2**62)),
         InstanceChanged(STORE, ObjectEvent.DELETED, make_object("\udcff")),
+        InstanceChanged(STORE, ObjectEvent.WRITTEN, make_object()._replace(content_encoding="gzip")),
+        PlanExport.unless_planned(NAME, 3),
     ],
 )
 def test_a_message_comes_back_from_the_wire(message: Message) -> None:
@@ -50,6 +52,11 @@ def test_a_message_says_beside_its_data_what_it_is_about() -> None:
     assert messages.attributes(StudyExported(NAME, 0)) == {"kind": "study-exported", "operation": str(NAME)}
     changed = InstanceChanged(STORE, ObjectEvent.DELETED, make_object())
     assert messages.attributes(changed) == {"kind": "instance-changed", "store": str(STORE)}
+
+
+def test_the_version_before_can_read_what_has_nothing_new() -> None:
+    assert len(messages.object_to_json(make_object())) == 5
+    assert b"sender" not in messages.encode(PlanExport(NAME, 0))
 
 
 def test_a_thousand_objects_fit_a_message() -> None:

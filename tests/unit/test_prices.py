@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 import cloud_requests
+from dicom_export.operations import cold_reads
+from dicom_export.stores import COLD_CLASSES
 
 ROOT = Path(__file__).parents[2]
 INFRA = (ROOT / "infra" / "README.md").read_text()
@@ -33,6 +35,16 @@ def test_the_benchmark_multiplies_the_prices_of_the_table() -> None:
     assert price("Storage Write API", "per GiB") / 2**30 == cloud_requests.WRITE_BYTE
     assert price("vCPU") + 2 * price("Cloud Run, memory") == cloud_requests.WORKER_SECOND
     assert price("Cloud Run, requests", "per million") / 1_000_000 == cloud_requests.INVOCATION
+
+
+def test_the_sum_of_a_refused_export_multiplies_the_prices_of_the_table() -> None:
+    for name in COLD_CLASSES:
+        storage = name.capitalize()
+        assert price("Class B", storage, "per 1,000") / 1_000 == cold_reads.OPERATION[name]
+        assert price("retrieval", storage, "per GiB") == cold_reads.RETRIEVAL[name]
+        assert cold_reads.TRANSITION[name] in (0, price("Class A", "Standard", "per 1,000") / 1_000)
+    for name, monthly in cold_reads.STORAGE.items():
+        assert price(f"{name.capitalize()}, per GiB and month") == monthly
 
 
 def test_the_benchmarks_page_links_the_table() -> None:

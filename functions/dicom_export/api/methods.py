@@ -17,6 +17,7 @@ from dicom_export.protocol.resource_filter import fulfils_without_labels, parse_
 from dicom_export.protocol.tolerant_json import parse_json
 from dicom_export.protocol.transcoding import JsonMessage
 from dicom_export.protocol.violations import Violations
+from dicom_export.rows.layout import TABLE_SCHEMAS, SchemaKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -43,6 +44,15 @@ def export_store(call: Call, service: Exports) -> Json:
     """dicomStores.export."""
     request = parse_export_request(StoreName.parse(call.name), parse_json(call.body), api_version=call.version)
     return {"name": str(service.create_export(request, api_version=call.version).name)}
+
+
+def estimate_export(call: Call, service: Exports) -> Json:
+    """Return what an export of the store would take; the managed service has no such method."""
+    kinds = {kind.value: kind for kind in TABLE_SCHEMAS}
+    kind = call.query.get("schema", SchemaKind.FLATTENED.value)
+    if kind not in kinds:
+        raise InvalidArgument(f"schema is {kind[:100]!r}; expected {' or '.join(kinds)}.")
+    return service.estimate(StoreName.parse(call.name), kinds[kind]).to_json()
 
 
 def get_store(call: Call, service: Exports) -> Json:

@@ -62,6 +62,7 @@ def _get(path: str, method: Method, response: str) -> _Route:
 # A path matches at most one of these patterns.
 _ROUTES = (
     _Route("POST", rf"{_VERSION}(?P<name>{_STORE}):export", methods.export_store, "Operation"),
+    _Route("GET", rf"{_VERSION}(?P<name>{_STORE}):estimateExport", methods.estimate_export, parameters=("schema",)),
     _get(rf"(?P<name>{_STORE})", methods.get_store, "DicomStore"),
     _list(rf"(?P<name>{_DATASET})/dicomStores", methods.list_stores, "ListDicomStoresResponse", "filter"),
     _Route("POST", rf"{_VERSION}(?P<name>{_OPERATION}):cancel", methods.cancel_operation, "Empty"),

@@ -11,11 +11,12 @@ from werkzeug import Response
 
 from dicom_export import logs
 from dicom_export.api.bodies import read_body
-from dicom_export.api.exchange import HttpRequest, HttpResponse
+from dicom_export.api.exchange import HttpRequest, HttpResponse, error_response
 from dicom_export.api.server import answer, refuse
 from dicom_export.api.web_pages import check_origin
 from dicom_export.console.paths import is_console
-from dicom_export.errors import InvalidArgument
+from dicom_export.diagnosing.check_message import CHECK_ATTRIBUTE, Check
+from dicom_export.errors import Code, InvalidArgument
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from dicom_export.console.installation import Installation
     from dicom_export.ports import Exports
 
+_TOKENS = ("Authorization", "X-Serverless-Authorization")
 _LENGTH = re.compile(r"[0-9]{0,19}")
 CONTENT_TYPE = "application/json; charset=UTF-8"
 HEADERS = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
@@ -40,6 +42,30 @@ def respond(
             return _page(request, open_console)
         response = _answered(request, open_service)
     return encoded(response)
+
+
+def respond_to_check(request: Request, take: Callable[[Check], None]) -> Response:
+    """Return the response to a check. `take` answers it in the state. Raises nothing: errors become responses."""
+    with logs.traced(request.headers.get("X-Cloud-Trace-Context", "")):
+        return encoded(_checked(request, take))
+
+
+def _checked(request: Request, take: Callable[[Check], None]) -> HttpResponse:
+    if request.method != "POST":
+        return error_response(Code.UNIMPLEMENTED, "Expected POST", headers={"Allow": "POST"}, status=405)
+    try:
+        # Without this header, which a page of another server may not send, there is no id and so no check.
+        take(Check.decode(request.headers.get(CHECK_ATTRIBUTE, ""), _body(request)))
+    except Exception as error:  # noqa: BLE001 - the client must get the error in JSON
+        return refuse(error)
+    return HttpResponse(200, {"headers": _arrived(request)})
+
+
+def _arrived(request: Request) -> dict[str, str]:
+    """Return which headers of the deployment arrived. Tokens are not shown."""
+    host = "run.app" if request.host.endswith(".run.app") else "another"
+    secret = {name: "present" if name in request.headers else "absent" for name in _TOKENS}
+    return {"X-Forwarded-Proto": request.headers.get("X-Forwarded-Proto", "absent"), "Host": host, **secret}
 
 
 def encoded(response: HttpResponse) -> Response:

@@ -29,12 +29,18 @@ if TYPE_CHECKING:
 
     from dicom_export.bootstrap.local import LocalDeployment
     from dicom_export.console.installation import Installation
+    from dicom_export.diagnosing.check_message import Check
+    from dicom_export.diagnosing.examine import Examination
     from dicom_export.exporting.service import ExportService
     from dicom_export.pubsub.push import UndeliveredMessage
     from dicom_export.settings import CloudSettings
+    from dicom_export.smoke_testing.run import SmokeTest
 
 Change = InstanceChanged | Notification
 """A change of an object, announced by the installation or by the object's bucket."""
+
+# Well before a push is delivered again after 600 s: a copy that was begun by then takes 210 s at most, with its retries.
+_COPY_SECONDS = 240.0
 
 _opening = threading.RLock()
 
@@ -80,6 +86,32 @@ def lost_changes() -> Callable[[UndeliveredMessage], None]:
     """Return the handler of changes that are out of attempts. Raises ConfigurationError."""
     with _opening:
         return _lost_changes()
+
+
+def check_answers() -> Callable[[Check, str], None]:
+    """Return the handler of check messages: a check, and the name of the function. Raises ConfigurationError."""
+    with _opening:
+        return _check_answers()
+
+
+def examination(api_url: str | None = None) -> Examination:
+    """Return the examination of the installation on Google Cloud. Raises ConfigurationError."""
+    with _opening:
+        cloud, ports = _cloud()
+    from dicom_export.bootstrap.cloud import examination as examination_of
+
+    return examination_of(cloud, settings.installation(), ports, api_url)
+
+
+def smoke_test(api_url: str | None = None, *, repeats: int, columns: int, wait_seconds: float) -> SmokeTest:
+    """Return the smoke test of the installation on Google Cloud. Raises ConfigurationError, FailedPrecondition."""
+    with _opening:
+        cloud, _ = _cloud()
+    from dicom_export.bootstrap.cloud import smoke_test as smoke_test_of
+
+    return smoke_test_of(
+        cloud, settings.installation(), api_url, repeats=repeats, columns=columns, wait_seconds=wait_seconds
+    )
 
 
 @cache
@@ -128,7 +160,9 @@ def _handlers() -> Mapping[str, Callable[..., None]]:
     from dicom_export.decoding.threads import DecodeAhead
 
     cloud, ports = _cloud()
-    return handlers_on(ports, cloud.limits, DecodeAhead(cloud.readers, cloud.limits.objects))
+    return handlers_on(
+        ports, cloud.limits, DecodeAhead(cloud.readers, cloud.limits.objects), copy_seconds=_COPY_SECONDS
+    )
 
 
 @cache
@@ -159,6 +193,14 @@ def _instance_changes() -> Callable[[Change], None]:
             stream(found)
 
     return take
+
+
+@cache
+def _check_answers() -> Callable[[Check, str], None]:
+    cloud, ports = _cloud()
+    from dicom_export.bootstrap.cloud import check_answers as answers_on
+
+    return answers_on(cloud, ports)
 
 
 @cache

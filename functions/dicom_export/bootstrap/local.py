@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dicom_export.adapters.local.folder.state import FolderState
 from dicom_export.bootstrap.reopening import needed_streams, reopen
-from dicom_export.bootstrap.wiring import Ports, dead_letters_on, handlers_on, service_on
+from dicom_export.bootstrap.wiring import Ports, dead_letters_on, handlers_on, objects_of, service_on
 from dicom_export.errors import NotFound
 from dicom_export.exporting.service import ExportService, OperationsService
 from dicom_export.settings import CONSOLE_BUCKET
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from dicom_export.adapters.local.duckdb.tables import DuckDbTables
     from dicom_export.adapters.local.queue import Disorder, LocalQueue
     from dicom_export.messages import Message
-    from dicom_export.names import TableName
-    from dicom_export.operations.request import Request
+    from dicom_export.names import GcsFolder, TableName
+    from dicom_export.operations.request import TableRequest
     from dicom_export.ports import DicomStore
     from dicom_export.settings import LocalSettings
     from dicom_export.stored_object import StoredObject
@@ -57,6 +57,7 @@ def local_deployment(local: LocalSettings, disorder: Disorder | None = None) -> 
     # `local_operations` does not need DuckDB.
     from dicom_export.adapters.local.duckdb.destinations import KnownFiles
     from dicom_export.adapters.local.duckdb.tables import DuckDbTables
+    from dicom_export.adapters.local.folder.copies import FolderCopies
     from dicom_export.adapters.local.folder.store import FolderStore
     from dicom_export.adapters.local.queue import LocalQueue
     from dicom_export.decoding.processes import ParallelDecoder
@@ -72,16 +73,25 @@ def local_deployment(local: LocalSettings, disorder: Disorder | None = None) -> 
             dead_letters_on(ports)(message, error)
 
         buckets = {CONSOLE_BUCKET: local.filter_folder, **local.buckets}
+
+        def folder_of_copies(folder: GcsFolder) -> FolderCopies | None:
+            root = local.buckets.get(folder.bucket)
+            return FolderCopies(root, folder.prefix, local.links) if root else None
+
         queue = LocalQueue(workers=local.workers, on_dead_letter=on_dead_letter, disorder=disorder)
         ports = Ports(
             FolderState(local.data / "state"),
             {
-                name: DeclaredStore(FolderStore(folder, local.ignore), local.ignore)
+                name: DeclaredStore(
+                    objects_of(FolderStore(folder, local.ignore), local.ignore, archives=local.archives), local.ignore
+                )
                 for name, folder in local.stores.items()
             },
             {name: FolderStore(folder) for name, folder in buckets.items()}.get,
             tables,
             queue,
+            folders=folder_of_copies,
+            workers=local.workers,
         )
         service = service_on(ports)
         parents = {name.parent for name in local.stores}
@@ -95,7 +105,7 @@ def local_deployment(local: LocalSettings, disorder: Disorder | None = None) -> 
 @contextmanager
 def folder_watcher(
     local: LocalSettings,
-    request: Request,
+    request: TableRequest,
     report: Callable[[Looked], None],
     *,
     follows: bool,
@@ -146,6 +156,13 @@ def _remove_unneeded_streams(data: Path) -> None:
     if folder.is_dir():
         with closing(Streams(folder)) as streams:
             streams.keep(needed_streams(local_operations(data).journal))
+
+
+def folder_store(folder: Path, ignore: tuple[str, ...]) -> DeclaredStore:
+    """Return the folder as a store."""
+    from dicom_export.adapters.local.folder.store import FolderStore
+
+    return DeclaredStore(FolderStore(folder, ignore), ignore)
 
 
 def file_and_store(file: Path) -> tuple[DicomStore, StoredObject]:

@@ -18,7 +18,7 @@ from dicom_export.operations.counters import Counters
 from dicom_export.operations.failure import Status
 from dicom_export.operations.operation import Operation
 from dicom_export.operations.outcome import replaces_table
-from dicom_export.operations.request import WriteDisposition
+from dicom_export.operations.request import FilesRequest, WriteDisposition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -46,19 +46,18 @@ class Reopening:
         """End every operation that cannot continue, or whose rows were lost before it was reported."""
         replaced: set[TableName] = set()
         for _, operation in list(self.service.list_operations(self.parent)):
-            if operation.requested is None:
+            # Copies of files are found again where they are.
+            if operation.requested is None or isinstance(operation.requested, FilesRequest):
                 continue
-            if operation.is_done and operation.awaits_report and operation.request.table in replaced:
-                self._start_over(
-                    operation, f"A later export replaced the rows of table {operation.request.table.table}"
-                )
+            if operation.is_done and operation.awaits_report and operation.table in replaced:
+                self._start_over(operation, f"A later export replaced the rows of table {operation.table.table}")
             elif not operation.is_done or operation.awaits_report:
                 self._compare(operation)
             if operation.is_done and not operation.error and _overwrites(operation):
-                replaced.add(operation.request.table)
+                replaced.add(operation.table)
 
     def _compare(self, operation: Operation) -> None:
-        table = operation.request.table
+        table = operation.table
         if not self.known_files.has(table):
             reason = f"The DuckDB file of table {table.table} was deleted or replaced while the export was unfinished; start it again"
             self._start_over(operation, reason)
@@ -69,7 +68,7 @@ class Reopening:
 
     def _compare_overwrite(self, operation: Operation) -> None:
         """Have an overwrite start over unless all of its rows exist: until its end, the table is as it was."""
-        is_in_place = self.tables.is_replaced(operation.request.table, operation.name.operation)
+        is_in_place = self.tables.is_replaced(operation.table, operation.name.operation)
         if is_in_place or _has_left_table(operation):
             return
         written = _Written.of(operation, self.service, self.tables)
@@ -81,7 +80,7 @@ class Reopening:
         if written.unknown and not operation.is_done:
             self._end(
                 operation,
-                f"Table {operation.request.table.table} has rows that the state of this export does not know of: the state was restored"
+                f"Table {operation.table.table} has rows that the state of this export does not know of: the state was restored"
                 " from an older copy. To have every row once, export to another table, or with --write-disposition write-truncate;"
                 " the same command again would write all rows once more",
             )
@@ -106,7 +105,7 @@ class Reopening:
             log.warning("Export %s is not reported: %s", operation.name.operation, reason)
         else:
             self._end(operation, reason)
-        if _overwrites(operation) and self.known_files.has(operation.request.table):
+        if _overwrites(operation) and self.known_files.has(operation.table):
             self.tables.drop(operation.target)
         self.service.set_reported(operation.name)
 
@@ -148,7 +147,7 @@ class Reopening:
         self._end(operation, f"{_older_copy(operation, written)}; export {name.operation} writes them again")
         self.service.set_reported(operation.name)
         if operation.request.write_disposition is not WriteDisposition.WRITE_APPEND:
-            journal.tables.take(operation.request.table, name)
+            journal.tables.take(operation.table, name)
 
 
 def restored_name(name: OperationName) -> OperationName:
@@ -213,7 +212,8 @@ def reopen(
 def _claimed_by_others(operation: Operation, service: ExportService) -> Iterator[str]:
     """Yield the streams of all operations into the same table."""
     for _, other in service.list_operations(operation.name.parent):
-        if other.requested and other.target == operation.target:
+        has_table = other.requested and not isinstance(other.requested, FilesRequest)
+        if has_table and other.target == operation.target:
             for _, _, claim in service.journal.tasks.claims(other.name):
                 if claim.stream:
                     yield claim.stream
@@ -233,7 +233,7 @@ def _has_left_table(operation: Operation) -> bool:
 
 def _older_copy(operation: Operation, written: _Written) -> str:
     return (
-        f"The DuckDB file of table {operation.request.table.table} lacks {written.rows_lacking:,} rows that this export had written:"
+        f"The DuckDB file of table {operation.table.table} lacks {written.rows_lacking:,} rows that this export had written:"
         " it was restored from an older copy"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,8 +14,9 @@ from dicom_export.state.journal import Journal
 from dicom_export.state.uploads import Uploads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    from dicom_export.exporting.copying import CopyFolders
     from dicom_export.exporting.failure_report import FailureReport
     from dicom_export.messages import Message
     from dicom_export.names import StoreName, TableName
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ports:
-    """The adapters that an installation runs on."""
+    """The adapters that an installation runs on. `workers` is the number of processes on one machine."""
 
     operations: OperationStore
     stores: Mapping[StoreName, DeclaredStore]
@@ -33,6 +35,8 @@ class Ports:
     tables: Warehouse
     publisher: Publisher
     failures_table: TableName | None = None
+    folders: CopyFolders = lambda _: None
+    workers: int = 0
 
     @property
     def journal(self) -> Journal:
@@ -47,11 +51,17 @@ class Ports:
 
 def service_on(ports: Ports) -> ExportService:
     """Return the service of an installation."""
-    return ExportService(ports.journal, ports.stores, ports.buckets, ports.tables, ports.publisher)
+    return ExportService(
+        ports.journal, ports.stores, ports.buckets, ports.tables, ports.publisher, ports.folders, ports.workers
+    )
 
 
 def handlers_on(
-    ports: Ports, limits: PlanLimits, decode: Decode | None = None, decode_batches: DecodeBatches | None = None
+    ports: Ports,
+    limits: PlanLimits,
+    decode: Decode | None = None,
+    decode_batches: DecodeBatches | None = None,
+    copy_seconds: float = math.inf,
 ) -> dict[str, Callable[..., None]]:
     """Return the handler of each topic's messages."""
     # The HTTP function imports this module, and starts without pydicom and pyarrow.
@@ -82,6 +92,8 @@ def handlers_on(
             publisher=publisher,
             decode=decode_batches or batches_of(decode),
             columns=limits.columns,
+            folders=ports.folders,
+            copy_seconds=copy_seconds,
         ),
         StudyExported.topic: partial(
             record_result, journal=journal, tables=tables, publisher=publisher, report=_report_on(ports)
@@ -137,3 +149,13 @@ def dead_letters_on(ports: Ports) -> Callable[[Message, BaseException], None]:
         )
 
     return on_dead_letter
+
+
+def objects_of(store: DicomStore, ignore: Sequence[str], *, archives: bool) -> DicomStore:
+    """Return the store, or with `archives` the store whose archives are replaced by their members."""
+    if not archives:
+        return store
+    # Only those who read archives load the libraries for that.
+    from dicom_export.archives.store import ArchiveStore
+
+    return ArchiveStore(store, ignore)

@@ -1,4 +1,4 @@
-"""The command line: `dicom-export export`, `watch`, `verify`, `dump`, `query`, `columns`, `operations`, `dead-letters` and `serve`."""
+"""The command line: `dicom-export export`, `export-files`, `watch`, `verify`, `estimate`, `dump`, `query`, `columns`, `operations`, `dead-letters`, `doctor`, `smoke-test` and `serve`."""
 
 import click
 
@@ -7,7 +7,21 @@ from dicom_export.cli.exit_codes import Commands
 
 __all__ = ["main"]
 
-_COMMANDS = ("columns", "dead-letters", "dump", "export", "operations", "query", "serve", "verify", "watch")
+_COMMANDS = (
+    "columns",
+    "dead-letters",
+    "doctor",
+    "dump",
+    "estimate",
+    "export",
+    "export-files",
+    "operations",
+    "query",
+    "serve",
+    "smoke-test",
+    "verify",
+    "watch",
+)
 
 
 @click.group(cls=Commands, names=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
@@ -15,6 +29,6 @@ _COMMANDS = ("columns", "dead-letters", "dump", "export", "operations", "query",
 def main() -> None:
     """Turn the metadata of DICOM files into a table that you query with SQL.
 
-    The exit code is 0 after success, 1 if an export ended with an error or with failed instances or if `verify` found
-    differences, and 2 for wrong usage. In the last case nothing was done.
+    The exit code is 0 after success, 1 if an export ended with an error or with failed instances, if `verify` found
+    differences or if `doctor` or `smoke-test` found something wrong, and 2 for wrong usage. In the last case nothing was done.
     """

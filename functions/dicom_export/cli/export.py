@@ -13,6 +13,7 @@ import click
 from dicom_export.cli.exit_codes import FAILED
 from dicom_export.cli.options import (
     FilterPath,
+    archives_option,
     file_option,
     folder_argument,
     ignore_option,
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 @source_store_option
 @views_option
 @ignore_option
+@archives_option
 @click.option(
     "--format",
     "output",
@@ -74,6 +76,7 @@ def export(
     *,
     include_source_store: bool,
     views: bool,
+    archives: bool,
 ) -> None:
     """Export the DICOM files in FOLDER, and in all folders below it, to a table.
 
@@ -88,6 +91,7 @@ def export(
         schema=schema,
         include_source_store=include_source_store,
         views=views,
+        archives=archives,
         ignore=ignore,
     )
     operation = _run(asked, folder)

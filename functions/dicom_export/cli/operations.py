@@ -13,6 +13,7 @@ from dicom_export.cli.console import printable
 from dicom_export.cli.summary import failure_line
 from dicom_export.cli.whose import of_whom
 from dicom_export.operations.counters import Counters
+from dicom_export.operations.request import FilesRequest
 from dicom_export.protocol.operations_json import operation_to_json, timestamp
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def list_(whose: Whose, limit: int, output: str) -> None:
 @_format_option()
 def describe(whose: Whose, operation: str | None, output: str) -> None:
     """Show the progress of an export, or how it ended."""
-    _show(whose.operations.get_operation(whose.name(operation)), output)
+    _show(whose.operations.get_operation(whose.name(operation)), output, whose)
 
 
 @operations.command()
@@ -71,7 +72,7 @@ def cancel(whose: Whose, operation: str | None, output: str) -> None:
 
     An interrupted export ends when its command is run again.
     """
-    _show(whose.operations.cancel_operation(whose.name(operation)), output)
+    _show(whose.operations.cancel_operation(whose.name(operation)), output, whose)
 
 
 @operations.command()
@@ -94,14 +95,14 @@ def passed_over(whose: Whose, operation: str | None, output: str) -> None:
         click.echo(json.dumps({"object": name, "kind": kind}) if output == "json" else printable(f"{name}: {kind}"))
 
 
-def _show(operation: Operation, output: str) -> None:
+def _show(operation: Operation, output: str, whose: Whose) -> None:
     if output == "json":
         click.echo(json.dumps(operation_to_json(operation), indent=2))
         return
     facts = {
         "name": operation.name,
         "state": _state(operation),
-        **(_requested(operation.requested) if operation.requested else {}),
+        **(_requested(operation.requested, whose) if operation.requested else {}),
         "created": timestamp(operation.create_time),
         "ended": timestamp(operation.end_time) if operation.end_time else "not yet",
     }
@@ -111,14 +112,18 @@ def _show(operation: Operation, output: str) -> None:
         click.echo(f"{'error:':19}{operation.error.code.name}: {operation.error.message}")
 
 
-def _requested(request: Request) -> dict[str, object]:
+def _requested(request: Request, whose: Whose) -> dict[str, object]:
     return {
         "store": request.store,
-        "table": request.table,
-        "write disposition": request.write_disposition,
-        "schema": request.schema,
+        **_destination(request, whose),
         "filter": request.filter_uri or "none",
     }
+
+
+def _destination(request: Request, whose: Whose) -> dict[str, object]:
+    if isinstance(request, FilesRequest):
+        return {"folder": whose.place or request.folder}
+    return {"table": request.table, "write disposition": request.write_disposition, "schema": request.schema}
 
 
 def _state(operation: Operation) -> str:

@@ -64,6 +64,9 @@ views_option = click.option(
     show_default=True,
     help="Define views next to the table: its current instances, studies, series and private elements.",
 )
+archives_option = click.option(
+    "--archives", is_flag=True, help="Read the members of ZIP and tar archives (.zip, .tar, .tar.gz, .tgz), too."
+)
 ignore_option = click.option(
     "--ignore",
     multiple=True,

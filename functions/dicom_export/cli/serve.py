@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dicom_export import logs, settings
-from dicom_export.cli.options import ignore_option
+from dicom_export.cli.options import archives_option, ignore_option
 from dicom_export.errors import FailedPrecondition, InvalidArgument
 from dicom_export.folder_export.ctrl_c import threads_without_ctrl_c
 from dicom_export.names import TableName
@@ -62,10 +62,11 @@ if TYPE_CHECKING:
     "buckets",
     multiple=True,
     metavar="NAME=FOLDER",
-    help="The folder of the filter files gs://NAME/… May be repeated.",
+    help="The folder of the filter files gs://NAME/… and of the files that are exported there. May be repeated.",
 )
 @click.option("--no-browser", is_flag=True, help="Do not open the console in a browser.")
 @ignore_option
+@archives_option
 def serve(
     stores: tuple[str, ...],
     data: Path,
@@ -75,6 +76,7 @@ def serve(
     buckets: tuple[str, ...],
     ignore: tuple[str, ...],
     *,
+    archives: bool,
     no_browser: bool,
 ) -> None:
     """Serve the console and the Cloud Healthcare API over local folders, for browsers, gcloud, client libraries and curl.
@@ -88,6 +90,7 @@ def serve(
         datasets=tuple(map(_dataset, datasets)),
         ignore=ignore,
         limits=settings.local_limits(),
+        archives=archives,
         # There is no authentication: who is elsewhere sees no patient data.
         shows_rows=_is_loopback(host),
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from dicom_export.cli.console import printable
 from dicom_export.folder_export.run import error_besides_failures
+from dicom_export.names import TableName
 from dicom_export.operations.counters import Counters
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def summary(
     yield (
         f"{counters.success:,} of {counters.found:,} instances ({counters.studies:,} {'study' if counters.studies == 1 else 'studies'})"
         " exported"
-        f" to table {operation.request.table.table} of {file}"
+        f" to {_destination(operation, file)}"
         f" in {seconds:,.1f} s, {counters.success / max(seconds, 0.001):,.0f} instances/s"
     )
     if counters.skipped:
@@ -54,6 +55,11 @@ def summary(
         yield f"{counters.failure:,} failed:"
         yield from _reasons(failures)
         yield f"List all of them: dicom-export operations failures {operation.name.operation} --from {file}"
+
+
+def _destination(operation: Operation, file: Path) -> str:
+    is_table = isinstance(operation.destination, TableName)
+    return f"table {operation.table.table} of {file}" if is_table else f"folder {file}"
 
 
 def unlisted_lines(unlisted: Sequence[Unlisted]) -> Iterator[str]:

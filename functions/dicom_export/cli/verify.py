@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from dicom_export.cli.exit_codes import FAILED
-from dicom_export.cli.options import folder_argument, ignore_option, table_option
+from dicom_export.cli.options import archives_option, folder_argument, ignore_option, table_option
 from dicom_export.folder_export.places import DATASET, PROJECT, check_file, own_files, state_of, store_of, table_of
 from dicom_export.settings import LocalSettings, local_limits
 
@@ -29,13 +29,22 @@ _LIMIT = 20
 )
 @table_option
 @ignore_option
+@archives_option
 @click.option("--repair", is_flag=True, help="Export the missing and stale instances, then compare again.")
 @click.option(
     "--limit", type=click.IntRange(0), default=_LIMIT, show_default=True, help="Maximum number of differences to list."
 )
 @click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def verify(
-    folder: Path, file: Path, table: str, ignore: tuple[str, ...], limit: int, output: str, *, repair: bool
+    folder: Path,
+    file: Path,
+    table: str,
+    ignore: tuple[str, ...],
+    limit: int,
+    output: str,
+    *,
+    archives: bool,
+    repair: bool,
 ) -> None:
     """Compare the DICOM files in FOLDER, and in all folders below it, with the newest rows of a table.
 
@@ -54,6 +63,7 @@ def verify(
         datasets=((PROJECT, DATASET),),
         ignore=(*ignore, *own_files(file, folder)),
         limits=local_limits(),
+        archives=archives,
     )
     repairs.mkdir(parents=True, exist_ok=True)
     # `--help` and a mistyped option are answered without loading DuckDB, pydicom and the rest.

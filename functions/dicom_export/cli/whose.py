@@ -23,11 +23,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Whose:
-    """The operations of a Healthcare dataset. On Google Cloud, `exports` can also start one, which the functions then run."""
+    """The operations of a Healthcare dataset. On Google Cloud, `exports` can also start one, which the functions then run.
+
+    `place` is the file or folder to which they export, if the user named one.
+    """
 
     operations: OperationsService
     parent: DatasetName
     exports: ExportService | None = None
+    place: Path | None = None
 
     def name(self, operation: str | None) -> OperationName:
         """Return the name of the operation: an id, a whole resource name, or the newest. Raises NotFound if there is none."""
@@ -53,8 +57,8 @@ def of_whom(command: Callable[..., None]) -> Callable[..., None]:
 
 _OPTIONS = (
     click.option(
-        "--from", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE.duckdb",
-        help="The DuckDB file to which the exports write.",
+        "--from", "file", type=click.Path(exists=True, path_type=Path), metavar="FILE.duckdb",
+        help="The DuckDB file to which the exports write, or the folder to which `export-files` does.",
     ),
     click.option(
         "--data", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR",
@@ -75,7 +79,7 @@ def _whose(file: Path | None, data: Path | None, parent: DatasetName | None) -> 
     if file is None and data is None and settings.is_in_cloud():
         exports = bootstrap.service()
         return Whose(exports, parent or _only_parent(), exports)
-    return Whose(local_operations(existing_state(file, data)), parent or LOCAL_PARENT)
+    return Whose(local_operations(existing_state(file, data)), parent or LOCAL_PARENT, place=file)
 
 
 def _only_parent() -> DatasetName:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 1_000
 BATCH_HEADER_BYTES = 12 << 20
+"""Bytes of the values of headers, or of JSON that was made of them if that is more."""
 
 
 def batches_of(decode: Decode) -> DecodeBatches:
@@ -47,12 +48,17 @@ def in_batches(decoded: Iterable[Decoded], kind: SchemaKind) -> Iterator[Decoded
             continue
         found.append(each.uids)
         rows.append(each.row)
-        header_bytes += each.header_bytes
+        header_bytes += size_of(each)
         if len(rows) >= BATCH_ROWS or header_bytes >= BATCH_HEADER_BYTES:
             yield _batch(found, rows, kind, header_bytes)
             found, rows, header_bytes = [], [], 0
     if found:
         yield _batch(found, rows, kind, header_bytes)
+
+
+def size_of(instance: DecodedInstance) -> int:
+    """Return about how many bytes the instance's row has: those of its header's values, or of the JSON if that is more."""
+    return max(instance.header_bytes, instance.row.get("StructuredStorageSize") or 0)
 
 
 def without_excess(decoded: Decoded, kind: SchemaKind) -> Decoded:

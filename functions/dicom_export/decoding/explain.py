@@ -38,7 +38,7 @@ def explained(
     file: RangeFile, stored: StoredObject, layout: RowLayout, notes: Notes, limits: Limits
 ) -> Explanation | Skipped:
     """Return the row of an object that is open, with the notes. Raises as `decode_instance` does."""
-    with Budget(limits) as budget:
+    with Budget(limits, holds_large=layout.kind is SchemaKind.JSON) as budget:
         try:
             header = header_of(file, budget)
         except OtherFormat as other:

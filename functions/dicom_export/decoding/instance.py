@@ -14,7 +14,7 @@ from dicom_export.decoding.fast.kinds import Unusual
 from dicom_export.decoding.notes import Notes
 from dicom_export.decoding.reference.header import check_uids
 from dicom_export.dicom.object_file import FIRST_RANGE, RangeFile
-from dicom_export.errors import InstanceError
+from dicom_export.errors import EncodedObject, InstanceError
 from dicom_export.rows.administrative import administrative_columns
 from dicom_export.rows.inventory import inventory_row
 from dicom_export.rows.layout import RowLayout, SchemaKind
@@ -38,14 +38,21 @@ def decode_instance(
 ) -> DecodedInstance | Skipped:
     """Return the row of an object. The memory of other instances of its series makes it faster, and never changes the row.
 
-    Raises NotDicom, TruncatedInstance, LimitExceeded or another InstanceError, with the UIDs as far as known, and what
+    Raises EncodedObject before anything is read, NotDicom, TruncatedInstance, LimitExceeded or another InstanceError, with the UIDs as far as known, and what
     reading from the store raises.
     """
+    if stored.content_encoding:
+        raise EncodedObject(
+            f"The object has Content-Encoding {stored.content_encoding!r}; expected none. It was not read, because ranges of"
+            " such an object are not ranges of the DICOM file. If it is compressed, upload it again uncompressed; if"
+            " it is not, remove the Content-Encoding from its metadata"
+        )
     if layout.kind is SchemaKind.INVENTORY:
         return _listed(store, stored, memory, limits)
     file = RangeFile(store, stored, memory.series.first_range(stored.name) if memory else FIRST_RANGE)
     try:
-        header = scan_header(file, memory.series if memory else None, limits)
+        is_json = layout.kind is SchemaKind.JSON
+        header = scan_header(file, memory.series if memory else None, limits, holds_large=is_json)
         if memory:
             memory.series.note_length(stored.name, header.length)
         row = _ROWS[layout.kind](header)

@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cache, partial
 from math import ceil
 from multiprocessing.connection import wait
@@ -18,7 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from dicom_export.crashes import keep_values_back
-from dicom_export.decoding.batches import BATCH_HEADER_BYTES, BATCH_ROWS, batches_of, in_batches, without_excess
+from dicom_export.decoding.batches import (
+    BATCH_HEADER_BYTES,
+    BATCH_ROWS,
+    batches_of,
+    in_batches,
+    size_of,
+    without_excess,
+)
 from dicom_export.decoding.budget import DEFAULT_LIMITS, Limits, is_within
 from dicom_export.decoding.decoded import DecodedInstance
 from dicom_export.decoding.fast.memory import Memory
@@ -35,7 +42,8 @@ if TYPE_CHECKING:
     from dicom_export.rows.layout import RowLayout
     from dicom_export.stored_object import StoredObject
 
-# A chunk is sent as a whole: what the instances of a series share is sent once. More than a few chunks do not wait in memory.
+# A chunk is sent as a whole: what the instances of a series share is sent once. It ends with the object that makes it too long. More than
+# a few chunks for each process do not wait in memory, however many callers there are.
 _CHUNK = 50
 _CHUNKS_AHEAD = 2
 _WORTH_A_PROCESS = 100
@@ -69,6 +77,7 @@ class ParallelDecoder:
         self._pool: ProcessPoolExecutor | None = None
         self._batch_rows = BATCH_ROWS
         self._seen = 0
+        self._callers = 0
         self._starting = threading.Lock()
         self._isolation = Isolation(_begin)
 
@@ -145,18 +154,30 @@ class ParallelDecoder:
         """
         remaining = iter(chunks)
         waiting: deque[tuple[Sequence[StoredObject], Future[T]]] = deque()
-        while True:
-            pool = self._started()
-            try:
-                yield from self._done(pool, decode, store, remaining, layout, waiting)
-            except BrokenProcessPool:
-                self._give_up(pool)
-                suspects = [chunk for chunk, _ in waiting]
-                waiting.clear()
-                for chunk in suspects:
-                    yield from self._isolation.decode(decode, store, chunk, layout)
-            else:
-                return
+        with self._calling():
+            while True:
+                pool = self._started()
+                try:
+                    yield from self._done(pool, decode, store, remaining, layout, waiting)
+                except BrokenProcessPool:
+                    self._give_up(pool)
+                    suspects = [chunk for chunk, _ in waiting]
+                    waiting.clear()
+                    for chunk in suspects:
+                        yield from self._isolation.decode(decode, store, chunk, layout)
+                else:
+                    return
+
+    @contextmanager
+    def _calling(self) -> Iterator[None]:
+        """Share the chunks that wait in memory with those who decode at the same time."""
+        with self._starting:
+            self._callers += 1
+        try:
+            yield
+        finally:
+            with self._starting:
+                self._callers -= 1
 
     def _done(
         self,
@@ -170,7 +191,7 @@ class ParallelDecoder:
         """Yield the results of the chunks. Those without a result are `waiting`. Raises BrokenProcessPool."""
         for chunk in chunks:
             waiting.append((chunk, _submitted(pool, decode, store, chunk, layout)))
-            if len(waiting) > self._processes * _CHUNKS_AHEAD:
+            if len(waiting) > self._processes * _CHUNKS_AHEAD // self._callers:
                 result = waiting[0][0], waiting[0][1].result()
                 waiting.popleft()
                 yield result
@@ -220,7 +241,7 @@ def _decode_chunk(
     header_bytes = 0
     for each in decode_in_turn(store, objects, layout, _memory(), limits):
         chunk.append(without_excess(each, layout.kind))
-        header_bytes += each.header_bytes if isinstance(each, DecodedInstance) else 0
+        header_bytes += size_of(each) if isinstance(each, DecodedInstance) else 0
         if header_bytes >= BATCH_HEADER_BYTES:
             break
     return chunk

@@ -7,20 +7,29 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from dicom_export.errors import AlreadyExists, FailedPrecondition, NotFound
+from dicom_export.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
+from dicom_export.exporting.copying import existing_folder
 from dicom_export.exporting.filter_objects import filter_generation
 from dicom_export.logs import Event, operation_event
 from dicom_export.operations.counters import Counters
 from dicom_export.operations.failure import Status
-from dicom_export.operations.operation import Operation
-from dicom_export.operations.request import ExportRequest, Request, VerifyRequest, WriteDisposition
+from dicom_export.operations.operation import Operation, staging_name
+from dicom_export.operations.request import (
+    ExportRequest,
+    FilesRequest,
+    Request,
+    TableRequest,
+    VerifyRequest,
+    WriteDisposition,
+)
 from dicom_export.stores import declared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from dicom_export.errors import DicomExportError
-    from dicom_export.names import OperationName, StoreName
+    from dicom_export.exporting.copying import CopyFolders
+    from dicom_export.names import OperationName, StoreName, TableName
     from dicom_export.ports import DicomStore, TableInfo, Tables
     from dicom_export.state.journal import Journal
     from dicom_export.stores import DeclaredStore
@@ -37,21 +46,26 @@ def create_export(
     stores: Mapping[StoreName, DeclaredStore],
     buckets: Callable[[str], DicomStore | None],
     tables: Tables,
+    folders: CopyFolders,
     awaits_report: bool = False,
 ) -> Operation:
     """Create the operation of this name. Its plan does not begin yet.
 
-    Raises NotFound for a store, a dataset or a filter file that does not exist, and AlreadyExists or FailedPrecondition
-    for a table that the write disposition protects, or that a changeDataCaptureConfig writes to.
+    Raises NotFound for a store, a dataset, a filter file or a bucket that does not exist, AlreadyExists or FailedPrecondition
+    for a table that the write disposition protects, or that a changeDataCaptureConfig writes to, and InvalidArgument for a folder
+    of copies that is a part of the store.
     """
     store = declared(stores, request.store)
     next(store.objects.list(), None)
     if isinstance(request, ExportRequest):
         request = replace(request, views=request.views and store.views)
-    _check_keeps_no_latest(request, stores)
-    take_table(request, name, journal)
-    check_table(request, tables.describe(request.table))
-    _check_compared(request, tables)
+    if isinstance(request, FilesRequest):
+        _check_folder(request, stores, folders)
+    else:
+        _check_keeps_no_latest(request, stores)
+        take_table(request, name, journal)
+        check_table(request, tables.describe(request.table))
+        _check_compared(request, tables)
     operation = Operation(
         name,
         api_version,
@@ -59,13 +73,22 @@ def create_export(
         request,
         filter_generation=filter_generation(request.filter_uri, buckets) if request.filter_uri else None,
         awaits_report=awaits_report,
+        staging=_staging(request, name, tables),
     )
-    if request.write_disposition is WriteDisposition.WRITE_TRUNCATE:
+    if not isinstance(request, FilesRequest) and request.write_disposition is WriteDisposition.WRITE_TRUNCATE:
         # Before anything is listed: from now on, rows that are streamed into the table are recorded with the operation.
         journal.overwrites.begin(request.table, name)
     journal.operations.create(operation)
-    log.info("Export of %s to %s created", request.store, request.table, extra=operation_event(name, Event.CREATED))
+    log.info(
+        "Export of %s to %s created", request.store, operation.destination, extra=operation_event(name, Event.CREATED)
+    )
     return operation
+
+
+def _staging(request: Request, name: OperationName, tables: Tables) -> TableName | None:
+    if isinstance(request, FilesRequest) or request.write_disposition is not WriteDisposition.WRITE_TRUNCATE:
+        return None
+    return tables.staging_table(request.table, staging_name(request, name))
 
 
 def refuse_export(name: OperationName, error: DicomExportError, *, api_version: str, journal: Journal) -> Operation:
@@ -78,7 +101,19 @@ def refuse_export(name: OperationName, error: DicomExportError, *, api_version: 
     return operation
 
 
-def _check_keeps_no_latest(request: Request, stores: Mapping[StoreName, DeclaredStore]) -> None:
+def _check_folder(request: FilesRequest, stores: Mapping[StoreName, DeclaredStore], folders: CopyFolders) -> None:
+    """Raise NotFound if there is no such folder, InvalidArgument if the store has the copies as instances."""
+    folder = existing_folder(request.folder, folders)
+    folder.check()
+    root = declared(stores, request.store).objects.uri("")
+    if folder.adds_to(root):
+        raise InvalidArgument(
+            f"Copies in {request.folder} would be new instances of the store {request.store}, which is {root}; choose a"
+            " folder outside of it"
+        )
+
+
+def _check_keeps_no_latest(request: TableRequest, stores: Mapping[StoreName, DeclaredStore]) -> None:
     """Raise FailedPrecondition for a table with change data capture: rows of an export have no version."""
     for name, store in stores.items():
         if any(config.tracks_changes and config.table == request.table for config in store.streams):
@@ -87,13 +122,13 @@ def _check_keeps_no_latest(request: Request, stores: Mapping[StoreName, Declared
             )
 
 
-def _check_compared(request: Request, tables: Tables) -> None:
+def _check_compared(request: TableRequest, tables: Tables) -> None:
     """Raise NotFound if the table that a verification compares does not exist."""
     if isinstance(request, VerifyRequest) and tables.describe(request.compared) is None:
         raise NotFound(f"Table {request.compared} was not found; an export creates it")
 
 
-def take_table(request: Request, name: OperationName, journal: Journal) -> None:
+def take_table(request: TableRequest, name: OperationName, journal: Journal) -> None:
     """Take the table for an export that needs an empty or a new one, so that no other such export fills it.
 
     Raises FailedPrecondition if another one has taken it. Exports that append or replace need not take it.
@@ -102,18 +137,18 @@ def take_table(request: Request, name: OperationName, journal: Journal) -> None:
         _require_holder(request, name, journal.tables.take(request.table, name))
 
 
-def hold_table(request: Request, name: OperationName, journal: Journal) -> None:
+def hold_table(request: TableRequest, name: OperationName, journal: Journal) -> None:
     """Raise FailedPrecondition if another operation has taken the table since this one took it."""
     if wants_table_for_itself(request):
         _require_holder(request, name, journal.tables.holder(request.table))
 
 
-def wants_table_for_itself(request: Request) -> bool:
+def wants_table_for_itself(request: TableRequest) -> bool:
     """Return whether the export needs an empty or a new table."""
     return request.write_disposition in (WriteDisposition.WRITE_EMPTY, WriteDisposition.CREATE_NEW)
 
 
-def _require_holder(request: Request, name: OperationName, holder: OperationName | None) -> None:
+def _require_holder(request: TableRequest, name: OperationName, holder: OperationName | None) -> None:
     if holder != name:
         raise FailedPrecondition(
             f"Operation {holder} is exporting to {request.table}; wait for its end, cancel it, or set writeDisposition to"
@@ -121,7 +156,7 @@ def _require_holder(request: Request, name: OperationName, holder: OperationName
         )
 
 
-def check_table(request: Request, table: TableInfo | None) -> None:
+def check_table(request: TableRequest, table: TableInfo | None) -> None:
     """Raise AlreadyExists or FailedPrecondition if the write disposition protects the table."""
     if table is None:
         return

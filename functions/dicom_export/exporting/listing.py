@@ -53,11 +53,14 @@ def listing(
     index: FilterIndex | None,
     journal: Journal,
     unlisted: Callable[[Unlisted], None],
+    *,
+    warns: bool = True,
 ) -> Iterator[Listed]:
     """Yield the store's objects after the cursor. If names have UIDs in them, only those that the filter names.
 
     A step without an object follows each folder of the filter, and each hundred objects that the filter does not name.
-    `unlisted` is called for each entry that cannot be listed.
+    `unlisted` is called for each entry that cannot be listed. With `warns`, paths of the
+    filter that match nothing are logged.
     """
     if index is None or cursor.layout is Layout.FOLDERS:
         found = store.objects.list(start_after=cursor.start_after, unlisted=unlisted)
@@ -66,7 +69,7 @@ def listing(
     begun = cursor
     for folder, paths in groupby(_paths(operation, index, journal, cursor.path), key=lambda path: path[:2]):
         named = list(paths)
-        yield from _folder(store, folder, named, begun, operation, unlisted)
+        yield from _folder(store, folder, named, begun, operation if warns else None, unlisted)
         begun = Cursor(cursor.layout, begun.path + len(named))
         yield Listed(None, begun, folder[0])
 
@@ -96,7 +99,7 @@ def _folder(
     folder: FilterPath,
     named: list[FilterPath],
     begun: Cursor,
-    operation: Operation,
+    warned: Operation | None,
     unlisted: Callable[[Unlisted], None],
 ) -> Iterator[Listed]:
     """Yield the objects that paths name in one study or series, with one listing for all of these paths."""
@@ -113,8 +116,8 @@ def _folder(
     prefix = prefix_of(begun.layout, folder)
     found = store.objects.list(prefix=prefix, start_after=begun.start_after, unlisted=unlisted)
     yield from _steps(found, is_wanted, begun, folder[0])
-    if not begun.start_after:
-        warn_unmatched(operation, [path for path in named if path not in matched])
+    if warned and not begun.start_after:
+        warn_unmatched(warned, [path for path in named if path not in matched])
 
 
 def _paths_by_name(named: list[FilterPath]) -> Callable[[str], FilterPath | None]:

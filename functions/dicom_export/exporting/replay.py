@@ -82,7 +82,7 @@ def _check(original: Operation, letters: Sequence[DeadLetter]) -> None:
         raise NotFound(f"Operation {original.name} has no dead letters to replay")
     if original.request.write_disposition is WriteDisposition.WRITE_TRUNCATE:
         raise FailedPrecondition(
-            f"Operation {original.name} was to replace {original.request.table} and left it as it was; request the export again"
+            f"Operation {original.name} was to replace {original.table} and left it as it was; request the export again"
         )
 
 

@@ -14,17 +14,22 @@ from dicom_export.exporting.replay import create_replay
 from dicom_export.logs import Event, operation_event
 from dicom_export.messages import PlanExport
 from dicom_export.names import DatasetName, OperationName, StoreName
+from dicom_export.operations.counters import Counters
 from dicom_export.operations.failure import Status
 from dicom_export.operations.plan_page import PlanPage
+from dicom_export.rows.layout import RowLayout
 from dicom_export.stores import declared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from dicom_export.exporting.copying import CopyFolders
+    from dicom_export.operations.estimate import Estimate
     from dicom_export.operations.failure import Failure
     from dicom_export.operations.operation import Operation
     from dicom_export.operations.request import Request
     from dicom_export.ports import DicomStore, Publisher, Tables
+    from dicom_export.rows.layout import SchemaKind
     from dicom_export.state.dead_letters import DeadLetter
     from dicom_export.state.journal import Journal
     from dicom_export.stored_object import Unlisted
@@ -102,6 +107,8 @@ class ExportService(OperationsService):
     buckets: Callable[[str], DicomStore | None]
     tables: Tables
     publisher: Publisher
+    folders: CopyFolders
+    workers: int = 0
 
     def create_export(
         self,
@@ -137,28 +144,35 @@ class ExportService(OperationsService):
             stores=self.stores,
             buckets=self.buckets,
             tables=self.tables,
+            folders=self.folders,
             awaits_report=awaits_report,
         )
 
     def get_operation(self, name: OperationName) -> Operation:
-        """Return the operation as OperationsService does. If its first message was never published, publish it now.
+        """Return the operation with its counters as they are now, and mend a plan that does not go on.
 
-        That message was lost with the process that created the operation.
+        The message that would plan the first or the next page may be lost: once in a while it is published again if
+        everything that was planned has its result. Raises NotFound.
         """
         operation = super().get_operation(name)
         periods = (datetime.now(UTC) - operation.create_time) // _FORGOTTEN
-        is_forgotten = not operation.is_done and periods > 0 and not self.journal.plans.pages(name)
+        has_results = operation.pages is None and not (operation.counters or Counters()).pending
+        is_forgotten = not operation.is_done and periods > 0 and has_results
         if is_forgotten and self.journal.operations.is_first_to_heal(name, periods):
-            self.resume(operation)
+            self._plan_on(name)
         return operation
 
     def cancel_operation(self, name: OperationName) -> Operation:
         """Request the operation's end, also if the message that plans its next page is lost."""
         operation = super().cancel_operation(name)
         if not operation.is_done:
-            pages = self.journal.plans.pages(name) or [0]
-            self.publisher.publish([PlanExport(name, pages[-1])])
+            self._plan_on(name)
         return operation
+
+    def _plan_on(self, name: OperationName) -> None:
+        """Publish the message of the last planned page, which has the next one planned, or the plan sealed."""
+        pages = self.journal.plans.pages(name) or [0]
+        self.publisher.publish([PlanExport(name, pages[-1])])
 
     def unfinished(self, parent: DatasetName) -> list[Operation]:
         """Return the operations of a dataset that have not ended."""
@@ -192,6 +206,14 @@ class ExportService(OperationsService):
         """Return the store's name if it is declared. Raises NotFound."""
         declared(self.stores, name)
         return name
+
+    def estimate(self, name: StoreName, kind: SchemaKind) -> Estimate:
+        """Return what an export of the store would take. Raises NotFound."""
+        # It decodes a sample; the HTTP function starts without pydicom and pyarrow.
+        from dicom_export.decoding.budget import DEFAULT_LIMITS
+        from dicom_export.exporting.estimate import estimate_export
+
+        return estimate_export(declared(self.stores, name), RowLayout(kind), DEFAULT_LIMITS, workers=self.workers)
 
     def stream_configs(self, name: StoreName) -> tuple[StreamConfig, ...]:
         """Return where rows of the store's new objects go. Raises NotFound."""

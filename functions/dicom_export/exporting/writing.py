@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from dicom_export.decoding.budget import DEFAULT_COLUMN_LIMITS, NO_MORE_COLUMNS, ColumnLimits
 from dicom_export.decoding.decoded import Wide
-from dicom_export.errors import Aborted, PermanentError, RowsRefused, TooManyColumns, Unavailable
+from dicom_export.errors import Aborted, ColumnsNotKnown, PermanentError, RowsRefused, TooManyColumns, Unavailable
 from dicom_export.operations.request import VerifyRequest, WriteDisposition
 from dicom_export.rows.arrow import MAX_BATCH_BYTES, TooLarge, batches
 from dicom_export.rows.fitting import fits, within_budget
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from dicom_export.rows.schema import Schema
     from dicom_export.stored_object import StoredObject
 
+_MOST_STREAMS = 3
+"""How often rows are appended whose columns the service does not know yet; each append waits, too."""
+
 Pending = tuple["StoredObject", InstanceUids]
 Rejected = tuple["StoredObject", InstanceUids, PermanentError]
 
@@ -32,7 +35,7 @@ Rejected = tuple["StoredObject", InstanceUids, PermanentError]
 def prepare_target(operation: Operation, schema: Schema, tables: Tables) -> None:
     """Add these columns to the table that the operation writes to. The staging table of an overwrite or a verification expires."""
     if operation.request.write_disposition is WriteDisposition.WRITE_TRUNCATE:
-        like = operation.target if isinstance(operation.request, VerifyRequest) else operation.request.table
+        like = operation.target if isinstance(operation.request, VerifyRequest) else operation.table
         tables.prepare_staging(operation.target, schema, like)
     else:
         tables.prepare(operation.target, schema)
@@ -69,6 +72,11 @@ class StreamWriter:
         """Discard a stream that an error left unfinished, because no message will claim it."""
         if self._stream and isinstance(error, Exception):
             self._tables.discard(self._stream)
+
+    def await_columns(self) -> None:
+        """Return when a stream takes rows with all columns of the table. Raises TransientError."""
+        self._existing()
+        self._tables.await_columns(self._operation.target)
 
     def write(self, objects: Sequence[StoredObject], batch: DecodedBatch) -> None:
         """Write the rows of a batch of these objects."""
@@ -107,7 +115,7 @@ class StreamWriter:
 
     def _append_fitted(self, pending: list[Pending], rows: Sequence[Row]) -> None:
         """Append rows that may need more columns than the table can have."""
-        kind = self._operation.request.schema
+        kind = self._operation.request.row_layout.kind
         fitting = within_budget(rows, self._existing(), kind, self._limits)
         if not self._takes(columns_of_all(fitting, kind)):
             fitting = within_budget(rows, self._existing(), kind, self._limits)
@@ -121,16 +129,30 @@ class StreamWriter:
 
     def _append(self, pending: list[Pending], records: pa.RecordBatch) -> None:
         """Append the instances' rows without those that the table refuses. It may take several answers to learn all of these."""
-        if self._stream is None:
-            self._stream = self._tables.open_stream(self._operation.target)
         while pending:
             try:
-                self._tables.append(self._stream, self._offset, records)
+                self._append_all(records)
             except RowsRefused as error:
                 kept = self._reject(pending, error)
                 pending, records = [pending[index] for index in kept], records.take(pa.array(kept, pa.int64()))
             else:
                 self._offset += records.num_rows
+                return
+
+    def _append_all(self, records: pa.RecordBatch) -> None:
+        """Append the rows. A stream without rows that does not know their columns is replaced with a new one."""
+        for attempt in range(1, _MOST_STREAMS + 1):
+            if self._stream is None:
+                self._stream = self._tables.open_stream(self._operation.target)
+            try:
+                self._tables.append(self._stream, self._offset, records)
+            except ColumnsNotKnown:
+                if attempt == _MOST_STREAMS:
+                    raise
+                if not self._offset:
+                    self._tables.discard(self._stream)
+                    self._stream = None
+            else:
                 return
 
     def _reject(self, pending: list[Pending], error: RowsRefused) -> list[int]:
@@ -156,6 +178,7 @@ class StreamWriter:
         existing = self._existing()
         if not covers(existing, schema):
             prepare_target(self._operation, schema, self._tables)
+            self._tables.await_columns(self._operation.target)
             self._columns = merge(existing, schema)
 
     def _existing(self) -> Schema:

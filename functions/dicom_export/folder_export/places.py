@@ -24,7 +24,7 @@ _NOT_IN_STORE_IDS = re.compile(r"[^\w.-]+")
 
 
 def state_of(file: Path) -> Path:
-    """Return the folder of the operations that export into the DuckDB file."""
+    """Return the folder of the operations that export into the DuckDB file, or the folder of copies."""
     return file.with_name(f"{file.name}.state")
 
 
@@ -49,7 +49,7 @@ def existing_state(file: Path | None, data: Path | None) -> Path:
 
     Raises FailedPrecondition if no export was ever started there.
     """
-    folder = state_of(file) if file else data
+    folder = state_of(file.resolve() if file.is_dir() else file) if file else data
     if folder is None:
         raise FailedPrecondition("Specify --from FILE.duckdb, or --data DIR with the folder of `serve`")
     if not (folder / "state").is_dir():

@@ -34,6 +34,10 @@ class FolderExport(NamedTuple):
     ignored: Ignored
 
 
+_ARCHIVES = "//archives"
+"""Stands among the patterns of an export that reads archives: no name has two slashes."""
+
+
 def folder_export(
     folder: Path,
     file: Path,
@@ -44,6 +48,7 @@ def folder_export(
     schema: str,
     include_source_store: bool,
     views: bool,
+    archives: bool,
     ignore: Sequence[str],
 ) -> FolderExport:
     """Return the export of the folder to the DuckDB file.
@@ -68,8 +73,13 @@ def folder_export(
         datasets=((PROJECT, DATASET),),
         ignore=(*ignore, *own_files(file, folder)),
         limits=local_limits(),
+        archives=archives,
     )
     check_file(file)
     if filter_file:
         check_is_file(filter_file)
-    return FolderExport(request, settings, Ignored(frozenset(ignore), state_of(file) / "ignored"))
+    return FolderExport(
+        request,
+        settings,
+        Ignored(frozenset((*ignore, *((_ARCHIVES,) if archives else ()))), state_of(file) / "ignored"),
+    )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dicom_export.errors import DicomExportError, Internal
 from dicom_export.exporting.filter_objects import filter_generation
 from dicom_export.exporting.service import new_name
+from dicom_export.names import TableName
 from dicom_export.operations.counters import Counters
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Run:
                 same = operation
             elif not operation.is_done:
                 self._tell(
-                    f"Export {operation.name.operation} to {operation.request.table.table} is unfinished: the command"
+                    f"Export {operation.name.operation} to {_shown(operation)} is unfinished: the command"
                     " that began it resumes it."
                 )
         return same
@@ -121,6 +122,12 @@ class Run:
         uri = self._request.filter_uri
         generation = filter_generation(uri, self._deployment.service.buckets) if uri else None
         return operation.filter_generation == generation
+
+
+def _shown(operation: Operation) -> str:
+    """Return the destination as the user knows it: there is one folder per state."""
+    destination = operation.destination
+    return f"table {destination.table}" if isinstance(destination, TableName) else "the folder"
 
 
 def error_besides_failures(operation: Operation) -> Status | None:

@@ -1,4 +1,4 @@
-"""Export of the objects of one message: read, write to a stream, claim, commit, report.
+"""Export of the objects of one message: read, write to a stream or copy, claim, commit, report.
 
 After a crash at any point, the next delivery of the message completes the work. The claim decides:
 it is created once and names the one stream that may be committed, and the result follows from it.
@@ -7,39 +7,36 @@ So a row and its count always agree.
 
 from __future__ import annotations
 
-import logging
-from collections import Counter
+import math
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from dicom_export.decoding.budget import DEFAULT_COLUMN_LIMITS, ColumnLimits
-from dicom_export.decoding.decoded import Skipped
 from dicom_export.errors import FailedPrecondition, Internal, NotFound, PermanentError, Unavailable
-from dicom_export.exporting.matching import UNNAMED, FilterLookup, Selection, uids_of, without_unnamable
+from dicom_export.exporting.copying import copy_files, existing_folder
+from dicom_export.exporting.matching import FilterLookup, Selection, without_unnamable
+from dicom_export.exporting.tally import Tally
 from dicom_export.exporting.writing import StreamWriter
 from dicom_export.logs import instance_failure, instances_done
 from dicom_export.messages import ExportStudy, StudyExported
 from dicom_export.operations.counters import Counters
 from dicom_export.operations.failure import Failure, FailureStage, Status
 from dicom_export.operations.outcome import Outcome
+from dicom_export.operations.request import FilesRequest
 from dicom_export.state.dead_letters import DeadLetter
 from dicom_export.state.tasks import Claim
 from dicom_export.stores import declared
-from dicom_export.uids import InstanceUids, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping
 
-    from dicom_export.decoding.decoded import Found
+    from dicom_export.exporting.copying import CopyFolders
     from dicom_export.names import StoreName
     from dicom_export.operations.operation import Operation
     from dicom_export.ports import DecodeBatches, DicomStore, Publisher, Warehouse
     from dicom_export.state.journal import Journal
-    from dicom_export.stored_object import StoredObject
     from dicom_export.stores import DeclaredStore
-
-log = logging.getLogger(__name__)
 
 
 def export_study(
@@ -51,10 +48,13 @@ def export_study(
     publisher: Publisher,
     decode: DecodeBatches,
     columns: ColumnLimits = DEFAULT_COLUMN_LIMITS,
+    folders: CopyFolders = lambda _: None,
+    copy_seconds: float = math.inf,
 ) -> None:
     """Export the objects of the message, once.
 
-    It does not matter how often the message is delivered and how many workers handle it.
+    It does not matter how often the message is delivered and how many workers handle it. Copies that
+    take longer than `copy_seconds` are continued by another delivery of the same message.
     """
     operation = journal.operations.load(message.operation)
     if operation.is_done:
@@ -63,7 +63,10 @@ def export_study(
         store = declared(stores, operation.request.store).objects
         claim = journal.tasks.claim(message.operation, message.page, message.task)
         if claim is None:
-            claim = _decide(message, operation, journal, store, tables, decode, columns)
+            claim = _decide(message, operation, journal, store, tables, decode, columns, folders, copy_seconds)
+        if claim is None:
+            publisher.publish([message])
+            return
         settle(message, operation, claim, store, journal, tables)
     publisher.publish([StudyExported(message.operation, message.page)])
 
@@ -123,13 +126,21 @@ def _decide(
     tables: Warehouse,
     decode: DecodeBatches,
     columns: ColumnLimits,
-) -> Claim:
-    """Return the stored claim after our attempt to create one.
+    folders: CopyFolders,
+    copy_seconds: float,
+) -> Claim | None:
+    """Return the stored claim after our attempt to create one; None if copies are unfinished.
 
     If our stream lost the race, it is discarded.
     """
     if operation.cancel_requested:
         ours = Claim(None, Outcome(Counters(cancelled=len(message.objects))))
+    elif isinstance(operation.request, FilesRequest):
+        folder = existing_folder(operation.request.folder, folders)
+        outcome = copy_files(message, operation, journal, store, folder, decode, seconds=copy_seconds)
+        if outcome is None:
+            return None
+        ours = Claim(None, outcome)
     else:
         ours = _export(message, operation, journal, store, tables, decode, columns)
     claim = journal.tasks.create_claim(message.operation, message.page, message.task, ours)
@@ -152,9 +163,11 @@ def _export(
     Return the claim that would commit the stream.
     """
     selection = Selection(FilterLookup(operation.name, journal)) if message.applies_filter else None
-    tally = _Tally(operation)
+    tally = Tally(operation, "each becomes a row")
     writer = StreamWriter(operation, tables, is_wanted=lambda: not _is_decided(message, journal), limits=columns)
     with writer:
+        # Before the headers are read, so that an attempt that is given up has read none.
+        writer.await_columns()
         for batch in decode(store, message.objects, operation.request.row_layout, selection):
             objects = message.objects[tally.objects : tally.objects + len(batch.found)]
             tally.add(objects, map(without_unnamable, batch.found) if operation.request.is_filtered else batch.found)
@@ -163,7 +176,7 @@ def _export(
             raise Internal(f"{tally.objects} of {len(message.objects)} objects were decoded; expected all")
         stream, rejected = writer.finish()
     for stored, uids, error in rejected:
-        tally.reject(stored, uids, error)
+        tally.reject(stored, uids, error, FailureStage.WRITE)
     return Claim(stream, tally.outcome(selection.matched if selection else ()))
 
 
@@ -171,63 +184,6 @@ def _is_decided(message: ExportStudy, journal: Journal) -> bool:
     """Say whether another delivery, or the end of the operation, has settled the message."""
     has_ended = journal.operations.load(message.operation).is_done
     return has_ended or journal.tasks.result(message.operation, message.page, message.task) is not None
-
-
-class _Tally:
-    """The outcomes of the objects of a message."""
-
-    def __init__(self, operation: Operation) -> None:
-        self._operation = operation
-        self._instances: Counter[InstanceUids] = Counter()
-        self._failures: list[Failure] = []
-        self._skipped: list[int] = []
-        self._passed_over: list[tuple[str, str]] = []
-        self.objects = 0
-
-    def add(self, objects: Sequence[StoredObject], found: Iterable[Found]) -> None:
-        """Count the decoded content of the next objects."""
-        for stored, each in zip(objects, found, strict=True):
-            if isinstance(each, InstanceUids):
-                self._instances[each] += 1
-            elif isinstance(each, Skipped):
-                self._skipped.append(self.objects)
-                if each != UNNAMED:
-                    self._passed_over.append((stored.name, each.kind))
-            else:
-                self._fail(stored, FailureStage.READ, each, uids_of(each))
-            self.objects += 1
-
-    def reject(self, stored: StoredObject, uids: InstanceUids, error: PermanentError) -> None:
-        """Replace the success of an instance with a failure, because no table takes its row."""
-        self._instances[uids] -= 1
-        self._fail(stored, FailureStage.WRITE, error, uids)
-
-    def outcome(self, matched: Iterable[int]) -> Outcome:
-        """Return the counters, failures, studies and matched positions of the filter.
-
-        Log the instances that the store holds more than once.
-        """
-        success = self._instances.total()
-        studies = tuple(sorted({key_of(uids.study) for uids, count in self._instances.items() if count and uids.study}))
-        for uids, count in self._instances.items():
-            if count > 1:
-                log.warning(
-                    "%d objects hold the instance %s; each becomes a row",
-                    count,
-                    uids,
-                    extra={"operation": str(self._operation.name)},
-                )
-        counters = Counters(
-            success=success,
-            failure=len(self._failures),
-            skipped=len(self._skipped),
-            studies=len(studies),
-        )
-        skipped, passed_over = tuple(self._skipped), tuple(self._passed_over)
-        return Outcome(counters, tuple(self._failures), studies, skipped, tuple(sorted(matched)), passed_over)
-
-    def _fail(self, stored: StoredObject, stage: FailureStage, error: PermanentError, uids: InstanceUids) -> None:
-        self._failures.append(Failure(stored.name, stored.generation, stage, error.code, error.message, uids.shown))
 
 
 def abandoned(message: ExportStudy, reason: Status) -> Claim:

@@ -9,7 +9,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dicom_export.decoding.batches import BATCH_HEADER_BYTES
+from dicom_export.decoding.batches import BATCH_HEADER_BYTES, size_of
 from dicom_export.decoding.budget import NO_MORE_COLUMNS
 from dicom_export.decoding.decoded import DecodedInstance
 from dicom_export.decoding.many import decode_in_turn
@@ -17,13 +17,14 @@ from dicom_export.errors import Code, PermanentError, TooManyColumns
 from dicom_export.exporting.create import check_table, hold_table
 from dicom_export.exporting.filter_objects import store_filter
 from dicom_export.exporting.listing import first_cursor, listing
+from dicom_export.exporting.survey import may_read_cold, refuse_cold_tasks, survey
 from dicom_export.exporting.writing import prepare_target
 from dicom_export.logs import Event, operation_event
 from dicom_export.messages import ExportStudy, PlanExport, StudyExported
 from dicom_export.operations.failure import Status
 from dicom_export.operations.plan_page import PlanPage
 from dicom_export.operations.planning import Cursor, PlanLimits, cut_page, sample
-from dicom_export.operations.request import WriteDisposition
+from dicom_export.operations.request import FilesRequest, WriteDisposition
 from dicom_export.rows.fitting import admitted, within_budget
 from dicom_export.rows.layout import SchemaKind
 from dicom_export.rows.schema import columns_of_all, common_columns, merge
@@ -34,9 +35,11 @@ if TYPE_CHECKING:
 
     from dicom_export.decoding.budget import ColumnLimits
     from dicom_export.decoding.decoded import Decoded, Row
-    from dicom_export.names import StoreName
+    from dicom_export.names import OperationName, StoreName
     from dicom_export.operations.operation import Operation
-    from dicom_export.ports import Decode, DicomStore, Publisher, Tables
+    from dicom_export.operations.planning import Task
+    from dicom_export.operations.request import TableRequest
+    from dicom_export.ports import Decode, DicomStore, Publisher, Tables, Warehouse
     from dicom_export.rows.schema import Schema
     from dicom_export.state.journal import Journal
     from dicom_export.stored_object import StoredObject, Unlisted
@@ -51,7 +54,7 @@ def plan_export(
     journal: Journal,
     stores: Mapping[StoreName, DeclaredStore],
     buckets: Callable[[str], DicomStore | None],
-    tables: Tables,
+    tables: Warehouse,
     publisher: Publisher,
     limits: PlanLimits,
     decode: Decode = decode_in_turn,
@@ -60,15 +63,24 @@ def plan_export(
 
     Then publish the message of the next page, or seal the plan. The chain of create-once pages
     decides what the plan is: the page without a next one is the last, even if the operation is
-    cancelled meanwhile.
+    cancelled meanwhile. A page that has no room is planned later: `plan_deferred` sees to it.
     """
     operation = journal.operations.load(message.operation)
     if operation.is_done:
         return
     page = journal.plans.page(operation.name, message.page)
     if page is None:
-        planned = _plan_page(operation, message.page, journal, stores, buckets, tables, limits, decode)
-        page = journal.plans.create_page(operation.name, message.page, planned)
+        if not _has_room(operation, message.page, journal, limits):
+            return
+        previous = journal.plans.page(operation.name, message.page - 1) if message.page else None
+        if message.page and (previous is None or previous.next is None):
+            return  # the plan ends before this page
+        begin = previous.next if previous else None
+        planned = _plan_page(operation, message.page, begin, journal, stores, buckets, tables, limits, decode)
+        if planned is None:
+            publisher.publish([PlanExport.unless_planned(operation.name, message.page)])
+            return
+        page = journal.plans.create_page(operation.name, message.page, replace(planned, sender=message.sender))
         _warn_of_unlisted(page, operation)
         log.info(
             "Page %d planned: %d messages",
@@ -76,7 +88,35 @@ def plan_export(
             len(page.tasks),
             extra=operation_event(operation.name, Event.PROGRESSED),
         )
-    announce(message, page, journal=journal, publisher=publisher)
+    if not message.is_other_than(page.sender):
+        writes_rows = not isinstance(operation.request, FilesRequest)
+        if writes_rows and page.tasks and not journal.pages.has_sum(operation.name, message.page):
+            # The page is stored, so that the next attempt reads no header again.
+            tables.await_columns(operation.target)
+        announce(message, page, journal=journal, publisher=publisher)
+
+
+def _has_room(operation: Operation, page: int, journal: Journal, limits: PlanLimits) -> bool:
+    """Say whether the page may be planned now. If not, `plan_deferred` will have it planned.
+
+    The mark comes before the last look: who sums a page after that look finds the mark.
+    """
+    if page == 0 or operation.cancel_requested or _sees_room(operation, journal, limits):
+        return True
+    journal.plans.defer(operation.name, page)
+    return _sees_room(operation, journal, limits)
+
+
+def _sees_room(operation: Operation, journal: Journal, limits: PlanLimits) -> bool:
+    tasks = journal.plans.tasks(operation.name)
+    return limits.has_room(journal.pages.outstanding(operation.name, tasks))
+
+
+def plan_deferred(operation: Operation, *, journal: Journal, publisher: Publisher) -> None:
+    """Have the next page planned if that was deferred. To be called after each sum of a page."""
+    following = journal.plans.pages(operation.name)[-1] + 1
+    if journal.plans.is_deferred(operation.name, following):
+        publisher.publish([PlanExport.unless_planned(operation.name, following)])
 
 
 def announce(message: PlanExport, page: PlanPage, *, journal: Journal, publisher: Publisher) -> None:
@@ -86,7 +126,7 @@ def announce(message: PlanExport, page: PlanPage, *, journal: Journal, publisher
     if page.next:
         # Once the next page exists, its own message continues: a repeated delivery must not repeat the whole plan.
         if not journal.plans.has_page(message.operation, message.page + 1):
-            publisher.publish([PlanExport(message.operation, message.page + 1)])
+            publisher.publish([PlanExport.unless_planned(message.operation, message.page + 1)])
     else:
         pages, error = message.page + 1, page.error
         journal.operations.change(message.operation, lambda current: replace(current, pages=pages, plan_error=error))
@@ -103,32 +143,31 @@ def _export_messages(message: PlanExport, page: PlanPage) -> list[ExportStudy]:
 def _plan_page(
     operation: Operation,
     number: int,
+    begin: Cursor | None,
     journal: Journal,
     stores: Mapping[StoreName, DeclaredStore],
     buckets: Callable[[str], DicomStore | None],
     tables: Tables,
     limits: PlanLimits,
     decode: Decode,
-) -> PlanPage:
+) -> PlanPage | None:
+    """Return the page, or None if the store has to be surveyed further before its first page is planned."""
     if operation.cancel_requested:
         return PlanPage(error=Status(Code.CANCELLED, "Cancelled while the store was being listed."))
     try:
         store = declared(stores, operation.request.store)
         index = store_filter(operation, buckets, journal) if operation.request.is_filtered else None
-        cursor = _cursor(operation, number, journal) or first_cursor(store, index)
+        cursor = begin or first_cursor(store, index)
+        must_survey = number == 0 and not may_read_cold(store, operation)
+        if must_survey and not survey(store, cursor, operation, index, journal):
+            return None
         unlisted: dict[Unlisted, None] = {}
         found = listing(store, cursor, operation, index, journal, unlisted.setdefault)
-        tasks, following = cut_page(found, cursor.layout, limits)
-        objects = sample(tasks, limits.sample)
-        if number == 0:
-            _check_table_again(operation, journal, tables)
-        table = tables.describe(operation.target)
-        existing = table.schema if table else ()
-        planned = sum(map(len, tasks))
-        columns = _columns(operation, store.objects, objects, decode, existing, limits.columns, planned=planned)
-        # A faster worker may have ended an overwrite meanwhile: its staging table must not be created again.
-        if not journal.plans.has_page(operation.name, number):
-            _prepare(operation, columns, existing, tables)
+        tasks, following = cut_page(found, cursor.layout, replace(limits, page_tasks=limits.tasks_of_page))
+        refuse_cold_tasks(store, operation, tasks, journal)
+        request = operation.request
+        if not isinstance(request, FilesRequest):
+            _prepare_table(operation, request, number, tasks, store.objects, journal, tables, limits, decode)
     except PermanentError as error:
         log.error("The export cannot be planned: %s", error.message, extra={"operation": str(operation.name)})  # noqa: TRY400 - its message is enough
         return PlanPage(error=Status(error.code, error.message))
@@ -136,19 +175,59 @@ def _plan_page(
     return PlanPage(tuple(tasks), following, cursor.layout, applies_filter, unlisted=tuple(unlisted))
 
 
+def _prepare_table(
+    operation: Operation,
+    request: TableRequest,
+    number: int,
+    tasks: Sequence[Task],
+    store: DicomStore,
+    journal: Journal,
+    tables: Tables,
+    limits: PlanLimits,
+    decode: Decode,
+) -> None:
+    """Give the table the columns of a sample of the page."""
+    objects = sample(tasks, limits.sample)
+    if number == 0:
+        _check_table_again(operation.name, request, journal, tables)
+    existing = _existing(operation, number, journal, tables)
+    planned = sum(map(len, tasks))
+    columns = _columns(operation, store, objects, decode, existing, limits.columns, planned=planned)
+    # A faster worker may have ended an overwrite meanwhile: its staging table must not be created again.
+    if not journal.plans.has_page(operation.name, number):
+        _prepare(operation, columns, existing, tables)
+
+
 def _warn_of_unlisted(page: PlanPage, operation: Operation) -> None:
     for each in page.unlisted:
         log.warning("%r cannot be listed: %s", each.name, each.reason, extra={"operation": str(operation.name)})
 
 
-def _check_table_again(operation: Operation, journal: Journal, tables: Tables) -> None:
+def _check_table_again(name: OperationName, request: TableRequest, journal: Journal, tables: Tables) -> None:
     """Check that no other export has begun to fill the table since the request.
 
     A table that has to be new may exist because of an earlier delivery of this message.
     """
-    hold_table(operation.request, operation.name, journal)
-    if operation.request.write_disposition is WriteDisposition.WRITE_EMPTY:
-        check_table(operation.request, tables.describe(operation.request.table))
+    hold_table(request, name, journal)
+    if request.write_disposition is WriteDisposition.WRITE_EMPTY:
+        check_table(request, tables.describe(request.table))
+
+
+def _existing(operation: Operation, number: int, journal: Journal, tables: Tables) -> Schema:
+    """Return the columns of the target, before headers are read.
+
+    The staging table of an overwrite is created first, because it may have to begin with the
+    columns of the destination. A faster worker may have ended the overwrite meanwhile: then its
+    staging table must not be created again.
+    """
+    table = tables.describe(operation.target)
+    overwrites = operation.request.write_disposition is WriteDisposition.WRITE_TRUNCATE
+    if table is None and overwrites and not journal.plans.has_page(operation.name, number):
+        layout = operation.request.row_layout
+        common = common_columns(layout.kind, has_source_store=layout.source_store is not None)
+        prepare_target(operation, common, tables)
+        table = tables.describe(operation.target)
+    return table.schema if table else ()
 
 
 def _prepare(operation: Operation, columns: Schema, existing: Schema, tables: Tables) -> None:
@@ -160,11 +239,6 @@ def _prepare(operation: Operation, columns: Schema, existing: Schema, tables: Ta
         prepare_target(operation, columns, tables)
     except TooManyColumns:
         prepare_target(operation, admitted(existing, columns, NO_MORE_COLUMNS), tables)
-
-
-def _cursor(operation: Operation, number: int, journal: Journal) -> Cursor | None:
-    previous = journal.plans.page(operation.name, number - 1) if number else None
-    return previous.next if previous else None
 
 
 def _columns(
@@ -198,7 +272,7 @@ def _few_at_once(decoded: Iterable[Decoded]) -> Iterator[list[Row]]:
     for each in decoded:
         if isinstance(each, DecodedInstance):
             rows.append(each.row)
-            header_bytes += each.header_bytes
+            header_bytes += size_of(each)
         if header_bytes >= BATCH_HEADER_BYTES:
             yield rows
             rows, header_bytes = [], 0

@@ -12,14 +12,14 @@ from dicom_export.errors import PermanentError
 from dicom_export.exporting.listing import warn_unmatched
 from dicom_export.exporting.replay import is_replay
 from dicom_export.handlers.export_study import abandoned, settle
-from dicom_export.handlers.plan_export import announce
+from dicom_export.handlers.plan_export import announce, plan_deferred
 from dicom_export.logs import Event, operation_event
 from dicom_export.messages import ExportStudy, OperationMessage, PlanExport, StudyExported
 from dicom_export.operations.counters import Counters
 from dicom_export.operations.failure import Status
 from dicom_export.operations.outcome import final_status, replaces_table
 from dicom_export.operations.plan_page import PlanPage
-from dicom_export.operations.request import VerifyRequest, WriteDisposition
+from dicom_export.operations.request import FilesRequest, VerifyRequest, WriteDisposition
 from dicom_export.state.dead_letters import DeadLetter
 from dicom_export.verifying.compare import compare
 
@@ -51,6 +51,8 @@ def record_result(
 ) -> None:
     """Sum the page of the message if it has all results, and end the operation with its last page.
 
+    Until the plan is sealed, a sum makes room for the page whose planning was deferred.
+
     The counters follow from the existing state objects, so that neither the number nor the order of
     the messages matters.
     """
@@ -59,8 +61,11 @@ def record_result(
         return
     if operation.pages is None:  # it may have been sealed since
         operation = journal.operations.load(message.operation)
+    if operation.pages is None:
+        plan_deferred(operation, journal=journal, publisher=publisher)
+        return
     sums = journal.pages.sums(operation.name)
-    if operation.pages is not None and len(sums) >= operation.pages:
+    if len(sums) >= operation.pages:
         _finish(operation, _total(operation, sums, journal), journal, tables, publisher)
 
 
@@ -99,7 +104,7 @@ def _finish(
     """
     error, differences = _completed(operation, counters, journal, tables, publisher)
     error = error or final_status(operation, counters)
-    if not isinstance(operation.request, VerifyRequest):
+    if not isinstance(operation.request, VerifyRequest | FilesRequest):
         _annotate(operation.request, tables)
     if operation.request.write_disposition is WriteDisposition.WRITE_TRUNCATE:
         _stream_again(operation, journal, publisher)
@@ -138,9 +143,9 @@ def _completed(
             return None, compare(operation, request, journal, tables, publisher)
         else:
             job = operation.name.operation
-            tables.replace(request.table, operation.target, expected_rows=counters.success, job=job)
+            tables.replace(operation.table, operation.target, expected_rows=counters.success, job=job)
     except PermanentError as error:
-        return Status(error.code, f"{request.table} was left as it was: {error.message}"), None
+        return Status(error.code, f"{operation.table} was left as it was: {error.message}"), None
     return None, None
 
 
@@ -214,11 +219,13 @@ def record_dead_letter(
 
 
 def _give_up_on_page(message: PlanExport, reason: Status, journal: Journal, publisher: Publisher) -> None:
-    ours = PlanPage(error=Status(reason.code, f"The store could not be listed: {reason.message}"))
+    error = Status(reason.code, f"The store could not be listed: {reason.message}")
+    ours = PlanPage(error=error, sender=message.sender)
     page = journal.plans.create_page(message.operation, message.page, ours)
     if page == ours:
         journal.dead_letters.keep(DeadLetter(message, reason, datetime.now(UTC)))
-    announce(message, page, journal=journal, publisher=publisher)
+    if not message.is_other_than(page.sender):
+        announce(message, page, journal=journal, publisher=publisher)
 
 
 def _give_up_on_study(

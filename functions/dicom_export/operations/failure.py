@@ -20,6 +20,8 @@ class FailureStage(StrEnum):
     """Reading the object, or decoding its header."""
     WRITE = "WRITE"
     """Writing the row to a stream."""
+    COPY = "COPY"
+    """Copying the file."""
     COMMIT = "COMMIT"
     """Committing the stream."""
     DELIVERY = "DELIVERY"
@@ -28,7 +30,7 @@ class FailureStage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One object that did not become a row, and why: an entry of the failure report."""
+    """One object that was not exported, and why: an entry of the failure report."""
 
     object: str
     generation: int

@@ -5,9 +5,12 @@ State objects of the operation `N`, created and never updated, except `operation
     N/operation.json              compare-and-set: created, planned, cancel requested, done
     N/filter/index.json, CHUNK.json   the filter's paths, sorted, create-once
     N/plan/PAGE.json              the page's tasks, create-once, before its messages are sent
+    N/survey/PART.json            cold objects, counted before anything is read, create-once
+    N/deferred/PAGE               the page waits for workers, create-once
     N/claims/PAGE/TASK.json       names the one stream that may be committed, create-once
     N/results/PAGE/TASK.json      the outcome of the task, create-once, after the commit
     N/heals/PERIOD                the operation was announced again, create-once
+    N/rewrites/PAGE/TASK/OBJECT.json  how far the copy of a large object is, compare-and-set
     N/reports/PAGE.json           names the one stream of failure rows to commit, create-once
     N/pages/PAGE.json             the sum of a page with all results, create-once
     D/dead-letters/N-…            a message of N that ran out of attempts, so that its
@@ -25,10 +28,16 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from dicom_export.errors import Internal
-from dicom_export.names import OperationName, TableName
+from dicom_export.names import GcsFolder, OperationName, TableName
 from dicom_export.operations.counters import Counters, DifferenceCounts
 from dicom_export.operations.failure import Status
-from dicom_export.operations.request import Request, VerifyRequest, WriteDisposition, request_from_json
+from dicom_export.operations.request import (
+    FilesRequest,
+    Request,
+    VerifyRequest,
+    WriteDisposition,
+    request_from_json,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +47,9 @@ class Operation:
     `pages` is None until the plan is sealed. `counters` are set once the operation is done.
     `requested` is None if the request of a batch job was refused: then the operation is done from
     the start. `differences` are those that a verification found. `awaits_report` says that the
-    command that began the operation has not printed yet how it ended.
+    command that began the operation has not printed yet how it ended. `staging` is None if the
+    operation has no staging table, or if a version began it that kept the staging table next to the
+    destination.
     """
 
     name: OperationName
@@ -54,6 +65,7 @@ class Operation:
     error: Status | None = None
     differences: DifferenceCounts | None = None
     awaits_report: bool = False
+    staging: TableName | None = None
 
     @property
     def request(self) -> Request:
@@ -68,17 +80,28 @@ class Operation:
         return self.end_time is not None
 
     @property
+    def table(self) -> TableName:
+        """The table of the request. Raises Internal if the request is about files."""
+        if isinstance(self.request, FilesRequest):
+            raise Internal(f"Operation {self.name} copies files, and has no table")
+        return self.request.table
+
+    @property
+    def destination(self) -> TableName | GcsFolder:
+        """The table or the folder of the request."""
+        return self.request.folder if isinstance(self.request, FilesRequest) else self.request.table
+
+    @property
     def target(self) -> TableName:
         """The table that rows are committed to.
 
         It is the destination, the staging table of an overwrite, or the inventory of a
-        verification. The last two are next to the table of the request.
+        verification.
         """
-        table = self.request.table
+        table = self.table
         if self.request.write_disposition is not WriteDisposition.WRITE_TRUNCATE:
             return table
-        kind = "inventory" if isinstance(self.request, VerifyRequest) else "staging"
-        return replace(table, table=f"dicom_export_{kind}_{self.name.operation}".replace("-", "_"))
+        return self.staging or replace(table, table=staging_name(self.request, self.name))
 
     def encode(self) -> bytes:
         """Return the content of `operation.json`."""
@@ -97,6 +120,7 @@ class Operation:
                 "error": self.error.to_json() if self.error else None,
                 "differences": asdict(self.differences) if self.differences else None,
                 "awaitsReport": self.awaits_report,
+                "staging": str(self.staging) if self.staging else None,
             },
             indent=1,
         ).encode()
@@ -119,4 +143,11 @@ class Operation:
             Status.from_json(data["error"]) if data["error"] else None,
             DifferenceCounts(**data["differences"]) if data.get("differences") else None,
             data.get("awaitsReport", False),
+            TableName.parse(data["staging"]) if data.get("staging") else None,
         )
+
+
+def staging_name(request: Request, name: OperationName) -> str:
+    """Return the name of the table, in whatever dataset, for rows that will replace others."""
+    kind = "inventory" if isinstance(request, VerifyRequest) else "staging"
+    return f"dicom_export_{kind}_{name.operation}".replace("-", "_")

@@ -29,7 +29,7 @@ def final_status(operation: Operation, counters: Counters) -> Status | None:
     status = _outcome(operation, counters)
     overwrites = operation.request.write_disposition is WriteDisposition.WRITE_TRUNCATE
     if status and overwrites and not replaces_table(operation, counters):
-        return replace(status, message=f"{status.message} {operation.request.table} was left as it was.")
+        return replace(status, message=f"{status.message} {operation.table} was left as it was.")
     return status
 
 

@@ -19,7 +19,7 @@ class PlanPage:
     A page that could not be planned has the reason in `error`, no tasks and no next page.
     `applies_filter` says that the workers have to apply the filter of the operation, because the
     names of the objects do not tell. `unlisted` are the entries that could not be listed; one
-    between two pages may be in both.
+    between two pages may be in both. `sender` is that of the message that planned the page.
     """
 
     tasks: tuple[Task, ...] = ()
@@ -28,3 +28,4 @@ class PlanPage:
     applies_filter: bool = False
     error: Status | None = None
     unlisted: tuple[Unlisted, ...] = ()
+    sender: str = ""

@@ -30,6 +30,12 @@ MAX_PAGE_TASKS = 100
 MAX_SPLIT = 5_000
 """A message names its instances: with more of them it exceeds the limit of Pub/Sub."""
 MAX_PAGE_OBJECTS = 20_000
+MESSAGES_PER_SLOT = 2
+"""How many messages of an operation may be outstanding for each message that the workers handle at once.
+
+Busy workers refuse further messages, and each refusal is an attempt and a wait of up to ten minutes.
+So more outstanding messages make an export slower, not faster: see tests/support/push_model.py.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,8 @@ class PlanLimits:
     `split` keep a message to minutes of work and CreateWriteStream under its quota. `page_tasks`
     lets one list call sum a page. `page_objects` bounds the planner's memory, and `page_paths` its
     time: a search is a folder that a filter names, whether or not it has objects, or a hundred
-    names that were passed over. `objects` and `columns` are the limits of an object and of a table.
+    names that were passed over. `outstanding` counts the
+    messages of the pages of one operation that are not summed. `objects` and `columns` are the limits of an object and of a table.
     """
 
     bundle: int = 1_000
@@ -49,8 +56,18 @@ class PlanLimits:
     page_objects: int = MAX_PAGE_OBJECTS
     page_paths: int = 2_000
     sample: int = 200
+    outstanding: int = 10 * MESSAGES_PER_SLOT
     objects: Limits = DEFAULT_LIMITS
     columns: ColumnLimits = DEFAULT_COLUMN_LIMITS
+
+    @property
+    def tasks_of_page(self) -> int:
+        """The most messages of a page. Two pages fit, so that the workers need not wait for the planner."""
+        return min(self.page_tasks, max(1, self.outstanding // 2))
+
+    def has_room(self, outstanding: int) -> bool:
+        """Say whether another page may be planned while so many messages are outstanding."""
+        return outstanding + self.tasks_of_page <= self.outstanding
 
 
 class Layout(StrEnum):

@@ -1,4 +1,4 @@
-"""The requests of clients: an export, a verification or a repair."""
+"""The requests of clients: an export of rows or files, a verification or a repair."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from dicom_export.names import GcsUri, StoreName, TableName
+from dicom_export.names import GcsFolder, GcsUri, StoreName, TableName
 from dicom_export.rows.layout import RowLayout, SchemaKind
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class ExportRequest:
     include_source_store: bool = False
     filter_uri: GcsUri | None = None
     views: bool = True
+    allow_cold_reads: bool = False
 
     @property
     def is_filtered(self) -> bool:
@@ -66,6 +67,7 @@ class VerifyRequest:
     table: TableName
     compared: TableName
     repair: bool = False
+    allow_cold_reads: bool = False
 
     write_disposition = WriteDisposition.WRITE_TRUNCATE
     schema = SchemaKind.INVENTORY
@@ -92,6 +94,7 @@ class RepairRequest:
     report: TableName
     schema: SchemaKind = SchemaKind.FLATTENED
     include_source_store: bool = False
+    allow_cold_reads: bool = False
 
     write_disposition = WriteDisposition.WRITE_APPEND
     filter_uri = None
@@ -107,13 +110,43 @@ class RepairRequest:
         return _to_json(self, repairs=str(self.report))
 
 
-Request = ExportRequest | VerifyRequest | RepairRequest
+@dataclass(frozen=True, slots=True)
+class FilesRequest:
+    """Copy the files of a store's instances to a folder, or of the part that a filter names."""
+
+    store: StoreName
+    folder: GcsFolder
+    filter_uri: GcsUri | None = None
+    allow_cold_reads: bool = False
+
+    # An inventory has the UIDs of each instance, and no other element.
+    row_layout = RowLayout(SchemaKind.INVENTORY)
+    write_disposition = WriteDisposition.WRITE_APPEND
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether the request selects a part of the store."""
+        return self.filter_uri is not None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "store": str(self.store),
+            "folder": str(self.folder),
+            "filterUri": str(self.filter_uri) if self.filter_uri else None,
+            **({"allowColdReads": True} if self.allow_cold_reads else {}),
+        }
 
 
-def _to_json(request: Request, **own: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+TableRequest = ExportRequest | VerifyRequest | RepairRequest
+"""A request that writes rows to a table."""
+
+Request = TableRequest | FilesRequest
+
+
+def _to_json(request: TableRequest, **own: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
     """Return the request as the state holds it.
 
-    All kinds use one object, with null for the fields that a kind does not have.
+    All kinds with a table use one object, with null for the fields that a kind does not have.
     """
     return {
         "store": str(request.store),
@@ -123,6 +156,7 @@ def _to_json(request: Request, **own: Any) -> dict[str, Any]:  # noqa: ANN401 - 
         "includeSourceStore": request.include_source_store,
         **dict.fromkeys(("filterUri", "comparison", "repairs")),
         **own,
+        **({"allowColdReads": True} if request.allow_cold_reads else {}),
     }
 
 
@@ -131,15 +165,27 @@ def request_from_json(data: Mapping[str, Any]) -> Request:
 
     An earlier version may have written it.
     """
+    if folder := data.get("folder"):
+        filter_uri = GcsUri.parse(data["filterUri"]) if data["filterUri"] else None
+        allows = data.get("allowColdReads", False)
+        return FilesRequest(StoreName.parse(data["store"]), GcsFolder.parse(folder), filter_uri, allows)
     store, table = StoreName.parse(data["store"]), TableName.parse(data["table"])
     schema, include_source_store = SchemaKind(data["schema"]), data["includeSourceStore"]
-    # Operations of earlier versions have neither of these.
+    # Operations of earlier versions have none of these.
+    allows = data.get("allowColdReads", False)
     if comparison := data.get("comparison"):
-        return VerifyRequest(store, table, TableName.parse(comparison["table"]), comparison["repair"])
+        return VerifyRequest(store, table, TableName.parse(comparison["table"]), comparison["repair"], allows)
     if repairs := data.get("repairs"):
-        return RepairRequest(store, table, TableName.parse(repairs), schema, include_source_store)
+        return RepairRequest(store, table, TableName.parse(repairs), schema, include_source_store, allows)
     filter_uri = GcsUri.parse(data["filterUri"]) if data["filterUri"] else None
     disposition = WriteDisposition(data["writeDisposition"])
     return ExportRequest(
-        store, table, disposition, schema, include_source_store, filter_uri, views=data.get("views", True)
+        store,
+        table,
+        disposition,
+        schema,
+        include_source_store,
+        filter_uri,
+        views=data.get("views", True),
+        allow_cold_reads=allows,
     )

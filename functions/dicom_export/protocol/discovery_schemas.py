@@ -65,11 +65,19 @@ def _export_request(prefix: str, version: str) -> list[Json]:
     return [
         *found,
         _object(f"{prefix}BigQueryDestination", destination),
+        _object(
+            f"{prefix}GcsDestination",
+            {
+                "uriPrefix": _text("gs://BUCKET/FOLDER: files become FOLDER/STUDY_UID/SERIES_UID/INSTANCE_UID.dcm."),
+                "mimeType": _text("application/dicom, or absent: files are copied as they are stored."),
+            },
+        ),
         _object("DicomFilterConfig", {"resourcePathsGcsUri": _text("The filter file: gs://BUCKET/PATH.")}),
         _object(
             "ExportDicomDataRequest",
             {
                 "bigqueryDestination": {"$ref": f"{prefix}BigQueryDestination"},
+                "gcsDestination": {"$ref": f"{prefix}GcsDestination"},
                 "filterConfig": {"$ref": "DicomFilterConfig"},
             },
         ),
@@ -134,7 +142,7 @@ def _operations() -> list[Json]:
                 "studyInstanceUid": _text("The UID, if it is known."),
                 "seriesInstanceUid": _text("The UID, if it is known."),
                 "sopInstanceUid": _text("The UID, if it is known."),
-                "stage": _text("The step that failed: READ, WRITE, COMMIT or DELIVERY."),
+                "stage": _text("The step that failed: READ, WRITE, COMMIT, COPY or DELIVERY."),
                 "error": {"$ref": "Status"},
             },
         ),

@@ -1,4 +1,4 @@
-"""The decoded body of `dicomStores.export`: table, write disposition, and part of the store.
+"""The decoded body of `dicomStores.export`: table or folder, and part of the store.
 
 Source:
 https://cloud.google.com/healthcare-api/docs/reference/rest/v1beta1/projects.locations.datasets.dicomStores/export
@@ -6,12 +6,14 @@ https://cloud.google.com/healthcare-api/docs/reference/rest/v1beta1/projects.loc
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dicom_export.errors import Unimplemented
 from dicom_export.names import GcsUri, TableName
-from dicom_export.operations.request import ExportRequest, WriteDisposition
+from dicom_export.operations.request import ExportRequest, FilesRequest, WriteDisposition
 from dicom_export.operations.reserved_names import check_table
+from dicom_export.protocol import gcs_destination
 from dicom_export.protocol.transcoding import JsonMessage
 from dicom_export.rows.layout import SchemaKind
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 _DESTINATIONS = ("bigqueryDestination", "gcsDestination")
 # Google's how-to page of 2023 had `writeDisposition` here, and not in the destination.
 _REQUEST = ("name", *_DESTINATIONS, "filterConfig", "writeDisposition")
+ALLOW_COLD_READS = "_allowColdReads"
+"""Our own field, which the managed service does not have."""
 _SCHEMAS = ("schemaFlattened", "schemaJson")
 _CAPTURE = "changeDataCaptureConfig"
 _DESTINATION = ("tableUri", "writeDisposition", "force", "includeSourceStore", *_SCHEMAS, _CAPTURE)
@@ -28,23 +32,20 @@ _MAX_SHOWN_LENGTH = 200
 _WRITE_DISPOSITIONS = ("WRITE_DISPOSITION_UNSPECIFIED", "WRITE_EMPTY", "WRITE_TRUNCATE", "WRITE_APPEND")
 
 
-def parse_export_request(store: StoreName, body: object, *, api_version: str) -> ExportRequest:
+def parse_export_request(store: StoreName, body: object, *, api_version: str) -> ExportRequest | FilesRequest:
     """Return the request in the JSON value `body`, for this store.
 
     Raises InvalidArgument if the body is malformed or contradicts itself, Unimplemented for a
     feature of the managed service that this system does not have.
     """
-    request = JsonMessage.root(body, _REQUEST)
+    request = JsonMessage.root(body, (*_REQUEST, ALLOW_COLD_READS))
     package = f"google.cloud.healthcare.{api_version}.dicom"
     _check_name(request, store)
-    destination = _destination(request, package)
+    destination, files = _destinations(request, package)
     filter_uri = _filter_uri(request, package)
+    allow_cold_reads = bool(request.boolean(ALLOW_COLD_READS))
     if destination is None:
-        request.check()
-        raise Unimplemented(
-            "gcsDestination: the export of DICOM files to Cloud Storage is not implemented. Use bigqueryDestination to"
-            " export their metadata."
-        )
+        return replace(_files_request(store, request, files, filter_uri), allow_cold_reads=allow_cold_reads)
     table = parse_table(destination)
     write_disposition = _write_disposition(request, destination, package)
     schema = _schema(destination, package, api_version)
@@ -56,6 +57,7 @@ def parse_export_request(store: StoreName, body: object, *, api_version: str) ->
         schema=_without_changes(schema),
         include_source_store=include_source_store,
         filter_uri=filter_uri,
+        allow_cold_reads=allow_cold_reads,
     )
 
 
@@ -67,16 +69,30 @@ def _check_name(request: JsonMessage, store: StoreName) -> None:
         )
 
 
-def _destination(request: JsonMessage, package: str) -> JsonMessage | None:
-    """Return the table destination of the request, or None if it has none or it is malformed."""
+def _destinations(request: JsonMessage, package: str) -> tuple[JsonMessage | None, JsonMessage | None]:
+    """Return the destination of rows and that of files; None for each that is absent or malformed."""
     which = request.only_one_of("destination", _DESTINATIONS)
     if which is None:
         request.refuse_absence(
             "bigqueryDestination",
-            'A destination is required: {"bigqueryDestination": {"tableUri": "bq://PROJECT.DATASET.TABLE"}}.',
+            'A destination is required: {"bigqueryDestination": {"tableUri": "bq://PROJECT.DATASET.TABLE"}} for metadata, or'
+            ' {"gcsDestination": {"uriPrefix": "gs://BUCKET/FOLDER"}} for files.',
         )
-    request.message("gcsDestination", ("uriPrefix", "mimeType"), f"{package}.GcsDestination")
-    return request.message("bigqueryDestination", _DESTINATION, f"{package}.BigQueryDestination")
+    files = request.message("gcsDestination", gcs_destination.FIELDS, f"{package}.GcsDestination")
+    return request.message("bigqueryDestination", _DESTINATION, f"{package}.BigQueryDestination"), files
+
+
+def _files_request(
+    store: StoreName, request: JsonMessage, files: JsonMessage | None, filter_uri: GcsUri | None
+) -> FilesRequest:
+    folder = gcs_destination.parse_folder(files) if files else None
+    is_as_stored = files is None or gcs_destination.parse_is_as_stored(files)
+    if request.text("writeDisposition"):
+        request.refuse("writeDisposition", "writeDisposition is for bigqueryDestination; leave it out.")
+    request.check()
+    if not is_as_stored:
+        raise gcs_destination.refuse_transcoding()
+    return FilesRequest(store, request.right(folder), filter_uri)
 
 
 def parse_table(destination: JsonMessage) -> TableName | None:

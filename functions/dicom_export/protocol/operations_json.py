@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from dicom_export.logs import OPERATION_LABEL
-from dicom_export.operations.request import VerifyRequest
+from dicom_export.operations.request import FilesRequest, VerifyRequest
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -61,7 +61,8 @@ def _metadata(operation: Operation, version: str) -> dict[str, Any]:
 def _method(operation: Operation, version: str) -> str:
     if isinstance(operation.requested, VerifyRequest):
         return "dicom_export.Verify"
-    return f"google.cloud.healthcare.{version}.dicom.DicomService.ExportDicomData_bq"
+    kind = "gcs" if isinstance(operation.requested, FilesRequest) else "bq"
+    return f"google.cloud.healthcare.{version}.dicom.DicomService.ExportDicomData_{kind}"
 
 
 def _counter(counters: Counters, *, is_done: bool) -> dict[str, str]:

@@ -12,6 +12,7 @@ from dicom_export.errors import InvalidArgument
 from dicom_export.names import TableName
 from dicom_export.operations.request import VerifyRequest
 from dicom_export.operations.reserved_names import check_table
+from dicom_export.protocol.export_request import ALLOW_COLD_READS
 from dicom_export.protocol.transcoding import JsonMessage
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _FIELDS = ("tableUri", "reportTableUri", "repair")
 
 def parse_verify_request(store: StoreName, body: object) -> VerifyRequest:
     """Return the request in the JSON value `body`, for this store. Raises InvalidArgument."""
-    request = JsonMessage.root(body, ("name", VERIFY))
+    request = JsonMessage.root(body, ("name", VERIFY, ALLOW_COLD_READS))
     verify = request.message(VERIFY, _FIELDS, "dicom_export.Verify")
     if verify is None:
         request.check()
@@ -32,7 +33,8 @@ def parse_verify_request(store: StoreName, body: object) -> VerifyRequest:
     if compared and compared == report:
         verify.refuse(_FIELDS[1], f"The report would replace {compared}; give it a table of its own.")
     repair = bool(verify.boolean("repair"))
-    return VerifyRequest(store, verify.right(report), verify.right(compared), repair=repair)
+    allows = bool(request.boolean(ALLOW_COLD_READS))
+    return VerifyRequest(store, verify.right(report), verify.right(compared), repair=repair, allow_cold_reads=allows)
 
 
 def _table(uri: str) -> TableName:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dicom_export.errors import InvalidArgument
 from dicom_export.messages import InstanceChanged, ObjectEvent
 from dicom_export.stored_object import StoredObject
-from dicom_export.stores import storage_class
+from dicom_export.stores import content_encoding, storage_class
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,9 +85,7 @@ def instance_changed(
     if store is None:
         return None
     stored, prefix = notification.stored, folders[store][1]
-    below = StoredObject(
-        stored.name.removeprefix(prefix), stored.generation, stored.size, stored.updated, stored.storage_class
-    )
+    below = stored._replace(name=stored.name.removeprefix(prefix))
     return InstanceChanged(store, notification.event, below)
 
 
@@ -115,8 +113,16 @@ def _stored(attributes: Mapping[str, str], resource: dict[str, Any]) -> StoredOb
         _whole_number(attributes["objectGeneration"], _MAX_INT64),
         _whole_number(resource["size"], _LARGEST_OBJECT),
         _moment(resource["timeCreated"]),
-        storage_class(resource["storageClass"]),
+        storage_class(_text(resource["storageClass"])),
+        content_encoding(_text(resource.get("contentEncoding", ""))),
     )
+
+
+def _text(value: object) -> str:
+    """Return the text. Raises ValueError if it is anything else."""
+    if not isinstance(value, str):
+        raise ValueError  # noqa: TRY004 - malformed JSON, not a wrong argument
+    return value
 
 
 def _whole_number(value: object, most: int) -> int:

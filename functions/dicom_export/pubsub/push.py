@@ -17,6 +17,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from dicom_export import messages
+from dicom_export.diagnosing.check_message import CHECK_ATTRIBUTE, Check
 from dicom_export.errors import DicomExportError, InvalidArgument, PermanentError, TransientError, Unavailable
 from dicom_export.messages import InstanceChanged
 from dicom_export.pubsub import notifications
@@ -111,6 +112,16 @@ def _typed(kind: type[T], value: object) -> T:
 def message(topic: str, pushed: PushedMessage) -> Message:
     """Return the pushed message of the topic. Raises InvalidArgument if its data is malformed."""
     return messages.decode(topic, pushed.data)
+
+
+def or_check(decode: Callable[[PushedMessage], T]) -> Callable[[PushedMessage], T | Check]:
+    """Return a decoder that takes check messages too, which come by every topic."""
+
+    def decoded(pushed: PushedMessage) -> T | Check:
+        check_id = pushed.attributes.get(CHECK_ATTRIBUTE)
+        return decode(pushed) if check_id is None else Check.decode(check_id, pushed.data)
+
+    return decoded
 
 
 def batch_request(pushed: PushedMessage) -> BatchRequest:

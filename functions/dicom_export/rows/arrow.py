@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from dicom_export.errors import LimitExceeded
+from dicom_export.rows.layout import MAX_ROW_BYTES
 from dicom_export.rows.schema import Field, FieldType, Mode, Schema
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from dicom_export.uids import InstanceUids
 
-MAX_BATCH_BYTES = 8_000_000
+MAX_BATCH_BYTES = MAX_ROW_BYTES
 
 _TYPES: dict[FieldType, pa.DataType] = {
     FieldType.STRING: pa.utf8(),

@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+MAX_ROW_BYTES = 8_000_000
+"""Bytes of a request to a table, and so of the largest row."""
+
 
 class SchemaKind(StrEnum):
     """The kind of a schema.

@@ -15,6 +15,7 @@ from dicom_export.settings.limits import column_limits, object_limits
 from dicom_export.settings.local import CONSOLE_BUCKET, LOCAL_LIMITS, LOCAL_PARENT, LocalSettings, local_store
 
 if TYPE_CHECKING:
+    from dicom_export.diagnosing.installation import Installation
     from dicom_export.operations.planning import PlanLimits
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "LocalSettings",
     "from_environment",
     "has_display",
+    "installation",
     "is_in_cloud",
     "local_limits",
     "local_store",
@@ -64,6 +66,11 @@ def local_limits() -> PlanLimits:
 def has_display() -> bool:
     """Say whether a browser could open a window here."""
     return sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+
+
+def installation() -> Installation:
+    """Return what Terraform installed, as its output describes it. Raises ConfigurationError."""
+    return cloud.parse_installation(os.environ)
 
 
 def is_in_cloud() -> bool:

@@ -6,9 +6,11 @@ import json
 import re
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
+from dicom_export.diagnosing.installation import Installation
 from dicom_export.errors import ConfigurationError, InvalidArgument
 from dicom_export.messages import TOPICS
 from dicom_export.names import StoreName, TableName
@@ -29,7 +31,9 @@ _TOPIC_PREFIX = "DICOM_EXPORT_TOPIC_PREFIX"
 _FAILURES_TABLE = "DICOM_EXPORT_FAILURES_TABLE"
 _READERS = "DICOM_EXPORT_READERS"
 _STALENESS = "DICOM_EXPORT_MAX_STALENESS_HOURS"
+_STAGING = "DICOM_EXPORT_STAGING_DATASETS"
 _WRITE_ENDPOINT = "DICOM_EXPORT_BIGQUERY_WRITE_ENDPOINT"
+_INSTALLATION = "DICOM_EXPORT_INSTALLATION"
 _SPLIT = "DICOM_EXPORT_SPLIT"
 _LIMITS = {
     "DICOM_EXPORT_BUNDLE": "bundle",
@@ -37,6 +41,7 @@ _LIMITS = {
     "DICOM_EXPORT_PAGE_TASKS": "page_tasks",
     "DICOM_EXPORT_PAGE_OBJECTS": "page_objects",
     "DICOM_EXPORT_SAMPLE": "sample",
+    "DICOM_EXPORT_OUTSTANDING": "outstanding",
 }
 
 VARIABLES = (
@@ -47,7 +52,9 @@ VARIABLES = (
     _FAILURES_TABLE,
     _READERS,
     _STALENESS,
+    _STAGING,
     _WRITE_ENDPOINT,
+    _INSTALLATION,
     *_LIMITS,
 )
 """The environment variables of an installation on Google Cloud."""
@@ -66,7 +73,7 @@ _BUCKET_NAME = re.compile(rf"(?=.{{3,222}}$){_BUCKET_PART}(?:\.{_BUCKET_PART})*"
 # https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names
 _LONGEST_PREFIX = 255 - max(map(len, TOPICS))
 _PREFIX_OF_TOPICS = re.compile(rf"(?!goog)[A-Za-z][A-Za-z0-9._~+%-]{{0,{_LONGEST_PREFIX - 1}}}")
-_STORE_FIELDS = {"bucket", "prefix", "ignore", "streamConfigs", "views"}
+_STORE_FIELDS = {"bucket", "prefix", "ignore", "streamConfigs", "views", "allowColdReads", "userProject", "archives"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,7 @@ class BucketFolder:
 
     `ignore` are patterns of names, after the prefix, that are not instances. `streams` are the tables for rows of new objects.
     `views` says whether tables get views.
+    `allow_cold_reads` says whether exports may read objects in cold storage classes. `user_project` pays for the requests.
     """
 
     bucket: str
@@ -82,6 +90,9 @@ class BucketFolder:
     ignore: tuple[str, ...] = ()
     streams: tuple[StreamConfig, ...] = ()
     views: bool = True
+    allow_cold_reads: bool = False
+    user_project: str | None = None
+    archives: bool = False
 
     def overlaps(self, other: BucketFolder) -> bool:
         """Return whether an object can be in both folders."""
@@ -98,8 +109,9 @@ class CloudSettings:
 
     `project` runs the jobs and has the topics, which are named `topic_prefix` + the message's kind. `state` holds the
     operations. `failures_table`, if given, gets a row per failed instance. `readers` is the number of headers that a
-    worker reads at once. A new table with change data capture may lag by `max_staleness_hours`. `write_endpoint` is the
-    host and port of an emulator of the Storage Write API.
+    worker reads at once. A new table with change data capture may lag by `max_staleness_hours`. `staging_datasets` has the
+    dataset for the staging tables of each dataset, both as PROJECT.DATASET; those of another dataset are in it.
+    `write_endpoint` is the host and port of an emulator of the Storage Write API.
     """
 
     project: str
@@ -109,6 +121,7 @@ class CloudSettings:
     failures_table: TableName | None = None
     readers: int = 16
     max_staleness_hours: int = MAX_STALENESS_HOURS
+    staging_datasets: Mapping[str, str] = field(default_factory=dict)
     write_endpoint: str | None = None
     limits: PlanLimits = field(default_factory=PlanLimits)
 
@@ -138,9 +151,26 @@ def parse(environment: Mapping[str, str]) -> CloudSettings:
         failures_table=_failures_table(environment.get(_FAILURES_TABLE)),
         readers=number(environment, _READERS, 16, _MAX_READERS),
         max_staleness_hours=number(environment, _STALENESS, MAX_STALENESS_HOURS, _MOST_STALENESS_HOURS),
+        staging_datasets=_staging_datasets(environment.get(_STAGING)),
         write_endpoint=environment.get(_WRITE_ENDPOINT) or None,
         limits=_limits(environment),
     )
+
+
+def parse_installation(environment: Mapping[str, str]) -> Installation:
+    """Return what Terraform installed. Raises ConfigurationError, which says where to get it."""
+    text = environment.get(_INSTALLATION)
+    if not text:
+        raise ConfigurationError(
+            f"{_INSTALLATION} is not set; expected the content of `terraform output -json environment`"
+        )
+    try:
+        return Installation.from_json(json.loads(text))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ConfigurationError(
+            f"{_INSTALLATION} is malformed ({type(error).__name__}: {error}); expected the content of"
+            " `terraform output -json environment`, of the same version of dicom-export"
+        ) from error
 
 
 def _check_known(environment: Mapping[str, str]) -> None:
@@ -173,7 +203,7 @@ def _topic_prefix(text: str) -> str:
 def _stores(text: str) -> dict[StoreName, BucketFolder]:
     example = '{"projects/P/locations/L/datasets/D/dicomStores/S": {"bucket": "B", "prefix": "dicom/", "ignore": []}}'
     try:
-        declared = json.loads(text, object_pairs_hook=_once_each)
+        declared = json.loads(text, object_pairs_hook=partial(_once_each, _STORES))
     except ValueError as error:
         raise ConfigurationError(f"{_STORES} is not JSON: {error}; expected {example}") from error
     if not isinstance(declared, dict) or not declared:
@@ -181,13 +211,13 @@ def _stores(text: str) -> dict[StoreName, BucketFolder]:
     return {_store_name(name): _store(name, value) for name, value in declared.items()}
 
 
-def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _once_each(variable: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return the object of JSON. Raises ConfigurationError if it has a name twice: JSON keeps only the last."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ConfigurationError(f"{_STORES} has {twice!r} twice; expected it once")
+        raise ConfigurationError(f"{variable} has {twice!r} twice; expected it once")
     return found
 
 
@@ -209,11 +239,30 @@ def _store(name: str, value: Any) -> BucketFolder:
     if not isinstance(ignore, list) or not all(isinstance(pattern, str) for pattern in ignore):
         raise ConfigurationError(f"{what}: ignore is not a list; expected a list of patterns such as *.txt")
     folder = _folder(what, value["bucket"], value.get("prefix", ""), tuple(ignore))
-    views = value.get("views", True)
-    if not isinstance(views, bool):
-        raise ConfigurationError(f"{what}: views is {views!r}; expected true or false")
-    streams = tuple(replace(each, views=views) for each in _streams(what, value.get("streamConfigs", [])))
-    return replace(folder, streams=streams, views=views)
+    return replace(
+        folder,
+        streams=tuple(
+            replace(each, views=_boolean(what, value, "views", default=True))
+            for each in _streams(what, value.get("streamConfigs", []))
+        ),
+        views=_boolean(what, value, "views", default=True),
+        allow_cold_reads=_boolean(what, value, "allowColdReads", default=False),
+        archives=_boolean(what, value, "archives", default=False),
+        user_project=_user_project(what, value.get("userProject")),
+    )
+
+
+def _boolean(what: str, store: Mapping[str, Any], name: str, *, default: bool) -> bool:
+    value = store.get(name, default)
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{what}: {name} is {value!r}; expected true or false")
+    return value
+
+
+def _user_project(what: str, value: Any) -> str | None:
+    if value is not None and not (isinstance(value, str) and _PROJECT_ID.fullmatch(value)):
+        raise ConfigurationError(f"{what}: userProject is {value!r}; expected the id of a project, like my-project")
+    return value
 
 
 def _streams(what: str, value: Any) -> tuple[StreamConfig, ...]:
@@ -246,6 +295,11 @@ def _check_apart(stores: Mapping[StoreName, BucketFolder], state: BucketFolder) 
     for (name, folder), (other, others) in combinations(stores.items(), 2):
         if folder.overlaps(others):
             raise ConfigurationError(f"{_STORES}: {name} ({folder}) and {other} ({others}) overlap")
+    for (name, folder), (other, others) in combinations(stores.items(), 2):
+        if folder.bucket == others.bucket and folder.user_project != others.user_project:
+            raise ConfigurationError(
+                f"{_STORES}: {name} and {other} are in one bucket, and have different userProject; expected the same"
+            )
     for name, folder in stores.items():
         if folder.overlaps(state):
             raise ConfigurationError(f"{_STATE} {state} overlaps the store {name} ({folder})")
@@ -258,6 +312,26 @@ def _failures_table(text: str | None) -> TableName | None:
         return check_table(TableName.parse(text))
     except InvalidArgument as error:
         raise ConfigurationError(f"{_FAILURES_TABLE}: {error.message}") from error
+
+
+def _staging_datasets(text: str | None) -> dict[str, str]:
+    """Return the staging dataset of each dataset. Raises ConfigurationError."""
+    example = '{"my-project.dicom": "my-project.dicom_export_staging_dicom"}'
+    try:
+        declared = json.loads(text or "{}", object_pairs_hook=partial(_once_each, _STAGING))
+    except ValueError as error:
+        raise ConfigurationError(f"{_STAGING} is not JSON: {error}; expected {example}") from error
+    if not isinstance(declared, dict):
+        raise ConfigurationError(f"{_STAGING} is not an object of JSON; expected {example}")
+    return {_dataset(dataset, example): _dataset(staging, example) for dataset, staging in declared.items()}
+
+
+def _dataset(text: Any, example: str) -> str:
+    try:
+        TableName.parse(f"bq://{text}.table")
+    except InvalidArgument as error:
+        raise ConfigurationError(f"{_STAGING}: {text!r} is not PROJECT.DATASET; expected {example}") from error
+    return str(text)
 
 
 def _limits(environment: Mapping[str, str]) -> PlanLimits:

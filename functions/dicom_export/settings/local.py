@@ -22,7 +22,8 @@ CONSOLE_BUCKET = "console-filters"
 
 # Smaller messages let a killed run repeat less work and the progress bar move in smaller steps, but each message costs
 # a commit, which is slow for a table of many columns.
-LOCAL_LIMITS = PlanLimits(bundle=4_000, split=4_000)
+# The queue refuses no message, and plans only when nothing else waits, so that `outstanding` need not hold the planner back.
+LOCAL_LIMITS = PlanLimits(bundle=4_000, split=4_000, outstanding=1_000)
 
 
 def _plan_limits(data: Mapping[str, Any]) -> PlanLimits:
@@ -42,8 +43,9 @@ class LocalSettings:
 
     `data` holds the operations' state, uncommitted streams, and PROJECT.duckdb for each project
     that has no file in `databases`. `datasets` are created if they are missing. `ignore` are
-    patterns of the names of files that are not instances. `shows_rows` says whether the console may
-    show rows, which are patient data.
+    patterns of the names of files that are not instances. With `links`, copies of files are hard
+    links where that is possible. With `archives`, the members of ZIP and tar archives are instances.
+    `shows_rows` says whether the console may show rows, which are patient data.
     """
 
     data: Path
@@ -54,6 +56,8 @@ class LocalSettings:
     ignore: tuple[str, ...] = ()
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     limits: PlanLimits = LOCAL_LIMITS
+    links: bool = False
+    archives: bool = False
     shows_rows: bool = True
 
     @property
@@ -71,6 +75,8 @@ class LocalSettings:
             "ignore": self.ignore,
             "workers": self.workers,
             "limits": asdict(self.limits),
+            "links": self.links,
+            "archives": self.archives,
             "shows_rows": self.shows_rows,
         }
 
@@ -85,5 +91,7 @@ class LocalSettings:
             tuple(data["ignore"]),
             data["workers"],
             _plan_limits(data["limits"]),
+            data.get("links", False),
+            data.get("archives", False),
             data.get("shows_rows", True),
         )

@@ -12,6 +12,8 @@ from dicom_export.state.pages import Pages
 from dicom_export.state.plans import Plans
 from dicom_export.state.progress import ProgressOfPages
 from dicom_export.state.reports import Reports
+from dicom_export.state.rewrites import Rewrites
+from dicom_export.state.surveys import Surveys
 from dicom_export.state.tables import ExclusiveTables
 from dicom_export.state.tasks import Tasks
 from dicom_export.state.uploads import Uploads
@@ -26,10 +28,12 @@ class Journal:
     def __init__(self, store: OperationStore) -> None:
         self.operations = Operations(store)
         self.plans = Plans(store)
+        self.surveys = Surveys(store)
         self.tasks = Tasks(store)
         self.pages = Pages(store, self.tasks)
         self.progress = ProgressOfPages(store)
         self.reports = Reports(store)
+        self.rewrites = Rewrites(store)
         self.tables = ExclusiveTables(store, self.operations)
         self.dead_letters = DeadLetters(store)
         self.filters = Filters(store)

@@ -11,7 +11,7 @@ from dicom_export.state.paths import number_of
 from dicom_export.state.records import Records, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from dicom_export.names import OperationName
     from dicom_export.operations.operation import Operation
@@ -57,6 +57,11 @@ class Pages(Records):
             number_of(entry.path): Counters.from_metadata(entry.metadata)
             for entry in self._store.list(paths.pages_prefix(name))
         }
+
+    def outstanding(self, name: OperationName, tasks: Mapping[int, int]) -> int:
+        """Return the number of tasks in those of these pages that have no sum, given the tasks of each."""
+        sums = {number_of(entry.path) for entry in self._store.list(paths.pages_prefix(name))}
+        return sum(count for page, count in tasks.items() if page not in sums)
 
     def studies(self, name: OperationName, *, are_in_order: bool) -> int:
         """Return the number of studies in the finished pages.

@@ -56,6 +56,16 @@ def result_path(name: OperationName, page: int, task: int) -> str:
     return f"{results_prefix(name, page)}{task:03d}.json"
 
 
+def rewrites_prefix(name: OperationName, page: int, task: int) -> str:
+    """Return the prefix of the unfinished copies of a task."""
+    return f"{name}/rewrites/{page:06d}/{task:03d}/"
+
+
+def rewrite_path(name: OperationName, page: int, task: int, position: int) -> str:
+    """Return the path of an unfinished copy."""
+    return f"{rewrites_prefix(name, page, task)}{position:06d}.json"
+
+
 def pages_prefix(name: OperationName) -> str:
     """Return the prefix of the pages' sums."""
     return f"{name}/pages/"
@@ -64,6 +74,21 @@ def pages_prefix(name: OperationName) -> str:
 def page_path(name: OperationName, page: int) -> str:
     """Return the path of the sum of a page."""
     return f"{pages_prefix(name)}{page:06d}.json"
+
+
+def survey_prefix(name: OperationName) -> str:
+    """Return the prefix of the parts of the survey."""
+    return f"{name}/survey/"
+
+
+def survey_path(name: OperationName, part: int) -> str:
+    """Return the path of a part of the survey."""
+    return f"{survey_prefix(name)}{part:06d}.json"
+
+
+def deferred_path(name: OperationName, page: int) -> str:
+    """Return the path of the mark that the planning of a page waits for workers."""
+    return f"{name}/deferred/{page:06d}"
 
 
 def plan_prefix(name: OperationName) -> str:
@@ -115,6 +140,11 @@ def table_path(table: TableName) -> str:
 def heal_path(name: OperationName, period: int) -> str:
     """Return the path of the mark that an operation was announced again in a period."""
     return f"{name}/heals/{period}"
+
+
+def check_path(check: str, function: str) -> str:
+    """Return the path of the answer of a function to a check."""
+    return f"checks/{check}/{function}.json"
 
 
 def number_of(path: str) -> int:

@@ -34,6 +34,20 @@ class Plans(Records):
         """Return the pages that have been planned so far."""
         return [number_of(entry.path) for entry in self._store.list(paths.plan_prefix(name))]
 
+    def defer(self, name: OperationName, page: int) -> None:
+        """Record that the page will be planned when more results are there."""
+        self._store.create(paths.deferred_path(name, page), b"")
+
+    def is_deferred(self, name: OperationName, page: int) -> bool:
+        """Say whether the planning of the page was deferred at some time."""
+        return self._store.read(paths.deferred_path(name, page)) is not None
+
+    def tasks(self, name: OperationName) -> dict[int, int]:
+        """Return the number of tasks of each page that has been planned so far."""
+        return {
+            number_of(entry.path): int(entry.metadata["tasks"]) for entry in self._store.list(paths.plan_prefix(name))
+        }
+
     def create_page(self, name: OperationName, page: int, planned: PlanPage) -> PlanPage:
         """Create the page, and return the stored one: ours, or that of the first creator."""
         metadata = {"tasks": str(len(planned.tasks)), "planned": str(sum(map(len, planned.tasks)))}
@@ -59,6 +73,7 @@ def _plan_page_to_json(page: PlanPage) -> dict[str, Any]:
         "appliesFilter": page.applies_filter,
         "error": page.error.to_json() if page.error else None,
         **({"unlisted": page.unlisted} if page.unlisted else {}),
+        **({"sender": page.sender} if page.sender else {}),
     }
 
 
@@ -71,4 +86,5 @@ def _plan_page_from_json(data: dict[str, Any]) -> PlanPage:
         data["appliesFilter"],
         Status.from_json(error) if error else None,
         tuple(Unlisted(*each) for each in data.get("unlisted", ())),
+        data.get("sender", ""),
     )

@@ -83,6 +83,8 @@ def _begin_repair(verification: Operation, request: VerifyRequest, journal: Jour
     if table is None:
         raise NotFound(f"Table {request.compared} was not found; an export creates it")
     schema, include_source_store = layout_like(table.schema)
-    repair = RepairRequest(request.store, request.compared, request.table, schema, include_source_store)
+    repair = RepairRequest(
+        request.store, request.compared, request.table, schema, include_source_store, request.allow_cold_reads
+    )
     journal.operations.create(Operation(name, verification.api_version, datetime.now(UTC), repair))
     log.info("Repair of %s created", request.compared, extra=operation_event(name, Event.CREATED))

@@ -12,7 +12,8 @@ module "dicom_export" {
     ct = { bucket = "imaging-project-archive", prefix = "ct/", dataset = "radiology" }
     mr = { bucket = "imaging-project-archive", prefix = "mr/", dataset = "radiology" }
   }
-  filter_buckets = ["imaging-project-cohorts"]
+  filter_buckets      = ["imaging-project-cohorts"]
+  destination_buckets = ["imaging-project-cohorts"]
 
   # The dataset exists; exports name it as bq://warehouse-project.imaging.TABLE.
   datasets = {

@@ -187,6 +187,26 @@ run "a_filters_bucket_is_named_without_its_scheme" {
   expect_failures = [var.filter_buckets]
 }
 
+run "a_destination_is_named_without_its_scheme" {
+  command = plan
+
+  variables {
+    destination_buckets = ["gs://cohorts"]
+  }
+
+  expect_failures = [var.destination_buckets]
+}
+
+run "a_destination_is_not_where_the_state_is" {
+  command = plan
+
+  variables {
+    destination_buckets = ["my-project-dicom-state"]
+  }
+
+  expect_failures = [var.destination_buckets]
+}
+
 run "there_is_a_dataset" {
   command = plan
 
@@ -535,6 +555,27 @@ run "ingress_is_one_of_three" {
   }
 
   expect_failures = [var.api_ingress]
+}
+
+run "everybody_is_no_operator" {
+  command = plan
+
+  variables {
+    operators = ["allUsers"]
+  }
+
+  expect_failures = [var.operators]
+}
+
+run "the_store_of_the_smoke_test_has_a_name_of_its_own" {
+  command = plan
+
+  variables {
+    stores           = { smoke-test = { bucket = "my-dicom" } }
+    smoke_test_store = true
+  }
+
+  expect_failures = [var.smoke_test_store]
 }
 
 run "a_connector_is_named_in_full" {

@@ -14,7 +14,8 @@ import pytest
 from functions_framework import create_app
 
 from dicom_export import bootstrap, logs
-from dicom_export.errors import ConfigurationError, NotFound, Unavailable
+from dicom_export.diagnosing.check_message import CHECK_ATTRIBUTE, CHECK_PATH, Check
+from dicom_export.errors import ConfigurationError, NotFound, PermissionDenied, Unavailable
 from dicom_export.messages import ExportStudy, InstanceChanged, Message, ObjectEvent, PlanExport, StudyExported
 from dicom_export.pubsub import push
 from dicom_export.pubsub.push import BatchRequest, UndeliveredMessage
@@ -77,6 +78,10 @@ class Installation:
         self._open()
         return self._bury
 
+    def check_answers(self) -> Callable[[Check, str], None]:
+        self._open()
+        return lambda check, function: self._handle((check, function))
+
     def _open(self) -> None:
         if self.opening_error:
             raise self.opening_error
@@ -95,7 +100,7 @@ class Installation:
 @pytest.fixture
 def installation(monkeypatch: pytest.MonkeyPatch) -> Installation:
     made = Installation()
-    for name in ("handlers", "batch_requests", "dead_letters", "instance_changes", "lost_changes"):
+    for name in ("handlers", "batch_requests", "dead_letters", "instance_changes", "lost_changes", "check_answers"):
         monkeypatch.setattr(bootstrap, name, getattr(made, name))
     return made
 
@@ -290,3 +295,63 @@ def post_to(url: str, body: bytes) -> int:
             return int(answer.status)
     except HTTPError as error:
         return error.code
+
+
+CHECK = Check("0123456789abcdef", ("p.d",))
+
+
+@pytest.mark.parametrize("target", RECEIVERS)
+def test_a_check_message_is_answered_by_the_entry_point_that_gets_it(
+    target: str, installation: Installation, post: Callable[..., TestResponse]
+) -> None:
+    answer = post(target, push_body(CHECK.encode(), attributes={CHECK_ATTRIBUTE: CHECK.id}))
+    assert answer.status_code == 204
+    assert installation.received == [(CHECK, target)]
+    assert installation.letters == []
+
+
+@pytest.mark.parametrize("target", RECEIVERS)
+def test_a_malformed_check_message_is_dropped(
+    target: str, installation: Installation, post: Callable[..., TestResponse]
+) -> None:
+    assert post(target, push_body(b"x", attributes={CHECK_ATTRIBUTE: "../x"})).status_code == 204
+    assert installation.received == []
+
+
+@pytest.fixture
+def api(root: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return a client of the deployed API."""
+    monkeypatch.setattr(logs, "configure", lambda: None)
+    app = create_app(target="export_api", source=str(root / "functions" / "main.py"))  # type: ignore[no-untyped-call]
+    return app.test_client()
+
+
+def test_the_api_answers_a_check_that_is_posted(api: Any, installation: Installation) -> None:
+    headers = {CHECK_ATTRIBUTE: CHECK.id, "Authorization": "Bearer a-token", "X-Forwarded-Proto": "https"}
+    answer = api.post(CHECK_PATH, data=CHECK.encode(), headers=headers)
+    assert answer.status_code == 200
+    assert answer.json["headers"] == {
+        "X-Forwarded-Proto": "https",
+        "Host": "another",
+        "Authorization": "present",
+        "X-Serverless-Authorization": "absent",
+    }
+    assert installation.received == [(CHECK, "export_api")]
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "status"), [("GET", {CHECK_ATTRIBUTE: CHECK.id}, 405), ("POST", {}, 400)]
+)
+def test_the_api_refuses_what_is_not_a_check(
+    method: str, headers: dict[str, str], status: int, api: Any, installation: Installation
+) -> None:
+    answer = api.open(CHECK_PATH, method=method, data=CHECK.encode(), headers=headers)
+    assert answer.status_code == status
+    assert answer.json["error"]["message"]
+    assert installation.received == []
+
+
+def test_the_api_says_why_it_could_not_answer_a_check(api: Any, installation: Installation) -> None:
+    installation.error = PermissionDenied("the state may not be written")
+    answer = api.post(CHECK_PATH, data=CHECK.encode(), headers={CHECK_ATTRIBUTE: CHECK.id})
+    assert (answer.status_code, answer.json["error"]["message"]) == (403, "the state may not be written")

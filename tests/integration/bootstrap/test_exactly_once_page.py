@@ -27,7 +27,7 @@ _PLACEHOLDERS = {"DATASET": _DATASET, "STORE": f"{_DATASET}/dicomStores/[^/]+", 
 def pattern(shown: str) -> str:
     """Return the regular expression of the paths that the page shows as one. Without a prefix it is below an operation."""
     path = re.sub(r"[A-Z]{2,}", lambda word: _PLACEHOLDERS.get(word[0], "[^/]+"), shown)
-    is_elsewhere = re.match(r"DATASET|STORE|exclusive|overwrites", shown)
+    is_elsewhere = re.match(r"DATASET|STORE|exclusive|overwrites|checks", shown)
     return path if is_elsewhere else f"{_DATASET}/operations/[^/]+/{path}"
 
 

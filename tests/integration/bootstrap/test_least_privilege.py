@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _OBJECTS_READ = frozenset({"storage.objects.get", "storage.objects.list"})
 _METADATA = frozenset({"bigquery.datasets.get", "bigquery.tables.get"})
 _CHANGES = frozenset(f"bigquery.tables.{each}" for each in ("create", "delete", "update", "updateData"))
+_EDITOR = _METADATA | _CHANGES | {"bigquery.tables.getData"}
 # What of each role matters here, the smaller roles before those that have more.
 # https://cloud.google.com/iam/docs/roles-permissions/storage, …/bigquery and …/pubsub
 ROLES: dict[str, frozenset[str]] = {
@@ -30,13 +31,21 @@ ROLES: dict[str, frozenset[str]] = {
     "roles/storage.objectUser": _OBJECTS_READ | {"storage.objects.create", "storage.objects.delete"},
     "roles/bigquery.metadataViewer": _METADATA,
     "roles/bigquery.dataViewer": _METADATA | {"bigquery.tables.getData"},
-    "roles/bigquery.dataEditor": _METADATA | _CHANGES | {"bigquery.tables.getData"},
+    "roles/bigquery.dataEditor": _EDITOR,
+    "WRITER": _EDITOR,  # as the dataset's own list of readers and writers calls it
     "roles/pubsub.publisher": frozenset({"pubsub.topics.publish"}),
 }
-GRANTED_AHEAD = frozenset({"buckets", "staging"})
-"""What infra/ grants for calls that the adapters do not make yet: on a bucket's settings, which say what reading it costs, and on a dataset for
-overwrites alone."""
-OWNERS = {"state": "BucketState", "stores": "BucketStore", "filters": "BucketStore", "tables": "BigQueryTables"}
+GRANTED_AHEAD = frozenset({"buckets"})
+"""What infra/ grants for calls that the recorded installation does not make: on a bucket's settings, which say what reading it
+costs."""
+OWNERS = {
+    "state": "BucketState",
+    "stores": "BucketStore",
+    "filters": "BucketStore",
+    "copies": "BucketCopies",
+    "tables": "BigQueryTables",
+    "staging": "BigQueryTables",
+}
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +70,8 @@ def permissions_by_place(recorded: Recorded, function: str) -> dict[str, frozens
         owner = "" if method == "existing_bucket" else OWNERS.get(port, "TopicPublisher")
         for permission in permissions_of(owner, method):
             place = "jobs" if permission.startswith("bigquery.jobs.") else {"tables": "datasets"}.get(port, port)
+            if port == "copies" and permission in _OBJECTS_READ:
+                place = "destinations"
             needed[place] = needed.get(place, frozenset()) | {permission}
     return needed
 

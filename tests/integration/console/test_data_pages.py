@@ -21,7 +21,7 @@ from dicom_export.operations.request import WriteDisposition
 from dicom_export.rows.layout import SchemaKind
 from support.command_line import make_folder
 from support.console import Browser, check_markup, installation_of
-from support.factories import STORE
+from support.factories import TABLE as FACTORY_TABLE
 from support.worlds import World
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def test_an_export_goes_on_while_a_query_is_read(browser: Browser, world: World)
         assert len(list(rows)) == 5
     run(browser, "SELECT COUNT(*) AS n FROM dicom")
     assert "12" in browser.text
-    with world.tables.transaction(next(iter(world.service.list_operations(STORE.parent)))[1].request.table) as cursor:
+    with world.tables.transaction(FACTORY_TABLE) as cursor:
         cursor.execute('DELETE FROM "project:local".main.dicom WHERE rowid >= 6')
 
 

@@ -8,15 +8,18 @@ import re
 import pytest
 
 from dicom_export import logs, messages
-from dicom_export.operations.planning import MAX_PAGE_OBJECTS, MAX_PAGE_TASKS, MAX_SPLIT, PlanLimits
+from dicom_export.operations.planning import MAX_PAGE_OBJECTS, MAX_PAGE_TASKS, MAX_SPLIT, MESSAGES_PER_SLOT, PlanLimits
 from dicom_export.ports import MAX_STALENESS_HOURS
 from dicom_export.pubsub.push import BatchRequest
 from dicom_export.settings import cloud, limits
 from support.infra_files import INFRA, LOCALS, MAIN, ROOT, declared, entry_points
+from support.installations import description, receiver
 
 PAPER = (INFRA / "README.md").read_text()
 EMULATORS_ONLY = {"DICOM_EXPORT_BIGQUERY_WRITE_ENDPOINT"}
-PORTS = ("state", "stores", "buckets", "filters", "datasets", "staging", "jobs")
+COMMANDS_ONLY = {"DICOM_EXPORT_INSTALLATION"}
+"""The settings that only the output `environment` has, and no function."""
+PORTS = ("state", "stores", "buckets", "filters", "destinations", "copies", "datasets", "staging", "jobs")
 
 
 def setting(entry: str, name: str) -> str | None:
@@ -87,7 +90,7 @@ def test_dead_letters_of_ours_and_of_users_are_apart(name: str) -> None:
 def test_each_setting_of_the_code_is_set_and_no_other() -> None:
     assert (
         set(re.findall(r"^    (DICOM_EXPORT_\w+) +=", LOCALS, re.MULTILINE))
-        == {*cloud.VARIABLES, *limits.VARIABLES} - EMULATORS_ONLY
+        == {*cloud.VARIABLES, *limits.VARIABLES} - EMULATORS_ONLY - COMMANDS_ONLY
     )
 
 
@@ -101,6 +104,7 @@ def test_the_limits_are_those_of_the_code() -> None:
     assert f"bundle, {default.bundle})" in text
     assert f"page_tasks, {default.page_tasks}) <= {MAX_PAGE_TASKS}" in text
     assert f"page_objects, {default.page_objects}) <= {MAX_PAGE_OBJECTS}" in text
+    assert f"messages_per_slot = {MESSAGES_PER_SLOT}\n" in LOCALS
     assert f"readers, 16) <= {cloud._MAX_READERS}" in text
 
 
@@ -160,7 +164,9 @@ def test_the_workers_leave_a_margin_in_the_quota_of_write_streams() -> None:
 
 
 def test_each_role_is_written_once_a_side() -> None:
-    named = set(re.findall(r'"(roles/[\w.]+)"', LOCALS + (INFRA / "iam.tf").read_text()))
+    named = set(
+        re.findall(r'"(roles/[\w.]+)"', LOCALS + (INFRA / "iam.tf").read_text() + (INFRA / "diagnosis.tf").read_text())
+    )
     assert set(re.findall(r"`(roles/[\w.]+)`", PAPER)) == named
 
 
@@ -210,3 +216,13 @@ def test_cloud_build_plans_everywhere_and_applies_on_main_what_it_planned() -> N
     apply = steps.split("- id: apply")[1]
     assert '"$$BRANCH" != main' in apply
     assert "terraform apply -input=false planned" in apply
+
+
+def test_the_output_describes_the_installation_as_the_command_line_reads_it() -> None:
+    assert set(re.findall(r"(DICOM_EXPORT_\w+) =", declared("output", "outputs.tf")["environment"])) == COMMANDS_ONLY
+    (block,) = re.findall(
+        r"^  installation = \{\n(.*?)^  \}", (INFRA / "diagnosis.tf").read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert set(re.findall(r"^    (\w+) +=", block, re.MULTILINE)) == {*description(), "smokeTest"}
+    (receivers,) = re.findall(r"^    receivers += (.*?)^    \}", block, re.MULTILINE | re.DOTALL)
+    assert set(re.findall(r"^      (\w+) +=", receivers, re.MULTILINE)) == set(receiver("plan_export"))

@@ -93,6 +93,26 @@ def test_an_object_is_read_once_for_all_its_tables(world: World, bucket: Bucket)
     assert len(reads) == 1
 
 
+def test_an_upload_into_a_cold_class_is_a_row_too(world: World, bucket: Bucket) -> None:
+    bucket.tell = lambda event, stored: world.change(event, stored._replace(storage_class="ARCHIVE"))
+    bucket.write("a", INSTANCE)
+    world.drain()
+    assert rows(world) == [1, 1, 1]
+
+
+def test_an_upload_with_a_content_encoding_is_not_read_and_logged(
+    world: World, bucket: Bucket, entries: Callable[[], list[dict[str, Any]]]
+) -> None:
+    reads = []
+    bucket.on_read = lambda: reads.append(1)
+    bucket.tell = lambda event, stored: world.change(event, stored._replace(content_encoding="gzip"))
+    bucket.write("a", INSTANCE)
+    world.drain()
+    assert rows(world) == [0, 0, 0]
+    assert reads == []
+    assert len(entries()) == len(ALL)
+
+
 def test_columns_grow_as_instances_come(world: World, bucket: Bucket) -> None:
     bucket.write("a", INSTANCE)
     world.drain()

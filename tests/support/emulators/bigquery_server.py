@@ -2,7 +2,7 @@
 
     .venv-bigquery/bin/python tests/support/emulators/bigquery_server.py start --rest-port N --grpc-port M
 
-Left as it is: change data capture, destination tables of query jobs, tables that expire, a schema that takes effect late.
+Left as it is: change data capture, tables that expire.
 """
 
 import threading
@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import bqemulator.cli
 import grpc
@@ -40,6 +41,11 @@ Engine = duckdb_engine.DuckDBEngine
 Streams = write_servicer.BigQueryWriteHandler
 Codes = types.StorageError.StorageErrorCode
 
+# Labels of a table, by which a test has it behave as BigQuery may.
+STRICT = "refuses-nullable"  # a query's result, whose columns are NULLABLE, is refused for REQUIRED fields
+LAG = "shows-columns-late"  # so many looks at a stream, and connections to it, do not see new columns
+REFUSALS = "takes-columns-late"  # so many connections after that are refused, and the service does not say why
+
 # One DuckDB connection serves REST and gRPC, each with threads of its own: its users take turns.
 CONNECTION = threading.RLock()
 
@@ -64,8 +70,8 @@ def mend() -> None:
     MemoryCatalogRepository.delete_table = delete_table
 
     grpc.aio.server = partial(grpc.aio.server, migration_thread_pool=ThreadPoolExecutor(APPENDING_THREADS))
-    write_servicer._table_arrow_schema = table_arrow_schema
-    write_servicer._align_to_target = aligned
+    write_servicer._table_arrow_schema = stream_arrow_schema
+    write_servicer._align_to_target = aligned_on_stream
     write_servicer._error_response = error_response
     pending._concat = concatenated
     Streams.__init__ = keep_manager
@@ -119,7 +125,9 @@ def record_change(self: Any, project_id: str, dataset_id: str, table_id: str) ->
     self._events.publish(TableDataChanged(project_id, dataset_id, table_id))
 
 
-# --- Tables: an expiration is kept, a patch is a compare-and-set that adds columns and changes none ---
+# --- Tables: an expiration and policy tags are kept, a patch is a compare-and-set that adds columns and changes none ---
+
+policy_tags: dict[tuple[str, str, str], dict[str, Any]] = {}
 
 _table_meta, _table_resource = table_routes._rest_to_table_meta, table_routes._table_to_rest
 
@@ -138,11 +146,36 @@ def table_meta(project_id: str, dataset_id: str, body: dict[str, Any], clock: An
     if milliseconds is not None:
         expires = datetime.fromtimestamp(int(milliseconds) / 1000, UTC)
     meta = _table_meta(project_id, dataset_id, body, clock, existing)
+    name = project_id, dataset_id, meta.table_id
+    tags = dict(tagged_fields(body.get("schema", {}).get("fields", ())))
+    policy_tags[name] = (policy_tags.get(name, {}) if existing else {}) | tags
     return meta.model_copy(update={"expiration_time": expires})
+
+
+def tagged_fields(fields: Any, path: str = "") -> Any:
+    """Yield the path and the policy tags of each field that has some, at every depth."""
+    for field in fields:
+        if "policyTags" in field:
+            yield path + field["name"], field["policyTags"]
+        yield from tagged_fields(field.get("fields", ()), f"{path}{field['name']}.")
+
+
+def with_tags(fields: list[dict[str, Any]], tags: dict[str, Any], path: str = "") -> list[dict[str, Any]]:
+    return [
+        {
+            **field,
+            **({"policyTags": tags[path + field["name"]]} if path + field["name"] in tags else {}),
+            **({"fields": with_tags(field["fields"], tags, f"{path}{field['name']}.")} if "fields" in field else {}),
+        }
+        for field in fields
+    ]
 
 
 def table_resource(table: Any) -> dict[str, Any]:
     resource: dict[str, Any] = _table_resource(table)
+    tags = policy_tags.get((table.project_id, table.dataset_id, table.table_id), {})
+    if tags:
+        resource["schema"]["fields"] = with_tags(resource["schema"]["fields"], tags)
     if table.expiration_time:
         resource["expirationTime"] = str(round(table.expiration_time.timestamp() * 1000))
     return resource
@@ -163,8 +196,37 @@ async def patch_table(
         updated = table_routes._rest_to_table_meta(project_id, dataset_id, body, ctx.clock, existing)
         if updated.schema_ != existing.schema_:
             check_additive(existing.schema_.fields, updated.schema_.fields)
+            late[project_id, dataset_id, table_id] = Lateness(existing)
             alter(ctx.engine, updated)
         return table_routes._table_to_rest(ctx.catalog.update_table(updated))
+
+
+class Lateness:
+    """What streams do not know yet after a table got columns."""
+
+    def __init__(self, before: Any) -> None:
+        self.before = before
+        self.lag = int(before.labels.get(LAG, 0))
+        self.refusals = int(before.labels.get(REFUSALS, 0))
+
+    def is_lagging(self) -> bool:
+        self.lag -= 1
+        return self.lag >= 0
+
+    def is_refusing(self) -> bool:
+        self.refusals -= 1
+        return self.refusals >= 0
+
+
+late: dict[tuple[str, str, str], Lateness] = {}
+
+
+def as_streams_see(table: Any) -> tuple[Any, bool]:
+    """Return the table as a stream shows it to whoever looks, and whether a connection would be refused without a reason."""
+    lateness = late.get((table.project_id, table.dataset_id, table.table_id))
+    if lateness is None:
+        return table, False
+    return (lateness.before, False) if lateness.is_lagging() else (table, True)
 
 
 def check_additive(old: Any, new: Any, path: str = "") -> None:
@@ -235,6 +297,20 @@ def table_arrow_schema(table: Any) -> pa.Schema:
     return _build_arrow_schema(list(map(field_resource, table.schema_.fields)))
 
 
+def stream_arrow_schema(table: Any) -> pa.Schema:
+    """Return the schema that a new connection has."""
+    seen, is_late = as_streams_see(table)
+    is_refusing = is_late and late[table.project_id, table.dataset_id, table.table_id].is_refusing()
+    schema = table_arrow_schema(seen)
+    return schema.with_metadata({"refuses": ""}) if is_refusing else schema
+
+
+def aligned_on_stream(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    if schema.metadata:
+        raise ValueError("Request contains an invalid argument.")
+    return aligned(rows, schema)
+
+
 def aligned(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     """Return the rows in the table's columns; the emulator drops the columns that the table lacks, and nulls lists."""
     columns = {name: rows.column(name).combine_chunks() for name in rows.column_names}
@@ -296,11 +372,28 @@ def get_write_stream(self: Any, request_bytes: bytes, context: Any) -> bytes:
     stream = types.WriteStream.deserialize(answer)
     if stream.name in commit_times:
         stream.commit_time = commit_times[stream.name]
+    stream.table_schema = None
+    if stream.name and types.GetWriteStreamRequest.deserialize(request_bytes).view == types.WriteStreamView.FULL:
+        _, project, _, dataset, _, table, *_ = stream.name.split("/")
+        seen, _ = as_streams_see(self._ctx.catalog.get_table(project, dataset, table))
+        stream.table_schema = types.TableSchema(fields=list(map(stream_field, seen.schema_.fields)))
     return bytes(types.WriteStream.serialize(stream))
+
+
+def stream_field(field: Any) -> types.TableFieldSchema:
+    """Return the field with its nested fields, which the emulator leaves out."""
+    return types.TableFieldSchema(
+        name=field.name,
+        type_=write_servicer._bq_type_to_storage_type(field.type),
+        mode=write_servicer._bq_mode_to_storage_mode(field.mode),
+        fields=list(map(stream_field, field.fields)),
+    )
 
 
 def delete_table(self: Any, project_id: str, dataset_id: str, table_id: str, **named: Any) -> Any:
     """Delete the table with its streams: a new table of this name has none of them."""
+    late.pop((project_id, dataset_id, table_id), None)
+    policy_tags.pop((project_id, dataset_id, table_id), None)
     for manager in managers:
         for stream in manager.list_active():
             if (stream.project_id, stream.dataset_id, stream.table_id) == (project_id, dataset_id, table_id):
@@ -308,7 +401,7 @@ def delete_table(self: Any, project_id: str, dataset_id: str, table_id: str, **n
     return _delete_table(self, project_id, dataset_id, table_id, **named)
 
 
-# --- Jobs: once an id; and a copy with WRITE_TRUNCATE replaces the schema as well ---
+# --- Jobs: once an id; a copy with WRITE_TRUNCATE replaces schema and policies, a query with WRITE_TRUNCATE_DATA the rows ---
 
 _handle_query_job, _execute_copy_job = job_routes._handle_query_job, executor.execute_copy_job
 _copy_table = executor._copy_table_into_destination
@@ -324,7 +417,84 @@ def begin_job(project_id: str, job_id: str) -> None:
 
 async def handle_query_job(project_id: str, job_id: str, config: dict[str, Any], **named: Any) -> Any:
     begin_job(project_id, job_id)
-    return await _handle_query_job(project_id, job_id, config, **named)
+    query = config["query"]
+    # The emulator knows neither this disposition nor schemaUpdateOptions with it.
+    overwrites = query.get("writeDisposition") == "WRITE_TRUNCATE_DATA"
+    answered = {**config, "query": {"query": query["query"]}} if overwrites else config
+    job = await _handle_query_job(project_id, job_id, answered, **named)
+    if not overwrites or job.error_result:
+        return job
+    job = job.model_copy(update={"configuration": config})
+    try:
+        replace_rows(named["ctx"], query, executor.JOB_RESULTS[job_id])
+    except DomainError as error:
+        refused = {"reason": "invalid", "message": str(error)}
+        return job.model_copy(update={"error_result": refused})
+    return job
+
+
+def replace_rows(ctx: Any, query: dict[str, Any], rows: pa.Table) -> None:
+    """Replace the rows of the destination, and nothing else of it. Raises what BigQuery answers to other columns."""
+    reference = query["destinationTable"]
+    name = reference["projectId"], reference["datasetId"], reference["tableId"]
+    with CONNECTION:
+        table = ctx.catalog.get_table(*name)
+        if table is None:
+            raise NotFoundError(f"Not found: Table {reference}")
+        if "ALLOW_FIELD_RELAXATION" in query.get("schemaUpdateOptions", ()):
+            table = table.model_copy(update={"schema_": relaxed(table.schema_)})
+        schema = table_arrow_schema(table)
+        check_result(table, rows, schema)
+        aligned_rows = aligned(rows, schema)
+        register = f"rows_{uuid4().hex}"
+        ctx.engine.connection.register(register, aligned_rows)
+        try:
+            ctx.engine.execute("BEGIN")
+            ctx.engine.execute(f"DELETE FROM {quoted_table_ref(*name)}")  # noqa: S608 - quoted
+            ctx.engine.execute(f"INSERT INTO {quoted_table_ref(*name)} FROM {register}")
+            ctx.engine.execute("COMMIT")
+        except BaseException:
+            ctx.engine.execute("ROLLBACK")
+            raise
+        finally:
+            ctx.engine.connection.unregister(register)
+        ctx.catalog.update_table(table.model_copy(update={"num_rows": rows.num_rows}))
+        ctx.snapshots.record_change(*name)
+
+
+def check_result(table: Any, rows: pa.Table, schema: pa.Schema) -> None:
+    """Raise what BigQuery answers to a result whose columns are not the table's, or that it may not make NULLABLE."""
+    wrong = "Provided Schema does not match Table."
+    by_name = {field.name.lower(): field for field in schema}
+    for column in rows.schema:
+        known = by_name.get(column.name.lower())
+        if known is None:
+            raise InvalidQueryError(f"{wrong} Cannot add fields (field: {column.name})")
+        if nested_names(column.type) != nested_names(known.type):
+            raise InvalidQueryError(f"{wrong} Field {column.name} has changed type")
+    if table.labels.get(STRICT) and has_required(table.schema_.fields):
+        raise InvalidQueryError(
+            f"{wrong} Field {table.schema_.fields[0].name} has changed mode from REQUIRED to NULLABLE"
+        )
+
+
+def nested_names(type_: Any) -> Any:
+    """Return the names of nested fields in their order, which BigQuery compares."""
+    if isinstance(type_, pa.ListType):
+        return nested_names(type_.value_type)
+    if isinstance(type_, pa.StructType):
+        return [(field.name.lower(), nested_names(field.type)) for field in type_]
+    return None
+
+
+def has_required(fields: Any) -> bool:
+    return any(field.mode == "REQUIRED" or has_required(field.fields) for field in fields)
+
+
+def relaxed(part: Any) -> Any:
+    """Return the schema, or the field, with NULLABLE in place of REQUIRED at every depth."""
+    mode = {"mode": "NULLABLE"} if getattr(part, "mode", None) == "REQUIRED" else {}
+    return part.model_copy(update={**mode, "fields": tuple(map(relaxed, part.fields))})
 
 
 async def execute_copy_job(project_id: str, job_id: str, config: dict[str, Any], ctx: Any) -> Any:
@@ -347,6 +517,9 @@ async def copy_table(**named: Any) -> None:
         ctx.catalog.update_table(
             destination.model_copy(update={"schema_": source.schema_, "num_rows": source.num_rows})
         )
+        policy_tags[name] = policy_tags.get(source_name, {})
+        for policy in ctx.catalog.list_row_access_policies(*name):
+            ctx.catalog.delete_row_access_policy(*name, policy.policy_id)
         ctx.snapshots.record_change(*name)
 
 

@@ -72,6 +72,10 @@ class PubSub:
             subscription["deadLetterPolicy"] = policy
         return self._create("subscriptions", name, subscription)
 
+    def hold(self, name: str, topic: str) -> str:
+        """Keep what is published on the topic, a resource name, from now on; nobody is pushed to."""
+        return self._create("subscriptions", name, {"topic": topic})
+
     def publish(self, topic: str, data: str, attributes: Mapping[str, str] | None = None) -> str:
         """Publish a message, its data in Base64, and return its id."""
         body = {"messages": [{"data": data, "attributes": dict(attributes or {})}]}

@@ -23,10 +23,15 @@ _FUNCTIONS = {
     "DICOM_EXPORT_FAILURES_TABLE": "a table that gets one row per failed instance: `bq://PROJECT.DATASET.TABLE`",
     "DICOM_EXPORT_READERS": "how many headers a worker reads at the same time",
     "DICOM_EXPORT_MAX_STALENESS_HOURS": "by how many hours a new table with `changeDataCaptureConfig` may lag behind",
+    "DICOM_EXPORT_STAGING_DATASETS": "the dataset for the [staging tables](../explanation/exactly-once.md#the-table) of each dataset, as JSON:"
+    ' `{"PROJECT.DATASET": "PROJECT.STAGING_DATASET"}`. Staging tables of another dataset are in that dataset itself',
     "DICOM_EXPORT_BIGQUERY_WRITE_ENDPOINT": "host and port of an emulator of the Storage Write API",
+    "DICOM_EXPORT_INSTALLATION": "what Terraform installed, as JSON; only the output `environment` has it, for `doctor` and `smoke-test`",
     "DICOM_EXPORT_BUNDLE": "small studies share a message of up to this many instances; at most `DICOM_EXPORT_SPLIT`",
     "DICOM_EXPORT_SPLIT": "a study of more instances gets several messages",
-    "DICOM_EXPORT_PAGE_TASKS": "messages per page of the plan",
+    "DICOM_EXPORT_PAGE_TASKS": "messages per page of the plan; also at most half of `DICOM_EXPORT_OUTSTANDING`",
+    "DICOM_EXPORT_OUTSTANDING": "[how far the planner may be ahead of the workers](../explanation/exactly-once.md#back-pressure), in messages of"
+    " one operation; two per message that the workers handle at once",
     "DICOM_EXPORT_PAGE_OBJECTS": "objects per page of the plan",
     "DICOM_EXPORT_SAMPLE": "how many headers the planner reads to find the columns of a page",
 }
@@ -40,10 +45,12 @@ _NO_NUMBERS = (
     *_LEAST,
     "DICOM_EXPORT_TOPIC_PREFIX",
     "DICOM_EXPORT_FAILURES_TABLE",
+    "DICOM_EXPORT_STAGING_DATASETS",
     "DICOM_EXPORT_BIGQUERY_WRITE_ENDPOINT",
+    "DICOM_EXPORT_INSTALLATION",
 )
 _LIMITS = {
-    "DICOM_EXPORT_MAX_ELEMENTS": "elements and items",
+    "DICOM_EXPORT_MAX_ELEMENTS": "elements and items; those of a sequence over 1 MiB that is left out count by a quarter",
     "DICOM_EXPORT_MAX_VALUES": "values; a person's name counts as 10",
     "DICOM_EXPORT_MAX_HEADER_BYTES": "bytes of all values",
     "DICOM_EXPORT_MAX_INFLATED_BYTES": "bytes before the pixels of a deflated file",

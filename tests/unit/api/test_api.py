@@ -11,7 +11,7 @@ import pytest
 from dicom_export import errors
 from dicom_export.names import DatasetName, StoreName
 from dicom_export.operations.counters import Counters
-from dicom_export.operations.request import WriteDisposition
+from dicom_export.operations.request import ExportRequest, WriteDisposition
 from dicom_export.rows.layout import SchemaKind
 from dicom_export.streaming.config import StreamConfig
 from support.api_calls import call, get
@@ -48,6 +48,7 @@ def test_export_answers_with_the_operations_name_alone() -> None:
     response = call(service, "POST", EXPORT, BODY, alt="json")
     assert (response.status, response.body) == (200, {"name": f"{DATASET}/operations/o1"})
     request, api_version = service.requests[0]
+    assert isinstance(request, ExportRequest)
     assert (str(request.table), request.store, api_version) == (TABLE_URI, STORE, "v1")
 
 

@@ -13,7 +13,7 @@ from dicom_export.console.views.commands import commands
 from dicom_export.console.views.export_form import OPTIONS, ExportForm, errors_of
 from dicom_export.errors import FailedPrecondition, InvalidArgument, NotFound
 from dicom_export.names import DatasetName, StoreName
-from dicom_export.operations.request import WriteDisposition
+from dicom_export.operations.request import ExportRequest, FilesRequest, WriteDisposition
 from dicom_export.protocol.export_request import parse_export_request
 from dicom_export.rows.layout import SchemaKind
 
@@ -40,10 +40,25 @@ def test_every_field_of_the_form_is_in_the_request() -> None:
         "filter_uri": "gs://filters/c.csv",
     }
     request = parse_export_request(STORE, ExportForm({**values, **options}).request(), api_version="v1")
+    assert isinstance(request, ExportRequest)
     assert request.schema is SchemaKind.JSON
+    assert request.allow_cold_reads
     assert request.include_source_store
     assert str(request.filter_uri) == "gs://filters/c.csv"
     assert request.write_disposition is WriteDisposition.WRITE_TRUNCATE
+
+
+def test_the_form_of_files_is_a_request_for_files() -> None:
+    values = {"destination": "files", "prefix": "gs://cohorts/a/", **{option.name: "on" for option in OPTIONS}}
+    form = ExportForm({**TABLE, **values})
+    request = parse_export_request(STORE, form.request(), api_version="v1")
+    assert isinstance(request, FilesRequest)
+    assert str(request.folder).startswith("gs://cohorts/a")
+    assert [each.field for each in ExportForm({"destination": "files"}).missing()] == ["prefix"]
+    assert "export gcs scans" in commands(STORE, form.request(), ROOT, is_local=True)[0].text
+    with pytest.raises(InvalidArgument) as raised:
+        parse_export_request(STORE, ExportForm({**values, "prefix": "x"}).request(), api_version="v1")
+    assert [each.field for each in errors_of(raised.value, form)] == ["prefix"]
 
 
 @pytest.mark.parametrize("option", OPTIONS)

@@ -10,7 +10,7 @@ import pytest
 from dicom_export.decoding import batches
 from dicom_export.decoding.batches import in_batches
 from dicom_export.decoding.decoded import DecodedInstance
-from dicom_export.errors import Code, InvalidArgument, LimitExceeded, RowsRefused
+from dicom_export.errors import Code, ColumnsNotKnown, InvalidArgument, LimitExceeded, RowsRefused
 from dicom_export.exporting.writing import Rejected, StreamWriter
 from dicom_export.ports import TableInfo
 from dicom_export.rows.layout import SchemaKind
@@ -36,6 +36,7 @@ class Picky:
         self._named = named
         self.rows: list[str] = []
         self.appends = 0
+        self.opened: list[str] = []
         self.is_discarded = False
 
     def describe(self, _: object) -> TableInfo:
@@ -44,7 +45,11 @@ class Picky:
     def prepare(self, *_: object) -> None:
         """Have every column."""
 
+    def await_columns(self, _: object) -> None:
+        """Know every column."""
+
     def open_stream(self, _: object) -> str:
+        self.opened.append("stream")
         return "stream"
 
     def append(self, _: str, offset: int, batch: pa.RecordBatch) -> None:
@@ -132,4 +137,42 @@ def test_a_refusal_that_names_no_row_of_the_batch_is_raised(error: Exception) ->
     tables.append = raising(error)  # type: ignore[method-assign]
     with pytest.raises(type(error)):
         write(tables, "ab")
+    assert tables.is_discarded
+
+
+class Late(Picky):
+    """Tables whose streams do not know a column at the given appends, counted from 1."""
+
+    def __init__(self, *late: int) -> None:
+        super().__init__(set())
+        self._late = late
+
+    def append(self, stream: str, offset: int, batch: pa.RecordBatch) -> None:
+        if self.appends + 1 in self._late:
+            self.appends += 1
+            raise ColumnsNotKnown("not yet")
+        super().append(stream, offset, batch)
+
+
+def test_rows_whose_column_the_first_stream_does_not_know_go_to_a_new_one() -> None:
+    tables = Late(1, 2)
+    stream, rejected = write(tables, "abc")
+    assert stream
+    assert (tables.rows, rejected, len(tables.opened)) == ([*"abc"], [], 3)
+
+
+def test_a_stream_that_has_rows_is_kept_when_it_does_not_know_a_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "BATCH_ROWS", 2)
+    tables = Late(2, 3)
+    write(tables, "abcd")
+    assert (tables.rows, len(tables.opened)) == ([*"abcd"], 1)
+
+
+@pytest.mark.parametrize("late", [(1, 2, 3), (2, 3, 4)])
+def test_a_column_that_stays_unknown_is_transient(late: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "BATCH_ROWS", 2)
+    tables = Late(*late)
+    with pytest.raises(ColumnsNotKnown):
+        write(tables, "abcd")
+    assert tables.appends == late[-1]
     assert tables.is_discarded

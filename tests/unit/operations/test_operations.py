@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from dicom_export.errors import Code, Internal
-from dicom_export.names import GcsUri
+from dicom_export.names import GcsUri, TableName
 from dicom_export.operations.counters import Counters
 from dicom_export.operations.failure import Failure, FailureStage, Status
 from dicom_export.operations.operation import Operation
@@ -41,6 +42,7 @@ def test_an_operation_comes_back_from_its_state() -> None:
         end_time=datetime(2026, 1, 2, tzinfo=UTC),
         counters=Counters(planned=3, success=2, failure=1),
         error=Status(Code.INTERNAL, "why"),
+        staging=TableName("p", "d", "t"),
     )
     assert Operation.decode(operation.encode()) == operation
     assert Operation.decode(make_operation().encode()) == make_operation()
@@ -63,9 +65,15 @@ def test_counters_add_up_and_come_back_from_metadata() -> None:
     assert Counters.from_metadata(total.to_metadata()) == total
 
 
-def test_an_overwrite_is_written_beside_its_table() -> None:
+def test_an_overwrite_writes_to_its_staging_table_and_one_of_an_earlier_version_next_to_its_table() -> None:
+    staging = TableName("our-project", "staging", "dicom_export_staging_1")
     assert make_operation().target == TABLE
+    assert replace(OVERWRITE, staging=staging).target == staging
     assert OVERWRITE.target == replace(TABLE, table="dicom_export_staging_1")
+    state = json.loads(replace(OVERWRITE, staging=staging).encode())
+    assert Operation.decode(json.dumps(state).encode()).target == staging
+    del state["staging"]
+    assert Operation.decode(json.dumps(state).encode()).target == OVERWRITE.target
 
 
 def test_success_has_no_error() -> None:

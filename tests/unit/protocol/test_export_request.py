@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from dicom_export.api import HttpRequest, answer
 from dicom_export.errors import DicomExportError, InvalidArgument, Unimplemented
 from dicom_export.names import DatasetName, GcsUri, StoreName, TableName
-from dicom_export.operations.request import ExportRequest, WriteDisposition
+from dicom_export.operations.request import ExportRequest, RepairRequest, WriteDisposition, request_from_json
 from dicom_export.protocol.export_request import parse_export_request
 from dicom_export.protocol.tolerant_json import parse_json
+from dicom_export.protocol.verify_request import parse_verify_request
 from dicom_export.rows.layout import SchemaKind
 from support.exports import STORE, InMemoryExports
 
@@ -26,7 +27,9 @@ SEEDS = Path(__file__).parents[4] / "shared" / "seeds"
 
 def parse(destination: dict[str, Any] | None = None, *, api_version: str = "v1", **beside: Any) -> ExportRequest:
     body = {"bigqueryDestination": {"tableUri": URI} | (destination or {})} | beside
-    return parse_export_request(STORE, body, api_version=api_version)
+    request = parse_export_request(STORE, body, api_version=api_version)
+    assert isinstance(request, ExportRequest)
+    return request
 
 
 def refusal(body: Any, *, api_version: str = "v1", error: type[DicomExportError] = InvalidArgument) -> str:
@@ -53,6 +56,26 @@ def test_every_field_is_read() -> None:
     assert request.filter_uri == GcsUri("bucket", "path/to/filter.txt")
 
 
+@pytest.mark.parametrize("name", ["_allowColdReads", "_allow_cold_reads"])
+@pytest.mark.parametrize(("value", "expected"), [(True, True), ("TRUE", True), (False, False), (None, False)])
+def test_our_own_field_allows_cold_reads(name: str, *, value: Any, expected: bool) -> None:
+    request = parse(**{name: value})
+    assert request.allow_cold_reads is expected
+    assert request_from_json(json.loads(json.dumps(request.to_json()))) == request
+    verify = {"tableUri": URI, "reportTableUri": f"{URI}_report"}
+    verification = parse_verify_request(STORE, {"verify": verify, name: value})
+    assert verification.allow_cold_reads is expected
+    assert request_from_json(verification.to_json()) == verification
+    repair = RepairRequest(STORE, request.table, request.table, allow_cold_reads=expected)
+    assert request_from_json(repair.to_json()) == repair
+
+
+def test_our_own_field_is_a_boolean() -> None:
+    assert "'_allow_cold_reads' (TYPE_BOOL), \"yes\"" in refusal(
+        {"bigqueryDestination": {"tableUri": URI}, "_allowColdReads": "yes"}
+    )
+
+
 def test_names_of_the_protocol_buffer_fields_are_accepted_too() -> None:
     body = {
         "bigquery_destination": {
@@ -64,6 +87,7 @@ def test_names_of_the_protocol_buffer_fields_are_accepted_too() -> None:
         "filter_config": {"resource_paths_gcs_uri": "gs://bucket/filter.txt"},
     }
     request = parse_export_request(STORE, body, api_version="v1beta1")
+    assert isinstance(request, ExportRequest)
     assert request.write_disposition is WriteDisposition.WRITE_TRUNCATE
     assert request.include_source_store
     assert request.filter_uri == GcsUri("bucket", "filter.txt")
@@ -175,11 +199,6 @@ def test_one_destination_and_one_schema_at_most() -> None:
     assert "at 'bigquery_destination' (oneof), oneof field 'schema' is already set" in refusal(schemas)
 
 
-def test_files_to_cloud_storage_are_not_implemented() -> None:
-    body = {"gcsDestination": {"uriPrefix": "gs://bucket/dir", "mimeType": "application/dicom"}}
-    assert "gcsDestination" in refusal(body, error=Unimplemented)
-
-
 def test_change_data_capture_needs_v1beta1_and_the_json_schema() -> None:
     capture = {"tableUri": URI, "changeDataCaptureConfig": {}}
     assert "v1beta1" in refusal({"bigqueryDestination": capture | {"schemaJson": {}}}, api_version="v1")
@@ -289,6 +308,7 @@ def test_any_value_is_either_a_request_or_refused(body: Any) -> None:
         request = parse_export_request(STORE, parse_json(json.dumps(body).encode()), api_version="v1beta1")
     except (InvalidArgument, Unimplemented):
         return
+    assert isinstance(request, ExportRequest)
     assert str(request.table) == URI
 
 

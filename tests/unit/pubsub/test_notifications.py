@@ -40,6 +40,16 @@ def test_a_notification_is_read_as_it_is_documented() -> None:
     assert notification() == Notification("images", ObjectEvent.WRITTEN, stored)
 
 
+def test_a_notification_says_how_the_content_is_encoded() -> None:
+    resource = {"timeCreated": "2026-01-02T03:04:05Z", "storageClass": "STANDARD", "size": "7"}
+    for encoding, expected in (("gzip", "gzip"), ("identity", ""), ("", "")):
+        found = changed(data=json.dumps(resource | {"contentEncoding": encoding}).encode())
+        assert found
+        assert found.stored.content_encoding == expected
+    with pytest.raises(InvalidArgument, match="expected a notification of Cloud Storage"):
+        changed(data=json.dumps(resource | {"contentEncoding": []}).encode())
+
+
 @pytest.mark.parametrize(
     ("event", "expected"),
     [

@@ -15,6 +15,7 @@ from dicom_export.rows.layout import SchemaKind
 from dicom_export.settings import cloud
 from dicom_export.settings.cloud import BucketFolder
 from dicom_export.streaming.config import StreamConfig
+from support.installations import description
 
 STORE = "projects/p/locations/us/datasets/d/dicomStores/s"
 OTHER = "projects/p/locations/us/datasets/d/dicomStores/t"
@@ -48,9 +49,11 @@ def test_everything_can_be_set() -> None:
             "DICOM_EXPORT_FAILURES_TABLE": "bq://other-project.ops.failures",
             "DICOM_EXPORT_READERS": "32",
             "DICOM_EXPORT_MAX_STALENESS_HOURS": "12",
+            "DICOM_EXPORT_STAGING_DATASETS": '{"example.com:p.d": "my-project.staging"}',
             "DICOM_EXPORT_BUNDLE": "10",
             "DICOM_EXPORT_SPLIT": "20",
             "DICOM_EXPORT_PAGE_TASKS": "3",
+            "DICOM_EXPORT_OUTSTANDING": "6",
             "DICOM_EXPORT_PAGE_OBJECTS": "40",
             "DICOM_EXPORT_SAMPLE": "5",
             "DICOM_EXPORT_BIGQUERY_WRITE_ENDPOINT": "127.0.0.1:9060",
@@ -61,7 +64,8 @@ def test_everything_can_be_set() -> None:
     assert found.failures_table == TableName("other-project", "ops", "failures")
     assert found.readers == 32
     assert found.max_staleness_hours == 12
-    assert found.limits == PlanLimits(bundle=10, split=20, page_tasks=3, page_objects=40, sample=5)
+    assert found.staging_datasets == {"example.com:p.d": "my-project.staging"}
+    assert found.limits == PlanLimits(bundle=10, split=20, page_tasks=3, page_objects=40, sample=5, outstanding=6)
     assert found.write_endpoint == "127.0.0.1:9060"
 
 
@@ -77,6 +81,13 @@ def test_a_store_says_where_new_instances_go() -> None:
         StreamConfig(TableName("p", "d", "latest"), SchemaKind.JSON, tracks_changes=True),
     )
     assert [config.to_json() for config in store.streams] == configs
+
+
+def test_a_store_says_what_its_reads_may_cost_and_who_pays() -> None:
+    declared = {"bucket": "images", "allowColdReads": True, "userProject": "example.com:payer"}
+    for fields, expected in ((declared, (True, "example.com:payer")), ({"bucket": "images"}, (False, None))):
+        (store,) = cloud.parse(REQUIRED | {"DICOM_EXPORT_STORES": stores(store=fields)}).stores.values()
+        assert (store.allow_cold_reads, store.user_project) == expected
 
 
 @pytest.mark.parametrize(
@@ -124,6 +135,17 @@ def test_what_is_missing_is_named(name: str) -> None:
         ("DICOM_EXPORT_STORES", stores(store={"bucket": "images", "prefix": 7}), "invalid prefix 7"),
         ("DICOM_EXPORT_STORES", stores(store={"bucket": "images", "ignore": "*.txt"}), "a list of patterns"),
         ("DICOM_EXPORT_STORES", stores(store={"bucket": "images", "folder": "a/"}), "unknown field 'folder'"),
+        ("DICOM_EXPORT_STORES", stores(store={"bucket": "images", "allowColdReads": "yes"}), "expected true or false"),
+        ("DICOM_EXPORT_STORES", stores(store={"bucket": "images", "userProject": "a b"}), "userProject is 'a b'"),
+        ("DICOM_EXPORT_STORES", stores(store={"bucket": "images", "userProject": 7}), "userProject is 7"),
+        (
+            "DICOM_EXPORT_STORES",
+            stores(
+                store={"bucket": "images", "prefix": "a/", "userProject": "one-project"},
+                other={"bucket": "images", "prefix": "b/"},
+            ),
+            "have different userProject",
+        ),
         (
             "DICOM_EXPORT_STORES",
             stores(store={"bucket": "images", "views": "no"}),
@@ -144,6 +166,12 @@ def test_what_is_missing_is_named(name: str) -> None:
         ("DICOM_EXPORT_PAGE_TASKS", "101", "at most 100"),
         ("DICOM_EXPORT_READERS", "65", "from 1 to 64"),
         ("DICOM_EXPORT_MAX_STALENESS_HOURS", "0", "from 1 to 24"),
+        ("DICOM_EXPORT_STAGING_DATASETS", "p.d", "is not JSON"),
+        ("DICOM_EXPORT_STAGING_DATASETS", "[]", "is not an object of JSON"),
+        ("DICOM_EXPORT_STAGING_DATASETS", '{"p.d": "p"}', "'p' is not PROJECT.DATASET"),
+        ("DICOM_EXPORT_STAGING_DATASETS", '{"d": "p.d"}', "'d' is not PROJECT.DATASET"),
+        ("DICOM_EXPORT_STAGING_DATASETS", '{"p.d": 1}', "1 is not PROJECT.DATASET"),
+        ("DICOM_EXPORT_STAGING_DATASETS", '{"p.d": "p.s", "p.d": "p.t"}', "has 'p.d' twice"),
         ("DICOM_EXPORT_SPLIT", "5001", "Invalid DICOM_EXPORT_SPLIT '5001': expected a number from 1 to 5000"),
         (
             "DICOM_EXPORT_PAGE_OBJECTS",
@@ -212,3 +240,31 @@ def test_malformed_local_settings_are_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv(settings.LOCAL_SETTINGS, "{}")
     with pytest.raises(ConfigurationError, match="DICOM_EXPORT_LOCAL is malformed: KeyError"):
         settings.from_environment()
+
+
+def test_the_installation_is_read_as_terraform_writes_it() -> None:
+    smoke = {"store": STORE, "bucket": "b", "prefix": "dicom/", "dataset": "p.d"}
+    text = json.dumps(description(smokeTest=smoke))
+    found = cloud.parse_installation({"DICOM_EXPORT_INSTALLATION": text})
+    assert found.smoke_test
+    assert found.smoke_test.dataset == "p.d"
+    assert found.receivers["plan_export"].max_attempts == 10
+    assert (
+        cloud.parse_installation({"DICOM_EXPORT_INSTALLATION": json.dumps(description(smokeTest=None))}).smoke_test
+        is None
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "terraform output -json environment"),
+        ("no JSON", "is malformed"),
+        ("[]", "is malformed"),
+        ('{"region": "us-central1"}', "is malformed"),
+        (json.dumps(description(receivers=[])), "is malformed"),
+    ],
+)
+def test_a_malformed_installation_is_refused_with_where_to_get_it(text: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        cloud.parse_installation({"DICOM_EXPORT_INSTALLATION": text})

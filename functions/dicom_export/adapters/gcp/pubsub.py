@@ -78,11 +78,19 @@ class TopicPublisher:
         # Making two at once can hang: https://github.com/googleapis/python-pubsub/issues/1101
         with self._making:
             if self._client is None:
-                self._client = _client()
+                self._client = publisher_client()
             return self._client
 
 
-def _client() -> PublisherClient:
+def publish_data(client: PublisherClient, topic: str, data: bytes, attributes: Mapping[str, str]) -> str:
+    """Publish one message on a topic, a resource name, and return its id. Raises errors of this system."""
+    sent: Future[str] = client.publish(topic, data, retry=_RETRY, timeout=_TIMEOUT, **attributes)
+    _settle({sent: topic})
+    return sent.result()
+
+
+def publisher_client() -> PublisherClient:
+    """Return a client that sends messages in batches."""
     from google.cloud.pubsub_v1 import PublisherClient
     from google.cloud.pubsub_v1.types import BatchSettings  # type: ignore[import-untyped]
 

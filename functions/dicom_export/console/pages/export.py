@@ -23,7 +23,7 @@ from dicom_export.console.views.export_form import (
     errors_of,
 )
 from dicom_export.errors import DicomExportError, InvalidArgument, NotFound, PermissionDenied
-from dicom_export.names import GcsUri, OperationName, StoreName, TableName
+from dicom_export.names import GcsFolder, GcsUri, OperationName, StoreName, TableName
 from dicom_export.operations.reserved_names import check_table
 from dicom_export.protocol.export_request import parse_export_request
 from dicom_export.stores import declared
@@ -55,7 +55,12 @@ def send(request: PageRequest, installation: Installation) -> Page:
             request, installation, form, store, [FormError(each.field, str(t(each.message))) for each in errors]
         )
     destination = _destination(form, installation)
-    if form.disposition == "WRITE_TRUNCATE" and destination.rows and form.get("confirmed") != _CONFIRMED:
+    if (
+        not form.is_of_files
+        and form.disposition == "WRITE_TRUNCATE"
+        and destination.rows
+        and form.get("confirmed") != _CONFIRMED
+    ):
         return _page(request, installation, form, store, asks=True)
     try:
         operation = _started(form, store, installation)
@@ -167,7 +172,9 @@ def _lists(form: ExportForm, installation: Installation) -> dict[str, list[str]]
 
 
 def _destination(form: ExportForm, installation: Installation) -> Destination:
-    """Look for the project, the dataset and the table, each once the one before it was found."""
+    """Look for the project, the dataset and the table, each once the one before it was found; or for the bucket of files."""
+    if form.is_of_files:
+        return Destination((_folder_check(form, installation),))
     if not form.project:
         return Destination((Check("project", "wait", t("check.no_project")),))
     try:
@@ -180,6 +187,19 @@ def _destination(form: ExportForm, installation: Installation) -> Destination:
         return Destination((Check("dataset", "error", error.message),))
     except DicomExportError as error:
         return Destination((Check("table", "error", error.message),))
+
+
+def _folder_check(form: ExportForm, installation: Installation) -> Check:
+    if not form.prefix:
+        return Check("prefix", "wait", t("check.no_prefix"))
+    try:
+        folder = GcsFolder.parse(form.prefix)
+        is_there = installation.service.buckets(folder.bucket) is not None
+    except DicomExportError as error:
+        return Check("prefix", "error", error.message)
+    if is_there:
+        return Check("prefix", "ok", t("check.bucket", bucket=folder.bucket))
+    return Check("prefix", "error", t("check.bucket_missing", bucket=folder.bucket))
 
 
 def _dataset_check(form: ExportForm, installation: Installation) -> tuple[Check, ...]:

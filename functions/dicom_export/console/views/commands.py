@@ -45,18 +45,19 @@ def commands(store: StoreName, body: Mapping[str, Any], root: str, *, is_local: 
 
 
 def _gcloud(store: StoreName, body: Mapping[str, Any], root: str, *, is_local: bool) -> str:
-    destination = body["bigqueryDestination"]
     parent = store.parent
     before = [f"export CLOUDSDK_API_ENDPOINT_OVERRIDES_HEALTHCARE={shlex.quote(root)}"]
     if is_local:
         before.append("export CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true")
-    disposition = destination["writeDisposition"].lower().replace("_", "-")
     flags = [
         f"--project={shlex.quote(parent.project)} --location={shlex.quote(parent.location)} --dataset={shlex.quote(parent.dataset)}",
-        f"--bq-table={shlex.quote(destination['tableUri'])}",
-        f"--write-disposition={disposition}",
     ]
-    command = f"gcloud healthcare dicom-stores export bq {shlex.quote(store.store)}"
+    if table := body.get("bigqueryDestination"):
+        flags.append(f"--bq-table={shlex.quote(table['tableUri'])}")
+        flags.append(f"--write-disposition={table['writeDisposition'].lower().replace('_', '-')}")
+    else:
+        flags.append(f"--gcs-uri-prefix={shlex.quote(body['gcsDestination']['uriPrefix'])}")
+    command = f"gcloud healthcare dicom-stores export {'bq' if table else 'gcs'} {shlex.quote(store.store)}"
     return "\n".join([*before, " \\\n  ".join([command, *flags])])
 
 
@@ -65,7 +66,7 @@ def _left_out(body: Mapping[str, Any]) -> Markup | str:
     parts = []
     if "filterConfig" in body:
         parts.append(t("command.part.filter"))
-    if "schemaJson" in body["bigqueryDestination"]:
+    if "schemaJson" in body.get("bigqueryDestination", {}):
         parts.append(t("command.part.json"))
     parts += [t(f"option.{option.name}.name") for option in OPTIONS if not option.gcloud and _found(body, option.path)]
     return t("command.gcloud_lacks", parts=", ".join(parts)) if parts else ""

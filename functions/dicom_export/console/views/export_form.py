@@ -22,6 +22,7 @@ MOST_FILTER_BYTES = 1_000_000
 
 _OPERATION_ID = re.compile(r"[1-9][0-9]{18}")
 _DESTINATION = "bigqueryDestination"
+_FILES = "gcsDestination"
 _ON = "on"
 
 
@@ -37,13 +38,18 @@ class Option:
     gcloud: str = ""
 
 
-OPTIONS = (Option("source_store", (_DESTINATION, "includeSourceStore")),)
-"""The options of the group Columns. Their texts are `option.NAME.name` and `option.NAME.text`."""
+OPTIONS = (
+    Option("source_store", (_DESTINATION, "includeSourceStore")),
+    Option("cold_reads", ("_allowColdReads",)),
+)
+"""The options of the last group. One that is about the table is left out of an export of files. Their texts are `option.NAME.name` and `option.NAME.text`."""
 
 _FIELDS_OF_VIOLATIONS = {
     "bigquery_destination.table_uri": "table",
     "bigquery_destination.write_disposition": "disposition",
     "write_disposition": "disposition",
+    "gcs_destination.uri_prefix": "prefix",
+    "gcs_destination": "prefix",
     "filter_config.resource_paths_gcs_uri": "filter_uri",
     "filter_config": "filter_uri",
 }
@@ -66,6 +72,16 @@ class ExportForm:
     def get(self, name: str, default: str = "") -> str:
         """Return the field without spaces around it."""
         return self.values.get(name, default).strip()
+
+    @property
+    def is_of_files(self) -> bool:
+        """Whether files are exported instead of rows."""
+        return self.get("destination") == "files"
+
+    @property
+    def prefix(self) -> str:
+        """The folder of the files."""
+        return self.get("prefix")
 
     @property
     def project(self) -> str:
@@ -120,12 +136,10 @@ class ExportForm:
 
     def missing(self) -> list[FormError]:
         """Return the fields that are empty or cannot be what they are for."""
-        found = [
-            FormError(name, f"error.no_{name}")
-            for name, value in (("project", self.project), ("dataset", self.dataset), ("table", self.table))
-            if not value
-        ]
-        if "." in self.table:
+        table = (("project", self.project), ("dataset", self.dataset), ("table", self.table))
+        needed = (("prefix", self.prefix),) if self.is_of_files else table
+        found = [FormError(name, f"error.no_{name}") for name, value in needed if not value]
+        if "." in self.table and not self.is_of_files:
             found.append(FormError("table", "error.dotted_table"))
         if self.take == FILTER and not (self.filter_uri or self.filter_lines):
             found.append(FormError("filter_uri", "error.no_filter"))
@@ -133,19 +147,22 @@ class ExportForm:
 
     def request(self, filter_uri: str = "") -> dict[str, Any]:
         """Return the body of `dicomStores.export`."""
+        body: dict[str, Any] = {_FILES: {"uriPrefix": self.prefix}} if self.is_of_files else self._table()
+        if self.take == FILTER and (filter_uri or self.filter_uri):
+            body["filterConfig"] = {"resourcePathsGcsUri": filter_uri or self.filter_uri}
+        for option in OPTIONS:
+            if self.has(option.name) and not (self.is_of_files and option.path[0] == _DESTINATION):
+                _put(body, option.path, value=True)
+        return body
+
+    def _table(self) -> dict[str, Any]:
         destination: dict[str, Any] = {
             "tableUri": f"bq://{self.project}.{self.dataset}.{self.table}",
             "writeDisposition": self.disposition,
         }
         if self.schema == "json":
             destination["schemaJson"] = {}
-        body: dict[str, Any] = {_DESTINATION: destination}
-        if self.take == FILTER and (filter_uri or self.filter_uri):
-            body["filterConfig"] = {"resourcePathsGcsUri": filter_uri or self.filter_uri}
-        for option in OPTIONS:
-            if self.has(option.name):
-                _put(body, option.path, value=True)
-        return body
+        return {_DESTINATION: destination}
 
 
 def _put(body: dict[str, Any], path: tuple[str, ...], *, value: object) -> None:
@@ -168,6 +185,8 @@ def _field_of(message: str, form: ExportForm) -> str:
     """Return the field that an error is about, which only its words tell."""
     if "ilter" in message and form.take == FILTER:
         return "filter_uri"
+    if form.is_of_files:
+        return "prefix"
     if message.startswith("Dataset "):
         return "dataset"
     return "disposition" if " has " in message and " rows" in message else "table"

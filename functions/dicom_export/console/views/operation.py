@@ -12,7 +12,7 @@ from dicom_export.console import numbers
 from dicom_export.console.texts import t
 from dicom_export.console.views.status import Status, status_of
 from dicom_export.operations.counters import Counters
-from dicom_export.operations.request import ExportRequest, RepairRequest, VerifyRequest
+from dicom_export.operations.request import ExportRequest, FilesRequest, RepairRequest, VerifyRequest
 from dicom_export.rows.layout import SchemaKind
 
 if TYPE_CHECKING:
@@ -104,11 +104,15 @@ class OperationView:
     def table(self) -> TableName | None:
         """The table that it is about."""
         request = self.operation.requested
-        return request.compared if isinstance(request, VerifyRequest) else request.table if request else None
+        if isinstance(request, VerifyRequest):
+            return request.compared
+        return None if request is None or isinstance(request, FilesRequest) else request.table
 
     @property
     def table_text(self) -> str:
-        """The table as people write it."""
+        """The table as people write it, or the folder of an export of files."""
+        if isinstance(self.operation.requested, FilesRequest):
+            return str(self.operation.requested.folder)
         return f"{self.table.project}.{self.table.dataset}.{self.table.table}" if self.table else ""
 
     @property
@@ -205,15 +209,20 @@ class OperationView:
         found += [
             Fact(t("fact.store"), request.store.store),
             Fact(
-                t("fact.table"), self.table_text, is_code=True, href=table_address(self.table, is_local=self.is_local)
+                t("fact.table" if self.table else "fact.folder"),
+                self.table_text,
+                is_code=True,
+                href=table_address(self.table, is_local=self.is_local),
             ),
         ]
         if isinstance(request, VerifyRequest):
             return [*found, Fact(t("fact.report"), request.table.table, is_code=True)]
         if self.disposition:
             found.append(Fact(t("fact.disposition"), self.disposition))
-        kind = t("fact.columns.json" if request.schema is SchemaKind.JSON else "fact.columns.flattened")
-        found.append(Fact(t("fact.columns"), kind + (t("fact.columns.store") if request.include_source_store else "")))
+        if not isinstance(request, FilesRequest):
+            kind = t("fact.columns.json" if request.schema is SchemaKind.JSON else "fact.columns.flattened")
+            more = t("fact.columns.store") if request.include_source_store else ""
+            found.append(Fact(t("fact.columns"), kind + more))
         if request.filter_uri:
             found.append(Fact(t("fact.instances"), str(request.filter_uri), is_code=True))
         else:
@@ -224,10 +233,16 @@ class OperationView:
     def repeat_href(self) -> str:
         """The address of the form with this request; empty for what is not an export."""
         request = self.operation.requested
-        if not isinstance(request, ExportRequest):
+        if not isinstance(request, ExportRequest | FilesRequest):
             return ""
-        values = {
-            "store": str(request.store),
+        values = {"store": str(request.store)}
+        if request.filter_uri:
+            values |= {"take": "filter", "filter_uri": str(request.filter_uri)}
+        if request.allow_cold_reads:
+            values["cold_reads"] = "on"
+        if isinstance(request, FilesRequest):
+            return f"export?{urlencode({**values, 'destination': 'files', 'prefix': str(request.folder)})}"
+        values |= {
             "project": request.table.project,
             "dataset": request.table.dataset,
             "table": request.table.table,
@@ -236,8 +251,6 @@ class OperationView:
         }
         if request.include_source_store:
             values["source_store"] = "on"
-        if request.filter_uri:
-            values |= {"take": "filter", "filter_uri": str(request.filter_uri)}
         return f"export?{urlencode(values)}"
 
 

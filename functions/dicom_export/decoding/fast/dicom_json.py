@@ -13,12 +13,22 @@ from dicom_export.decoding.context import Context, item_context, top_context
 from dicom_export.decoding.fast.conversions import check_switches
 from dicom_export.decoding.fast.kinds import RUN, Unusual
 from dicom_export.decoding.fast.one_element import data_set_of
+from dicom_export.decoding.fast.runs import elements_of
 from dicom_export.decoding.notes import Notes, name_of
-from dicom_export.decoding.reference.dicom_json import Writer, columns, dumped, values_of
+from dicom_export.decoding.reference.dicom_json import (
+    Writer,
+    columns,
+    dumped,
+    excess,
+    room_of,
+    utf8_size,
+    values_of,
+    without,
+)
 from dicom_export.decoding.values import NUMBERS, SIZES, WORD_SIZES, Misfit
 from dicom_export.dicom.dictionary import is_group_length
 from dicom_export.dicom.text import TEXT_VRS, split
-from dicom_export.rows.layout import SchemaKind
+from dicom_export.rows.layout import MAX_ROW_BYTES, SchemaKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,8 +44,23 @@ def json_of_scanned(header: ScannedHeader) -> dict[str, Any]:
     """Return the columns that an instance's elements make. Raises Unusual for a header that has to be read by pydicom."""
     context = top_context(SchemaKind.JSON, header.kept)
     dropped: list[str] = []
-    pieces = _pieces(header.elements, context, dropped)
-    return columns(header.uids, f"{{{','.join(pieces)}}}", dropped)
+    metadata = f"{{{','.join(_pieces(header.elements, context, dropped))}}}"
+    if utf8_size(metadata) > room_of(header.uids, dropped):
+        metadata, dropped = _fitting(header, context)
+    return columns(header.uids, metadata, dropped)
+
+
+def _fitting(header: ScannedHeader, context: Context) -> tuple[str, list[str]]:
+    """Return the text of the model as far as a row takes it, and the names of what is left out of it."""
+    dropped: list[str] = []
+    members: dict[int, str] = {}
+    for element in elements_of(header.elements):
+        for text in _pieces([element], context, dropped):
+            if len(text) > MAX_ROW_BYTES:
+                dropped.append(name_of(element[0].tag))
+            else:
+                members[element[0].tag] = text
+    return without(excess(members, header.uids, dropped), members, dropped)
 
 
 def _pieces(entries: Sequence[Element], context: Context, dropped: list[str]) -> list[str]:

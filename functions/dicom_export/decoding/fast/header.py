@@ -73,20 +73,25 @@ class ScannedHeader(NamedTuple):
         return int(value.last if kind is RUN else kind.tag)
 
 
-def scan_header(file: RangeFile, memory: SeriesMemory | None, limits: Limits) -> ScannedHeader:
-    """Scan an object's header. Raises Unusual if it has to be read by the reference decoder, and what reading the store raises."""
-    return _HeaderScan(file, memory, limits).scan()
+def scan_header(
+    file: RangeFile, memory: SeriesMemory | None, limits: Limits, *, holds_large: bool = False
+) -> ScannedHeader:
+    """Scan an object's header, and hold sequences of more than 1 MiB on demand.
+
+    Raises Unusual if it has to be read by the reference decoder, and what reading the store raises.
+    """
+    return _HeaderScan(file, memory, limits, holds_large=holds_large).scan()
 
 
 class _HeaderScan:
     """A header while it is scanned."""
 
-    def __init__(self, file: RangeFile, memory: SeriesMemory | None, limits: Limits) -> None:
+    def __init__(self, file: RangeFile, memory: SeriesMemory | None, limits: Limits, *, holds_large: bool) -> None:
         # A header that is shorter cannot have more elements than allowed, so that nothing has to be counted.
         self._longest = min(limits.elements * ELEMENT_HEADER, limits.header_bytes)
         self._file = file
         self._memory = memory
-        self._scanner = Scanner(file.first(FIRST_RANGE))
+        self._scanner = Scanner(file.first(FIRST_RANGE), holds_large=holds_large)
 
     def scan(self) -> ScannedHeader:
         data = self._scanner.data
@@ -192,7 +197,7 @@ class _HeaderScan:
         tail = DataSetScan(0, found.kinds)
         tail.last = _LAST_PIXELS
         try:
-            stopped = Scanner(data).scan(tail, len(data))
+            stopped = Scanner(data, holds_large=self._scanner.holds_large).scan(tail, len(data))
         except Incomplete:
             raise Unusual from None
         if stopped:

@@ -139,10 +139,11 @@ class DataSetScan:
 
 
 class Scanner:
-    """Scans data sets in the first bytes of an object."""
+    """Scans data sets in the first bytes of an object. `holds_large`: also the items of sequences of more than 1 MiB at the top."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, *, holds_large: bool = False) -> None:
         self.data = data
+        self.holds_large = holds_large
 
     def scan(self, found: DataSetScan, end: int, *, depth: int = 0, stop_at: int = NO_TAG) -> Kind | None:
         """Scan up to the end, to bytes that are not an element, or to the first tag not below `stop_at`; return its kind.
@@ -192,14 +193,14 @@ class Scanner:
         if length == UNDEFINED_LENGTH:
             kind = self._undefined(kind, start)
             items, stop = self._items(found, start, end, depth, is_delimited=True)
-            is_too_large = not depth and stop - start > MAX_VALUE
+            is_too_large = not depth and not self.holds_large and stop - start > MAX_VALUE
             found.entries.append((kind, None if is_too_large else items, stop - start + kind.header))
             found.longer_headers += kind.header - ELEMENT_HEADER
             return stop
         stop = start + length
         if kind.creator:
             kind = private_kind(kind, owner_in(found.kept.get(kind.creator)))
-        if length > MAX_VALUE:
+        if length > MAX_VALUE and not (kind.is_sequence and self.holds_large):
             raise Unusual
         if stop > end:
             raise self._cut(end)

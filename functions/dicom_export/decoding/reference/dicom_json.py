@@ -9,16 +9,19 @@ from decimal import Decimal
 from math import isfinite, isnan
 from typing import TYPE_CHECKING, Any
 
+from dicom_export.decoding.budget import TooLarge
 from dicom_export.decoding.bulk import is_binary, is_bulk, is_left_out
 from dicom_export.decoding.notes import Fate, Notes, name_of
 from dicom_export.decoding.reference.data_set import DataSet, MalformedSequence, top_level
 from dicom_export.decoding.values import NUMBERS, Misfit, bytes_of, little_endian, numbers_of, value_count
 from dicom_export.dicom.dictionary import is_group_length
+from dicom_export.dicom.tags import UIDS
 from dicom_export.dicom.text import TEXT_VRS, split
+from dicom_export.rows.layout import MAX_ROW_BYTES
 from dicom_export.rows.schema import NAME_GROUPS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from dicom_export.decoding.reference.header import Header
     from dicom_export.decoding.reference.parser import DataElement
@@ -30,6 +33,9 @@ JsonElement = dict[str, Any]
 _JSON_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 _LONGEST_NUMBER = 32
+_TOO_LARGE = "larger than a row takes"
+_METADATA_BYTES = MAX_ROW_BYTES - 32_000  # for the columns besides the model, the UIDs and `DroppedTags`
+_BYTES_OF_A_NAME = 80  # the longest keyword has 63
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
@@ -40,7 +46,39 @@ def dicom_json(header: Header, notes: Notes) -> dict[str, Any]:
     elements, or sequences too deep.
     """
     writer = Writer(notes)
-    return columns(header.uids, dumped(writer.write(top_level(header))), writer.dropped)
+    members = writer.members(top_level(header))
+    left_out = excess(members, header.uids, writer.dropped)
+    for tag in left_out:
+        notes.add(tag, Fate.DROPPED_TAGS, _TOO_LARGE)
+    return columns(header.uids, *without(left_out, members, writer.dropped))
+
+
+def excess(members: Mapping[int, str], uids: InstanceUids, dropped: Sequence[str]) -> list[int]:
+    """Return the tags of the members of the model that make a row too large, so few and so large as possible."""
+    left = room_of(uids, dropped) - sum(map(utf8_size, members.values())) - len(members)
+    found: list[int] = []
+    for tag, member in sorted(members.items(), key=lambda each: utf8_size(each[1]), reverse=True):
+        if left >= 0 or tag in UIDS:
+            break
+        left += utf8_size(member) + 1 - _BYTES_OF_A_NAME
+        found.append(tag)
+    return sorted(found)
+
+
+def without(left_out: Sequence[int], members: Mapping[int, str], dropped: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the model's text without these members, and the names of all that is left out of it."""
+    kept = [member for tag, member in members.items() if tag not in left_out]
+    return f"{{{','.join(kept)}}}", [*dropped, *map(name_of, left_out)]
+
+
+def room_of(uids: InstanceUids, dropped: Sequence[str]) -> int:
+    """Return how many bytes the model's text may have in a row with these UIDs and names of what is left out."""
+    return _METADATA_BYTES - sum(utf8_size(uid or "") for uid in uids) - _BYTES_OF_A_NAME * len(dropped)
+
+
+def utf8_size(text: str) -> int:
+    """Return the bytes of a text in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def columns(uids: InstanceUids, metadata: str, dropped: list[str]) -> dict[str, Any]:
@@ -50,7 +88,7 @@ def columns(uids: InstanceUids, metadata: str, dropped: list[str]) -> dict[str, 
         "SeriesInstanceUID": uids.series,
         "SOPInstanceUID": uids.instance,
         "Metadata": metadata,
-        "StructuredStorageSize": len(metadata.encode()),
+        "StructuredStorageSize": utf8_size(metadata),
         "DroppedTags": dropped,
     }
 
@@ -67,6 +105,26 @@ class Writer:
         self.dropped: list[str] = []
         self._notes = notes
 
+    def members(self, data_set: DataSet) -> dict[int, str]:
+        """Return the members of the model of an instance, as text by tag; what is left out of it is added to `dropped`."""
+        members: dict[int, str] = {}
+        for tag in sorted(data_set.elements):
+            text = None if is_group_length(tag) else self._member_text(data_set, tag)
+            if text is not None:
+                members[tag] = text
+        return members
+
+    def _member_text(self, data_set: DataSet, tag: int) -> str | None:
+        """Return the element's member of the model as text, None if it is left out or no row takes it."""
+        try:
+            with data_set.budget.items_of(data_set.elements[tag].length):
+                element = self._element(data_set, tag)
+                return None if element is None else _fitting(f'"{tag:08X}":{dumped(element)}')
+        except TooLarge:
+            self.dropped.append(name_of(tag))
+            self._notes.add(tag, Fate.DROPPED_TAGS, _TOO_LARGE)
+            return None
+
     def write(self, data_set: DataSet) -> dict[str, JsonElement]:
         """Return the model of a data set; what is left out of it at the top is added to `dropped`."""
         members: dict[str, JsonElement] = {}
@@ -80,8 +138,8 @@ class Writer:
         """Return the element's member of the model, or None if it is left out."""
         element = data_set.elements[tag]
         vr = data_set.vr_of(tag)
-        if element.value is None or (not data_set.depth and is_left_out(element, vr)):
-            return self._drop(data_set, tag, "larger than a row takes")
+        if element.value is None or (not data_set.depth and vr != "SQ" and is_left_out(element, vr)):
+            return self._drop(data_set, tag, _TOO_LARGE)
         if is_binary(vr) and is_bulk(element, vr):
             return self._drop(data_set, tag, f"bulk data of VR {vr}")
         try:
@@ -119,6 +177,13 @@ class Writer:
             self.dropped.append(name_of(tag))
         self._notes.add(tag, Fate.DROPPED_TAGS if is_top else Fate.NOT_EXTRACTED, reason)
         return None
+
+
+def _fitting(member: str) -> str:
+    """Return the member of the model. Raises TooLarge if no row takes it."""
+    if len(member) > MAX_ROW_BYTES:
+        raise TooLarge
+    return member
 
 
 def values_of(tag: int, vr: str, value: bytes, encodings: Sequence[str], *, is_little_endian: bool) -> list[Any]:

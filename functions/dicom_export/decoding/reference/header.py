@@ -6,7 +6,8 @@ An export must not mistake a part of a header for all of it: the parse has to en
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pydicom.charset import default_encoding
@@ -91,6 +92,7 @@ def header_of(file: RangeFile, budget: Budget | None = None) -> Header:
     try:
         file.seek(start_of_data_set(file))
         header = _read(file, header)
+        header.budget.settle()
         if not header.is_directory:
             check_uids(header.uids, max(header.elements, default=0))
     except InstanceError as error:
@@ -231,8 +233,10 @@ class _DataSetReader:
         return None
 
     def _add(self, head: Head) -> None:
-        element = self._parser.element(head, None, self._last)
-        self._header.elements[head.tag] = element
+        budget, elements = self._header.budget, self._header.elements
+        budget.begin(head.start)
+        elements[head.tag] = self._parser.element(head, None, self._last)
+        budget.end(partial(_leave_out, elements, head.tag))
         self._position, self._last = self._file.tell(), head.tag
 
     def _next(self) -> Head | None:
@@ -265,6 +269,10 @@ class _DataSetReader:
         if stray:
             self._parser.element(stray, None, 0)
             self._position = self._file.tell()
+
+
+def _leave_out(elements: Elements, tag: int) -> None:
+    elements[tag] = replace(elements[tag], value=None)
 
 
 def check_uids(uids: InstanceUids, last: int) -> None:

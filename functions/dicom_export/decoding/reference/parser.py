@@ -28,14 +28,11 @@ if TYPE_CHECKING:
     from dicom_export.dicom.object_file import HeaderFile
 
 MAX_VALUE = 1024 * 1024
-"""Bytes of the longest value that is read: a row leaves out what is longer."""
+"""Bytes of the longest value that is read, but for the sequences of the JSON schema: a row leaves out what is longer."""
 
 
 ONCE_WRITTEN_SHORT = frozenset({"SV", "UV"})
 """VRs with a long length that writers who do not know them give a short one."""
-
-EVERYWHERE = 1 << 64
-"""A position after every end."""
 
 _DELIMITERS = frozenset({ITEM_DELIMITER, SEQUENCE_DELIMITER})
 _AFTER_OTHER_ELEMENTS = (*UIDS[:2], 0x00280010, PIXEL_DATA)
@@ -114,19 +111,16 @@ class Parser:
         encoding = Encoding(not is_vr(data[4:6]), self.encoding.is_little_endian)
         return Parser(self._file, encoding, self._budget).head(position, None, tag)
 
-    def element(
-        self, head: Head, end: int | None, last: int, depth: int = 0, hold_end: int = EVERYWHERE
-    ) -> DataElement:
-        """Read the element's value, unless it ends after `hold_end`. The file is then at its end."""
+    def element(self, head: Head, end: int | None, last: int, depth: int = 0) -> DataElement:
+        """Read the element's value, if the budget has it be held. The file is then at its end."""
         self._budget.spend_elements(1)
         if head.length == UNDEFINED_LENGTH:
-            return self._undefined(head, end, depth, hold_end)
+            return self._undefined(head, end, depth)
         stop = head.start + head.length
         if end is not None and stop > end:
             raise self._overrun(head, end, last)
         value = None
-        if head.length <= MAX_VALUE and stop <= hold_end:
-            self._budget.spend_bytes(head.length)
+        if self._takes(head, stop, depth):
             value = self._file.rest(head.start, head.length)
             is_there = len(value) == head.length
         else:
@@ -136,10 +130,8 @@ class Parser:
         self._file.seek(stop)
         return self._data_element(head, value, head.length)
 
-    def items(
-        self, position: int, end: int | None, depth: int, *, is_delimited: bool, hold_end: int = EVERYWHERE
-    ) -> list[Elements]:
-        """Read the items of a sequence (PS3.5 §7.5), those that end before `hold_end`; the file is then at the sequence's end."""
+    def items(self, position: int, end: int | None, depth: int, *, is_delimited: bool) -> list[Elements]:
+        """Read the items of a sequence (PS3.5 §7.5), which are held if the budget says so; the file is then at the sequence's end."""
         found: list[Elements] = []
         while is_delimited or end is None or position < end:
             data = self._file.rest(position, ELEMENT_HEADER)
@@ -155,9 +147,11 @@ class Parser:
                     position - ELEMENT_HEADER, f"{display_in_error(tag)} where an item of a sequence is expected"
                 )
             self._budget.spend_elements(1)
-            item, position = self._item(position, length, end, depth, hold_end)
-            if position <= hold_end:
+            item, position = self._item(position, length, end, depth)
+            if self._budget.is_holding:
                 found.append(item)
+            else:
+                found.clear()
         self._file.seek(position)
         return found
 
@@ -196,18 +190,33 @@ class Parser:
         encoding = self.encoding
         return DataElement(head.tag, head.vr, value, length, encoding.is_implicit, encoding.is_little_endian)
 
-    def _undefined(self, head: Head, end: int | None, depth: int, hold_end: int) -> DataElement:
+    def _takes(self, head: Head, stop: int, depth: int) -> bool:
+        """Say whether the value is held, and take it from the budget then."""
+        if depth:
+            self._budget.reach(stop)
+        if head.length > MAX_VALUE and not (
+            self._budget.holds_large and self._may_be_items(head) and (depth or self._budget.has_room_for(head.length))
+        ):
+            return False
+        if self._budget.is_holding:
+            self._budget.spend_bytes(head.length)
+        if head.length > MAX_VALUE and not depth:
+            self._budget.reach(stop)
+        return self._budget.is_holding
+
+    def _may_be_items(self, head: Head) -> bool:
+        """Say whether a value with a length is that of a sequence, as far as can be told without its private creator."""
+        return standard_vr(head.tag) == "SQ" if head.vr == "UN" else self._is_sequence(head)
+
+    def _undefined(self, head: Head, end: int | None, depth: int) -> DataElement:
         if not self._is_sequence(head):
             self._skip_fragments(head, end)
             return self._data_element(head, None, self._file.tell() - head.start)
         self._budget.check_depth(depth, display_in_error(head.tag))
-        hold_end = min(hold_end, head.start + MAX_VALUE)
-        bytes_left = self._budget.bytes_left
-        items = self.items(head.start, end, depth, is_delimited=True, hold_end=hold_end)
+        items = self.items(head.start, end, depth, is_delimited=True)
         stop = self._file.tell()
-        if stop > hold_end:
-            self._budget.bytes_left = bytes_left
-        return self._data_element(head._replace(vr="SQ"), items if stop <= hold_end else None, stop - head.start)
+        self._budget.reach(stop)
+        return self._data_element(head._replace(vr="SQ"), items if self._budget.is_holding else None, stop - head.start)
 
     def _is_sequence(self, head: Head) -> bool:
         """Say whether a value of undefined length is items: also that of VR UN (PS3.5 §6.2.2), and what begins with one."""
@@ -247,16 +256,16 @@ class Parser:
             raise malformed(head.position, f"the value of {display_in_error(head.tag)} has no end")
         return head.start + found + ELEMENT_HEADER
 
-    def _item(self, position: int, length: int, end: int | None, depth: int, hold_end: int) -> tuple[Elements, int]:
+    def _item(self, position: int, length: int, end: int | None, depth: int) -> tuple[Elements, int]:
         """Read the elements of an item, and return them with where the item ends."""
         if length == UNDEFINED_LENGTH:
-            return self._nested(position, end).data_set(position, end, depth + 1, hold_end, is_delimited=True)
+            return self._nested(position, end).data_set(position, end, depth + 1, is_delimited=True)
         stop = position + length
         if end is not None and stop > end:
             raise malformed(position - ELEMENT_HEADER, f"an item of {length} bytes, which ends after its sequence")
         is_cut = not self._file.reaches(stop)
         elements, _ = self._nested(position, stop).data_set(
-            position, None if is_cut else stop, depth + 1, hold_end, is_delimited=False
+            position, None if is_cut else stop, depth + 1, is_delimited=False
         )
         if is_cut:
             raise TruncatedInstance("Cut short: the object ends inside an item of a sequence")
@@ -280,9 +289,7 @@ class Parser:
             return self
         return Parser(self._file, Encoding(is_implicit, self.encoding.is_little_endian), self._budget)
 
-    def data_set(
-        self, position: int, end: int | None, depth: int, hold_end: int = EVERYWHERE, *, is_delimited: bool
-    ) -> tuple[Elements, int]:
+    def data_set(self, position: int, end: int | None, depth: int, *, is_delimited: bool) -> tuple[Elements, int]:
         """Read the elements of an item up to its end or its delimiter; return them with where they end."""
         elements: Elements = {}
         last = 0
@@ -297,9 +304,9 @@ class Parser:
                 if is_delimited:
                     break
                 continue
-            element = self.element(head, end, last, depth, hold_end)
+            element = self.element(head, end, last, depth)
             position, last = self._file.tell(), head.tag
-            if position <= hold_end and not is_outside_data_sets(head.tag):
+            if self._budget.is_holding and not is_outside_data_sets(head.tag):
                 elements[head.tag] = element
         return elements, position
 

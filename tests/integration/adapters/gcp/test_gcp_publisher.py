@@ -247,13 +247,13 @@ def test_a_message_that_the_library_forgets_is_not_waited_for(monkeypatch: pytes
 
 def test_threads_share_a_client(pubsub: FakePubSub, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Any] = []
-    make = publisher._client
+    make = publisher.publisher_client
 
     def make_one() -> Any:
         made.append(make())
         return made[-1]
 
-    monkeypatch.setattr(publisher, "_client", make_one)
+    monkeypatch.setattr(publisher, "publisher_client", make_one)
     topics = TopicPublisher(TOPIC_NAMES)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(topics.publish, [[study(task)] for task in range(50)]))

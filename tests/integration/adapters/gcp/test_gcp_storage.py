@@ -412,7 +412,7 @@ def test_a_listing_asks_page_by_page_for_the_fields_it_needs(serve: Callable[...
         "prefix": "dicom/a/",
         "startOffset": "dicom/a/1",
         "maxResults": "2",
-        "fields": "items(name,generation,size,timeCreated,storageClass),nextPageToken",
+        "fields": "items(name,generation,size,timeCreated,storageClass,contentEncoding),nextPageToken",
     }
     assert second == {**first, "pageToken": "next"}
 
@@ -431,6 +431,58 @@ def test_a_storage_class_is_one_of_four(serve: Callable[..., Connection], stored
     found = BucketStore("bucket", client=serve(answer).client).get("a/1")
     assert found
     assert found.storage_class == told
+
+
+@pytest.mark.parametrize(
+    ("stored", "told"),
+    [("gzip", "gzip"), (" BR ", "br"), ("identity", ""), ("", ""), ("x" * 8_000, "x" * 40)],
+)
+def test_a_content_encoding_is_listed(serve: Callable[..., Connection], stored: str, told: str) -> None:
+    to = serve(Answer(body=json.dumps({"items": [FOUND | {"contentEncoding": stored}]}).encode()))
+    assert [each.content_encoding for each in BucketStore("bucket", client=to.client).list()] == [told]
+
+
+def test_an_emulated_object_has_its_content_encoding(storage_emulator: Storage) -> None:
+    bucket = storage_emulator.make_bucket()
+    storage_emulator.put(bucket, "a", gzip.compress(b"x"), content_encoding="gzip")
+    storage_emulator.put(bucket, "b", b"x")
+    assert [each.content_encoding for each in BucketStore(bucket).list()] == ["gzip", ""]
+
+
+@pytest.mark.parametrize("project", ["payer", "example.com:payer", None])
+def test_every_request_to_a_bucket_names_who_pays(serve: Callable[..., Connection], project: str | None) -> None:
+    calls: list[tuple[Answer, Callable[[BucketStore], object]]] = [
+        (listing("a/1"), lambda store: list(store.list())),
+        (Answer(body=json.dumps(FOUND).encode()), lambda store: store.get("a/1")),
+        (Answer(206, b"0123"), lambda store: store.read(STORED, 0, 4)),
+        (Answer(404), lambda store: store._gone(STORED)),
+        (Answer(body=b'{"autoclass": {"enabled": true}}'), lambda store: store.has_autoclass()),
+        (listing("a/1"), lambda store: existing_bucket("bucket", store.client, store.user_project)),
+    ]
+    for answer, call in calls:
+        to = serve(answer)
+        call(BucketStore("bucket", user_project=project, client=to.client))
+        assert to.asked
+        assert {each.query.get("userProject") for each in to.asked} == {project}
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (Answer(body=b'{"autoclass": {"enabled": true, "terminalStorageClass": "ARCHIVE"}}'), True),
+        (Answer(body=b'{"autoclass": {"enabled": false}}'), False),
+        (Answer(body=b'{"name": "bucket", "storageClass": "NEARLINE"}'), False),
+        (Answer(403), None),
+    ],
+)
+def test_a_bucket_tells_whether_it_has_autoclass(
+    serve: Callable[..., Connection], *, answer: Answer, told: bool | None
+) -> None:
+    assert BucketStore("bucket", client=serve(answer).client).has_autoclass() is told
+
+
+def test_an_emulated_bucket_has_no_autoclass(storage_emulator: Storage) -> None:
+    assert BucketStore(storage_emulator.make_bucket()).has_autoclass() is False
 
 
 def test_a_bucket_is_known_by_its_listing(storage_emulator: Storage) -> None:

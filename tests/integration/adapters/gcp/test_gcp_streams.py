@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import grpc
 import pyarrow as pa
 import pytest
 from google.api_core import exceptions
-from google.cloud.bigquery import Dataset
+from google.cloud.bigquery import Dataset, Table
 from google.cloud.bigquery_storage_v1.types import (
     AppendRowsResponse,
     BatchCommitWriteStreamsResponse,
     FinalizeWriteStreamResponse,
     StorageError,
+    TableFieldSchema,
+    TableSchema,
     WriteStream,
+    WriteStreamView,
 )
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from dicom_export.errors import (
+    ColumnsNotKnown,
     DicomExportError,
     FailedPrecondition,
     InvalidArgument,
     NotFound,
+    PermanentError,
     PermissionDenied,
     RowsRefused,
     Unavailable,
 )
 from dicom_export.names import TableName
+from dicom_export.pubsub.attempts import attempt
 from support.append_calls import FOUND, MISSING, OK, SECRET, Calls, refusal, streams, wrong
 from support.scripted import Scripted
 
@@ -108,18 +115,154 @@ def test_what_does_not_pass_in_time_is_transient() -> None:
     assert SECRET not in str(raised.value)
 
 
-@pytest.mark.parametrize("storage", ["SCHEMA_MISMATCH_EXTRA_FIELDS", ""])
-def test_columns_that_take_effect_late_are_transient_each_time(storage: str) -> None:
-    late = refusal(
-        grpc.StatusCode.INVALID_ARGUMENT,
-        storage,
-        "Input schema has more fields than BigQuery schema, extra fields: 'x'",
-    )
-    opened = streams(Scripted(append_rows=[Calls([late], [late], [OK])]))
-    for _ in range(2):
-        with pytest.raises(Unavailable, match="does not know all columns of its table yet"):
-            opened.append(STREAM, 0, ROWS)
-    opened.append(STREAM, 0, ROWS)
+LATE = refusal(
+    grpc.StatusCode.INVALID_ARGUMENT, message="Input schema has more fields than BigQuery schema, extra fields: 'x'"
+)
+
+
+@pytest.mark.parametrize("late", [LATE, refusal(grpc.StatusCode.INVALID_ARGUMENT, "SCHEMA_MISMATCH_EXTRA_FIELDS")])
+def test_rows_with_columns_that_take_effect_late_are_appended_again_by_new_calls(late: AppendRowsResponse) -> None:
+    calls = Calls([late], [late], [OK])
+    paused: list[float] = []
+    streams(Scripted(append_rows=[calls]), sleep=paused.append).append(STREAM, 0, ROWS)
+    assert [len(requests) for requests in calls.requests] == [1, 1, 1]
+    assert paused == [1, 2]
+
+
+@pytest.mark.parametrize("how", ["append", "stream"])
+def test_columns_that_stay_unknown_are_transient_before_the_message_comes_again(how: str) -> None:
+    paused: list[float] = []
+    late = streams(Scripted(append_rows=[Calls(*([LATE] for _ in range(20)))]), sleep=paused.append)
+    with pytest.raises(ColumnsNotKnown, match="does not know all columns of its table yet"):
+        late.append(STREAM, 0, ROWS) if how == "append" else late.append_at_once(TABLE, ROWS)
+    # Whoever streams rows of uploads waits for his turn meanwhile.
+    assert sum(paused) == {"append": 45, "stream": 7}[how]
+
+
+def changed(seconds_ago: float, *columns: str) -> Any:
+    """Return a client of a table with these columns that was changed some seconds ago."""
+    fields = [{"name": name, "type": "STRING"} for name in columns or ("PatientID",)]
+    modified = {"lastModifiedTime": str(int((time.time() - seconds_ago) * 1000))}
+    return Scripted(get_table=[Table.from_api_repr({**FOUND.to_api_repr(), "schema": {"fields": fields}, **modified})])
+
+
+UNEXPLAINED = [
+    refusal(grpc.StatusCode.INVALID_ARGUMENT, rows=()),
+    refusal(grpc.StatusCode.FAILED_PRECONDITION, rows=()),
+    exceptions.InvalidArgument(SECRET),
+]
+
+
+@pytest.mark.parametrize("answer", UNEXPLAINED)
+def test_a_refusal_without_row_errors_soon_after_a_change_is_tried_again(answer: Any) -> None:
+    calls = Calls([answer], [answer], [OK])
+    streams(Scripted(append_rows=[calls]), changed(60)).append(STREAM, 0, ROWS)
+    assert len(calls.requests) == 3
+
+
+@pytest.mark.parametrize("answer", UNEXPLAINED)
+def test_a_refusal_without_row_errors_soon_after_a_change_is_transient_in_the_end(answer: Any) -> None:
+    write = Scripted(append_rows=[Calls(*([answer] for _ in range(20)))])
+    with pytest.raises(ColumnsNotKnown, match=r"may be because bq://p\.d\.t has new columns") as raised:
+        streams(write, changed(60)).append(STREAM, 0, ROWS)
+    assert SECRET not in str(raised.value)
+
+
+@pytest.mark.parametrize("answer", UNEXPLAINED)
+def test_a_refusal_without_row_errors_of_an_old_table_is_for_good(answer: Any) -> None:
+    with pytest.raises(PermanentError):
+        streams(Scripted(append_rows=[Calls([answer])]), changed(3600)).append(STREAM, 0, ROWS)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refusal(grpc.StatusCode.INVALID_ARGUMENT, rows=(0,)),
+        AppendRowsResponse(row_errors=wrong(0)),
+        refusal(grpc.StatusCode.INVALID_ARGUMENT, rows=(7,)),
+        refusal(grpc.StatusCode.INVALID_ARGUMENT, "STREAM_FINALIZED", rows=()),
+        exceptions.PermissionDenied(SECRET),
+    ],
+)
+def test_a_refusal_that_says_why_is_for_good_soon_after_a_change_too(answer: Any) -> None:
+    with pytest.raises(PermanentError):
+        streams(Scripted(append_rows=[Calls([answer])]), changed(1)).append(STREAM, 0, ROWS)
+
+
+# --- The columns that streams know ---
+
+
+def full(*columns: str) -> WriteStream:
+    """Return a stream that knows these columns; `a.b` is a field of the record `a`."""
+    nested = [name.split(".")[1] for name in columns if "." in name]
+    fields = [
+        TableFieldSchema(
+            name=name, fields=[TableFieldSchema(name=each) for each in nested if f"{name}.{each}" in columns]
+        )
+        for name in columns
+        if "." not in name
+    ]
+    return WriteStream(name=DEFAULT, table_schema=TableSchema(fields=fields))
+
+
+DEFAULT = "projects/p/datasets/d/tables/t/streams/_default"
+
+
+def test_the_default_stream_is_asked_until_it_knows_all_columns_and_then_no_more() -> None:
+    write = Scripted(get_write_stream=[MISSING, full("PatientID"), full("patientid", "Rows")])
+    paused: list[float] = []
+    asked = streams(write, changed(1, "PatientID", "Rows"), sleep=paused.append)
+    asked.await_columns(TABLE)
+    assert paused == [1, 2]
+    requests = [kwargs["request"] for kwargs in write.named("get_write_stream")]
+    assert {(each.name, each.view) for each in requests} == {(DEFAULT, WriteStreamView.FULL)}
+    assert all(kwargs["timeout"] for kwargs in write.named("get_write_stream"))
+    asked.await_columns(TABLE)
+    assert len(write.names()) == 3
+
+
+def test_a_nested_field_is_waited_for_too() -> None:
+    record = {
+        "name": "Item",
+        "type": "RECORD",
+        "fields": [{"name": "a", "type": "STRING"}, {"name": "b", "type": "STRING"}],
+    }
+    rest = Scripted(get_table=[Table.from_api_repr({**FOUND.to_api_repr(), "schema": {"fields": [record]}})])
+    write = Scripted(get_write_stream=[full("Item", "Item.a"), full("Item", "Item.a", "Item.b")])
+    streams(write, rest).await_columns(TABLE)
+    assert len(write.names()) == 2
+
+
+def test_columns_that_stay_unknown_longer_than_a_message_may_take_are_transient_and_named() -> None:
+    write = Scripted(get_write_stream=[full("PatientID")])
+    paused: list[float] = []
+    with attempt(1), pytest.raises(ColumnsNotKnown, match=r"columns of bq://p\.d\.t yet: a, b, c, …"):
+        streams(write, changed(1, "PatientID", *"abcd"), sleep=paused.append).await_columns(TABLE)
+    assert 300 < sum(paused) <= 360
+    assert max(paused) == 15
+
+
+def test_of_a_message_that_has_taken_long_only_the_rest_is_waited(monkeypatch: pytest.MonkeyPatch) -> None:
+    paused: list[float] = []
+    late = streams(Scripted(get_write_stream=[full("x")]), sleep=paused.append)
+    with attempt(1):
+        now = time.monotonic()
+        monkeypatch.setattr(time, "monotonic", lambda: now + 357)
+        with pytest.raises(ColumnsNotKnown):
+            late.await_columns(TABLE)
+    assert paused == [1]
+
+
+def test_a_service_that_does_not_tell_the_columns_is_not_waited_for() -> None:
+    write = Scripted(get_write_stream=[WriteStream(name=DEFAULT)])
+    streams(write).await_columns(TABLE)
+    assert len(write.names()) == 1
+
+
+def test_a_table_that_is_gone_is_not_waited_for() -> None:
+    write = Scripted(get_write_stream=[MISSING])
+    streams(write, Scripted(get_table=[MISSING], get_dataset=[Dataset("p.d")])).await_columns(TABLE)
+    assert write.names() == []
 
 
 def test_columns_that_the_table_has_not_are_no_matter_of_time() -> None:

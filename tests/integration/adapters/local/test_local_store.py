@@ -162,6 +162,14 @@ def test_every_file_has_one_name_and_that_name_only_it(raw: bytes) -> None:
     assert path_of_name(Path("/store"), name) == os.fsdecode(b"/store/" + raw)
 
 
+@pytest.mark.parametrize("name", [r"\x2e\x2e/secret", r"a\x2f..\x2f..\x2fsecret", r"\x2e./secret", r"\x00", r"\x41"])
+def test_a_name_that_looks_escaped_does_not_lead_out_of_the_root(tmp_path: Path, name: str) -> None:
+    (tmp_path / "store/a").mkdir(parents=True)
+    (tmp_path / "secret").write_bytes(b"x")
+    assert path_of_name(tmp_path / "store", name) is None
+    assert FolderStore(tmp_path / "store").get(name) is None
+
+
 def test_a_name_with_half_a_character_is_none(tmp_path: Path) -> None:
     assert FolderStore(tmp_path).get("\udce9") is None
 

@@ -15,6 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dicom_export.adapters.local.duckdb import catalogs
+from dicom_export.adapters.local.duckdb import tables as tables_module
 from dicom_export.adapters.local.duckdb.catalogs import translated
 from dicom_export.adapters.local.duckdb.conform import conform
 from dicom_export.adapters.local.duckdb.tables import DuckDbTables
@@ -234,6 +236,54 @@ def test_rows_that_are_larger_than_the_memory_limit_foresees_are_committed_also_
     for left in (files, copies):
         with DuckDbTables(left, streams=tmp_path / "streams", memory_limit=limit) as tables:
             assert tables.describe(TABLE) == TableInfo(SCHEMA, rows)
+
+
+def test_a_stream_of_many_bytes_is_committed_in_parts_and_goes_on_where_it_was_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables_module, "COMMIT_BYTES", 1_000)
+    inserted: list[int] = []
+    insert = DuckDbTables.insert
+
+    def crashing(self: DuckDbTables, *arguments: Any) -> int:
+        inserted.append(insert(self, *arguments))
+        if len(inserted) == 2:
+            raise Unavailable("the process is killed")
+        return inserted[-1]
+
+    with make_tables(tmp_path) as tables:
+        tables.prepare(TABLE, SCHEMA)
+        stream = tables.open_stream(TABLE)
+        for number in range(5):
+            tables.append(stream, 2 * number, pa.record_batch({"PatientID": [f"{number}{'x' * 600}"] * 2}))
+        tables.finalize(stream)
+        monkeypatch.setattr(DuckDbTables, "insert", crashing)
+        with pytest.raises(Unavailable):
+            tables.commit(TABLE, stream)
+        monkeypatch.setattr(DuckDbTables, "insert", insert)
+        assert tables.describe(TABLE) == TableInfo(SCHEMA, 2)
+        assert tables.commits(TABLE) == {}
+    with make_tables(tmp_path) as tables:
+        assert tables.can_commit(stream)
+        for _ in range(2):
+            tables.commit(TABLE, stream)
+            assert tables.describe(TABLE) == TableInfo(SCHEMA, 10)
+        assert [*tables.commits(TABLE)] == [stream]
+
+
+def test_checkpoints_do_not_merge_the_groups_of_large_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Merging holds 2,048 rows at once, which may be gigabytes."""
+    monkeypatch.setattr(catalogs, "_LARGE_ROWS_AT_ONCE", 1_000_000)
+    for _ in range(3):
+        with make_tables(tmp_path) as tables:
+            tables.prepare(TABLE, SCHEMA)
+            stream = tables.open_stream(TABLE)
+            tables.append(stream, 0, pa.record_batch({"PatientID": ["x" * 1_000] * 3}))
+            tables.finalize(stream)
+            tables.commit(TABLE, stream)
+    with duckdb.connect(tmp_path / "x.duckdb") as connection:
+        groups = connection.sql("SELECT DISTINCT row_group_id, count FROM pragma_storage_info('main.dicom')").fetchall()
+    assert sorted(groups) == [(0, 3), (1, 3), (2, 3)]
 
 
 def test_what_a_table_took_is_asked_again_once_another_is_in_its_place(tmp_path: Path) -> None:

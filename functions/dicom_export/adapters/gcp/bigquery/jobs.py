@@ -53,8 +53,8 @@ class Jobs:
         self._client = client
         self._sleep = sleep
 
-    def succeed(self, table: TableName, job: str, location: str, begin: Callable[[str], Job]) -> None:
-        """Have a job replace the table, unless it has done so. `begin` starts a job with the id that it is given.
+    def succeed(self, table: TableName, job: str, location: str, begin: Callable[[str], Job]) -> Job:
+        """Return the job that replaced the table. Run it first, unless it has run: `begin` starts a job with the id that it is given.
 
         Raises the job's error. After a job that failed for a temporary reason, the next call starts another attempt.
         """
@@ -63,7 +63,7 @@ class Jobs:
             found = self._find(name, location)
             begun = found or self._begun(name, location, table, begin)
             if self._succeeded(begun, table):
-                return
+                return begun
             if found is None:
                 raise Unavailable(f"Job {name} that replaces {table} failed: {_reason(begun)}")
         raise FailedPrecondition(f"Each of {_MAX_ATTEMPTS} jobs that replace {table} failed")

@@ -1,8 +1,8 @@
-"""Convert and extend a table's columns in the form of BigQuery's REST API."""
+"""A table's columns as BigQuery's REST API has them: read, grown without loss, and without their policies."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from dicom_export.errors import FailedPrecondition
 from dicom_export.rows.schema import Field, FieldType, Mode, Schema, from_json, to_json
@@ -13,11 +13,13 @@ if TYPE_CHECKING:
 ApiField = dict[str, Any]
 """A TableFieldSchema: https://cloud.google.com/bigquery/docs/reference/rest/v2/tables#TableFieldSchema"""
 
-_F = TypeVar("_F", bound="Mapping[str, Any]")
-
 _OLD_NAMES = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "STRUCT": "RECORD"}
 _TYPES = {each.value for each in FieldType}
-_ANNOTATIONS = ("description", "policyTags")
+# Those that are needed are listed, because BigQuery may add kinds of policies.
+_NEEDED = (
+    *("name", "type", "mode", "precision", "scale", "maxLength", "roundingMode"),
+    *("collation", "rangeElementType", "timestampPrecision"),
+)
 
 
 def schema_of(fields: Iterable[Mapping[str, Any]]) -> Schema:
@@ -34,31 +36,34 @@ def grown(existing: Sequence[ApiField], wanted: Schema, *, may_require: bool = T
     return _grown(existing, wanted, "", may_require=may_require)
 
 
-def annotated(fields: Iterable[ApiField], like: Iterable[Mapping[str, Any]]) -> list[ApiField]:
-    """Return the fields with the descriptions and policy tags of those that have the same name in the other table."""
-    others = _by_name(like)
-    return [_annotated(field, others.get(_key(field), {})) for field in fields]
+def without_annotations(fields: Iterable[Mapping[str, Any]]) -> list[ApiField]:
+    """Return the fields with what rows depend on: no policy of any kind, description or default value."""
+    return [_without_annotations(field) for field in fields]
 
 
-def with_fields(fields: list[ApiField], names: Iterable[str], source: Iterable[ApiField]) -> list[ApiField]:
-    """Return the fields, followed by the source's fields that have these names and are missing."""
-    present, others = _by_name(fields), _by_name(source)
-    missing = [name.lower() for name in names if name.lower() not in present]
-    return [*fields, *(others[name] for name in missing if name in others)]
+def type_of(field: Mapping[str, Any]) -> str:
+    """Return the type by the name that the REST API has always had: INTEGER, not INT64."""
+    name = str(field["type"]).upper()
+    return _OLD_NAMES.get(name, name)
+
+
+def key_of(field: Mapping[str, Any]) -> str:
+    """Return the field's name as BigQuery compares it: names differ in more than case."""
+    return str(field["name"]).lower()
 
 
 def _known(fields: Iterable[Mapping[str, Any]]) -> list[ApiField]:
     kept = []
     for field in fields:
         nested = _known(field.get("fields") or ())
-        if _type(field) in _TYPES and (nested or _type(field) != FieldType.RECORD):
+        if type_of(field) in _TYPES and (nested or type_of(field) != FieldType.RECORD):
             kept.append({**field, "fields": nested})
     return kept
 
 
 def _grown(existing: Sequence[ApiField], wanted: Schema, path: str, *, may_require: bool) -> list[ApiField]:
     missing = {field.name.lower(): field for field in wanted}
-    kept = [_grown_field(field, missing.pop(_key(field), None), path, may_require=may_require) for field in existing]
+    kept = [_grown_field(field, missing.pop(key_of(field), None), path, may_require=may_require) for field in existing]
     return kept + [_addition(field, may_require=may_require) for field in to_json(tuple(missing.values()))]
 
 
@@ -67,9 +72,9 @@ def _grown_field(existing: ApiField, wanted: Field | None, path: str, *, may_req
         return existing
     name, mode = path + existing["name"], existing.get("mode") or Mode.NULLABLE
     is_laxer = (mode, wanted.mode) == (Mode.NULLABLE, Mode.REQUIRED)
-    if _type(existing) != wanted.type or not (mode == wanted.mode or is_laxer):
+    if type_of(existing) != wanted.type or not (mode == wanted.mode or is_laxer):
         raise FailedPrecondition(
-            f"Column {name} is {mode} {_type(existing)} in the table and {wanted.mode} {wanted.type} in the export"
+            f"Column {name} is {mode} {type_of(existing)} in the table and {wanted.mode} {wanted.type} in the export"
         )
     if not wanted.fields:
         return existing
@@ -93,21 +98,6 @@ def _laxer(mode: str) -> str:
     return Mode.NULLABLE.value if mode == Mode.REQUIRED else mode
 
 
-def _annotated(field: ApiField, other: Mapping[str, Any]) -> ApiField:
-    found = {key: other[key] for key in _ANNOTATIONS if key in other}
-    nested = {"fields": annotated(field["fields"], other.get("fields") or ())} if "fields" in field else {}
-    return {**field, **found, **nested}
-
-
-def _by_name(fields: Iterable[_F]) -> dict[str, _F]:
-    return {_key(field): field for field in fields}
-
-
-def _key(field: Mapping[str, Any]) -> str:
-    """Return the column's name without regard to case: BigQuery's names differ in more than case."""
-    return str(field["name"]).lower()
-
-
-def _type(field: Mapping[str, Any]) -> str:
-    name = str(field["type"]).upper()
-    return _OLD_NAMES.get(name, name)
+def _without_annotations(field: Mapping[str, Any]) -> ApiField:
+    kept = {name: field[name] for name in _NEEDED if name in field}
+    return {**kept, "fields": without_annotations(field["fields"])} if field.get("fields") else kept

@@ -1,22 +1,28 @@
-"""Replace a table by a staging table with one job: readers see the old rows, then the new ones.
+"""Replace the rows of a table with those of a staging table by one job.
 
-A copy job with WRITE_TRUNCATE replaces the rows and the schema of its destination at once. Descriptions and policy tags of
-columns may be lost, so the staging table has them too. The table's own description and labels may be lost, and are restored
-after the job. Row access policies are not restored, because only their owner may do that.
+Readers see the old rows, then the new ones. The job is a query with WRITE_TRUNCATE_DATA, which
+keeps everything else of the table: its columns with their descriptions, policy tags and data
+policies, its row access policies, labels, description, partitions and expiration. A copy job would
+replace all of these.
 https://cloud.google.com/bigquery/docs/reference/auditlogs/rest/Shared.Types/BigQueryAuditMetadata.WriteDisposition
 """
 
 from __future__ import annotations
 
 import logging
+import re
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from google.cloud.bigquery import CopyJobConfig, EncryptionConfiguration, QueryJobConfig
+from google.cloud.bigquery import EncryptionConfiguration, QueryJobConfig
 
 from dicom_export.adapters.gcp.bigquery.jobs import JOB_SECONDS
+from dicom_export.adapters.gcp.bigquery.preparation import fields_of
+from dicom_export.adapters.gcp.bigquery.staging import key_of
+from dicom_export.adapters.gcp.bigquery.swap_query import select
 from dicom_export.adapters.gcp.bigquery.table_catalog import BRIEF_RETRY, reference, table_not_found, table_sql
+from dicom_export.adapters.gcp.bigquery.table_schema import schema_of
 from dicom_export.adapters.gcp.calls import TIMEOUT_SECONDS, google_errors
 from dicom_export.errors import FailedPrecondition, PermanentError, Unavailable
 
@@ -26,71 +32,82 @@ if TYPE_CHECKING:
     from google.cloud.bigquery import Client
 
     from dicom_export.adapters.gcp.bigquery.jobs import Job, Jobs
-    from dicom_export.adapters.gcp.bigquery.table_catalog import Resource, TableCatalog
+    from dicom_export.adapters.gcp.bigquery.preparation import Preparation
+    from dicom_export.adapters.gcp.bigquery.table_catalog import TableCatalog
     from dicom_export.names import TableName
 
 log = logging.getLogger(__name__)
 
 _KEPT = ("description", "friendlyName", "labels")
+_REQUIRED_REFUSED = re.compile("changed mode from REQUIRED to NULLABLE", re.IGNORECASE)
 
 
 class TableSwaps:
-    """Replaces tables, each by a job whose purpose determines its id."""
+    """Replaces rows of tables, each time by a job whose purpose determines its id."""
 
-    def __init__(self, client: Client, catalog: TableCatalog, jobs: Jobs) -> None:
+    def __init__(self, client: Client, catalog: TableCatalog, preparation: Preparation, jobs: Jobs) -> None:
         self._client = client
         self._catalog = catalog
+        self._preparation = preparation
         self._jobs = jobs
 
     def replace(self, table: TableName, staging: TableName, *, expected_rows: int, job: str) -> None:
         """Run the job, unless it has run, then drop the staging table.
 
-        Raises FailedPrecondition for a staging table with another number of rows, and what `Jobs.succeed` raises. Once the job has
-        succeeded, the table has its new rows: later permanent errors are logged, and do not undo the replacement.
+        Raises FailedPrecondition for a staging table with another number of rows, and the errors of
+        `Jobs.succeed`. Once the job has succeeded, the table has its new rows: an error after that
+        is logged, and the replacement stands.
         """
         location = self._catalog.location_of(table)
-        self._jobs.succeed(table, job, location, partial(self._begin, location, table, staging, expected_rows))
-        with _logged(f"{table} has its new rows, and may lack its description and labels, or expire"):
-            self._put_back(table, staging)
+        done = self._run(location, table, staging, expected_rows, job)
+        if done.job_type == "copy":
+            with _logged(f"{table} has its new rows, and may lack its description and labels, or expire"):
+                self._put_back(table, staging)
         with _logged(f"{table} has its new rows, and {staging} stays until it expires"):
             self._catalog.drop(staging)
 
-    def _begin(self, location: str, table: TableName, staging: TableName, expected_rows: int, name: str) -> Job:
+    def _run(self, location: str, table: TableName, staging: TableName, expected_rows: int, job: str) -> Job:
+        """Return the job that succeeded.
+
+        A column of a result is never REQUIRED. If BigQuery refuses it for a REQUIRED field of the
+        table, another job makes these fields NULLABLE. A job that was refused stays so, and its id
+        is never used again: at most one of the two succeeds.
+        """
+        begin = partial(self._begin, location, table, staging, expected_rows)
+        try:
+            return self._jobs.succeed(table, job, location, partial(begin, relaxes=False))
+        except PermanentError as error:
+            if not _REQUIRED_REFUSED.search(error.message):
+                raise
+        return self._jobs.succeed(table, f"{job} relaxed", location, partial(begin, relaxes=True))
+
+    def _begin(
+        self, location: str, table: TableName, staging: TableName, expected_rows: int, name: str, *, relaxes: bool
+    ) -> Job:
         source = self._catalog.find(staging)
         if source is None:
             raise table_not_found(staging)
-        # Neither copy jobs nor numRows include the rows in a streaming buffer.
+        # `numRows` does not count the rows in a streaming buffer. A query sees them.
         is_settled = "streamingBuffer" not in source and int(source.get("numRows", -1)) == expected_rows
         rows = expected_rows if is_settled else self._count(staging, location)
         if rows != expected_rows:
             raise FailedPrecondition(f"{staging} has {rows} rows, not the {expected_rows} that were exported")
-        begin = self._copy if is_settled else self._query
-        return begin(name, location, table, staging, source)
-
-    def _copy(self, name: str, location: str, table: TableName, staging: TableName, source: Resource) -> Job:
-        config = CopyJobConfig(write_disposition="WRITE_TRUNCATE", create_disposition="CREATE_IF_NEEDED")
-        if "encryptionConfiguration" in source:
-            config.destination_encryption_configuration = _encryption(source)
-        return self._client.copy_table(
-            reference(staging),
-            reference(table),
-            job_id=name,
-            location=location,
-            job_config=config,
-            retry=BRIEF_RETRY,
-            timeout=TIMEOUT_SECONDS,
+        self._preparation.create_or_grow(table, schema_of(fields_of(source)))
+        destination = self._catalog.find(table)
+        if destination is None:
+            raise Unavailable(f"{table} was deleted while it was being overwritten")
+        config = QueryJobConfig(
+            use_legacy_sql=False,
+            destination=reference(table),
+            write_disposition="WRITE_TRUNCATE_DATA",
+            create_disposition="CREATE_NEVER",
         )
-
-    def _query(self, name: str, location: str, table: TableName, staging: TableName, source: Resource) -> Job:
-        """Begin the job that also reads the streaming buffer. Columns that were REQUIRED are NULLABLE after it."""
-        layout = {key: source[key] for key in ("timePartitioning", "rangePartitioning", "clustering") if key in source}
-        config = cast("QueryJobConfig", QueryJobConfig.from_api_repr({"query": {"useLegacySql": False, **layout}}))
-        config.destination = reference(table)
-        config.write_disposition = "WRITE_TRUNCATE"
-        if "encryptionConfiguration" in source:
-            config.destination_encryption_configuration = _encryption(source)
+        if "encryptionConfiguration" in destination:
+            config.destination_encryption_configuration = EncryptionConfiguration(key_of(destination))
+        if relaxes:
+            config.schema_update_options = ["ALLOW_FIELD_RELAXATION"]
         return self._client.query(
-            f"SELECT * FROM {table_sql(staging)}",  # noqa: S608 - a table's name has no backtick
+            select(fields_of(source), fields_of(destination), table_sql(staging)),
             job_id=name,
             location=location,
             job_config=config,
@@ -102,7 +119,7 @@ class TableSwaps:
     def _count(self, table: TableName, location: str) -> int:
         with google_errors(f"Count the rows of {table}"):
             job = self._client.query(
-                f"SELECT COUNT(*) FROM {table_sql(table)}",  # noqa: S608 - as above
+                f"SELECT COUNT(*) FROM {table_sql(table)}",  # noqa: S608 - the name of a table has no backtick
                 location=location,
                 retry=BRIEF_RETRY,
                 job_retry=None,
@@ -112,7 +129,10 @@ class TableSwaps:
             return int(next(iter(rows))[0])
 
     def _put_back(self, table: TableName, staging: TableName) -> None:
-        """Restore what the job may have removed from the table, and remove the expiration that the job may have copied."""
+        """Restore what a copy job replaced: the description and labels, and that the table does not expire.
+
+        Earlier versions began such jobs. One may have ended its work before it came to this.
+        """
         source = self._catalog.find(staging)
         destination = self._catalog.find(table) if source else None
         if source is None or destination is None:
@@ -127,12 +147,8 @@ class TableSwaps:
 
 @contextmanager
 def _logged(fact: str) -> Iterator[None]:
-    """Log permanent errors by their kind only: an answer may quote the table's description."""
+    """Log a permanent error by its kind only: an answer may quote the description of a table."""
     try:
         yield
     except PermanentError as error:
         log.error("%s: %s", fact, type(error).__name__)  # noqa: TRY400 - its message may have more than is to be logged
-
-
-def _encryption(source: Resource) -> EncryptionConfiguration:
-    return EncryptionConfiguration(source["encryptionConfiguration"].get("kmsKeyName"))

@@ -2,52 +2,45 @@
 
 from __future__ import annotations
 
-import random
-import re
 import time
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dicom_export.errors import Aborted, FailedPrecondition, InvalidArgument, TooManyColumns
+from dicom_export.errors import FailedPrecondition
+from dicom_export.names import TableName
 from dicom_export.ports import CHANGE_KEY, MAX_STALENESS_HOURS, TableInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     import pyarrow as pa
     from google.cloud.bigquery import Client
 
     from dicom_export.adapters.gcp.bigquery.jobs import Jobs
-    from dicom_export.adapters.gcp.bigquery.table_catalog import Resource, TableCatalog
+    from dicom_export.adapters.gcp.bigquery.preparation import Preparation
+    from dicom_export.adapters.gcp.bigquery.table_catalog import TableCatalog
     from dicom_export.adapters.gcp.bigquery.table_comparison import TableComparisons
     from dicom_export.adapters.gcp.bigquery.table_swap import TableSwaps
     from dicom_export.adapters.gcp.bigquery.table_views import TableViews
     from dicom_export.adapters.gcp.bigquery.write_streams import WriteStreams
-    from dicom_export.names import StoreName, TableName
+    from dicom_export.names import StoreName
     from dicom_export.operations.counters import DifferenceCounts
     from dicom_export.ports import Version
     from dicom_export.rows.schema import Schema
     from dicom_export.verifying.reconciliation import Difference
 
-STAGING_EXPIRATION = timedelta(days=3)
-
-_CHANGE_SECONDS = 40.0
-_TOO_MANY = re.compile("too many (columns|total leaf fields)", re.IGNORECASE)
-_LONGEST_PAUSE = 5.0
-
-# The fields that a staging table copies from its target. Not requirePartitionFilter: its rows are counted without a filter.
-_LAYOUT = ("timePartitioning", "rangePartitioning", "clustering", "encryptionConfiguration", "defaultCollation")
 _KEYED = {"tableConstraints": {"primaryKey": {"columns": [CHANGE_KEY]}}, "clustering": {"fields": [CHANGE_KEY]}}
-_DESCRIPTIONS = ("description", "friendlyName", "labels")
 
 
 class BigQueryTables:
     """The tables of all projects that the installation may write to. Safe to use from several threads.
 
     `project` runs the jobs; a table's own project is part of its name. `write_endpoint` is the host and port of an emulator,
-    which needs no credentials; the address of its REST API is BIGQUERY_EMULATOR_HOST. The client libraries are imported,
-    and their clients made, when they are first needed: describing a table needs neither Arrow nor the Write API.
+    which needs no credentials; the address of its REST API is BIGQUERY_EMULATOR_HOST. `staging_datasets` has the dataset for
+    the staging tables of each dataset, both as PROJECT.DATASET. The client libraries are imported, and their clients made,
+    when they are first needed: describing a table needs neither Arrow nor the Write API.
     """
 
     def __init__(
@@ -56,10 +49,12 @@ class BigQueryTables:
         *,
         write_endpoint: str | None = None,
         max_staleness_hours: int = MAX_STALENESS_HOURS,
+        staging_datasets: Mapping[str, str] | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._project = project
         self._max_staleness_hours = max_staleness_hours
+        self._staging_datasets = staging_datasets or {}
         self._write_endpoint = write_endpoint
         self._sleep = sleep
 
@@ -71,10 +66,12 @@ class BigQueryTables:
         if found is None:
             return None
         waiting = found.get("streamingBuffer", {}).get("estimatedRows", 0)
-        return TableInfo(schema_of(_fields(found)), int(found.get("numRows", 0)) + int(waiting))
+        return TableInfo(
+            schema_of(found.get("schema", {}).get("fields", ())), int(found.get("numRows", 0)) + int(waiting)
+        )
 
     def prepare(self, table: TableName, schema: Schema) -> None:
-        self._create_or_grow(table, schema, dict)
+        self._preparation.create_or_grow(table, schema)
 
     def prepare_changes(self, table: TableName, schema: Schema) -> None:
         """Prepare the table for changes. A new table is clustered by its key, so that BigQuery finds the rows to change.
@@ -83,7 +80,7 @@ class BigQueryTables:
         """
         # The form in which BigQuery shows the option: https://cloud.google.com/bigquery/docs/change-data-capture
         staleness = {"maxStaleness": f"0-0 0 {self._max_staleness_hours}:0:0"}
-        self._create_or_grow(table, schema, lambda: _KEYED | staleness)
+        self._preparation.create_or_grow(table, schema, lambda: _KEYED | staleness)
         found = self._catalog.find(table) or {}
         key = found.get("tableConstraints", {}).get("primaryKey", {}).get("columns")
         if key != [CHANGE_KEY]:
@@ -93,13 +90,25 @@ class BigQueryTables:
             )
 
     def prepare_staging(self, table: TableName, schema: Schema, like: TableName) -> None:
-        self._create_or_grow(table, schema, lambda: self._like(like))
+        from dicom_export.adapters.gcp.bigquery.staging import staging_table
+
+        self._preparation.create_or_grow(table, schema, lambda: staging_table(like, self._catalog.find(like), schema))
+
+    def staging_table(self, table: TableName, name: str) -> TableName:
+        dataset = self._staging_datasets.get(f"{table.project}.{table.dataset}")
+        if dataset is None:
+            return replace(table, table=name)
+        project, _, dataset = dataset.rpartition(".")
+        return TableName(project, dataset, name)
 
     def stream(self, table: TableName, batch: pa.RecordBatch) -> None:
         self._streams.append_at_once(table, batch)
 
     def change(self, table: TableName, batch: pa.RecordBatch, versions: Sequence[Version]) -> None:
         self._streams.append_at_once(table, batch, versions)
+
+    def await_columns(self, table: TableName) -> None:
+        self._streams.await_columns(table)
 
     def open_stream(self, table: TableName) -> str:
         return self._streams.open(table)
@@ -138,51 +147,6 @@ class BigQueryTables:
     def count_differences(self, report: TableName) -> DifferenceCounts:
         return self._comparisons.count(report)
 
-    def _create_or_grow(self, table: TableName, schema: Schema, made_of: Callable[[], Resource]) -> None:
-        """Create the table, or add the columns that it lacks. Try again if somebody else has changed it first."""
-        may_require = True
-        for _ in self._attempts():
-            found = self._catalog.find(table)
-            if found is None:
-                if self._catalog.create(table, _new_table(schema, made_of())):
-                    return
-                continue
-            try:
-                if self._grow(table, found, schema, may_require=may_require):
-                    return
-            except InvalidArgument as error:
-                if _TOO_MANY.search(error.message):
-                    raise TooManyColumns(error.message) from error
-                if not may_require:
-                    raise
-                # BigQuery may refuse to add a REQUIRED field in a new RECORD.
-                may_require = False
-        raise Aborted(f"{table} is being changed by too many others at once; try again")
-
-    def _grow(self, table: TableName, found: Resource, schema: Schema, *, may_require: bool) -> bool:
-        """Add the columns that the table lacks. Return False if the table changed meanwhile."""
-        from dicom_export.adapters.gcp.bigquery.table_schema import grown
-
-        fields = grown(_fields(found), schema, may_require=may_require)
-        return fields == _fields(found) or self._catalog.patch(table, found["etag"], {"schema": {"fields": fields}})
-
-    def _like(self, other: TableName) -> Resource:
-        """Return what a staging table copies from its target, such as the layout and the descriptions, and its expiration."""
-        expires = datetime.now(UTC) + STAGING_EXPIRATION
-        found = self._catalog.find(other) or {}
-        kept = {key: found[key] for key in (*_LAYOUT, *_DESCRIPTIONS) if key in found}
-        if "encryptionConfiguration" in kept:
-            kept["encryptionConfiguration"] = {"kmsKeyName": _without_version(kept["encryptionConfiguration"])}
-        return {**kept, "schema": {"fields": _fields(found)}, "expirationTime": str(int(expires.timestamp() * 1000))}
-
-    def _attempts(self) -> Iterator[None]:
-        """Yield until the time is up, and pause in between so that others can finish."""
-        deadline, pause = time.monotonic() + _CHANGE_SECONDS, 0.1
-        while time.monotonic() < deadline:
-            yield
-            self._sleep(random.uniform(pause / 2, pause))  # noqa: S311 - only to be out of step with others
-            pause = min(2 * pause, _LONGEST_PAUSE)
-
     def location_of(self, table: TableName) -> str:
         """Return the location of the table's dataset. Raises NotFound."""
         return self._catalog.location_of(table)
@@ -205,10 +169,16 @@ class BigQueryTables:
         return TableCatalog(self._client)
 
     @cached_property
+    def _preparation(self) -> Preparation:
+        from dicom_export.adapters.gcp.bigquery.preparation import Preparation
+
+        return Preparation(self._catalog, self._sleep)
+
+    @cached_property
     def _streams(self) -> WriteStreams:
         from dicom_export.adapters.gcp.bigquery.write_streams import WriteStreams, write_client
 
-        return WriteStreams(write_client(self._write_endpoint), self._catalog)
+        return WriteStreams(write_client(self._write_endpoint), self._catalog, sleep=self._sleep)
 
     @cached_property
     def _jobs(self) -> Jobs:
@@ -220,7 +190,7 @@ class BigQueryTables:
     def _swaps(self) -> TableSwaps:
         from dicom_export.adapters.gcp.bigquery.table_swap import TableSwaps
 
-        return TableSwaps(self._client, self._catalog, self._jobs)
+        return TableSwaps(self._client, self._catalog, self._preparation, self._jobs)
 
     @cached_property
     def _views(self) -> TableViews:
@@ -233,28 +203,3 @@ class BigQueryTables:
         from dicom_export.adapters.gcp.bigquery.table_comparison import TableComparisons
 
         return TableComparisons(self._client, self._catalog, self._jobs)
-
-
-def _fields(table: Resource) -> list[dict[str, Any]]:
-    fields: list[dict[str, Any]] = table.get("schema", {}).get("fields", [])
-    return fields
-
-
-def _new_table(schema: Schema, made_of: Resource) -> Resource:
-    """Return a table with these columns, and with the columns of `made_of` by which it is partitioned or clustered."""
-    from dicom_export.adapters.gcp.bigquery.table_schema import annotated, with_fields
-    from dicom_export.rows.schema import ordered, to_json
-
-    others = _fields(made_of)
-    fields = with_fields(annotated(to_json(ordered(schema)), others), _layout_columns(made_of), others)
-    return {**made_of, "schema": {"fields": fields}}
-
-
-def _without_version(encryption: dict[str, str]) -> str:
-    """Return the key without its version, which a description has and a new table must not have."""
-    return encryption["kmsKeyName"].partition("/cryptoKeyVersions/")[0]
-
-
-def _layout_columns(table: Resource) -> list[str]:
-    partitions = (table.get(key, {}).get("field") for key in ("timePartitioning", "rangePartitioning"))
-    return [name for name in (*partitions, *table.get("clustering", {}).get("fields", ())) if name]

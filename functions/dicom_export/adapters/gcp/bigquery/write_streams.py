@@ -5,6 +5,7 @@ Source: https://cloud.google.com/bigquery/docs/write-api-batch and https://cloud
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -18,9 +19,13 @@ from google.cloud.bigquery_storage_v1.types import BatchCommitWriteStreamsReques
 from dicom_export.adapters.gcp.bigquery.append_connection import EXTRA_FIELDS, AppendConnection, AppendRefused, name_of
 from dicom_export.adapters.gcp.bigquery.append_rows import ArrowRows, ChangeRows, Rows
 from dicom_export.adapters.gcp.bigquery.arrow_batches import fields_besides, without_null_lists
+from dicom_export.adapters.gcp.bigquery.preparation import fields_of
+from dicom_export.adapters.gcp.bigquery.stream_columns import StreamColumns
+from dicom_export.adapters.gcp.bigquery.stream_names import default_stream, table_of, table_path
 from dicom_export.adapters.gcp.bigquery.table_catalog import table_not_found
 from dicom_export.adapters.gcp.calls import RETRY, TIMEOUT_SECONDS, as_denied, google_errors
 from dicom_export.errors import (
+    ColumnsNotKnown,
     DicomExportError,
     FailedPrecondition,
     InvalidArgument,
@@ -29,16 +34,31 @@ from dicom_export.errors import (
     RowsRefused,
     Unavailable,
 )
-from dicom_export.names import TableName
+from dicom_export.pubsub.attempts import pauses
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import pyarrow as pa
     from google.api_core.retry import Retry
 
-    from dicom_export.adapters.gcp.bigquery.table_catalog import TableCatalog
+    from dicom_export.adapters.gcp.bigquery.table_catalog import Resource, TableCatalog
+    from dicom_export.names import TableName
     from dicom_export.ports import Version
+
+_NEW_SECONDS = 600.0
+"""How long after a change of a table a refused append may be due to its columns."""
+
+_LAG_SECONDS = 45.0
+"""How long one append to a stream of an export is repeated."""
+
+_TURN_SECONDS = 7.0
+"""How long one append to a default stream is repeated: others wait for their turn."""
+
+_REST_SECONDS = 60.0
+"""The time that is left of a message's when its appends are not repeated any more."""
+
+_LONGEST_PAUSE = 15.0
 
 _Status = grpc.StatusCode
 _AGAIN = {
@@ -78,20 +98,32 @@ def write_client(endpoint: str | None) -> BigQueryWriteClient:
 class WriteStreams:
     """Writes to streams, whose rows are visible once, after the commit."""
 
-    def __init__(self, client: BigQueryWriteClient, catalog: TableCatalog, retry: Retry = RETRY) -> None:
+    def __init__(
+        self,
+        client: BigQueryWriteClient,
+        catalog: TableCatalog,
+        retry: Retry = RETRY,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._client = client
         self._catalog = catalog
         self._retry = retry
+        self._sleep = sleep
+        self._columns = StreamColumns(client, catalog, sleep)
         self._append = retry.with_predicate(_may_pass)(self._send)
         self._connections: dict[str, AppendConnection] = {}
         self._turns: defaultdict[str, Lock] = defaultdict(Lock)
+
+    def await_columns(self, table: TableName) -> None:
+        """Return when new streams know all columns of the table. Raises ColumnsNotKnown."""
+        self._columns.wait(table)
 
     def open(self, table: TableName) -> str:
         """Open a stream and return its name. Raises NotFound without the table, Unavailable while the API does not know it."""
         with google_errors(f"Open a stream into {table}"):
             try:
                 stream = self._client.create_write_stream(
-                    parent=_path(table),
+                    parent=table_path(table),
                     write_stream=WriteStream(type_=WriteStream.Type.PENDING),
                     retry=self._retry,
                     timeout=TIMEOUT_SECONDS,
@@ -107,22 +139,32 @@ class WriteStreams:
 
         Rows are appended at least once, because an answer may be lost.
         """
-        stream = _default_stream(table)
+        stream = default_stream(table)
         filled = without_null_lists(batch)
         with self._turns[stream]:
-            self._append_rows(stream, None, ArrowRows(filled) if versions is None else ChangeRows(filled, versions))
+            rows = ArrowRows(filled) if versions is None else ChangeRows(filled, versions)
+            self._append_rows(stream, None, rows, patience=_TURN_SECONDS)
 
     def append(self, stream: str, offset: int, batch: pa.RecordBatch) -> None:
         """Append rows at the offset, unless the stream already has rows there."""
-        self._append_rows(stream, offset, ArrowRows(without_null_lists(batch)))
+        self._append_rows(stream, offset, ArrowRows(without_null_lists(batch)), patience=_LAG_SECONDS)
 
-    def _append_rows(self, stream: str, offset: int | None, rows: Rows) -> None:
-        try:
-            self._append(stream, offset, rows)
-        except exceptions.RetryError as error:
-            raise Unavailable(f"{_appending(stream, offset)}: {error.cause}") from None
-        except AppendRefused as error:
-            raise self._refused(error, stream, offset, rows.batch) from None
+    def _append_rows(self, stream: str, offset: int | None, rows: Rows, *, patience: float) -> None:
+        """Append the rows. While the service does not know all columns, repeat that on new connections."""
+        waiting = pauses(_LONGEST_PAUSE, leaving=_REST_SECONDS, at_most=patience)
+        while True:
+            try:
+                self._append(stream, offset, rows)
+            except exceptions.RetryError as error:
+                raise Unavailable(f"{_appending(stream, offset)}: {error.cause}") from None
+            except AppendRefused as error:
+                refused = self._refused(error, stream, offset, rows.batch)
+            else:
+                return
+            pause = next(waiting, None) if isinstance(refused, ColumnsNotKnown) else None
+            if pause is None:
+                raise refused from None
+            self._sleep(pause)
 
     def finalize(self, stream: str) -> int:
         """End the stream and return its number of rows."""
@@ -139,7 +181,7 @@ class WriteStreams:
         with google_errors(f"Commit {stream}"):
             try:
                 answer = self._client.batch_commit_write_streams(
-                    request=BatchCommitWriteStreamsRequest(parent=_path(table), write_streams=[stream]),
+                    request=BatchCommitWriteStreamsRequest(parent=table_path(table), write_streams=[stream]),
                     retry=self._retry,
                     timeout=TIMEOUT_SECONDS,
                 )
@@ -183,26 +225,40 @@ class WriteStreams:
             return self._extra_columns(stream, batch)
         if refused.storage == "STREAM_FINALIZED":
             return FailedPrecondition(f"Stream {stream} is finalized: it takes no more rows")
-        if refused.status == _Status.NOT_FOUND.value[0] and stream == _default_stream(_table_of(stream)):
-            return self._unknown_table(_table_of(stream))
         if refused.status == _Status.NOT_FOUND.value[0]:
-            return _unknown_stream(stream, self._find(stream), "appends do")
+            return self._not_found(stream)
         kind = _ERROR_OF_STORAGE.get(refused.storage) or _ERROR_OF_STATUS.get(refused.status, InvalidArgument)
         message = f"{_appending(stream, offset)}: {refused}"
         if kind is InvalidArgument and refused.indices and _are_within(batch, refused.indices):
             return RowsRefused(message, refused.indices)
+        if kind in (InvalidArgument, FailedPrecondition) and not refused.rows and self._has_new_columns(stream, batch):
+            return ColumnsNotKnown(f"{message}, which may be because {table_of(stream)} has new columns")
         return as_denied(message) if kind is PermissionDenied else kind(message)
+
+    def _not_found(self, stream: str) -> DicomExportError:
+        """Return the error for an append to a stream that the service does not know."""
+        if stream == default_stream(table_of(stream)):
+            return self._unknown_table(table_of(stream))
+        return _unknown_stream(stream, self._find(stream), "appends do")
 
     def _extra_columns(self, stream: str, batch: pa.RecordBatch) -> DicomExportError:
         """Return the error for columns that the API does not know. It may learn new columns only after minutes."""
-        table = _table_of(stream)
+        table = table_of(stream)
         found = self._catalog.find(table)
         if found is None:
             return table_not_found(table)
-        lacking = fields_besides(batch.schema, found.get("schema", {}).get("fields", ()))
+        lacking = fields_besides(batch.schema, fields_of(found))
         if lacking:
             return InvalidArgument(f"{table} has no column {', '.join(lacking)}")
-        return Unavailable(f"Stream {stream} does not know all columns of its table yet")
+        return ColumnsNotKnown(f"Stream {stream} does not know all columns of its table yet")
+
+    def _has_new_columns(self, stream: str, batch: pa.RecordBatch) -> bool:
+        """Say whether the table has all columns, and was changed so recently that the service may not know them.
+
+        A stream that shows a column may still refuse it, and it is not documented with which error.
+        """
+        found = self._catalog.find(table_of(stream))
+        return found is not None and _is_new(found) and not fields_besides(batch.schema, fields_of(found))
 
     def _unknown_table(self, table: TableName) -> DicomExportError:
         """Return the error for a table that the API does not know. It may learn a new table only after minutes."""
@@ -234,6 +290,11 @@ class WriteStreams:
                 return None
 
 
+def _is_new(found: Resource) -> bool:
+    milliseconds = max(int(found.get(key, 0)) for key in ("creationTime", "lastModifiedTime"))
+    return time.time() - milliseconds / 1000 < _NEW_SECONDS
+
+
 def _is_there(refused: AppendRefused) -> bool:
     """Return whether the rows were appended before: then an answer was lost, and the append was repeated."""
     is_repeated = refused.status == _Status.ALREADY_EXISTS.value[0]
@@ -254,19 +315,6 @@ def _may_pass(error: BaseException) -> bool:
 
 def _appending(stream: str, offset: int | None) -> str:
     return f"Append to {stream}" + ("" if offset is None else f" at row {offset}")
-
-
-def _default_stream(table: TableName) -> str:
-    return f"{_path(table)}/streams/_default"
-
-
-def _path(table: TableName) -> str:
-    return f"projects/{table.project}/datasets/{table.dataset}/tables/{table.table}"
-
-
-def _table_of(stream: str) -> TableName:
-    _, project, _, dataset, _, table, *_ = stream.split("/")
-    return TableName(project, dataset, table)
 
 
 def _unknown_stream(stream: str, found: WriteStream | None, who_do: str) -> DicomExportError:

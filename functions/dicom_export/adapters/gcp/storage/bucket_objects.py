@@ -13,7 +13,7 @@ from dicom_export.errors import NotFound
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from google.cloud.storage import Blob, Client  # type: ignore[import-untyped]  # it has no types
+    from google.cloud.storage import Blob, Bucket, Client  # type: ignore[import-untyped]  # it has no types
 
 _MAX_NAME_BYTES = 1024
 _NOT_IN_NAMES = frozenset("\0\r\n")
@@ -24,17 +24,23 @@ class BucketObjects:
     """The live objects of a bucket whose names begin with `prefix`.
 
     The names here are without the prefix. `page_size` is the number of objects that one request
-    lists; the default is Cloud Storage's own, 1,000.
+    lists; the default is Cloud Storage's own, 1,000. `user_project` pays for the requests to a
+    bucket whose requester pays.
     """
 
     bucket: str
     prefix: str = ""
     page_size: int | None = None
+    user_project: str | None = None
     client: Callable[[], Client] = shared_client
 
     def uri(self, name: str) -> str:
         """Return the object's address, `gs://BUCKET/NAME`."""
         return f"gs://{self.bucket}/{self.prefix}{name}"
+
+    def its_bucket(self) -> Bucket:
+        """Return the bucket as the client library has it."""
+        return self.client().bucket(self.bucket, user_project=self.user_project)
 
     def can_have(self, name: str) -> bool:
         """Return whether an object can have the name.
@@ -70,7 +76,7 @@ class BucketObjects:
     def _page(self, fields: str, token: str, prefix: str, start_offset: str) -> tuple[list[Blob], str | None]:
         """Return the objects of one page, and the token of the next page, or None."""
         pages = self.client().list_blobs(
-            self.bucket,
+            self.its_bucket(),
             prefix=prefix or None,
             start_offset=start_offset or None,
             page_token=token or None,

@@ -45,13 +45,18 @@ class Ranges:
         self._authorizing = Lock()
         self._tokens = partial(Request(), timeout=TIMEOUT_SECONDS)
 
-    def read(self, bucket: str, name: str, generation: int, start: int, length: int) -> bytes:
+    def read(
+        self, bucket: str, name: str, generation: int, start: int, length: int, user_project: str | None = None
+    ) -> bytes:
         """Return at most `length` bytes of this generation, in one request; none after its end.
+
+        `user_project` pays for the request if the bucket's requester pays.
 
         Raises errors of google.api_core by the answer's status, of google.auth, and of requests.
         """
         path = f"/download/storage/v1/b/{quote(bucket, safe='')}/o/{quote(name, safe='')}"
-        url = f"{self._endpoint}{path}?alt=media&generation={generation}"
+        payer = f"&userProject={quote(user_project, safe='')}" if user_project else ""
+        url = f"{self._endpoint}{path}?alt=media&generation={generation}{payer}"
         status, content = self._authorized(url, {**_HEADERS, "Range": f"bytes={start}-{start + length - 1}"})
         return _part(status, content, start, length)
 

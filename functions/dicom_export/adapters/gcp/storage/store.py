@@ -13,7 +13,7 @@ from dicom_export.adapters.gcp.storage.client import called, shared_client
 from dicom_export.adapters.gcp.storage.ranges import ranges_of
 from dicom_export.errors import InstanceGone, NotFound, PermissionDenied
 from dicom_export.stored_object import StoredObject
-from dicom_export.stores import storage_class
+from dicom_export.stores import content_encoding, storage_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dicom_export.stored_object import Unlisted
 
 # Not `updated`, which also moves when a lifecycle rule changes the class: https://cloud.google.com/storage/docs/json_api/v1/objects
-_FIELDS = "name,generation,size,timeCreated,storageClass"
+_FIELDS = "name,generation,size,timeCreated,storageClass,contentEncoding"
 # https://cloud.google.com/storage/docs/buckets#naming
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 
@@ -63,11 +63,20 @@ class BucketStore(BucketObjects):
             raise self._gone(stored) from error
 
     def _get(self, name: str) -> Blob | None:
-        return self.client().bucket(self.bucket).get_blob(self.prefix + name, timeout=TIMEOUT_SECONDS, retry=None)
+        return self.its_bucket().get_blob(self.prefix + name, timeout=TIMEOUT_SECONDS, retry=None)
 
     def _range(self, stored: StoredObject, start: int, length: int) -> bytes:
         ranges = ranges_of(self.client())
-        return ranges.read(self.bucket, self.prefix + stored.name, stored.generation, start, length)
+        name = self.prefix + stored.name
+        return ranges.read(self.bucket, name, stored.generation, start, length, self.user_project)
+
+    def has_autoclass(self) -> bool | None:
+        """Say whether Cloud Storage changes the classes of the bucket by access; None if the bucket may not be seen."""
+        look = partial(self.client().get_bucket, self.its_bucket(), timeout=TIMEOUT_SECONDS, retry=None)
+        try:
+            return bool(called(f"Looking at bucket {self.bucket}", look).autoclass_enabled)
+        except PermissionDenied:
+            return None
 
     def _gone(self, stored: StoredObject) -> InstanceGone:
         if self.get(stored.name) is None:
@@ -75,18 +84,27 @@ class BucketStore(BucketObjects):
         return InstanceGone(f"{stored.name!r} was replaced: generation {stored.generation} is gone")
 
 
-def existing_bucket(name: str, client: Callable[[], Client] = shared_client) -> BucketStore | None:
+def existing_bucket(
+    name: str, client: Callable[[], Client] = shared_client, user_project: str | None = None
+) -> BucketStore | None:
     """Return the whole bucket as a store, or None if there is no bucket of this name."""
     if not _BUCKET_NAME.fullmatch(name):
         return None
     try:
-        next(BucketStore(name, page_size=1, client=client).listed("name"), None)
+        next(BucketStore(name, page_size=1, user_project=user_project, client=client).listed("name"), None)
     except NotFound:
         return None
     except PermissionDenied:
         pass  # An account that may not list the bucket may still read an object in it.
-    return BucketStore(name, client=client)
+    return BucketStore(name, user_project=user_project, client=client)
 
 
 def _stored_object(name: str, blob: Blob) -> StoredObject:
-    return StoredObject(name, blob.generation, blob.size, blob.time_created, storage_class(blob.storage_class))
+    return StoredObject(
+        name,
+        blob.generation,
+        blob.size,
+        blob.time_created,
+        storage_class(blob.storage_class),
+        content_encoding(blob.content_encoding),
+    )

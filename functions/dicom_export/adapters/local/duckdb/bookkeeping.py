@@ -28,6 +28,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TABLES = {
     "identity": "id VARCHAR",
     "commits": "stream VARCHAR PRIMARY KEY, row_count BIGINT, committed TIMESTAMPTZ",
+    "partial_commits": "stream VARCHAR, row_count BIGINT",
     "replacements": "job VARCHAR PRIMARY KEY, finished TIMESTAMPTZ",
     "staging": "dataset VARCHAR, table_name VARCHAR, created TIMESTAMPTZ",
     "schemas": "dataset VARCHAR, table_name VARCHAR, columns JSON",
@@ -72,7 +73,23 @@ def commits(cursor: DuckDBPyConnection, catalog: str, prefix: str) -> dict[str, 
 
 def record_commit(cursor: DuckDBPyConnection, catalog: str, stream: str, rows: int) -> None:
     """Note that the stream's rows are in their table."""
+    _forget_part(cursor, catalog, stream)
     _insert(cursor, catalog, "commits", [stream, rows, _now()])
+
+
+def committed_part(cursor: DuckDBPyConnection, catalog: str, stream: str) -> int:
+    """Return how many of the stream's rows are in their table although not all are."""
+    found = cursor.execute(
+        f"SELECT row_count FROM {_sql(catalog, 'partial_commits')} WHERE stream = ?",  # noqa: S608 - names of ours
+        [stream],
+    ).fetchone()
+    return int(found[0]) if found else 0
+
+
+def record_part(cursor: DuckDBPyConnection, catalog: str, stream: str, rows: int) -> None:
+    """Note that the first so many of the stream's rows are in their table."""
+    _forget_part(cursor, catalog, stream)
+    _insert(cursor, catalog, "partial_commits", [stream, rows])
 
 
 def is_replaced(cursor: DuckDBPyConnection, catalog: str, job: str) -> bool:
@@ -168,6 +185,10 @@ def drop_expired_staging(cursor: DuckDBPyConnection, catalog: str) -> None:
     for dataset, table in _select(cursor, catalog, "staging", "dataset, table_name", expired, []):
         cursor.execute(f"DROP TABLE IF EXISTS {catalog}.{quoted(dataset, table)}")
         forget_table(cursor, catalog, dataset, table)
+
+
+def _forget_part(cursor: DuckDBPyConnection, catalog: str, stream: str) -> None:
+    cursor.execute(f"DELETE FROM {_sql(catalog, 'partial_commits')} WHERE stream = ?", [stream])  # noqa: S608 - names of ours
 
 
 @lru_cache(maxsize=16)

@@ -36,9 +36,14 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "checkpoint_threshold": "256MB",
 }
 _ROW_GROUP_SIZE = 16_384
-# DuckDB holds the values of so many rows at once, and a third of that besides, when it commits or checkpoints a column.
+# DuckDB holds the values of so many rows of a group at once, and a third of that besides, when it commits or checkpoints a column.
 _ROWS_AT_ONCE = 2_048
 _MARGIN = 1.33
+COMMIT_BYTES = 64_000_000
+"""Bytes of rows that one transaction adds at most, but for the row that exceeds it: DuckDB holds what a transaction adds several times."""
+
+# What a checkpoint finds of large rows: a log as long as the threshold above, and the commit that exceeds it.
+_LARGE_ROWS_AT_ONCE = 256_000_000 + 2 * COMMIT_BYTES
 _OF_THE_MACHINE = (
     duckdb.IOException,
     duckdb.OutOfMemoryException,
@@ -61,6 +66,9 @@ class Catalogs:
 
     A project's file is the one in `files`, else `PROJECT.duckdb` in the directory. `memory_limit` is DuckDB's for all of
     them together, in bytes; what does not fit goes to files in `spill`. Large rows raise it: see `make_room`.
+
+    A checkpoint merges small groups of rows, and holds 2,048 rows of a group at once. Of large rows that would be gigabytes. While somebody
+    reads, DuckDB merges nothing. So once there are large rows, a reader is there at every checkpoint.
     """
 
     def __init__(
@@ -76,6 +84,7 @@ class Catalogs:
             self._confine(directory, spill)
         self._attached: set[str] = set()
         self._lock = threading.Lock()
+        self._has_large_rows = False
 
     def _confine(self, *folders: Path) -> None:
         """Let DuckDB open nothing but what is in these folders: a server also runs the queries of others."""
@@ -105,12 +114,26 @@ class Catalogs:
                 with suppress(duckdb.Error):  # the first error says more than that there is nothing to roll back
                     cursor.rollback()
                 raise
-            cursor.commit()
+            with self._merging_nothing(project):
+                cursor.commit()
 
     def make_room(self, row_bytes: float) -> None:
         """Raise the memory limit to the needs of rows of this size: with less, DuckDB can never commit them."""
         with self._lock:
-            self._raise_limit(_ROWS_AT_ONCE * row_bytes)
+            self._has_large_rows |= _ROWS_AT_ONCE * row_bytes > _LARGE_ROWS_AT_ONCE
+            self._raise_limit(min(_ROWS_AT_ONCE * row_bytes, _LARGE_ROWS_AT_ONCE))
+
+    @contextmanager
+    def _merging_nothing(self, project: str) -> Iterator[None]:
+        """Keep checkpoints of the project's file from merging groups of rows, once there are large ones."""
+        if not self._has_large_rows:
+            yield
+            return
+        with self._connection.cursor() as reader:
+            reader.begin()
+            bookkeeping.identity(reader, catalog(project))
+            yield
+            reader.rollback()
 
     def _raise_limit(self, held: float) -> None:
         needed = int(held * _MARGIN)
@@ -149,6 +172,10 @@ class Catalogs:
 
     def close(self) -> None:
         """Close every file. DuckDB then writes its log into the file."""
+        for project in sorted(self._attached) if self._has_large_rows else ():
+            # If this fails, DuckDB checkpoints the file when it is opened next.
+            with suppress(duckdb.Error), self._merging_nothing(project):
+                self._connection.execute(f"CHECKPOINT {catalog(project)}")
         self._connection.close()
 
     def _file(self, project: str) -> Path | None:

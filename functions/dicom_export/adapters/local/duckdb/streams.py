@@ -96,21 +96,26 @@ class Streams:
             self._create(folder, "finalized", str(rows).encode())
             return int((folder / "finalized").read_bytes())
 
-    def batches(self, stream: str) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of a finalized stream. Raises NotFound if there is no stream of that name."""
+    def batches(self, stream: str, start: int = 0) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a finalized stream after the first so many, which are those of whole appends.
+
+        Raises NotFound if there is no stream of that name.
+        """
         folder = self._folder(stream)
         if not folder.is_dir():
             raise _not_found(stream)
         if not (folder / "finalized").exists():
             raise FailedPrecondition(f"Stream {stream} is not finalized: its rows cannot be committed yet")
-        rows = 0
-        for start, end in _spans(folder):
+        rows = start
+        for begin, end in _spans(folder):
+            if begin < start:
+                continue
             with (
-                pa.memory_map(str(folder / f"{start:012d}-{end:012d}.arrow")) as source,
+                pa.memory_map(str(folder / f"{begin:012d}-{end:012d}.arrow")) as source,
                 pa.ipc.open_stream(source) as reader,
             ):
                 yield from reader
-            rows += end - start
+            rows += end - begin
         if rows != int((folder / "finalized").read_bytes()):
             raise Internal(f"Stream {stream} lost rows: {rows} are left")
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dicom_export.adapters.local.duckdb import bookkeeping, inserts
 from dicom_export.adapters.local.duckdb.annotations import annotate
-from dicom_export.adapters.local.duckdb.catalogs import Catalogs, catalog
+from dicom_export.adapters.local.duckdb.catalogs import COMMIT_BYTES, Catalogs, catalog
 from dicom_export.adapters.local.duckdb.changes import make_way
 from dicom_export.adapters.local.duckdb.conform import conform_batches
 from dicom_export.adapters.local.duckdb.definitions import (
@@ -124,6 +125,9 @@ class DuckDbTables:
         with self.transaction(table) as cursor:
             self._create_or_grow(cursor, table, schema)
 
+    def staging_table(self, table: TableName, name: str) -> TableName:
+        return replace(table, table=name)
+
     def prepare_staging(self, table: TableName, schema: Schema, like: TableName) -> None:  # noqa: ARG002 - DuckDB partitions nothing
         with self.transaction(table) as cursor:
             if described(cursor, table) is None:
@@ -147,6 +151,9 @@ class DuckDbTables:
         self._catalogs.make_room(max((batch.nbytes / batch.num_rows for batch in batches if batch.num_rows), default=0))
         return inserts.insert(cursor, table, batches)
 
+    def await_columns(self, table: TableName) -> None:
+        """As the port says. DuckDB knows a column as soon as it is added."""
+
     def open_stream(self, table: TableName) -> str:
         with self._catalogs.cursor(table.project, table.dataset) as cursor:
             if not exists(cursor, table):
@@ -164,9 +171,12 @@ class DuckDbTables:
         if table_of(stream) != table:
             raise InvalidArgument(f"Stream {stream} was not opened for {table}")
         with self._writing:
-            with self._catalogs.transaction(table.project, table.dataset) as cursor:
-                if not bookkeeping.is_committed(cursor, catalog(table.project), stream):
-                    self._insert(cursor, table, stream)
+            is_committed = False
+            while not is_committed:
+                with self._catalogs.transaction(table.project, table.dataset) as cursor:
+                    is_committed = bookkeeping.is_committed(
+                        cursor, catalog(table.project), stream
+                    ) or self._insert_part(cursor, table, stream)
             self._streams.discard(stream)
 
     def discard(self, stream: str) -> None:
@@ -259,7 +269,26 @@ class DuckDbTables:
             self._accepted.pop(table, None)
             self._created.discard(table)
 
-    def _insert(self, cursor: DuckDBPyConnection, table: TableName, stream: str) -> None:
-        batches = list(self._streams.batches(stream))  # mapped files, not memory
-        rows = self.insert(cursor, table, batches)
-        bookkeeping.record_commit(cursor, catalog(table.project), stream, rows)
+    def _insert_part(self, cursor: DuckDBPyConnection, table: TableName, stream: str) -> bool:
+        """Insert the next rows of the stream, of some MB, and return whether they are the last."""
+        place = catalog(table.project)
+        done = bookkeeping.committed_part(cursor, place, stream)
+        batches, is_last = _first_of(self._streams.batches(stream, done), COMMIT_BYTES)
+        done += self.insert(cursor, table, batches)
+        if is_last:
+            bookkeeping.record_commit(cursor, place, stream, done)
+        else:
+            bookkeeping.record_part(cursor, place, stream, done)
+        return is_last
+
+
+def _first_of(batches: Iterator[pa.RecordBatch], most_bytes: int) -> tuple[list[pa.RecordBatch], bool]:
+    """Return the first batches, until they have as many bytes, and whether there are no more. They are mapped files, not memory."""
+    found: list[pa.RecordBatch] = []
+    size = 0
+    for batch in batches:
+        if size >= most_bytes:
+            return found, False
+        found.append(batch)
+        size += batch.nbytes
+    return found, True

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _LOOKS_ESCAPED = re.compile(rb"\\(?=x[0-9a-f]{2})")
 _ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
+# What `name_of_entry` escapes is a backslash or not ASCII. A dot or a slash that looks escaped would lead out of the root.
+_NEVER_ESCAPED = re.compile(rb"\\x(?!5c)[0-7][0-9a-f]")
 _NO_ENTRY = re.compile(r"/\.{0,2}/")
 _Identity = tuple[int, int]
 
@@ -45,9 +47,12 @@ def path_of_name(root: Path, name: str) -> str | None:
     if name.isascii() and "\\" not in name:
         return os.path.join(root, name)  # noqa: PTH118 - a Path for each of millions of files costs twice
     try:
-        encoded = _ESCAPED.sub(lambda match: bytes.fromhex(match[1].decode()), name.encode())
+        encoded = name.encode()
     except UnicodeEncodeError:
         return None
+    if _NEVER_ESCAPED.search(encoded):
+        return None
+    encoded = _ESCAPED.sub(lambda match: bytes.fromhex(match[1].decode()), encoded)
     return os.path.join(root, os.fsdecode(encoded))  # noqa: PTH118 - as above
 
 

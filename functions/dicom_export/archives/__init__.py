@@ -1,0 +1,1 @@
+"""Members of ZIP and tar archives as the objects of a store."""

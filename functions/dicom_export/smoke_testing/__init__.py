@@ -1,0 +1,1 @@
+"""The test of a deployed installation with synthetic instances, and the questions that only a real project answers."""
