@@ -23,7 +23,7 @@ locals {
       dead_letters = "dead-letters"
       max_attempts = var.max_delivery_attempts
       size         = { memory = "2Gi", cpu = "1", concurrency = 2, max_instances = 10 }
-      roles        = { state = local.state_role, buckets = local.bucket_role, stores = local.store_role, filters = local.store_role, datasets = "roles/bigquery.dataEditor", staging = local.staging_role }
+      roles        = { state = local.state_role, buckets = local.bucket_role, stores = local.store_role, filters = local.store_role, datasets = "roles/bigquery.dataEditor", staging = local.staging_role, jobs = local.job_role }
       publishes    = ["plan-export", "export-study", "study-exported"]
     }
     export_study = {
@@ -209,7 +209,11 @@ locals {
       archives       = store.archives
       userProject    = store.user_project
       streamConfigs = [for config in store.stream_configs : { bigqueryDestination = merge(
-        { tableUri = config.table, includeSourceStore = config.include_source_store },
+        {
+          tableUri            = config.table
+          includeSourceStore  = config.include_source_store
+          includeSourceObject = config.include_source_object
+        },
         config.schema == "json" ? { schemaJson = {} } : { schemaFlattened = {} },
         config.tracks_changes ? { changeDataCaptureConfig = {} } : {},
       ) }]

@@ -24,7 +24,7 @@ variable "stores" {
     `location` is the region and `dataset` is `dicom` if they are not set. `bucket` is an existing bucket, of any project, `prefix` what the
     names of the store's objects begin with, `ignore` patterns of names, after the prefix, that are not instances. Without `views`, exports define no views next to their tables; with `archives` they read members of ZIP and tar archives. `stream_configs` are the tables
     to which new objects are exported as they appear: `table` as bq://PROJECT.DATASET.TABLE, `schema` flattened or json, with `tracks_changes` (json only) the latest row per
-    instance. With `stream_deletes`, deletions make rows too; then `project` is the project of the bucket, by default that of the installation.
+    instance; `include_source_store` and `include_source_object` add the columns that name the store and the object of each row. With `stream_deletes`, deletions make rows too; then `project` is the project of the bucket, by default that of the installation.
     `allow_cold_reads` lets exports read objects in cold storage classes, which costs more. `user_project` pays for the requests to the bucket if its
     requester pays.
   EOT
@@ -38,10 +38,11 @@ variable "stores" {
     dataset  = optional(string, "dicom")
 
     stream_configs = optional(list(object({
-      table                = string
-      schema               = optional(string, "flattened")
-      include_source_store = optional(bool, false)
-      tracks_changes       = optional(bool, false)
+      table                 = string
+      schema                = optional(string, "flattened")
+      include_source_store  = optional(bool, false)
+      include_source_object = optional(bool, false)
+      tracks_changes        = optional(bool, false)
     })), [])
     stream_deletes = optional(bool, false)
     project        = optional(string)

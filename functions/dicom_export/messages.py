@@ -53,7 +53,8 @@ class ExportStudy:
     """Export the objects of one study, of several small ones, or of a part of a large one.
 
     `applies_filter` is True if the object names do not tell which objects the filter of the
-    operation names, so that the worker has to apply it.
+    operation names, so that the worker has to apply it. `is_known` is True if each object has a row
+    in the table that a verification compares, so that the worker need not read it.
     """
 
     topic: ClassVar[str] = "export-study"
@@ -63,6 +64,7 @@ class ExportStudy:
     task: int
     objects: tuple[StoredObject, ...]
     applies_filter: bool = False
+    is_known: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -71,6 +73,7 @@ class ExportStudy:
             "task": self.task,
             "objects": [object_to_json(stored) for stored in self.objects],
             "appliesFilter": self.applies_filter,
+            "isKnown": self.is_known,
         }
 
     @classmethod
@@ -81,6 +84,7 @@ class ExportStudy:
             int(data["task"]),
             tuple(object_from_json(stored) for stored in data["objects"]),
             bool(data["appliesFilter"]),
+            bool(data.get("isKnown")),  # messages of earlier versions lack it
         )
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from dicom_export.operations.request import ExportRequest, FilesRequest
     from dicom_export.rows.layout import RowLayout, SchemaKind
     from dicom_export.rows.schema import Schema
-    from dicom_export.stored_object import StoredObject, Unlisted
+    from dicom_export.stored_object import ObjectVersion, StoredObject, Unlisted
     from dicom_export.streaming.config import StreamConfig
     from dicom_export.verifying.reconciliation import Difference
     from dicom_export.watching.rows import Look, Reconciled, WatchedFile
@@ -312,8 +312,23 @@ class Comparisons(Protocol):
         This is atomic, and happens once per `job`. Of the objects of one instance the newest
         counts. Where the table has SourceDicomStore, only rows of the store count. An instance
         whose latest row is not older than `before` is not judged: its object may have changed after
-        it was listed. Raises NotFound if the table or the inventory does not exist,
+        it was listed. An object of the inventory that has a SourceObject has the UIDs of the row
+        for this version of it. Raises NotFound if the table or the inventory does not exist,
         FailedPrecondition if no export wrote the table.
+        """
+
+    def keep_objects(self, table: TableName, objects: TableName, *, job: str) -> None:
+        """Copy the object versions of the rows of a table to a new table, once per `job`.
+
+        The copy is fast to search and expires if nobody drops it. Rows of deletions are left out.
+        Raises NotFound, and FailedPrecondition if the rows do not name their objects.
+        """
+
+    def known_objects(self, objects: TableName, uris: Sequence[str]) -> Iterator[ObjectVersion]:
+        """Yield the versions of these objects that have a row, in any order, some perhaps twice.
+
+        `objects` is a copy that `keep_objects` made, or a table whose rows name their objects. Rows
+        of deletions do not count. Raises NotFound.
         """
 
     def differences(self, report: TableName) -> Iterator[Difference]:

@@ -6,12 +6,20 @@ import logging
 from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from dicom_export.errors import InvalidArgument, NotDicom, error_of
-from dicom_export.folder_export.arguments import DISPOSITIONS, SCHEMAS, check_filter, check_folder, check_is_database
+from dicom_export.folder_export.arguments import (
+    DISPOSITIONS,
+    SCHEMAS,
+    check_filter,
+    check_folder,
+    check_is_database,
+    parse_since,
+)
 from dicom_export.folder_export.ctrl_c import threads_without_ctrl_c
 from dicom_export.folder_export.request import folder_export
 from dicom_export.folder_export.run import Run, error_besides_failures
@@ -49,7 +57,7 @@ class ExportResult:
     """The result of an export.
 
     `counters` has the numbers of instances `found`, `success` and `failure`, of `studies`, and of
-    files `skipped`. `failures` are the instances that could not be exported, each with `object`,
+    files `skipped` and `unchanged`, which have a row already. `failures` are the instances that could not be exported, each with `object`,
     `code`, `message` and `uids`. `passed_over` are the files that are not DICOM, `unlisted` the
     folders that could not be listed, each with its `reason`. `operation` is the export's id in
     `dicom-export operations`.
@@ -72,7 +80,7 @@ def read_row(path: AnyPath, schema: str = "flattened") -> dict[str, Any]:
     InstanceError if it cannot be read, NotFound if it does not exist, and InvalidArgument.
     """
     check_system()
-    layout = RowLayout(SchemaKind(_checked("schema", schema, SCHEMAS)))
+    layout = RowLayout(SchemaKind(_checked("schema", schema, SCHEMAS)), has_source_object=True)
     from dicom_export.bootstrap.local import file_and_store
     from dicom_export.decoding.decoded import Skipped
     from dicom_export.decoding.instance import decode_instance
@@ -95,6 +103,8 @@ def export(
     include_source_store: bool = False,
     views: bool = True,
     archives: bool = False,
+    include_source_object: bool = True,
+    since: str | datetime | None = None,
     ignore: Sequence[str] = (),
 ) -> ExportResult:
     """Export the DICOM files in a folder and its subfolders to a table of the DuckDB file `to`.
@@ -121,6 +131,8 @@ def export(
         include_source_store=include_source_store,
         views=views,
         archives=archives,
+        include_source_object=include_source_object,
+        since=_instant(since),
         ignore=(ignore,) if isinstance(ignore, str) else tuple(ignore),
     )
     return _result(_ended(asked), asked, file)
@@ -177,6 +189,14 @@ def _path(name: str, value: AnyPath) -> Path:
     if not isinstance(value, str | PathLike):
         raise InvalidArgument(f"Invalid {name} {value!r}: expected a path")
     return Path(value)
+
+
+def _instant(since: str | datetime | None) -> datetime | None:
+    if isinstance(since, str):
+        return parse_since(since)
+    if since is not None and (not isinstance(since, datetime) or since.tzinfo is None):
+        raise InvalidArgument(f"Invalid since {since!r}: expected a datetime with a time zone, or a text")
+    return since and since.astimezone(UTC)
 
 
 def _checked(name: str, value: str, known: tuple[str, ...]) -> str:

@@ -26,6 +26,17 @@ class StoredObject(NamedTuple):
     content_encoding: str = ""
 
 
+class ObjectVersion(NamedTuple):
+    """One generation of an object, as a row names it: by the object's URI.
+
+    The size tells files apart that were replaced within one tick of the file system's clock.
+    """
+
+    uri: str
+    generation: int
+    size: int
+
+
 class Unlisted(NamedTuple):
     """A folder, whose name ends in `/`, or an object that a listing had to leave out, and why."""
 

@@ -138,8 +138,8 @@ run "an_ordinary_installation" {
     error_message = "No role is a basic one or an administrator's."
   }
   assert {
-    condition     = keys(google_project_iam_member.jobs) == ["record_dead_letter", "record_result"]
-    error_message = "On the project, only those that replace tables have a role: to run jobs."
+    condition     = keys(google_project_iam_member.jobs) == ["plan_export", "record_dead_letter", "record_result"]
+    error_message = "On the project, only those that replace, compare or search tables have a role: to run jobs."
   }
   assert {
     condition     = google_project_iam_custom_role.job_runner.permissions == toset(["bigquery.jobs.create", "bigquery.jobs.get"])
@@ -289,7 +289,7 @@ run "an_installation_with_everything_set" {
     operators             = ["user:jane@example.com"]
     smoke_test_store      = true
     stores = {
-      archive = { bucket = "hospital-archive", prefix = "dicom/", stream_configs = [{ table = "bq://my-project.dicom.live" }] }
+      archive = { bucket = "hospital-archive", prefix = "dicom/", stream_configs = [{ table = "bq://my-project.dicom.live", include_source_object = true }] }
       trials  = { bucket = "hospital-trials", allow_cold_reads = true, user_project = "trials-billing" }
     }
     kms_key               = "projects/keys/locations/us-central1/keyRings/dicom/cryptoKeys/dicom"
@@ -331,6 +331,12 @@ run "an_installation_with_everything_set" {
   assert {
     condition     = local.environment["DICOM_EXPORT_MAX_STALENESS_HOURS"] == "12"
     error_message = "The staleness of tables that track changes does not arrive."
+  }
+  assert {
+    condition = [
+      for store in values(jsondecode(local.environment["DICOM_EXPORT_STORES"])) : store.streamConfigs[0].bigqueryDestination.includeSourceObject if store.bucket == "hospital-archive"
+    ] == [true]
+    error_message = "The columns of the object of each row are not asked for."
   }
   assert {
     condition     = google_pubsub_topic.topics["plan-export"].name == "test-plan-export"

@@ -24,10 +24,10 @@ from dicom_export.names import DatasetName, StoreName, TableName
 from dicom_export.operations.counters import DifferenceCounts
 from dicom_export.ports import Version
 from dicom_export.rows.arrow import record_batch
-from dicom_export.rows.inventory import inventory_row
+from dicom_export.rows.inventory import inventory_row, known_row
 from dicom_export.rows.layout import SchemaKind
-from dicom_export.rows.schema import INVENTORY, Field, FieldType, Mode, Schema, common_columns, ordered
-from dicom_export.stored_object import StoredObject
+from dicom_export.rows.schema import INVENTORY, SOURCE_OBJECT, Field, FieldType, Mode, Schema, common_columns, ordered
+from dicom_export.stored_object import ObjectVersion, StoredObject
 from dicom_export.uids import InstanceUids
 from dicom_export.verifying.reconciliation import Difference, DifferenceKind
 from support.factories import STORE
@@ -689,3 +689,88 @@ def test_a_table_without_instances_lacks_them_all_and_another_kind_of_table_is_r
     assert report_of(tables) == [("MISSING", "new", "new.dcm")]
     with pytest.raises(NotFound):
         list(tables.differences(replace(REPORTED, table="nowhere")))
+
+
+OBJECTS = TableName("my-project", "imaging", "objects")
+NAMED: Schema = (*INSTANCES, *SOURCE_OBJECT)
+NAMES = ("a", "a b", "a%20b", "a/b", "\u00fc", "z")
+
+
+def version(name: str, generation: int, size: int = 1) -> ObjectVersion:
+    return ObjectVersion(f"gs://bucket/{name}", generation, size)
+
+
+def named(name: str, generation: int, kind: str = "CREATE", size: int = 1, instance: str = "") -> dict[str, Any]:
+    source = {"SourceObject": f"gs://bucket/{name}", "SourceGeneration": generation}
+    return recorded(instance or f"of {name}", generation, kind, size) | source
+
+
+def test_objects_with_a_row_are_known_from_a_copy_and_from_the_table_itself(warehouse: Warehouse) -> None:
+    tables = warehouse.create_dataset()
+    rows = [
+        *(named(name, 5) for name in NAMES),
+        *(named("a", 7, size=3), named("gone", 5, "DELETE"), named("z", 5)),
+        recorded("without an object", 5) | dict.fromkeys(("SourceObject", "SourceGeneration")),
+    ]
+    fill(tables, TABLE, NAMED, rows)
+    tables.keep_objects(TABLE, OBJECTS, job="1")
+    uris = [f"gs://bucket/{name}" for name in (*NAMES, "gone", "never", "\U0001f600")]
+    expected = {version(name, 5) for name in NAMES} | {version("a", 7, 3)}
+    for objects in (OBJECTS, TABLE):
+        assert set(tables.known_objects(objects, uris)) == expected
+        assert set(tables.known_objects(objects, ["gs://bucket/a/b"])) == {version("a/b", 5)}
+        assert list(tables.known_objects(objects, ["gs://bucket/never"])) == []
+        assert list(tables.known_objects(objects, [])) == []
+
+
+def test_objects_are_copied_once_for_a_job_as_they_were_then(warehouse: Warehouse) -> None:
+    tables = warehouse.create_dataset()
+    fill(tables, TABLE, NAMED, [named("a", 5)])
+    tables.keep_objects(TABLE, OBJECTS, job="1")
+    tables.stream(TABLE, record_batch([named("b", 5)], NAMED))
+    restarted = warehouse.restart()
+    restarted.keep_objects(TABLE, OBJECTS, job="1")
+    uris = ["gs://bucket/a", "gs://bucket/b"]
+    assert set(restarted.known_objects(OBJECTS, uris)) == {version("a", 5)}
+    restarted.drop(OBJECTS)
+    with pytest.raises(NotFound):
+        list(restarted.known_objects(OBJECTS, uris))
+    restarted.keep_objects(TABLE, OBJECTS, job="2")
+    assert set(restarted.known_objects(OBJECTS, uris)) == {version("a", 5), version("b", 5)}
+
+
+def test_a_table_whose_rows_do_not_name_their_objects_is_refused(warehouse: Warehouse) -> None:
+    tables = warehouse.create_dataset()
+    with pytest.raises(NotFound):
+        tables.keep_objects(TABLE, OBJECTS, job="1")
+    fill(tables, TABLE, INSTANCES, [recorded("a", 5)])
+    with pytest.raises(FailedPrecondition, match="no columns SourceObject and SourceGeneration"):
+        tables.keep_objects(TABLE, OBJECTS, job="2")
+
+
+def test_an_object_that_was_not_read_is_compared_by_the_uids_of_its_row(warehouse: Warehouse) -> None:
+    tables = warehouse.create_dataset()
+
+    def known(name: str, second: int, size: int = 1) -> dict[str, Any]:
+        return known_row(StoredObject(name, second, size, at(second)), f"gs://bucket/{name}")
+
+    rows = [
+        *(named("right", 5), named("deleted", 5), named("deleted", 6, "DELETE", instance="of deleted")),
+        *(named("copy of right", 4, instance="of right"), named("renamed", 5), named("gone", 5)),
+        *(named("changed", 5), named("double", 5), named("double", 5)),
+    ]
+    inventory = [
+        *(known("right", 5), known("copy of right", 4), known("deleted", 5), known("double", 5)),
+        *(listed("of renamed", 5), listed("of changed", 9, name="changed"), listed("new", 5)),
+        *(known("row removed", 5), known("row removed too", 5)),
+    ]
+    fill(tables, TABLE, NAMED, rows)
+    fill(tables, STAGING, INVENTORY, inventory)
+    assert report_of(tables) == [
+        ("MISSING", "of deleted", "deleted"),
+        ("MISSING", "new", "new.dcm"),
+        ("MISSING", None, "row removed"),
+        ("MISSING", None, "row removed too"),
+        ("ORPHANED", "of gone", None),
+        ("STALE", "of changed", "changed"),
+    ]

@@ -65,6 +65,7 @@ class World:
         self._failures_table = failures_table
         self._limits = limits
         self._root = root
+        self._limits = limits
         self._declared = DeclaredStore(FolderStore(store) if isinstance(store, Path) else store, ("*.txt",), streams)
         self._start()
         self.tables.create_dataset("local", "main")
@@ -115,9 +116,10 @@ class World:
         disposition: WriteDisposition = WriteDisposition.WRITE_APPEND,
         filter_uri: GcsUri | None = None,
         schema: SchemaKind = SchemaKind.JSON,
+        **options: Any,
     ) -> Operation:
         """Request an export; nothing is delivered yet, and nothing crashes."""
-        return self._requested(ExportRequest(STORE, TABLE, disposition, schema, filter_uri=filter_uri))
+        return self._requested(ExportRequest(STORE, TABLE, disposition, schema, filter_uri=filter_uri, **options))
 
     def _requested(self, request: Request) -> Operation:
         with self.faults.disarmed():

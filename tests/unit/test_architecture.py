@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "functions" / "dicom_export"
 TEXT = (ROOT / "ARCHITECTURE.md").read_text()
 NOT_ON_THE_MAP = {"__init__.py", "__main__.py", "__pycache__", "py.typed"}
-MOST_LINES = 90  # a page
+MOST_LINES = 100  # a page
 
 
 def test_each_folder_and_module_of_the_package_has_one_line() -> None:

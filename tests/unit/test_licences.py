@@ -16,6 +16,7 @@ ACCEPTED = {
     "BSD-2-Clause",
     "BSD-3-Clause",
     "ISC",
+    "Zlib",
     "MIT",
     "MIT-0",
     "MPL-2.0",

@@ -16,6 +16,7 @@ NAME = make_operation().name
         PlanExport(NAME, 3),
         ExportStudy(NAME, 1, 2, (make_object("ü/1.dcm", generation=2**62), make_object("b"))),
         ExportStudy(NAME, 1, 2, (), applies_filter=True),
+        ExportStudy(NAME, 1, 2, (make_object("b"),), is_known=True),
         StudyExported(NAME, 0),
         InstanceChanged(STORE, ObjectEvent.WRITTEN, make_object("ü/1.dcm", generation=2**62)),
         InstanceChanged(STORE, ObjectEvent.DELETED, make_object("\udcff")),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, NamedTuple
 
 from dicom_export.errors import InstanceError
 
@@ -28,20 +29,20 @@ class Member(NamedTuple):
     obstacle: str = ""
 
 
-class Archive(Protocol):
+class Archive(ABC):
     """An open archive.
 
     `damage` says why members may be missing, and is empty for a whole archive.
     """
 
+    damage = ""
+
     @property
+    @abstractmethod
     def members(self) -> Mapping[str, Member]:
         """The regular files by name. Of several with one name, the last counts, as for a program that unpacks them."""
 
-    @property
-    def damage(self) -> str:
-        """Why members may be missing, or an empty text."""
-
+    @abstractmethod
     def read(self, member: Member, start: int, length: int) -> bytes:
         """Return at most `length` bytes of a member; fewer only at its end. Raises InstanceError."""
 

@@ -31,7 +31,7 @@ _DAMAGED = (tarfile.TarError, zlib.error, OSError, EOFError, ValueError)
 _SPARSE = "The member of the archive is a sparse file, which is not supported; unpack the archive"
 
 
-class TarArchive:
+class TarArchive(Archive):
     """An open tar archive. Safe to use from several threads."""
 
     def __init__(self, store: DicomStore, stored: StoredObject, *, is_compressed: bool) -> None:
@@ -106,6 +106,3 @@ def _damage(count: int) -> str:
 
 def _text(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-_: type[Archive] = TarArchive

@@ -9,7 +9,6 @@ import lzma
 import struct
 import zipfile
 import zlib
-from functools import cached_property
 from threading import Lock
 from typing import IO, TYPE_CHECKING
 
@@ -32,6 +31,7 @@ _LOCAL_SIGNATURE = b"PK\x03\x04"
 _EXTRA_BYTES = 256
 _END = struct.Struct("<4s8xLL2x")
 _END_SIGNATURE, _END_64_SIGNATURE = b"PK\x05\x06", b"PK\x06\x06"
+_IN_ZIP64_RECORD = (1 << 32) - 1
 _LONGEST_END = 22 + 0xFFFF
 _IS_ENCRYPTED = 0x1
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
@@ -49,10 +49,8 @@ _DAMAGED = (
 _SKIPPED_AT_ONCE = 1024 * 1024
 
 
-class ZipArchive:
+class ZipArchive(Archive):
     """An open ZIP archive. Safe to use from several threads."""
-
-    damage = ""
 
     def __init__(self, store: DicomStore, stored: StoredObject) -> None:
         self._store = store
@@ -65,11 +63,12 @@ class ZipArchive:
         except _DAMAGED as error:
             raise BrokenArchive("The ZIP archive is damaged or cut short: its directory cannot be read") from error
         check_count(len(self._zip.filelist))
-
-    @cached_property
-    def members(self) -> Mapping[str, Member]:
         found = (_member(info) for info in self._zip.filelist if not info.is_dir())
-        return {member.name: member for member in found}
+        self._members = {member.name: member for member in found}
+
+    @property
+    def members(self) -> Mapping[str, Member]:
+        return self._members
 
     def read(self, member: Member, start: int, length: int) -> bytes:
         info = self._zip.NameToInfo[member.name]
@@ -126,7 +125,7 @@ def _check_directory(store: DicomStore, stored: StoredObject) -> None:
     position = tail.rfind(_END_SIGNATURE)
     if position >= 0 and len(tail) - position >= _END.size:
         _, size, _ = _END.unpack_from(tail, position)
-        if size == 0xFFFFFFFF:  # noqa: PLR2004 - the size is in the record of a ZIP64 archive
+        if size == _IN_ZIP64_RECORD:
             before = tail.rfind(_END_64_SIGNATURE)
             size = int.from_bytes(tail[before + 40 : before + 48], "little") if before >= 0 else 0
         if size > _MOST_DIRECTORY_BYTES:
@@ -149,6 +148,3 @@ def _after_local_header(head: bytes) -> int:
         raise InstanceError("Malformed: the member is not where the directory of the archive says")
     _, name_bytes, extra_bytes = _LOCAL_HEADER.unpack_from(head)
     return _LOCAL_HEADER.size + int(name_bytes) + int(extra_bytes)
-
-
-_: type[Archive] = ZipArchive

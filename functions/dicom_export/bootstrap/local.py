@@ -135,9 +135,8 @@ def folder_watcher(
             with DuckDbTables(local.databases, streams=local.data / "streams", directory=local.data) as tables:
                 for project, dataset in local.datasets:
                     tables.create_dataset(project, dataset)
-                rows = WatchedTable(
-                    tables, request.table, request.store, layout, local.limits.columns, views=request.views
-                )
+                limits, uri_of = local.limits.columns, store.objects.uri
+                rows = WatchedTable(tables, request.table, request.store, layout, limits, uri_of, views=request.views)
                 patience = PATIENCE_SECONDS if follows else 0
                 yield FolderWatch(
                     store, rows, decode, layout, touched, patience=patience, unlisted=unlisted, mounts=Mounts(folder)

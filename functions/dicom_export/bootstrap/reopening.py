@@ -141,6 +141,7 @@ class Reopening:
                 operation.request,
                 operation.filter_generation,
                 awaits_report=operation.awaits_report,
+                compares_objects=operation.compares_objects,
             )
         )
         log.info("Export of what is missing created", extra=operation_event(name, Event.CREATED))

@@ -33,7 +33,7 @@ def dump(file: Path, schema: str) -> None:
     from dicom_export.rows.layout import RowLayout
 
     store, stored = file_and_store(file)
-    explanation = explain_instance(store, stored, RowLayout(SchemaKind(schema)))
+    explanation = explain_instance(store, stored, RowLayout(SchemaKind(schema), has_source_object=True))
     if isinstance(explanation, Skipped):
         click.echo(json.dumps({"skipped": explanation.kind}))
         return

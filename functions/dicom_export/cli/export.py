@@ -18,18 +18,29 @@ from dicom_export.cli.options import (
     folder_argument,
     ignore_option,
     schema_option,
+    source_object_option,
     source_store_option,
     table_option,
     views_option,
 )
-from dicom_export.folder_export.arguments import DISPOSITIONS
+from dicom_export.errors import InvalidArgument
+from dicom_export.folder_export.arguments import DISPOSITIONS, parse_since
 from dicom_export.folder_export.ctrl_c import threads_without_ctrl_c
 from dicom_export.folder_export.request import folder_export
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from dicom_export.folder_export.request import FolderExport
     from dicom_export.operations.operation import Operation
     from dicom_export.settings import LocalSettings
+
+
+def _since(_context: click.Context, _parameter: click.Parameter, text: str | None) -> datetime | None:
+    try:
+        return parse_since(text) if text is not None else None
+    except InvalidArgument as error:
+        raise click.BadParameter(error.message) from error
 
 
 @click.command()
@@ -51,9 +62,17 @@ if TYPE_CHECKING:
     show_default=True,
     help="What to do if the table has rows: end with an error, replace all rows at the end, or add rows.",
 )
+@click.option(
+    "--since",
+    metavar="TIME",
+    callback=_since,
+    help="Export only files that were modified after this time, such as 2026-01-02T03:04:05Z, or since the beginning of a day in"
+    " UTC, such as 2026-01-02.",
+)
 @schema_option
 @source_store_option
 @views_option
+@source_object_option
 @ignore_option
 @archives_option
 @click.option(
@@ -70,6 +89,7 @@ def export(
     table: str,
     filter_file: Path | None,
     write_disposition: str,
+    since: datetime | None,
     schema: str,
     ignore: tuple[str, ...],
     output: str,
@@ -77,6 +97,7 @@ def export(
     include_source_store: bool,
     views: bool,
     archives: bool,
+    include_source_object: bool,
 ) -> None:
     """Export the DICOM files in FOLDER, and in all folders below it, to a table.
 
@@ -92,6 +113,8 @@ def export(
         include_source_store=include_source_store,
         views=views,
         archives=archives,
+        include_source_object=include_source_object,
+        since=since,
         ignore=ignore,
     )
     operation = _run(asked, folder)

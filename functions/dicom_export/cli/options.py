@@ -67,6 +67,13 @@ views_option = click.option(
 archives_option = click.option(
     "--archives", is_flag=True, help="Read the members of ZIP and tar archives (.zip, .tar, .tar.gz, .tgz), too."
 )
+source_object_option = click.option(
+    "--no-source-object",
+    "include_source_object",
+    flag_value=False,
+    default=True,
+    help="Leave out the columns SourceObject and SourceGeneration, which name the file of each row.",
+)
 ignore_option = click.option(
     "--ignore",
     multiple=True,

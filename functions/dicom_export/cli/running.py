@@ -37,7 +37,7 @@ class Run:
         reports: bool = False,
     ) -> None:
         self._run = run.Run(deployment, request, ignored, console.print, reports=reports)
-        self._has_filter = request.filter_uri is not None
+        self._exports_a_part = request.filter_uri is not None or request.since is not None
         self._console = console
         self._interrupts = 0
 
@@ -48,7 +48,9 @@ class Run:
             return operation if operation.is_done else self._watch(operation, folder)
 
     def _watch(self, operation: Operation, folder: Path) -> Operation:
-        with ExportProgress(self._console, None if self._has_filter else folder) as progress:
+        with ExportProgress(
+            self._console, None if self._exports_a_part or operation.compares_objects else folder
+        ) as progress:
             for current in self._run.states(operation):
                 operation = current
                 if self._interrupts and not (operation.cancel_requested or operation.is_done):

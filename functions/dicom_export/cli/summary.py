@@ -44,6 +44,11 @@ def summary(
         f" to {_destination(operation, file)}"
         f" in {seconds:,.1f} s, {counters.success / max(seconds, 0.001):,.0f} instances/s"
     )
+    if counters.unchanged:
+        yield (
+            f"{counters.unchanged:,} {'file has' if counters.unchanged == 1 else 'files have'} a row in the table already and"
+            " did not change since"
+        )
     if counters.skipped:
         yield f"{counters.skipped:,} {'file' if counters.skipped == 1 else 'files'} passed over:"
         yield from _kinds(passed_over, counters.skipped)

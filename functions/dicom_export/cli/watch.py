@@ -16,6 +16,7 @@ from dicom_export.cli.options import (
     folder_argument,
     ignore_option,
     schema_option,
+    source_object_option,
     source_store_option,
     table_option,
     views_option,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 @schema_option
 @source_store_option
 @views_option
+@source_object_option
 @ignore_option
 @click.option("--once", is_flag=True, help="Catch up with the folder, then exit. The exit code is 1 if files failed.")
 def watch(
@@ -50,6 +52,7 @@ def watch(
     *,
     include_source_store: bool,
     views: bool,
+    include_source_object: bool,
     once: bool,
 ) -> None:
     """Keep a table in sync with the DICOM files in FOLDER: new, changed and deleted files become rows within seconds.
@@ -64,6 +67,7 @@ def watch(
         schema=SchemaKind(schema),
         include_source_store=include_source_store,
         views=views,
+        include_source_object=include_source_object,
     )
     settings = LocalSettings(
         data=state_of(file),

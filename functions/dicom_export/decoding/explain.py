@@ -50,5 +50,5 @@ def explained(
         except InstanceError as error:
             error.uids = header.uids
             raise
-    row |= administrative_columns(stored, layout)
+    row |= administrative_columns(stored, layout, file.uri_of)
     return Explanation(row, header.uids, header.value_bytes, tuple(notes.notes))

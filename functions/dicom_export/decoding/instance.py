@@ -63,7 +63,7 @@ def decode_instance(
         return DecodedInstance(explanation.row, explanation.uids, explanation.header_bytes)
     if None in header.uids:  # only now: an object for the reference decoder may fail in other ways first
         check_uids(header.uids, header.last)
-    row |= administrative_columns(stored, layout)
+    row |= administrative_columns(stored, layout, store.uri)
     return DecodedInstance(row, header.uids, header.value_bytes)
 
 

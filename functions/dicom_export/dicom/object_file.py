@@ -81,6 +81,7 @@ class RangeFile(HeaderFile):
         super().__init__()
         self.name = stored.name
         self.size = stored.size
+        self.uri_of = store.uri
         self._store = store
         self._stored = stored
         self._next_range = first_range

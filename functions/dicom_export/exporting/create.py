@@ -22,6 +22,7 @@ from dicom_export.operations.request import (
     VerifyRequest,
     WriteDisposition,
 )
+from dicom_export.rows.layout import names_objects
 from dicom_export.stores import declared
 
 if TYPE_CHECKING:
@@ -59,13 +60,19 @@ def create_export(
     next(store.objects.list(), None)
     if isinstance(request, ExportRequest):
         request = replace(request, views=request.views and store.views)
+    compares_objects = False
     if isinstance(request, FilesRequest):
         _check_folder(request, stores, folders)
     else:
         _check_keeps_no_latest(request, stores)
         take_table(request, name, journal)
-        check_table(request, tables.describe(request.table))
-        _check_compared(request, tables)
+        table = tables.describe(request.table)
+        check_table(request, table)
+        compared = _compared(request, table, tables)
+        compares_objects = compared is not None and names_objects({column.name for column in compared.schema})
+        if compares_objects and isinstance(request, ExportRequest):
+            # Else the same request would add the rows of this one again.
+            request = replace(request, include_source_object=True)
     operation = Operation(
         name,
         api_version,
@@ -74,6 +81,7 @@ def create_export(
         filter_generation=filter_generation(request.filter_uri, buckets) if request.filter_uri else None,
         awaits_report=awaits_report,
         staging=_staging(request, name, tables),
+        compares_objects=compares_objects,
     )
     if not isinstance(request, FilesRequest) and request.write_disposition is WriteDisposition.WRITE_TRUNCATE:
         # Before anything is listed: from now on, rows that are streamed into the table are recorded with the operation.
@@ -122,10 +130,23 @@ def _check_keeps_no_latest(request: TableRequest, stores: Mapping[StoreName, Dec
             )
 
 
-def _check_compared(request: TableRequest, tables: Tables) -> None:
-    """Raise NotFound if the table that a verification compares does not exist."""
-    if isinstance(request, VerifyRequest) and tables.describe(request.compared) is None:
+def _compared(request: TableRequest, table: TableInfo | None, tables: Tables) -> TableInfo | None:
+    """Return the table whose rows tell what need not be read: that of a verification, or of an export that adds to it.
+
+    Raises NotFound for a verification.
+    """
+    if not isinstance(request, VerifyRequest):
+        return table if _adds_what_is_new(request) else None
+    found = tables.describe(request.compared)
+    if found is None:
         raise NotFound(f"Table {request.compared} was not found; an export creates it")
+    return found
+
+
+def _adds_what_is_new(request: TableRequest) -> bool:
+    """Say whether the export leaves out objects that have a row in its table, if the table tells."""
+    is_appended = request.write_disposition is WriteDisposition.WRITE_APPEND
+    return is_appended and isinstance(request, ExportRequest) and not request.repeats_rows
 
 
 def take_table(request: TableRequest, name: OperationName, journal: Journal) -> None:

@@ -20,6 +20,7 @@ from dicom_export.operations.planning import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from datetime import datetime
 
     from dicom_export.operations.filters import FilterPath
     from dicom_export.operations.operation import Operation
@@ -64,14 +65,20 @@ def listing(
     """
     if index is None or cursor.layout is Layout.FOLDERS:
         found = store.objects.list(start_after=cursor.start_after, unlisted=unlisted)
-        yield from _steps(found, lambda stored: is_planned(stored, store.ignore), cursor)
+        since = operation.request.since
+        yield from _steps(found, lambda stored: is_planned(stored, store.ignore) and is_after(stored, since), cursor)
         return
     begun = cursor
     for folder, paths in groupby(_paths(operation, index, journal, cursor.path), key=lambda path: path[:2]):
         named = list(paths)
-        yield from _folder(store, folder, named, begun, operation if warns else None, unlisted)
+        yield from _folder(store, folder, named, begun, operation if warns else None, unlisted, operation.request.since)
         begun = Cursor(cursor.layout, begun.path + len(named))
         yield Listed(None, begun, folder[0])
+
+
+def is_after(stored: StoredObject, since: datetime | None) -> bool:
+    """Say whether the generation was written after the time; with None, each was."""
+    return since is None or stored.updated > since
 
 
 def _steps(
@@ -101,6 +108,7 @@ def _folder(
     begun: Cursor,
     warned: Operation | None,
     unlisted: Callable[[Unlisted], None],
+    since: datetime | None,
 ) -> Iterator[Listed]:
     """Yield the objects that paths name in one study or series, with one listing for all of these paths."""
     matched: set[FilterPath] = set()
@@ -111,7 +119,7 @@ def _folder(
         if path is None or not is_planned(stored, store.ignore):
             return False
         matched.add(path)
-        return True
+        return is_after(stored, since)
 
     prefix = prefix_of(begun.layout, folder)
     found = store.objects.list(prefix=prefix, start_after=begun.start_after, unlisted=unlisted)

@@ -57,6 +57,7 @@ def create_replay(name: OperationName, journal: Journal) -> Operation:
         datetime.now(UTC),
         _appending(original.request),
         filter_generation=original.filter_generation,
+        compares_objects=original.compares_objects,
     )
     journal.filters.copy(name, replayed.name)
     for number, page in enumerate(_plan(original.name, letters, journal)):

@@ -68,7 +68,7 @@ class Tally:
         success = self._instances.total()
         studies = tuple(sorted({key_of(uids.study) for uids, count in self._instances.items() if count and uids.study}))
         for uids, count in self._instances.items():
-            if count > 1:
+            if count > 1 and uids.instance:
                 log.warning(
                     "%d objects hold the instance %s; %s",
                     count,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from glob import escape
 from shlex import quote
 from typing import TYPE_CHECKING
 
 from dicom_export.errors import InvalidArgument, NotFound
+from dicom_export.protocol.instants import parse_instant
 from dicom_export.rows.layout import TABLE_SCHEMAS
 
 if TYPE_CHECKING:
@@ -18,12 +22,27 @@ SCHEMAS = tuple(kind.value for kind in TABLE_SCHEMAS)
 DISPOSITIONS = ("write-empty", "write-truncate", "write-append")
 """The names of the write dispositions."""
 
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 # Types of file that users may expect an export to write, and the nearest type that `query` writes.
 _RESULT_SUFFIXES = {
     **dict.fromkeys((".parquet", ".pq", ".arrow", ".feather", ".ipc", ".avro", ".orc"), ".parquet"),
     **dict.fromkeys((".json", ".jsonl", ".ndjson"), ".json"),
     **dict.fromkeys((".csv", ".tsv", ".xlsx", ".xls", ".ods", ".txt", ".gz", ".zip"), ".csv"),
 }
+
+
+def parse_since(text: str) -> datetime:
+    """Return the time after which files count. A date stands for the beginning of the day in UTC: it counts, too.
+
+    Raises InvalidArgument.
+    """
+    if _DATE.fullmatch(text):
+        with suppress(ValueError, OverflowError):
+            return datetime.fromisoformat(text).replace(tzinfo=UTC) - timedelta(microseconds=1)
+    try:
+        return parse_instant(text)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"{error.message}, or a date, as in 2026-01-02") from error
 
 
 def check_is_database(file: Path) -> None:

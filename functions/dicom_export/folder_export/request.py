@@ -23,6 +23,7 @@ from dicom_export.settings import LocalSettings, local_limits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
     from pathlib import Path
 
 
@@ -49,6 +50,8 @@ def folder_export(
     include_source_store: bool,
     views: bool,
     archives: bool,
+    include_source_object: bool,
+    since: datetime | None,
     ignore: Sequence[str],
 ) -> FolderExport:
     """Return the export of the folder to the DuckDB file.
@@ -64,6 +67,8 @@ def folder_export(
         include_source_store,
         GcsUri(FILTER_BUCKET, filter_file.name) if filter_file else None,
         views,
+        include_source_object=include_source_object,
+        since=since,
     )
     settings = LocalSettings(
         data=state_of(file),

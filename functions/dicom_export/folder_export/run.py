@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dicom_export.errors import DicomExportError, Internal
@@ -9,6 +10,7 @@ from dicom_export.exporting.filter_objects import filter_generation
 from dicom_export.exporting.service import new_name
 from dicom_export.names import TableName
 from dicom_export.operations.counters import Counters
+from dicom_export.operations.request import ExportRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -115,7 +117,11 @@ class Run:
         return self._deployment.service.get_operation(operation.name)
 
     def _is_of_this_command(self, operation: Operation) -> bool:
-        is_same = operation.request == self._request
+        request = self._request
+        if operation.compares_objects and isinstance(request, ExportRequest):
+            # An export to a table that names the objects of its rows names them, too.
+            request = replace(request, include_source_object=True)
+        is_same = operation.request == request
         return is_same and self._has_same_filter(operation) and self._ignored.are_those_of(operation)
 
     def _has_same_filter(self, operation: Operation) -> bool:

@@ -27,6 +27,7 @@ from dicom_export.operations.request import FilesRequest
 from dicom_export.state.dead_letters import DeadLetter
 from dicom_export.state.tasks import Claim
 from dicom_export.stores import declared
+from dicom_export.verifying.known_objects import decode_known
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -168,6 +169,7 @@ def _export(
     with writer:
         # Before the headers are read, so that an attempt that is given up has read none.
         writer.await_columns()
+        decode = decode_known if message.is_known else decode
         for batch in decode(store, message.objects, operation.request.row_layout, selection):
             objects = message.objects[tally.objects : tally.objects + len(batch.found)]
             tally.add(objects, map(without_unnamable, batch.found) if operation.request.is_filtered else batch.found)

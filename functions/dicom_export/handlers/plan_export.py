@@ -16,6 +16,7 @@ from dicom_export.decoding.many import decode_in_turn
 from dicom_export.errors import Code, PermanentError, TooManyColumns
 from dicom_export.exporting.create import check_table, hold_table
 from dicom_export.exporting.filter_objects import store_filter
+from dicom_export.exporting.known import divided
 from dicom_export.exporting.listing import first_cursor, listing
 from dicom_export.exporting.survey import may_read_cold, refuse_cold_tasks, survey
 from dicom_export.exporting.writing import prepare_target
@@ -27,7 +28,7 @@ from dicom_export.operations.planning import Cursor, PlanLimits, cut_page, sampl
 from dicom_export.operations.request import FilesRequest, WriteDisposition
 from dicom_export.rows.fitting import admitted, within_budget
 from dicom_export.rows.layout import SchemaKind
-from dicom_export.rows.schema import columns_of_all, common_columns, merge
+from dicom_export.rows.schema import columns_of_all, columns_of_layout, merge
 from dicom_export.stores import declared
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from dicom_export.decoding.decoded import Decoded, Row
     from dicom_export.names import OperationName, StoreName
     from dicom_export.operations.operation import Operation
-    from dicom_export.operations.planning import Task
     from dicom_export.operations.request import TableRequest
     from dicom_export.ports import Decode, DicomStore, Publisher, Tables, Warehouse
     from dicom_export.rows.schema import Schema
@@ -83,9 +83,10 @@ def plan_export(
         page = journal.plans.create_page(operation.name, message.page, replace(planned, sender=message.sender))
         _warn_of_unlisted(page, operation)
         log.info(
-            "Page %d planned: %d messages",
+            "Page %d planned: %d messages, %d objects in the table already",
             message.page,
             len(page.tasks),
+            page.unchanged,
             extra=operation_event(operation.name, Event.PROGRESSED),
         )
     if not message.is_other_than(page.sender):
@@ -135,7 +136,7 @@ def announce(message: PlanExport, page: PlanPage, *, journal: Journal, publisher
 
 def _export_messages(message: PlanExport, page: PlanPage) -> list[ExportStudy]:
     return [
-        ExportStudy(message.operation, message.page, number, task, page.applies_filter)
+        ExportStudy(message.operation, message.page, number, task, page.applies_filter, number in page.known_tasks)
         for number, task in enumerate(page.tasks)
     ]
 
@@ -147,7 +148,7 @@ def _plan_page(
     journal: Journal,
     stores: Mapping[StoreName, DeclaredStore],
     buckets: Callable[[str], DicomStore | None],
-    tables: Tables,
+    tables: Warehouse,
     limits: PlanLimits,
     decode: Decode,
 ) -> PlanPage | None:
@@ -164,34 +165,46 @@ def _plan_page(
         unlisted: dict[Unlisted, None] = {}
         found = listing(store, cursor, operation, index, journal, unlisted.setdefault)
         tasks, following = cut_page(found, cursor.layout, replace(limits, page_tasks=limits.tasks_of_page))
-        refuse_cold_tasks(store, operation, tasks, journal)
         request = operation.request
+        if number == 0 and not isinstance(request, FilesRequest):
+            _check_table_again(operation.name, request, journal, tables)
+        unread, known, unchanged = divided(tasks, operation, store.objects, tables, limits)
+        refuse_cold_tasks(store, operation, unread, journal)
         if not isinstance(request, FilesRequest):
-            _prepare_table(operation, request, number, tasks, store.objects, journal, tables, limits, decode)
+            # The table has rows already. The one worker adds the columns of its few objects, and each is read once.
+            has_one_worker = unchanged > 0 and len(unread) == 1
+            objects = [] if has_one_worker else sample(unread, limits.sample)
+            planned = sum(map(len, unread))
+            _prepare_table(operation, number, objects, planned, store.objects, journal, tables, limits, decode)
     except PermanentError as error:
         log.error("The export cannot be planned: %s", error.message, extra={"operation": str(operation.name)})  # noqa: TRY400 - its message is enough
         return PlanPage(error=Status(error.code, error.message))
     applies_filter = index is not None and not cursor.layout.names_studies
-    return PlanPage(tuple(tasks), following, cursor.layout, applies_filter, unlisted=tuple(unlisted))
+    known_tasks = tuple(range(len(unread), len(unread) + len(known)))
+    return PlanPage(
+        (*unread, *known),
+        following,
+        cursor.layout,
+        applies_filter,
+        unlisted=tuple(unlisted),
+        known_tasks=known_tasks,
+        unchanged=unchanged,
+    )
 
 
 def _prepare_table(
     operation: Operation,
-    request: TableRequest,
     number: int,
-    tasks: Sequence[Task],
+    objects: Sequence[StoredObject],
+    planned: int,
     store: DicomStore,
     journal: Journal,
     tables: Tables,
     limits: PlanLimits,
     decode: Decode,
 ) -> None:
-    """Give the table the columns of a sample of the page."""
-    objects = sample(tasks, limits.sample)
-    if number == 0:
-        _check_table_again(operation.name, request, journal, tables)
+    """Give the table the columns of a sample of the page. `planned` is the number of all its objects."""
     existing = _existing(operation, number, journal, tables)
-    planned = sum(map(len, tasks))
     columns = _columns(operation, store, objects, decode, existing, limits.columns, planned=planned)
     # A faster worker may have ended an overwrite meanwhile: its staging table must not be created again.
     if not journal.plans.has_page(operation.name, number):
@@ -223,9 +236,7 @@ def _existing(operation: Operation, number: int, journal: Journal, tables: Table
     table = tables.describe(operation.target)
     overwrites = operation.request.write_disposition is WriteDisposition.WRITE_TRUNCATE
     if table is None and overwrites and not journal.plans.has_page(operation.name, number):
-        layout = operation.request.row_layout
-        common = common_columns(layout.kind, has_source_store=layout.source_store is not None)
-        prepare_target(operation, common, tables)
+        prepare_target(operation, columns_of_layout(operation.request.row_layout), tables)
         table = tables.describe(operation.target)
     return table.schema if table else ()
 
@@ -256,7 +267,7 @@ def _columns(
     So the workers hardly ever need a column that the table lacks.
     """
     layout = operation.request.row_layout
-    common = common_columns(layout.kind, has_source_store=layout.source_store is not None)
+    common = columns_of_layout(layout)
     if layout.kind is SchemaKind.INVENTORY:
         return common
     columns: Schema = existing if layout.kind is SchemaKind.FLATTENED else ()

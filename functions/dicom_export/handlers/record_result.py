@@ -109,6 +109,8 @@ def _finish(
     if operation.request.write_disposition is WriteDisposition.WRITE_TRUNCATE:
         _stream_again(operation, journal, publisher)
 
+    _drop_objects(operation, tables)
+
     def ended(current: Operation) -> Operation:
         if current.is_done:
             return current
@@ -118,11 +120,22 @@ def _finish(
     if not (counters.abandoned or is_replay(operation.name)):
         _warn_of_unmatched_paths(operation, journal)
     log.info(
-        "Export ended: %d exported, %d failed",
+        "Export ended: %d exported, %d failed, %d in the table already",
         counters.success,
         counters.failure,
+        counters.unchanged,
         extra=operation_event(operation.name, Event.ENDED),
     )
+
+
+def _drop_objects(operation: Operation, tables: Warehouse) -> None:
+    """Drop the table with which the plan was compared."""
+    if not operation.compares_objects:
+        return
+    try:
+        tables.drop(operation.objects)
+    except PermanentError as error:
+        log.warning("%s was not dropped, and will expire: %s", operation.objects, error.message)
 
 
 def _completed(
@@ -172,6 +185,8 @@ def _warn_of_unmatched_paths(operation: Operation, journal: Journal) -> None:
 
     Otherwise the planner has logged them.
     """
+    if operation.compares_objects or operation.request.since:
+        return  # the paths of objects that were not read are unknown
     index = journal.filters.index(operation.name) if operation.request.is_filtered else None
     first_page = journal.plans.page(operation.name, 0) if index else None
     if index is None or first_page is None or not first_page.applies_filter:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dicom_export.errors import InvalidArgument, PermanentError
 from dicom_export.exporting.create import refuse_export
 from dicom_export.names import OperationName, StoreName
+from dicom_export.operations.request import ExportRequest
 from dicom_export.protocol.export_request import parse_export_request
 from dicom_export.protocol.tolerant_json import parse_json
 from dicom_export.protocol.verify_request import VERIFY, parse_verify_request
@@ -62,11 +64,18 @@ def give_up_batch_export(data: bytes, job: str, reason: DicomExportError, servic
         request = _request(store, fields)
     except PermanentError:
         request = None
-    begun = [each for each in service.unfinished(store.parent) if each.requested == request]
+    begun = [each for each in service.unfinished(store.parent) if request and _is_of(each.requested, request)]
     for operation in begun:
         service.resume(operation)
     if not begun:
         refuse_export(OperationName(store.parent, job), reason, api_version=_VERSION, journal=service.journal)
+
+
+def _is_of(stored: Request | None, request: Request) -> bool:
+    """Say whether an operation has this request, apart from what its store and its table changed in it."""
+    if isinstance(stored, ExportRequest) and isinstance(request, ExportRequest):
+        stored = replace(stored, views=request.views, include_source_object=request.include_source_object)
+    return stored == request
 
 
 def _body(data: bytes, job: str) -> tuple[StoreName, object] | None:

@@ -16,8 +16,10 @@ from dicom_export.errors import InstanceError, InstanceGone, NotFound, Permanent
 from dicom_export.logs import stream_failure
 from dicom_export.messages import InstanceChanged, ObjectEvent
 from dicom_export.operations.planning import is_planned, named_uids
+from dicom_export.rows.administrative import source_columns
 from dicom_export.rows.deletion import deletion_row
 from dicom_export.rows.layout import RowLayout, SchemaKind
+from dicom_export.rows.schema import SOURCE_OBJECT
 from dicom_export.streaming.change_row import ChangeRow
 from dicom_export.streaming.read_once import ReadOnce
 from dicom_export.uids import MALFORMED, InstanceUids
@@ -122,15 +124,21 @@ def _decoded(
     message: InstanceChanged, store: DeclaredStore, kind: SchemaKind, decode: Decode
 ) -> DecodedInstance | None:
     """Return the instance, or None for an object that is not meant to be an instance."""
-    (decoded,) = decode(store.objects, [message.stored], RowLayout(kind, str(message.store)))
+    (decoded,) = decode(store.objects, [message.stored], _every_column(kind, message.store))
     if isinstance(decoded, PermanentError):
         raise decoded
     return None if isinstance(decoded, Skipped) else decoded
 
 
+def _every_column(kind: SchemaKind, store: StoreName) -> RowLayout:
+    """Return the layout with all columns that a stream config may ask for."""
+    return RowLayout(kind, str(store), has_source_object=True)
+
+
 def _columns(row: Mapping[str, Any], config: StreamConfig) -> Row:
     left_out = {
         *(() if config.include_source_store else ("SourceDicomStore",)),
+        *(() if config.include_source_object else (field.name for field in SOURCE_OBJECT)),
         *(("Type",) if config.tracks_changes else ()),
     }
     return {name: value for name, value in row.items() if name not in left_out}
@@ -141,7 +149,8 @@ def _rows_deleted(message: InstanceChanged, store: DeclaredStore, journal: Uploa
     if store.objects.get(message.stored.name):
         return []
     uids = _deleted_uids(message, store, journal, decode)
-    row = deletion_row(uids, message.stored, str(message.store))
+    layout = _every_column(SchemaKind.FLATTENED, message.store)
+    row = deletion_row(uids, message.stored, source_columns(message.stored, layout, store.objects.uri))
     return [ChangeRow(message, config, _columns(row, config), uids) for config in store.streams]
 
 

@@ -16,7 +16,8 @@ class Counters:
     `planned` are the objects that the plan found. `skipped` of them are not instances, or are not
     named by the filter. `cancelled` were not exported because of a cancellation. `abandoned` are
     the failures of messages that ran out of attempts. `unlisted` are the folders that could not be
-    listed; their number is known at the end.
+    listed; their number is known at the end. `unchanged` are the objects that were left out of the
+    plan because the table had a row for them.
     """
 
     planned: int = 0
@@ -27,6 +28,7 @@ class Counters:
     abandoned: int = 0
     studies: int = 0
     unlisted: int = 0
+    unchanged: int = 0
 
     @property
     def found(self) -> int:

@@ -49,7 +49,8 @@ class Operation:
     the start. `differences` are those that a verification found. `awaits_report` says that the
     command that began the operation has not printed yet how it ended. `staging` is None if the
     operation has no staging table, or if a version began it that kept the staging table next to the
-    destination.
+    destination. `compares_objects` says that the plan tells objects that have a row in the table
+    from others.
     """
 
     name: OperationName
@@ -66,6 +67,7 @@ class Operation:
     differences: DifferenceCounts | None = None
     awaits_report: bool = False
     staging: TableName | None = None
+    compares_objects: bool = False
 
     @property
     def request(self) -> Request:
@@ -103,6 +105,12 @@ class Operation:
             return table
         return self.staging or replace(table, table=staging_name(self.request, self.name))
 
+    @property
+    def objects(self) -> TableName:
+        """The table with the object versions that have a row, if the operation `compares_objects`."""
+        name = f"dicom_export_objects_{self.name.operation}".replace("-", "_")
+        return replace(self.table, table=name)
+
     def encode(self) -> bytes:
         """Return the content of `operation.json`."""
         return json.dumps(
@@ -121,6 +129,7 @@ class Operation:
                 "differences": asdict(self.differences) if self.differences else None,
                 "awaitsReport": self.awaits_report,
                 "staging": str(self.staging) if self.staging else None,
+                "comparesObjects": self.compares_objects,
             },
             indent=1,
         ).encode()
@@ -144,6 +153,7 @@ class Operation:
             DifferenceCounts(**data["differences"]) if data.get("differences") else None,
             data.get("awaitsReport", False),
             TableName.parse(data["staging"]) if data.get("staging") else None,
+            data.get("comparesObjects", False),
         )
 
 

@@ -20,6 +20,9 @@ class PlanPage:
     `applies_filter` says that the workers have to apply the filter of the operation, because the
     names of the objects do not tell. `unlisted` are the entries that could not be listed; one
     between two pages may be in both. `sender` is that of the message that planned the page.
+    `known_tasks` are the numbers of the tasks whose objects have a row in the table that a
+    verification compares. `unchanged` counts the objects that an export left out because they have
+    a row.
     """
 
     tasks: tuple[Task, ...] = ()
@@ -29,3 +32,5 @@ class PlanPage:
     error: Status | None = None
     unlisted: tuple[Unlisted, ...] = ()
     sender: str = ""
+    known_tasks: tuple[int, ...] = ()
+    unchanged: int = 0

@@ -264,6 +264,18 @@ class _Page:
             self._bundle = []
 
 
+def bundled(tasks: Iterable[Task], size: int) -> list[Task]:
+    """Return the tasks without empty ones, neighbours joined as long as they have at most `size` objects together."""
+    joined: list[Task] = []
+    waiting: list[StoredObject] = []
+    for task in tasks:
+        if waiting and len(waiting) + len(task) > size:
+            joined.append(tuple(waiting))
+            waiting = []
+        waiting += task
+    return [*joined, tuple(waiting)] if waiting else joined
+
+
 def _with_units(listing: Iterable[Listed], layout: Layout) -> Iterator[tuple[str, Listed]]:
     """Yield each step with its unit.
 

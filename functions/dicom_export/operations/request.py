@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,8 @@ class WriteDisposition(StrEnum):
 class ExportRequest:
     """Write one row to a table for each instance of a store, or of the part that a filter names.
 
-    `views` says whether the table gets views.
+    `views` says whether the table gets views. Only objects that were written after `since` count. An export that adds to a table leaves out
+    objects that have a row there, if the table tells, unless it `repeats_rows`.
     """
 
     store: StoreName
@@ -40,6 +42,9 @@ class ExportRequest:
     filter_uri: GcsUri | None = None
     views: bool = True
     allow_cold_reads: bool = False
+    include_source_object: bool = False
+    since: datetime | None = None
+    repeats_rows: bool = False
 
     @property
     def is_filtered(self) -> bool:
@@ -49,10 +54,16 @@ class ExportRequest:
     @property
     def row_layout(self) -> RowLayout:
         """The layout of the rows."""
-        return RowLayout(self.schema, str(self.store) if self.include_source_store else None)
+        return _layout(self)
 
     def to_json(self) -> dict[str, Any]:
-        return _to_json(self, filterUri=str(self.filter_uri) if self.filter_uri else None, views=self.views)
+        return _to_json(
+            self,
+            filterUri=str(self.filter_uri) if self.filter_uri else None,
+            **({} if self.views else {"views": False}),
+            **({"since": self.since.isoformat()} if self.since else {}),
+            **({"repeatsRows": True} if self.repeats_rows else {}),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +83,9 @@ class VerifyRequest:
     write_disposition = WriteDisposition.WRITE_TRUNCATE
     schema = SchemaKind.INVENTORY
     include_source_store = False
+    include_source_object = False
     filter_uri = None
+    since = None
     is_filtered = False
     views = False
 
@@ -95,16 +108,18 @@ class RepairRequest:
     schema: SchemaKind = SchemaKind.FLATTENED
     include_source_store: bool = False
     allow_cold_reads: bool = False
+    include_source_object: bool = False
 
     write_disposition = WriteDisposition.WRITE_APPEND
     filter_uri = None
+    since = None
     is_filtered = True
     views = False
 
     @property
     def row_layout(self) -> RowLayout:
         """The layout of the rows: the same as in the table."""
-        return RowLayout(self.schema, str(self.store) if self.include_source_store else None)
+        return _layout(self)
 
     def to_json(self) -> dict[str, Any]:
         return _to_json(self, repairs=str(self.report))
@@ -118,6 +133,7 @@ class FilesRequest:
     folder: GcsFolder
     filter_uri: GcsUri | None = None
     allow_cold_reads: bool = False
+    since: datetime | None = None
 
     # An inventory has the UIDs of each instance, and no other element.
     row_layout = RowLayout(SchemaKind.INVENTORY)
@@ -134,6 +150,7 @@ class FilesRequest:
             "folder": str(self.folder),
             "filterUri": str(self.filter_uri) if self.filter_uri else None,
             **({"allowColdReads": True} if self.allow_cold_reads else {}),
+            **({"since": self.since.isoformat()} if self.since else {}),
         }
 
 
@@ -143,10 +160,16 @@ TableRequest = ExportRequest | VerifyRequest | RepairRequest
 Request = TableRequest | FilesRequest
 
 
+def _layout(request: ExportRequest | RepairRequest) -> RowLayout:
+    source_store = str(request.store) if request.include_source_store else None
+    return RowLayout(request.schema, source_store, request.include_source_object)
+
+
 def _to_json(request: TableRequest, **own: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
     """Return the request as the state holds it.
 
-    All kinds with a table use one object, with null for the fields that a kind does not have.
+    All kinds with a table use one object, with null for the fields that a kind does not have. Fields
+    that earlier versions do not know are left out where they say nothing new.
     """
     return {
         "store": str(request.store),
@@ -154,6 +177,7 @@ def _to_json(request: TableRequest, **own: Any) -> dict[str, Any]:  # noqa: ANN4
         "writeDisposition": request.write_disposition.value,
         "schema": request.schema.value,
         "includeSourceStore": request.include_source_store,
+        **({"includeSourceObject": True} if request.include_source_object else {}),
         **dict.fromkeys(("filterUri", "comparison", "repairs")),
         **own,
         **({"allowColdReads": True} if request.allow_cold_reads else {}),
@@ -168,15 +192,20 @@ def request_from_json(data: Mapping[str, Any]) -> Request:
     if folder := data.get("folder"):
         filter_uri = GcsUri.parse(data["filterUri"]) if data["filterUri"] else None
         allows = data.get("allowColdReads", False)
-        return FilesRequest(StoreName.parse(data["store"]), GcsFolder.parse(folder), filter_uri, allows)
+        return FilesRequest(
+            StoreName.parse(data["store"]), GcsFolder.parse(folder), filter_uri, allows, _instant(data.get("since"))
+        )
     store, table = StoreName.parse(data["store"]), TableName.parse(data["table"])
     schema, include_source_store = SchemaKind(data["schema"]), data["includeSourceStore"]
     # Operations of earlier versions have none of these.
     allows = data.get("allowColdReads", False)
+    include_source_object = data.get("includeSourceObject", False)
     if comparison := data.get("comparison"):
         return VerifyRequest(store, table, TableName.parse(comparison["table"]), comparison["repair"], allows)
     if repairs := data.get("repairs"):
-        return RepairRequest(store, table, TableName.parse(repairs), schema, include_source_store, allows)
+        return RepairRequest(
+            store, table, TableName.parse(repairs), schema, include_source_store, allows, include_source_object
+        )
     filter_uri = GcsUri.parse(data["filterUri"]) if data["filterUri"] else None
     disposition = WriteDisposition(data["writeDisposition"])
     return ExportRequest(
@@ -188,4 +217,11 @@ def request_from_json(data: Mapping[str, Any]) -> Request:
         filter_uri,
         views=data.get("views", True),
         allow_cold_reads=allows,
+        include_source_object=include_source_object,
+        since=_instant(data.get("since")),
+        repeats_rows=data.get("repeatsRows", False),
     )
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -18,7 +18,9 @@ BOOKKEEPING_DATASET = "dicom_export"
 _CATALOGS = ("information_schema", "pg_catalog")
 _DATASETS = frozenset({BOOKKEEPING_DATASET, *_CATALOGS})
 # Tables of an overwrite or a comparison, and BigQuery's lists of the tables of a dataset.
-_TABLES = re.compile(r"dicom_export_(staging|inventory|report)_.*|__tables(_summary)?__|information_schema", re.DOTALL)
+_TABLES = re.compile(
+    r"dicom_export_(staging|inventory|report|objects)_.*|__tables(_summary)?__|information_schema", re.DOTALL
+)
 
 
 def check_table(table: TableName) -> TableName:

@@ -54,6 +54,7 @@ def _export_request(prefix: str, version: str) -> list[Json]:
         "writeDisposition": _text("What the export does if the table has rows.") | {"enum": _WRITE_DISPOSITIONS},
         "force": _flag("Same as WRITE_TRUNCATE. Ignored if writeDisposition is set."),
         "includeSourceStore": _flag("Whether rows have the column SourceDicomStore."),
+        "includeSourceObject": _flag("Whether rows have the columns SourceObject and SourceGeneration."),
         "schemaFlattened": {"$ref": "SchemaFlattened"},
         "schemaJson": {"$ref": "SchemaJSON"},
     }
@@ -79,6 +80,8 @@ def _export_request(prefix: str, version: str) -> list[Json]:
                 "bigqueryDestination": {"$ref": f"{prefix}BigQueryDestination"},
                 "gcsDestination": {"$ref": f"{prefix}GcsDestination"},
                 "filterConfig": {"$ref": "DicomFilterConfig"},
+                "_since": _text("Export only objects that were written after this time.")
+                | {"format": "google-datetime"},
             },
         ),
     ]
@@ -106,6 +109,7 @@ def _operations() -> list[Json]:
                 "cancelRequested": _flag("Whether a client has cancelled the operation."),
                 "counter": {"$ref": "ProgressCounter"},
                 "differences": {"$ref": "Differences"},
+                "unchangedObjects": _text("Number of objects that had a row already.") | {"format": "int64"},
             },
         ),
         _counts(

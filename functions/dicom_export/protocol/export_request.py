@@ -14,6 +14,7 @@ from dicom_export.names import GcsUri, TableName
 from dicom_export.operations.request import ExportRequest, FilesRequest, WriteDisposition
 from dicom_export.operations.reserved_names import check_table
 from dicom_export.protocol import gcs_destination
+from dicom_export.protocol.instants import parse_instant
 from dicom_export.protocol.transcoding import JsonMessage
 from dicom_export.rows.layout import SchemaKind
 
@@ -22,12 +23,21 @@ if TYPE_CHECKING:
 
 _DESTINATIONS = ("bigqueryDestination", "gcsDestination")
 # Google's how-to page of 2023 had `writeDisposition` here, and not in the destination.
-_REQUEST = ("name", *_DESTINATIONS, "filterConfig", "writeDisposition")
+# `_since` is the field of the FHIR export of the same API.
+_REQUEST = ("name", *_DESTINATIONS, "filterConfig", "writeDisposition", "_since")
 ALLOW_COLD_READS = "_allowColdReads"
 """Our own field, which the managed service does not have."""
 _SCHEMAS = ("schemaFlattened", "schemaJson")
 _CAPTURE = "changeDataCaptureConfig"
-_DESTINATION = ("tableUri", "writeDisposition", "force", "includeSourceStore", *_SCHEMAS, _CAPTURE)
+_DESTINATION = (
+    "tableUri",
+    "writeDisposition",
+    "force",
+    "includeSourceStore",
+    "includeSourceObject",
+    *_SCHEMAS,
+    _CAPTURE,
+)
 _MAX_SHOWN_LENGTH = 200
 _WRITE_DISPOSITIONS = ("WRITE_DISPOSITION_UNSPECIFIED", "WRITE_EMPTY", "WRITE_TRUNCATE", "WRITE_APPEND")
 
@@ -44,12 +54,15 @@ def parse_export_request(store: StoreName, body: object, *, api_version: str) ->
     destination, files = _destinations(request, package)
     filter_uri = _filter_uri(request, package)
     allow_cold_reads = bool(request.boolean(ALLOW_COLD_READS))
+    since = request.optional("_since", parse_instant)
     if destination is None:
-        return replace(_files_request(store, request, files, filter_uri), allow_cold_reads=allow_cold_reads)
+        files_request = _files_request(store, request, files, filter_uri)
+        return replace(files_request, allow_cold_reads=allow_cold_reads, since=since)
     table = parse_table(destination)
     write_disposition = _write_disposition(request, destination, package)
     schema = _schema(destination, package, api_version)
     include_source_store = bool(destination.boolean("includeSourceStore"))
+    include_source_object = bool(destination.boolean("includeSourceObject"))
     return ExportRequest(
         store=store,
         table=request.right(table),
@@ -58,6 +71,8 @@ def parse_export_request(store: StoreName, body: object, *, api_version: str) ->
         include_source_store=include_source_store,
         filter_uri=filter_uri,
         allow_cold_reads=allow_cold_reads,
+        include_source_object=include_source_object,
+        since=since,
     )
 
 

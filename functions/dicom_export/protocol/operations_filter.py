@@ -6,12 +6,12 @@ Times are compared as in `metadata.createTime>="2026-01-02T03:04:05Z"`.
 from __future__ import annotations
 
 import operator
-import re
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from dicom_export.errors import InvalidArgument
+from dicom_export.protocol.instants import RFC_3339
 from dicom_export.protocol.list_filter import Term, malformed, parse_terms
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     # A time to the microsecond, and its further decimals without trailing zeros: exact, and sorted by time.
     Moment = tuple[datetime, str]
 
-# RFC 3339 §5.6
-_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,6}(?P<beyond>\d*))?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _COMPARISONS: dict[str, Callable[[Moment, Moment], bool]] = {
     "=": operator.eq,
     "<": operator.lt,
@@ -67,7 +65,7 @@ def _compared(moment: Callable[[Operation], datetime | None], compare: str, boun
 
 
 def _time(value: str) -> Moment:
-    if match := _TIME.fullmatch(value):
+    if match := RFC_3339.fullmatch(value):
         with suppress(ValueError):
             return datetime.fromisoformat(value.upper()), (match["beyond"] or "").rstrip("0")
     raise InvalidArgument(f"{value[:100]!r} in the filter is not a time in RFC 3339; expected 2026-01-02T03:04:05Z.")

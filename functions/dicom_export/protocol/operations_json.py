@@ -54,7 +54,7 @@ def _metadata(operation: Operation, version: str) -> dict[str, Any]:
         **({"cancelRequested": True} if operation.cancel_requested else {}),
         "counter": _counter(operation.counters, is_done=operation.is_done) if operation.counters else {},
         **({"differences": _differences(operation.differences)} if operation.differences else {}),
-        **_unlisted(operation),
+        **_counts_of_ours(operation),
     }
 
 
@@ -83,13 +83,15 @@ def _differences(differences: DifferenceCounts) -> dict[str, str]:
     return {name: str(count) for name, count in asdict(differences).items()}
 
 
-def _unlisted(operation: Operation) -> dict[str, str]:
-    """Return the number of folders that could not be listed.
+def _counts_of_ours(operation: Operation) -> dict[str, str]:
+    """Return the numbers of folders that could not be listed and of objects that had a row already.
 
-    The operations of the Healthcare API have no such field.
+    The operations of the Healthcare API have no such fields.
     """
-    count = operation.counters.unlisted if operation.counters else 0
-    return {"unlistedFolders": str(count)} if count else {}
+    if not operation.counters:
+        return {}
+    counts = {"unlistedFolders": operation.counters.unlisted, "unchangedObjects": operation.counters.unchanged}
+    return {name: str(count) for name, count in counts.items() if count}
 
 
 def _error(operation: Operation, status: Status, root: str) -> dict[str, Any]:

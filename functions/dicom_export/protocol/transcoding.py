@@ -108,6 +108,11 @@ class JsonMessage:
             self.refuse_absence(name, f"{self._json_path_of(name)} is required; expected {right}.")
         return None
 
+    def optional(self, name: str, parse: Callable[[str], T]) -> T | None:
+        """Return the result of `parse` for a string, or None if it is empty or `parse` raises."""
+        text = self.text(name)
+        return self._violations.of(self.path_of(name), lambda: parse(text)) if text else None
+
     def boolean(self, name: str) -> bool | None:
         """Return the field as a bool."""
         value = self._values.get(name)

@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dicom_export.stored_object import StoredObject
     from dicom_export.uids import InstanceUids
 
@@ -14,18 +16,19 @@ DELETE = "DELETE"
 _BEHIND = timedelta(microseconds=1)
 
 
-def deletion_row(uids: InstanceUids, stored: StoredObject, source_store: str | None) -> dict[str, Any]:
+def deletion_row(uids: InstanceUids, stored: StoredObject, source: Mapping[str, Any]) -> dict[str, Any]:
     """Return the row which says that this generation of an object is gone.
 
     `LastUpdated` is the time of the generation plus the smallest step of a TIMESTAMP. So the
     deletion is ordered after the rows that it deletes, and before all later writes, under this name
-    or another, however late the deletion is announced.
+    or another, however late the deletion is announced. `source` has the `source_columns` of the
+    generation.
     """
-    row = {
+    return {
         "StudyInstanceUID": uids.study,
         "SeriesInstanceUID": uids.series,
         "SOPInstanceUID": uids.instance,
         "Type": DELETE,
         "LastUpdated": stored.updated + _BEHIND,
+        **source,
     }
-    return row if source_store is None else {**row, "SourceDicomStore": source_store}

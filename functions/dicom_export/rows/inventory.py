@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dicom_export.uids import InstanceUids
+
 if TYPE_CHECKING:
     from dicom_export.stored_object import StoredObject
-    from dicom_export.uids import InstanceUids
 
 
 def inventory_row(stored: StoredObject, uids: InstanceUids) -> dict[str, Any]:
@@ -20,3 +21,8 @@ def inventory_row(stored: StoredObject, uids: InstanceUids) -> dict[str, Any]:
         "LastUpdated": stored.updated,
         "BlobStorageSize": stored.size,
     }
+
+
+def known_row(stored: StoredObject, uri: str) -> dict[str, Any]:
+    """Return the inventory row of an object whose UIDs are in a row of the compared table."""
+    return {**inventory_row(stored, InstanceUids()), "SourceObject": uri}

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 MAX_ROW_BYTES = 8_000_000
 """Bytes of a request to a table, and so of the largest row."""
@@ -29,12 +33,23 @@ TABLE_SCHEMAS = (SchemaKind.FLATTENED, SchemaKind.JSON)
 """The kinds that a table of a user can have."""
 
 
+OBJECT_COLUMNS = ("SourceObject", "SourceGeneration", "BlobStorageSize")
+"""The columns that together tell one version of an object from all others."""
+
+
+def names_objects(columns: Collection[str]) -> bool:
+    """Say whether the rows of a table with these columns tell which version of which object they are of."""
+    return all(name in columns for name in OBJECT_COLUMNS)
+
+
 @dataclass(frozen=True, slots=True)
 class RowLayout:
     """The layout of the rows of a table.
 
     `source_store` is the resource name of the store if the rows have SourceDicomStore.
+    `has_source_object` tells whether they have SourceObject and SourceGeneration.
     """
 
     kind: SchemaKind
     source_store: str | None = None
+    has_source_object: bool = False

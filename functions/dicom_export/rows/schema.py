@@ -18,6 +18,8 @@ from dicom_export.rows.layout import SchemaKind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from dicom_export.rows.layout import RowLayout
+
 
 class FieldType(StrEnum):
     """The BigQuery types that a column can have."""
@@ -85,6 +87,8 @@ _LAST_UPDATED = Field("LastUpdated", FieldType.TIMESTAMP)
 _STORAGE_CLASS = Field("StorageClass", FieldType.STRING)
 _BLOB_SIZE = Field("BlobStorageSize", FieldType.INTEGER)
 _SOURCE_STORE = Field("SourceDicomStore", FieldType.STRING)
+SOURCE_OBJECT: Schema = (Field("SourceObject", FieldType.STRING), Field("SourceGeneration", FieldType.INTEGER))
+"""The columns that tell which version of which object a row is from."""
 
 _FLATTENED_END = (
     _OTHER_ELEMENTS,
@@ -99,6 +103,7 @@ _FLATTENED_END = (
     _STORAGE_CLASS,
     _BLOB_SIZE,
     _SOURCE_STORE,
+    *SOURCE_OBJECT,
 )
 _FLATTENED_BY_NAME = {field.name: field for field in _FLATTENED_END}
 _END_ORDER = {field.name: position for position, field in enumerate(_FLATTENED_END)}
@@ -109,6 +114,7 @@ _JSON = (
     Field("SeriesInstanceUID", FieldType.STRING),
     Field("SOPInstanceUID", FieldType.STRING),
     _SOURCE_STORE,
+    *SOURCE_OBJECT,
     _METADATA,
     Field("StructuredStorageSize", FieldType.INTEGER),
     Field("DroppedTags", FieldType.STRING, Mode.REPEATED),
@@ -127,8 +133,12 @@ INVENTORY: Schema = (
     Field("SOPInstanceUID", FieldType.STRING),
     _LAST_UPDATED,
     _BLOB_SIZE,
+    Field("SourceObject", FieldType.STRING),
 )
-"""The columns of a table with one row per instance of a store."""
+"""The columns of a table with one row per instance of a store.
+
+A row has either the UIDs or SourceObject: then a row of the compared table has the UIDs.
+"""
 
 FIXED_COLUMNS = frozenset(field.name for field in (*_FLATTENED_END, *_JSON))
 """The names of the columns that do not follow from an instance's elements."""
@@ -136,10 +146,22 @@ FIXED_COLUMNS = frozenset(field.name for field in (*_FLATTENED_END, *_JSON))
 _FIXED = {SchemaKind.FLATTENED: _FLATTENED_END, SchemaKind.JSON: _JSON, SchemaKind.INVENTORY: INVENTORY}
 
 
-def common_columns(kind: SchemaKind, *, has_source_store: bool) -> Schema:
+def common_columns(kind: SchemaKind, *, has_source_store: bool, has_source_object: bool = False) -> Schema:
     """Return the columns that every row has, whatever its instance contains."""
-    columns = _FIXED[kind]
-    return tuple(field for field in columns if has_source_store or field is not _SOURCE_STORE)
+    if kind is SchemaKind.INVENTORY:
+        return INVENTORY
+    left_out = {
+        *(() if has_source_store else (_SOURCE_STORE.name,)),
+        *(() if has_source_object else (field.name for field in SOURCE_OBJECT)),
+    }
+    return tuple(field for field in _FIXED[kind] if field.name not in left_out)
+
+
+def columns_of_layout(layout: RowLayout) -> Schema:
+    """Return the columns that every row of this layout has, whatever its instance contains."""
+    return common_columns(
+        layout.kind, has_source_store=layout.source_store is not None, has_source_object=layout.has_source_object
+    )
 
 
 def columns_of(row: Mapping[str, Any], kind: SchemaKind) -> Schema:
@@ -151,7 +173,7 @@ def columns_of_all(rows: Sequence[Mapping[str, Any]], kind: SchemaKind) -> Schem
     """Return the union of the columns of the rows, in canonical order.
 
     Flattened: one column per key, nested as the records of the rows are. Other kinds: the fixed
-    columns, with SourceDicomStore if a row has it.
+    columns, with those of the source if a row has them.
     """
     if kind is SchemaKind.FLATTENED:
         return ordered(_fields_of(rows))

@@ -40,7 +40,7 @@ class Pages(Records):
         if len(results) < int(planned.metadata["tasks"]):
             return None
         counters = Counters.total(Counters.from_metadata(entry.metadata) for entry in results)
-        return PageResults(replace(counters, planned=int(planned.metadata["planned"])), self._tasks.results(name, page))
+        return PageResults(counters + _of_plan(planned.metadata), self._tasks.results(name, page))
 
     def create_sum(self, name: OperationName, page: int, results: PageResults) -> None:
         """Create the sum of a page that has all results."""
@@ -95,9 +95,9 @@ class Pages(Records):
             return operation.counters
         sums = self.sums(operation.name)
         plan = {number_of(entry.path): entry.metadata for entry in self._store.list(paths.plan_prefix(operation.name))}
-        planned = {page: int(metadata["planned"]) for page, metadata in plan.items() if page not in sums}
+        planned = {page: _of_plan(metadata) for page, metadata in plan.items() if page not in sums}
         results = self._results_of_pages(operation.name, planned.keys())
-        return Counters.total((*sums.values(), Counters(planned=sum(planned.values())), *results))
+        return Counters.total((*sums.values(), *planned.values(), *results))
 
     def _results_of_pages(self, name: OperationName, pages: Collection[int]) -> Iterator[Counters]:
         """Yield the counters in the metadata of the results of some pages.
@@ -110,6 +110,11 @@ class Pages(Records):
             ):
                 if number_of(entry.path.rpartition("/")[0]) in pages:
                     yield Counters.from_metadata(entry.metadata)
+
+
+def _of_plan(metadata: Mapping[str, str]) -> Counters:
+    """Return the counters of a page that its plan decides."""
+    return Counters(planned=int(metadata["planned"]), unchanged=int(metadata.get("unchanged", 0)))
 
 
 @dataclass(frozen=True, slots=True)

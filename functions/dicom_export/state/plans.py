@@ -53,6 +53,8 @@ class Plans(Records):
         metadata = {"tasks": str(len(planned.tasks)), "planned": str(sum(map(len, planned.tasks)))}
         if planned.unlisted:
             metadata["unlisted"] = str(len(planned.unlisted))
+        if planned.unchanged:
+            metadata["unchanged"] = str(planned.unchanged)
         content = encode(_plan_page_to_json(planned))
         if self._store.create(paths.plan_path(name, page), content, metadata):
             return planned
@@ -74,6 +76,8 @@ def _plan_page_to_json(page: PlanPage) -> dict[str, Any]:
         "error": page.error.to_json() if page.error else None,
         **({"unlisted": page.unlisted} if page.unlisted else {}),
         **({"sender": page.sender} if page.sender else {}),
+        **({"unchanged": page.unchanged} if page.unchanged else {}),
+        **({"knownTasks": page.known_tasks} if page.known_tasks else {}),
     }
 
 
@@ -87,4 +91,6 @@ def _plan_page_from_json(data: dict[str, Any]) -> PlanPage:
         Status.from_json(error) if error else None,
         tuple(Unlisted(*each) for each in data.get("unlisted", ())),
         data.get("sender", ""),
+        tuple(data.get("knownTasks", ())),
+        data.get("unchanged", 0),
     )

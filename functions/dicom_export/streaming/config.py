@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 MAX_STREAMS = 5
 
 _PACKAGE = "google.cloud.healthcare.v1beta1.dicom"
-_DESTINATION = ("tableUri", "schemaFlattened", "schemaJson", "includeSourceStore", "changeDataCaptureConfig")
+_DESTINATION = (
+    "tableUri",
+    "schemaFlattened",
+    "schemaJson",
+    "includeSourceStore",
+    "includeSourceObject",
+    "changeDataCaptureConfig",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,7 @@ class StreamConfig:
     include_source_store: bool = False
     tracks_changes: bool = False
     views: bool = True
+    include_source_object: bool = False
 
     def to_json(self, api_version: str = "v1beta1") -> dict[str, Any]:
         """Return the StreamConfig of a version of the API: v1 has no change data capture."""
@@ -40,6 +48,8 @@ class StreamConfig:
         }
         if self.include_source_store:
             destination["includeSourceStore"] = True
+        if self.include_source_object:
+            destination["includeSourceObject"] = True
         if self.tracks_changes and api_version == "v1beta1":
             destination["changeDataCaptureConfig"] = {}
         return {"bigqueryDestination": destination}
@@ -70,4 +80,7 @@ def _stream_config(value: object) -> StreamConfig:
     table = parse_table(destination)
     schema, captures_changes = parse_schema(destination, _PACKAGE)
     include_source_store = bool(destination.boolean("includeSourceStore"))
-    return StreamConfig(config.right(table), schema, include_source_store, captures_changes)
+    include_source_object = bool(destination.boolean("includeSourceObject"))
+    return StreamConfig(
+        config.right(table), schema, include_source_store, captures_changes, include_source_object=include_source_object
+    )

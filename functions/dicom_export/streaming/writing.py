@@ -147,7 +147,11 @@ class ChangeWriter:
         return [outcome for row in rows for outcome in self._write([row])]
 
     def _common_columns(self) -> Schema:
-        columns = common_columns(self._config.schema, has_source_store=self._config.include_source_store)
+        columns = common_columns(
+            self._config.schema,
+            has_source_store=self._config.include_source_store,
+            has_source_object=self._config.include_source_object,
+        )
         return tuple(column for column in columns if column.name != "Type" or not self._config.tracks_changes)
 
     def _prepare(self, schema: Schema) -> None:

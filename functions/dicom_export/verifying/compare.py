@@ -82,9 +82,15 @@ def _begin_repair(verification: Operation, request: VerifyRequest, journal: Jour
     table = tables.describe(request.compared)
     if table is None:
         raise NotFound(f"Table {request.compared} was not found; an export creates it")
-    schema, include_source_store = layout_like(table.schema)
+    like = layout_like(table.schema)
     repair = RepairRequest(
-        request.store, request.compared, request.table, schema, include_source_store, request.allow_cold_reads
+        request.store,
+        request.compared,
+        request.table,
+        like.schema,
+        like.has_source_store,
+        allow_cold_reads=request.allow_cold_reads,
+        include_source_object=like.has_source_object,
     )
     journal.operations.create(Operation(name, verification.api_version, datetime.now(UTC), repair))
     log.info("Repair of %s created", request.compared, extra=operation_event(name, Event.CREATED))

@@ -4,35 +4,40 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dicom_export.errors import FailedPrecondition
 from dicom_export.operations.counters import DifferenceCounts
 from dicom_export.operations.filters import names_instance
-from dicom_export.rows.layout import SchemaKind
-from dicom_export.rows.schema import INVENTORY, UID_COLUMNS, Field, FieldType, Schema
+from dicom_export.rows.layout import OBJECT_COLUMNS, SchemaKind, names_objects
+from dicom_export.rows.schema import INVENTORY, SOURCE_OBJECT, UID_COLUMNS, Field, FieldType, Schema
 from dicom_export.uids import InstanceUids
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from dicom_export.names import TableName
 
 REPORT: Schema = (
     Field("Difference", FieldType.STRING),
-    *(field for field in INVENTORY if field.name != "BlobStorageSize"),
+    *(field for field in INVENTORY if field.name not in {"BlobStorageSize", "SourceObject"}),
     Field("RowLastUpdated", FieldType.TIMESTAMP),
 )
 """The columns of a report: a table with a row for each instance in which a store and a table differ."""
+
+OBJECTS: Schema = (*SOURCE_OBJECT, Field("BlobStorageSize", FieldType.INTEGER))
+"""The columns of a table with the object versions that have a row in another table."""
 
 _NEEDED = ("LastUpdated", "BlobStorageSize")
 
 # SQL for both BigQuery and DuckDB. The latest row of an instance is that of queries/latest-instances.sql.
 _COMPARISON = """
 WITH objects AS (
-    SELECT * FROM {inventory} WHERE TRUE
-    QUALIFY ROW_NUMBER() OVER (PARTITION BY SOPInstanceUID ORDER BY LastUpdated DESC, Object) = 1
+    SELECT * FROM ({inventory}) WHERE TRUE
+    QUALIFY ROW_NUMBER() OVER (
+        PARTITION BY COALESCE(SOPInstanceUID, SourceObject) ORDER BY LastUpdated DESC, Object
+    ) = 1
 ), latest AS (
     SELECT * FROM (SELECT {columns} FROM {table} WHERE {is_of_store}) WHERE SOPInstanceUID IS NOT NULL
     QUALIFY ROW_NUMBER() OVER (PARTITION BY SOPInstanceUID ORDER BY LastUpdated DESC NULLS LAST) = 1
@@ -56,6 +61,18 @@ WHERE (r.LastUpdated IS NULL OR r.LastUpdated < ?) AND CASE
     WHEN r.SOPInstanceUID IS NULL OR NOT r.IsThere THEN TRUE
     ELSE r.LastUpdated IS NULL OR r.LastUpdated < o.LastUpdated OR r.BlobStorageSize IS DISTINCT FROM o.BlobStorageSize
 END
+"""
+
+_LISTED = "Object, Generation, LastUpdated, BlobStorageSize"
+# An object that was not read has the UIDs of the row for this version of it. If that row was deleted meanwhile, the object is
+# missing.
+_OBJECTS = """
+    SELECT {listed}, {known_uids}, i.SourceObject AS SourceObject
+    FROM {inventory} AS i LEFT JOIN (
+        SELECT {versions}, {uids} FROM {table} WHERE {is_there} AND SourceObject IS NOT NULL
+        QUALIFY ROW_NUMBER() OVER (PARTITION BY {versions} ORDER BY LastUpdated DESC NULLS LAST) = 1
+    ) AS k
+    ON i.SourceObject = k.SourceObject AND i.Generation = k.SourceGeneration AND i.BlobStorageSize = k.BlobStorageSize
 """
 
 COUNTS = """
@@ -114,6 +131,8 @@ class Difference:
             return "nothing in the store holds this instance, and an export removes no rows"
         if self.outranks_object:
             return "the object is not newer than its row, and a row of it would not be the latest one"
+        if self.uids.instance is None:
+            return "the row of the object was deleted during the verification; verify again"
         return "" if names_instance(self.uids) else "one of its UIDs is missing, so that no filter can name it"
 
     @property
@@ -134,7 +153,23 @@ def has_source_store(columns: Collection[str]) -> bool:
     return "SourceDicomStore" in columns
 
 
-def comparison(table: TableName, columns: Collection[str], table_sql: str, inventory_sql: str) -> str:
+def versions(table: TableName, columns: Collection[str], table_sql: str) -> str:
+    """Return the statement whose rows are the OBJECTS of a table. A condition may follow it.
+
+    Raises FailedPrecondition if its rows do not name their objects.
+    """
+    if not names_objects(columns):
+        raise FailedPrecondition(f"{table} has no columns SourceObject and SourceGeneration")
+    return f"SELECT DISTINCT {', '.join(OBJECT_COLUMNS)} FROM {table_sql} WHERE {_is_there(columns)} AND SourceObject IS NOT NULL"  # noqa: S608 - texts of ours
+
+
+def _is_there(columns: Collection[str]) -> str:
+    return "Type IS NOT DISTINCT FROM 'CREATE'" if "Type" in columns else "TRUE"
+
+
+def comparison(
+    table: TableName, columns: Collection[str], table_sql: str, inventory_columns: Collection[str], inventory_sql: str
+) -> str:
     """Return the statement whose rows are the REPORT, in no order.
 
     Its parameters are the store's name, if the table `has_source_store`, and the time from which on rows are not compared. A table
@@ -143,17 +178,43 @@ def comparison(table: TableName, columns: Collection[str], table_sql: str, inven
     if lacking := [name for name in _NEEDED if name not in columns]:
         raise FailedPrecondition(f"{table} has no column {lacking[0]}: it is not a table of an export")
     uids = [name if name in columns else f"CAST(NULL AS STRING) AS {name}" for name in UID_COLUMNS]
-    is_there = "Type IS NOT DISTINCT FROM 'CREATE'" if "Type" in columns else "TRUE"
+    # The inventory of an operation that an earlier version began may lack SourceObject.
+    knows_objects = names_objects(columns) and "SourceObject" in inventory_columns
     return _COMPARISON.format(
-        inventory=inventory_sql,
-        columns=", ".join((*uids, *_NEEDED, f"{is_there} AS IsThere")),
+        inventory=_objects(uids, columns, table_sql, inventory_sql) if knows_objects else _read_objects(inventory_sql),
+        columns=", ".join((*uids, *_NEEDED, f"{_is_there(columns)} AS IsThere")),
         table=table_sql,
         is_of_store="SourceDicomStore = ?" if has_source_store(columns) else "TRUE",
     )
 
 
-def layout_like(schema: Schema) -> tuple[SchemaKind, bool]:
-    """Return the layout of the rows of a table with these columns: their schema, and whether they have SourceDicomStore."""
+def _read_objects(inventory_sql: str) -> str:
+    """Return the statement for an inventory of objects whose headers were all read."""
+    return f"SELECT {_LISTED}, {', '.join(UID_COLUMNS)}, CAST(NULL AS STRING) AS SourceObject FROM {inventory_sql}"  # noqa: S608 - texts of ours
+
+
+def _objects(uids: Sequence[str], columns: Collection[str], table_sql: str, inventory_sql: str) -> str:
+    return _OBJECTS.format(
+        listed=", ".join(f"i.{name} AS {name}" for name in _LISTED.split(", ")),
+        known_uids=", ".join(f"COALESCE(i.{name}, k.{name}) AS {name}" for name in UID_COLUMNS),
+        inventory=inventory_sql,
+        versions=", ".join(OBJECT_COLUMNS),
+        uids=", ".join(uids),
+        table=table_sql,
+        is_there=_is_there(columns),
+    )
+
+
+class Likeness(NamedTuple):
+    """The schema of the rows of a table, and which optional columns they have."""
+
+    schema: SchemaKind
+    has_source_store: bool
+    has_source_object: bool
+
+
+def layout_like(schema: Schema) -> Likeness:
+    """Return what the rows of a table with these columns are like."""
     columns = {field.name: field.type for field in schema}
     kind = SchemaKind.JSON if columns.get("Metadata") is FieldType.JSON else SchemaKind.FLATTENED
-    return kind, has_source_store(columns)
+    return Likeness(kind, has_source_store(columns), names_objects(columns))

@@ -15,14 +15,17 @@ from dicom_export.operations.failure import Failure, FailureStage
 from dicom_export.operations.planning import is_planned
 from dicom_export.operations.request import ExportRequest, WriteDisposition
 from dicom_export.rows.arrow import record_batch
+from dicom_export.rows.inventory import known_row
 from dicom_export.rows.layout import RowLayout, SchemaKind
 from dicom_export.rows.schema import INVENTORY
 from dicom_export.verifying.compare import repair_lines
+from dicom_export.verifying.known_objects import split_known
 from dicom_export.verifying.reconciliation import REPORT, DifferenceKind, layout_like
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from dicom_export.decoding.decoded import Row
     from dicom_export.names import GcsUri, StoreName, TableName
     from dicom_export.operations.counters import DifferenceCounts
     from dicom_export.ports import Decode, DicomStore, TableInfo, Warehouse
@@ -30,7 +33,8 @@ if TYPE_CHECKING:
     from dicom_export.stores import DeclaredStore
     from dicom_export.verifying.reconciliation import Difference
 
-_OBJECTS_AT_ONCE = 1_000
+_OBJECTS_AT_ONCE = 20_000
+_READ_AT_ONCE = 1_000
 _LAYOUT = RowLayout(SchemaKind.INVENTORY)
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
@@ -73,7 +77,7 @@ class Verification:
 
         `on_failure` is called for each instance that cannot be exported and so is not in it. Raises NotFound without the table or the store.
         """
-        self._require_table()
+        names_objects = layout_like(self._require_table().schema).has_source_object
         inventory = replace(self.table, table=f"dicom_export_inventory_{secrets.token_hex(8)}")
         self.tables.prepare_staging(inventory, INVENTORY, inventory)
         try:
@@ -82,7 +86,11 @@ class Verification:
             planned = (stored for stored in listed if is_planned(stored, store.ignore))
             instances = 0
             while chunk := list(islice(planned, _OBJECTS_AT_ONCE)):
-                instances += self._add(inventory, store.objects, chunk, on_failure)
+                known, unknown = self._known(store.objects, chunk) if names_objects else ((), chunk)
+                instances += self._add_rows(inventory, known)
+                for start in range(0, len(unknown), _READ_AT_ONCE):
+                    some = unknown[start : start + _READ_AT_ONCE]
+                    instances += self._add_rows(inventory, self._read(store.objects, some, on_failure))
             yield Inventory(name, inventory, instances, tuple(unlisted))
         finally:
             self.tables.drop(inventory)
@@ -119,9 +127,16 @@ class Verification:
 
     def repair_request(self, store: StoreName, filter_uri: GcsUri) -> ExportRequest:
         """Return the request that exports the instances of the filter, in rows like those of the table."""
-        schema, include_source_store = layout_like(self._require_table().schema)
+        like = layout_like(self._require_table().schema)
         return ExportRequest(
-            store, self.table, WriteDisposition.WRITE_APPEND, schema, include_source_store, filter_uri=filter_uri
+            store,
+            self.table,
+            WriteDisposition.WRITE_APPEND,
+            like.schema,
+            like.has_source_store,
+            filter_uri,
+            include_source_object=like.has_source_object,
+            repeats_rows=True,
         )
 
     def _require_table(self) -> TableInfo:
@@ -130,19 +145,26 @@ class Verification:
             raise NotFound(f"Table {self.table} was not found; an export creates it")
         return found
 
-    def _add(
-        self,
-        inventory: TableName,
-        objects: DicomStore,
-        chunk: Sequence[StoredObject],
-        on_failure: Callable[[Failure], None],
-    ) -> int:
+    def _known(
+        self, objects: DicomStore, chunk: Sequence[StoredObject]
+    ) -> tuple[Sequence[Row], Sequence[StoredObject]]:
+        """Return the inventory rows of the objects that have a row in the table, and the other objects."""
+        known, unknown = split_known(chunk, objects.uri, self.tables, self.table)
+        return [known_row(stored, objects.uri(stored.name)) for stored in known], unknown
+
+    def _read(
+        self, objects: DicomStore, chunk: Sequence[StoredObject], on_failure: Callable[[Failure], None]
+    ) -> Sequence[Row]:
+        """Return the inventory rows of the instances among the objects, from their headers."""
         rows = []
         for stored, decoded in zip(chunk, self.decode(objects, chunk, _LAYOUT), strict=True):
             if isinstance(decoded, DecodedInstance):
                 rows.append(decoded.row)
             elif isinstance(decoded, PermanentError):
                 on_failure(Failure(stored.name, stored.generation, FailureStage.READ, decoded.code, decoded.message))
+        return rows
+
+    def _add_rows(self, inventory: TableName, rows: Sequence[Row]) -> int:
         if rows:
             self.tables.stream(inventory, record_batch(rows, INVENTORY))
         return len(rows)

@@ -14,7 +14,7 @@ from dicom_export.rows.deletion import deletion_row
 from dicom_export.stored_object import StoredObject
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from dicom_export.decoding.decoded import Row
@@ -84,12 +84,16 @@ class LatestRow:
     is_deletion: bool = False
 
 
+def _without_source(_stored: StoredObject) -> Row:
+    return {}
+
+
 @dataclass(slots=True)
 class Reconciliation:
     """Collects what a look adds to a table. `latest` has the newest row of each instance of the look, by SOP Instance UID."""
 
     latest: dict[str, LatestRow]
-    source_store: str | None = None
+    source_of: Callable[[StoredObject], Row] = _without_source
     created: list[Row] = field(default_factory=list)
     deleted: list[Row] = field(default_factory=list)
 
@@ -113,7 +117,7 @@ class Reconciliation:
         if newest is None or newest.is_deletion or gone.uids is None:
             return
         deleted = StoredObject(gone.name, gone.generation, gone.size, newest.updated)
-        row = deletion_row(gone.uids, deleted, self.source_store)
+        row = deletion_row(gone.uids, deleted, self.source_of(deleted))
         self.deleted.append(row)
         self.latest[str(gone.uids.instance)] = LatestRow(row["LastUpdated"], is_deletion=True)
 
@@ -131,13 +135,14 @@ def reconcile(
     look: Look,
     latest: Mapping[str, LatestRow],
     others: Mapping[str, Sequence[WatchedFile]],
-    source_store: str | None = None,
+    source_of: Callable[[StoredObject], Row] = _without_source,
 ) -> Reconciled:
     """Return the result of a look, given the newest row of each of its instances, and the other files that hold them.
 
     An instance that another file also holds is not gone. If that file has other content, its row has to be the newest.
+    `source_of` returns the columns of a row that tell which file it is about.
     """
-    result = Reconciliation(dict(latest), source_store)
+    result = Reconciliation(dict(latest), source_of)
     for written in look.written:
         result.write(written)
     held = {written.uids.instance for written in look.written if written.uids}

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import fields
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,7 +117,7 @@ def test_an_export_says_what_it_did(folder: Path, tmp_path: Path) -> None:
 
 def test_the_options_are_those_of_the_command(folder: Path, tmp_path: Path) -> None:
     file, paths = tmp_path / "scans.duckdb", tmp_path / "paths.txt"
-    dicom_export.export(folder, to=file, ignore="cut.*")
+    dicom_export.export(folder, to=file, ignore="cut.*", include_source_object=False)
     study, *_ = rows(file, "SELECT DISTINCT StudyInstanceUID FROM dicom")[0]
     paths.write_text(f"/studies/{study}\n")
     again: dict[str, Any] = {"to": str(file), "filter_file": str(paths), "include_source_store": True}
@@ -125,7 +125,13 @@ def test_the_options_are_those_of_the_command(folder: Path, tmp_path: Path) -> N
     assert rows(file, "SELECT COUNT(*), COUNT(SourceDicomStore) FROM dicom") == [(4, 2)]
     replaced = dicom_export.export(folder, write_disposition="write-truncate", ignore=["cut.*", "*.txt"], **again)
     assert (replaced.failures, replaced.passed_over) == ((), ())
-    assert rows(file, "SELECT COUNT(*) FROM dicom") == [(2,)]
+    assert rows(file, "SELECT COUNT(*), COUNT(SourceObject) FROM dicom") == [(2, 2)]
+    unchanged = dicom_export.export(folder, write_disposition="write-append", ignore="cut.*", **again)
+    assert (unchanged.counters.success, unchanged.counters.unchanged) == (0, 2)
+    later: dict[str, Any] = {"since": datetime(2100, 1, 1, tzinfo=UTC), "to": file, "table": "later"}
+    assert dicom_export.export(folder, **later).counters.found == 0
+    bare = dicom_export.export(folder, to=file, table="bare", include_source_object=False)
+    assert "SourceObject" not in {name for name, *_ in rows(bare.file, "DESCRIBE bare")}
 
 
 def test_the_rows_of_an_earlier_export_are_not_overwritten_unasked(folder: Path, tmp_path: Path) -> None:

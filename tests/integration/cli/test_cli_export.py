@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -74,9 +76,69 @@ def test_the_json_schema_and_the_source_store_are_options(folder: Path, file: Pa
     assert patient == "P1"
     columns = [name for name, *_ in rows(file, "DESCRIBE t")]
     assert columns == [
-        *("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SourceDicomStore", "Metadata"),
+        *("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SourceDicomStore"),
+        *("SourceObject", "SourceGeneration", "Metadata"),
         *("StructuredStorageSize", "DroppedTags", "StorageClass", "LastUpdated", "BlobStorageSize", "Type"),
     ]
+
+
+def test_each_row_tells_its_file_and_which_version_of_it_unless_asked_not_to(folder: Path, file: Path) -> None:
+    awkward = folder / "a b" / "50%#ü.dcm"
+    awkward.parent.mkdir()
+    awkward.write_bytes(make_instance(SOPInstanceUID="1.2.3"))
+    assert run("export", folder / ".." / folder.name, "--to", file).exit_code == 0
+    found = rows(file, "SELECT SourceObject, SourceGeneration, BlobStorageSize FROM dicom ORDER BY SourceObject")
+    files = sorted((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.as_uri())
+    assert found == [(path.as_uri(), path.stat().st_mtime_ns, path.stat().st_size) for path in files]
+    assert f"{folder.resolve().as_uri()}/a%20b/50%25%23%C3%BC.dcm" in [uri for uri, *_ in found]
+    assert run("export", folder, "--to", file, "--table", "bare", "--no-source-object").exit_code == 0
+    assert not {"SourceObject", "SourceGeneration"} & {name for name, *_ in rows(file, "DESCRIBE bare")}
+
+
+@pytest.mark.parametrize("option", [(), ("--no-source-object",)])
+def test_the_same_command_again_adds_only_what_is_new(folder: Path, file: Path, option: tuple[str, ...]) -> None:
+    run("export", folder, "--to", file)
+    command = ("export", folder, "--to", file, "--write-disposition", "write-append", *option)
+    result = run(*command)
+    assert result.exit_code == 0, result.output
+    assert "0 of 0 instances" in result.stdout
+    assert "2 files have a row in the table already and did not change since" in result.stdout
+    (folder / "new.dcm").write_bytes(make_instance(SOPInstanceUID="1.9", PatientComments="a new column"))
+    shown = json.loads(run(*command, "--format", "json").stdout)["metadata"]
+    assert (shown["counter"]["success"], shown["unchangedObjects"]) == ("1", "2")
+    assert "3 files have a row" in run(*command).stdout
+    assert rows(file, "SELECT count(*), count(DISTINCT SourceObject) FROM dicom") == [(3, 3)]
+    tables = [name for (name,) in rows(file, "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main'")]
+    assert tables == ["dicom"]
+
+
+@pytest.mark.parametrize(
+    ("since", "expected"),
+    [
+        ("2026-01-02T00:00:01Z", ["1.3"]),
+        ("2026-01-02T01:00:00.999999+01:00", ["1.2", "1.3"]),
+        ("2026-01-02", ["1.1", "1.2", "1.3"]),
+        ("2026-01-03", []),
+    ],
+)
+def test_only_files_after_a_time_are_exported(tmp_path: Path, file: Path, since: str, expected: list[str]) -> None:
+    for number, second in ((0, -1), (1, 0), (2, 1), (3, 2)):
+        path = tmp_path / "store" / f"{number}.dcm"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(make_instance(SOPInstanceUID=f"1.{number}"))
+        moment = datetime(2026, 1, 2, tzinfo=UTC).timestamp() + second
+        os.utime(path, (moment, moment))
+    result = run("export", tmp_path / "store", "--to", file, "--since", since)
+    assert result.exit_code == 0, result.output
+    found = rows(file, "SELECT SOPInstanceUID FROM dicom ORDER BY 1") if expected else []
+    assert found == [(uid,) for uid in expected]
+    assert f"{len(expected)} of {len(expected)} instances" in result.stdout
+
+
+def test_a_table_that_lacks_the_columns_of_the_source_gets_them(folder: Path, file: Path) -> None:
+    run("export", folder, "--to", file, "--no-source-object")
+    assert run("export", folder, "--to", file, "--write-disposition", "write-append").exit_code == 0
+    assert rows(file, "SELECT count(*), count(SourceObject), count(SourceGeneration) FROM dicom") == [(4, 2, 2)]
 
 
 def test_two_folders_of_one_name_are_two_stores(tmp_path: Path, file: Path) -> None:
@@ -89,8 +151,8 @@ def test_two_folders_of_one_name_are_two_stores(tmp_path: Path, file: Path) -> N
 
 @pytest.mark.parametrize(("disposition", "expected"), [("write-append", 4), ("write-truncate", 2)])
 def test_a_table_with_rows_is_added_to_or_replaced(folder: Path, file: Path, disposition: str, expected: int) -> None:
-    run("export", folder, "--to", file)
-    result = run("export", folder, "--to", file, "--write-disposition", disposition)
+    run("export", folder, "--to", file, "--no-source-object")
+    result = run("export", folder, "--to", file, "--no-source-object", "--write-disposition", disposition)
     assert result.exit_code == 0, result.output
     assert rows(file, "SELECT count(*) FROM dicom") == [(expected,)]
 
@@ -167,6 +229,8 @@ WRONG = {
     "no folder of the file": (("{folder}", "--to", "{tmp}/none/a.duckdb"), "of the destination does not exist"),
     "no DuckDB file": (("{folder}", "--to", "{folder}/000000.dcm"), "DuckDB"),
     "no table's name": (("{folder}", "--to", "{tmp}/a.duckdb", "--table", "a.b"), "a.b"),
+    "no time zone": (("{folder}", "--to", "{tmp}/a.duckdb", "--since", "2026-01-02T03:04:05"), "a time zone"),
+    "no such day": (("{folder}", "--to", "{tmp}/a.duckdb", "--since", "2026-02-30"), "or a date, as in 2026-01-02"),
     "no disposition": (("{folder}", "--to", "{tmp}/a.duckdb", "--write-disposition", "x"), "'write-append'"),
     "no schema": (("{folder}", "--to", "{tmp}/a.duckdb", "--schema", "x"), "'json'"),
     "a device for the file": (("{folder}", "--to", "/dev/null"), "'/dev/null' is a pipe or a device"),

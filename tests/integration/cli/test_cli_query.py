@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -56,6 +57,21 @@ def test_the_dicomweb_paths_of_a_patient_are_found(file: Path) -> None:
         "/dicomWeb/studies/1.2.3/series/1.2.3.4/instances/1.2.3.4.2",
         "DICOMwebPath",
     ]
+
+
+def test_the_files_of_a_cohort_are_listed_for_copies(tmp_path: Path) -> None:
+    folder, file = tmp_path / "the store", tmp_path / "out.duckdb"
+    (folder / "a").mkdir(parents=True)
+    for number, modality in ((1, "CT"), (2, "CT"), (3, "MR"), (4, "CT")):
+        path = folder / "a" / f"{number} %.dcm"
+        path.write_bytes(make_instance(SOPInstanceUID=f"1.{number}", Modality=modality))
+    assert run("watch", folder, "--to", file, "--once").exit_code == 0
+    (folder / "a" / "4 %.dcm").unlink()
+    assert run("watch", folder, "--to", file, "--once").exit_code == 0
+    result = run("query", sample("cohort-files"), "--from", file, "--format", "csv", "--no-header")
+    listed = result.stdout.splitlines()
+    assert listed == [(folder / "a" / f"{number} %.dcm").as_uri() for number in (1, 2)]
+    assert all(Path(unquote(uri.removeprefix("file://"))).is_file() for uri in listed)
 
 
 def test_a_private_element_is_found(file: Path) -> None:

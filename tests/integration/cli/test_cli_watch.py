@@ -93,6 +93,8 @@ def test_what_comes_changes_is_renamed_and_goes_is_in_the_latest_view(folder: Pa
         (folder / "new/below/4.dcm").unlink()
         wait_for(lambda: found(file, LATEST) == [("1.1",), ("1.5",)], process)
     assert rows(file, "SELECT Type, count(*) FROM dicom GROUP BY 1 ORDER BY 1") == [("CREATE", 5), ("DELETE", 3)]
+    deleted = rows(file, "SELECT SourceObject FROM dicom WHERE Type = 'DELETE' AND SourceGeneration > 0")
+    assert sorted(deleted) == [((folder / name).as_uri(),) for name in ("a/2.dcm", "a/3.dcm", "new/below/4.dcm")]
 
 
 def test_what_is_moved_out_and_back_with_its_old_time_is_there(folder: Path, file: Path, tmp_path: Path) -> None:

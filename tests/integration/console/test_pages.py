@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 PAGES = ("/", f"/export?store={STORE}", "/operations", "/uploads")
-HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{7*7}}&amp;"
+HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{1234*5678}}&amp;"
 BAD_NAME = "a\"'<b onclick=x>&lt;{{7*7}}.dcm"
 
 
@@ -107,7 +107,7 @@ def test_what_an_address_says_is_never_markup(browser: Browser, world: World, pa
         check_markup(browser.page)
         assert "<script>alert" not in browser.html
         assert "<img" not in browser.html
-        assert "{{7*7}}" in browser.text or "49" not in browser.text
+        assert "7006652" not in browser.text
 
 
 def test_names_of_files_and_tables_are_never_markup(browser: Browser, world: World) -> None:

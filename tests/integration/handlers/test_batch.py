@@ -128,6 +128,23 @@ def test_a_job_that_is_out_of_attempts_is_seen_as_an_operation_that_ended(world:
     assert operation.error.code is Code.UNAVAILABLE
 
 
+def test_a_job_that_adds_what_is_new_is_found_again_when_it_is_out_of_attempts(world: World) -> None:
+    """The table has the columns of the source: the operation writes them, too, although the job does not ask for them."""
+    destination = {"tableUri": "bq://local.main.dicom", "schemaJson": {}, "writeDisposition": "WRITE_APPEND"}
+    start_batch_export(job(bigqueryDestination=destination | {"includeSourceObject": True}), "1", world.service)
+    world.drain()
+    request = job(bigqueryDestination=destination, _since="2000-01-01T00:00:00Z")
+    with world.faults.disarmed():
+        start_batch_export(request, JOB, world.service)
+    world.mailbox.waiting.clear()
+    give_up_batch_export(request, "other-id", Unavailable("out of attempts"), world.service)
+    world.drain()
+    assert len(listed(world)) == 2
+    operation = world.service.get_operation(NAME)
+    assert operation.counters
+    assert (operation.counters.success, operation.counters.unchanged) == (0, 3)
+
+
 def test_a_job_that_is_out_of_attempts_but_has_its_operation_goes_on(world: World) -> None:
     start_batch_export(job(), JOB, world.service)
     world.mailbox.waiting.clear()

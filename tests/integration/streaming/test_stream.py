@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FLAT = StreamConfig(TableName("local", "main", "flat"))
-JSON = StreamConfig(TableName("local", "main", "json"), SchemaKind.JSON, include_source_store=True)
+JSON = StreamConfig(
+    TableName("local", "main", "json"), SchemaKind.JSON, include_source_store=True, include_source_object=True
+)
 LATEST = StreamConfig(TableName("local", "main", "latest"), SchemaKind.JSON, tracks_changes=True)
 ALL = (FLAT, JSON, LATEST)
 UIDS: dict[str, Any] = {"StudyInstanceUID": "1.2.1", "SeriesInstanceUID": "1.3.1", "SOPInstanceUID": "1.4.1"}
@@ -81,6 +83,8 @@ def test_an_upload_is_a_row_in_each_table_of_its_store(world: World, bucket: Buc
     assert (flat["PatientID"], flat["Type"], json["Type"]) == ("1", "CREATE", "CREATE")
     assert "SourceDicomStore" not in flat
     assert json["SourceDicomStore"] == str(STORE)
+    assert (json["SourceObject"], json["SourceGeneration"]) == (bucket.uri("any/name"), stored.generation)
+    assert not {"SourceObject", "SourceGeneration"} & (flat.keys() | latest.keys())
     assert "Type" not in latest
 
 
@@ -142,6 +146,8 @@ def test_a_deletion_is_a_row_that_says_of_which_instance(world: World, bucket: B
         assert {name: deleted[name] for name in UIDS} == UIDS
         assert deleted["LastUpdated"] == stored.updated + timedelta(microseconds=1)
         assert deleted["BlobStorageSize"] is None
+    sources = [(row["SourceObject"], row["SourceGeneration"]) for row in world.rows(JSON.table)]
+    assert sources == [(bucket.uri(name), stored.generation)] * 2
     assert world.rows(LATEST.table) == []
 
 

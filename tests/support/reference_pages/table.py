@@ -41,7 +41,8 @@ def json_columns() -> str:
 
 
 def _columns(kind: SchemaKind) -> str:
-    return table(_HEADER, (row for field in common_columns(kind, has_source_store=True) for row in _rows(field, ())))
+    fields = common_columns(kind, has_source_store=True, has_source_object=True)
+    return table(_HEADER, (row for field in fields for row in _rows(field, ())))
 
 
 def _rows(field: Field, above: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

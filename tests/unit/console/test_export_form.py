@@ -6,6 +6,7 @@ import ast
 import json
 import re
 import shlex
+from datetime import datetime
 
 import pytest
 
@@ -43,9 +44,21 @@ def test_every_field_of_the_form_is_in_the_request() -> None:
     assert isinstance(request, ExportRequest)
     assert request.schema is SchemaKind.JSON
     assert request.allow_cold_reads
+    assert request.include_source_object
     assert request.include_source_store
     assert str(request.filter_uri) == "gs://filters/c.csv"
     assert request.write_disposition is WriteDisposition.WRITE_TRUNCATE
+
+
+def test_a_time_without_a_zone_is_in_that_of_the_server() -> None:
+    form = ExportForm({**TABLE, "take": "since", "since": "2026-11-27T14:22"})
+    request = parse_export_request(STORE, form.request(), api_version="v1")
+    assert request.since == datetime(2026, 11, 27, 14, 22).astimezone()
+    assert "the time" in commands(STORE, form.request(), ROOT, is_local=True)[0].note
+    with pytest.raises(InvalidArgument) as raised:
+        parse_export_request(STORE, ExportForm({**TABLE, "take": "since", "since": "x"}).request(), api_version="v1")
+    assert [each.field for each in errors_of(raised.value, form)] == ["since"]
+    assert [each.field for each in ExportForm({**TABLE, "take": "since"}).missing()] == ["since"]
 
 
 def test_the_form_of_files_is_a_request_for_files() -> None:

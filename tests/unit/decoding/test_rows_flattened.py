@@ -441,14 +441,16 @@ def test_numbers_of_big_endian_files_are_read_as_such() -> None:
 
 def test_administrative_columns_are_those_of_the_stored_object() -> None:
     data = make_instance()
-    layout = RowLayout(SchemaKind.FLATTENED, source_store="projects/p/locations/l/datasets/d/dicomStores/s")
+    source_store = "projects/p/locations/l/datasets/d/dicomStores/s"
+    layout = RowLayout(SchemaKind.FLATTENED, source_store, has_source_object=True)
     explained = explain_instance(MemoryStore({"a": data}), make_stored("a", data), layout)
     assert isinstance(explained, Explanation)
     row = explained.row
     assert (row["Type"], row["LastUpdated"], row["StorageClass"]) == ("CREATE", UPDATED, "STANDARD")
     assert row["BlobStorageSize"] == len(data)
-    assert row["SourceDicomStore"] == layout.source_store
-    assert [field.name for field in columns_of(row, SchemaKind.FLATTENED)][-7:] == [
+    assert row["SourceDicomStore"] == source_store
+    assert (row["SourceObject"], row["SourceGeneration"]) == ("memory://a", make_stored("a", data).generation)
+    assert [field.name for field in columns_of(row, SchemaKind.FLATTENED)][-9:] == [
         "OtherElements",
         "DroppedTags",
         "Type",
@@ -456,6 +458,8 @@ def test_administrative_columns_are_those_of_the_stored_object() -> None:
         "StorageClass",
         "BlobStorageSize",
         "SourceDicomStore",
+        "SourceObject",
+        "SourceGeneration",
     ]
 
 

@@ -12,7 +12,7 @@ from dicom_export.operations.counters import Counters
 from dicom_export.operations.failure import Failure, FailureStage, Status
 from dicom_export.operations.operation import Operation
 from dicom_export.operations.outcome import final_status, replaces_table
-from dicom_export.operations.request import ExportRequest, WriteDisposition
+from dicom_export.operations.request import ExportRequest, RepairRequest, Request, WriteDisposition
 from dicom_export.rows.layout import SchemaKind
 from dicom_export.state.paths import index_path
 from dicom_export.uids import InstanceUids
@@ -46,6 +46,19 @@ def test_an_operation_comes_back_from_its_state() -> None:
     )
     assert Operation.decode(operation.encode()) == operation
     assert Operation.decode(make_operation().encode()) == make_operation()
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        ExportRequest(STORE, TABLE, include_source_object=True, views=False),
+        ExportRequest(STORE, TABLE, since=datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC), repeats_rows=True),
+        RepairRequest(STORE, TABLE, TABLE, include_source_object=True),
+    ],
+)
+def test_a_request_comes_back_from_the_state_of_its_operation(request_: Request) -> None:
+    operation = replace(make_operation(), requested=request_, compares_objects=True)
+    assert Operation.decode(operation.encode()) == operation
 
 
 def test_a_failure_comes_back_from_its_state() -> None:

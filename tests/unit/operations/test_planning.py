@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from itertools import chain
+from itertools import chain, pairwise
 
 import pytest
 from hypothesis import given
@@ -12,6 +12,7 @@ from dicom_export.operations.planning import (
     Listed,
     PlanLimits,
     Task,
+    bundled,
     cut_page,
     detect_layout,
     is_planned,
@@ -204,3 +205,14 @@ def test_a_sample_is_spread_over_the_folders() -> None:
     chosen = sample([task], 20)
     assert len(chosen) == 20
     assert {stored.name.partition("/")[0] for stored in chosen} == {f"series{number}" for number in range(7)}
+
+
+@given(st.lists(st.integers(0, 6), max_size=20), st.integers(1, 8))
+def test_joined_tasks_have_the_same_objects_in_order_and_no_more_than_allowed(sizes: list[int], size: int) -> None:
+    objects = iter(range(1_000))
+    tasks = [tuple(make_object(str(next(objects))) for _ in range(each)) for each in sizes]
+    joined = bundled(tasks, size)
+    assert [stored for task in joined for stored in task] == [stored for task in tasks for stored in task]
+    assert all(joined)
+    assert all(len(task) <= max(size, *sizes) for task in joined)
+    assert all(len(one) + len(other) > size for one, other in pairwise(joined) if len(one) <= size)

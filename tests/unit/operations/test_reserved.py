@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 
 DATASETS = ["dicom_export", "DICOM_EXPORT", "Dicom_Export", "information_schema", "INFORMATION_SCHEMA", "pg_catalog"]
 TABLES = [
-    *("dicom_export_staging_123", "DICOM_EXPORT_Staging_123", "dicom_export_inventory_1", "dicom_export_report_1"),
+    *(
+        "dicom_export_staging_123",
+        "DICOM_EXPORT_Staging_123",
+        "dicom_export_inventory_1",
+        "dicom_export_objects_1",
+        "dicom_export_report_1",
+    ),
     *(
         "".join(chr(0xFEE0 + ord(letter)) for letter in "dicom") + "_export_staging_1",
         " dicom_export_staging_1",

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +48,13 @@ def test_a_table_uri_alone_is_a_flattened_export_into_an_empty_table() -> None:
 
 def test_every_field_is_read() -> None:
     request = parse(
-        {"writeDisposition": "WRITE_APPEND", "includeSourceStore": True, "schemaJson": {}},
+        {"writeDisposition": "WRITE_APPEND", "includeSourceStore": True, "includeSourceObject": True, "schemaJson": {}},
         filterConfig={"resourcePathsGcsUri": "gs://bucket/path/to/filter.txt"},
     )
     assert request.write_disposition is WriteDisposition.WRITE_APPEND
     assert request.schema is SchemaKind.JSON
     assert request.include_source_store
+    assert request.include_source_object
     assert request.filter_uri == GcsUri("bucket", "path/to/filter.txt")
 
 
@@ -76,12 +78,34 @@ def test_our_own_field_is_a_boolean() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-01-02T03:04:05Z", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        ("2026-01-02t03:04:05.678901234+02:00", datetime(2026, 1, 2, 1, 4, 5, 678901, tzinfo=UTC)),
+        ("", None),
+    ],
+)
+def test_since_is_an_instant(text: str, expected: datetime | None) -> None:
+    assert parse(_since=text).since == expected
+
+
+@pytest.mark.parametrize(
+    "value", ["2026-01-02", "2026-01-02T03:04:05", "2026-13-02T03:04:05Z", "7d", "0001-01-01T00:00:00+14:00", 5]
+)
+def test_anything_else_as_since_is_refused_by_name(value: object) -> None:
+    with pytest.raises(InvalidArgument, match=r"RFC 3339|TYPE_STRING") as caught:
+        parse(_since=value)
+    assert caught.value.violations[0].field == "_since"
+
+
 def test_names_of_the_protocol_buffer_fields_are_accepted_too() -> None:
     body = {
         "bigquery_destination": {
             "table_uri": URI,
             "write_disposition": "WRITE_TRUNCATE",
             "include_source_store": True,
+            "include_source_object": "true",
             "schema_json": {},
         },
         "filter_config": {"resource_paths_gcs_uri": "gs://bucket/filter.txt"},
@@ -90,6 +114,7 @@ def test_names_of_the_protocol_buffer_fields_are_accepted_too() -> None:
     assert isinstance(request, ExportRequest)
     assert request.write_disposition is WriteDisposition.WRITE_TRUNCATE
     assert request.include_source_store
+    assert request.include_source_object
     assert request.filter_uri == GcsUri("bucket", "filter.txt")
 
 

@@ -49,7 +49,7 @@ def test_each_column_that_every_row_has_is_described(kind: SchemaKind) -> None:
             assert description((*above, field.name)), (*above, field.name)
             check(field.fields, (*above, field.name))
 
-    check(common_columns(kind, has_source_store=True), ())
+    check(common_columns(kind, has_source_store=True, has_source_object=True), ())
 
 
 def test_each_element_that_can_have_a_column_is_described_with_its_tag() -> None:

@@ -119,6 +119,8 @@ DOCUMENTED = [
         "SeriesInstanceUID",
         "SOPInstanceUID",
         "SourceDicomStore",
+        "SourceObject",
+        "SourceGeneration",
         "Metadata",
         "StructuredStorageSize",
     ),
@@ -126,7 +128,9 @@ DOCUMENTED = [
 ]
 
 
-@given(st.permutations(common_columns(SchemaKind.JSON, has_source_store=True)), st.integers(0, 11))
+@given(
+    st.permutations(common_columns(SchemaKind.JSON, has_source_store=True, has_source_object=True)), st.integers(0, 13)
+)
 def test_columns_of_the_json_schema_are_in_the_documented_order(columns: list[Field], at: int) -> None:
     beside = Field("MyColumn", FieldType.STRING)
     assert [field.name for field in ordered((*columns[:at], beside, *columns[at:]))] == [*DOCUMENTED, "MyColumn"]

@@ -73,12 +73,14 @@ def test_a_store_says_where_new_instances_go() -> None:
     configs = [
         {"bigqueryDestination": {"tableUri": "bq://p.d.flat", "schemaFlattened": {}, "includeSourceStore": True}},
         {"bigqueryDestination": {"tableUri": "bq://p.d.latest", "schemaJson": {}, "changeDataCaptureConfig": {}}},
+        {"bigqueryDestination": {"tableUri": "bq://p.d.files", "schemaFlattened": {}, "includeSourceObject": True}},
     ]
     declared = {"bucket": "images", "streamConfigs": configs}
     (store,) = cloud.parse(REQUIRED | {"DICOM_EXPORT_STORES": stores(store=declared)}).stores.values()
     assert store.streams == (
         StreamConfig(TableName("p", "d", "flat"), include_source_store=True),
         StreamConfig(TableName("p", "d", "latest"), SchemaKind.JSON, tracks_changes=True),
+        StreamConfig(TableName("p", "d", "files"), include_source_object=True),
     )
     assert [config.to_json() for config in store.streams] == configs
 

@@ -83,6 +83,13 @@ def test_operations_are_listed_newest_first_and_from_any_position(journal: Journ
     ]
 
 
+def test_a_page_comes_back_with_what_need_not_be_read(journal: Journal) -> None:
+    tasks = (make_object("a"),), (make_object("b"),)
+    journal.plans.create_page(NAME, 0, PlanPage(tasks, known_tasks=(1,), unchanged=7))
+    assert journal.plans.page(NAME, 0) == PlanPage(tasks, known_tasks=(1,), unchanged=7)
+    assert journal.pages.counters(OPERATION) == Counters(planned=2, unchanged=7)
+
+
 def test_the_first_plan_of_a_page_stands(journal: Journal) -> None:
     first = PlanPage(((make_object("a"),),), Cursor(Layout.DICOMWEB, 3, "a"), Layout.DICOMWEB, applies_filter=True)
     tombstone = PlanPage(error=Status(Code.CANCELLED, "stop"))

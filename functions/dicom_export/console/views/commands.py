@@ -66,6 +66,8 @@ def _left_out(body: Mapping[str, Any]) -> Markup | str:
     parts = []
     if "filterConfig" in body:
         parts.append(t("command.part.filter"))
+    if "_since" in body:
+        parts.append(t("command.part.since"))
     if "schemaJson" in body.get("bigqueryDestination", {}):
         parts.append(t("command.part.json"))
     parts += [t(f"option.{option.name}.name") for option in OPTIONS if not option.gcloud and _found(body, option.path)]

@@ -6,7 +6,9 @@ A field that the API gains is added here: an `Option` has its name in the form, 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from dicom_export.errors import InvalidArgument
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from dicom_export.errors import DicomExportError
 
 DISPOSITIONS = ("WRITE_EMPTY", "WRITE_APPEND", "WRITE_TRUNCATE")
-WHOLE, FILTER = "all", "filter"
+WHOLE, FILTER, SINCE = "all", "filter", "since"
 MOST_FILTER_BYTES = 1_000_000
 
 _OPERATION_ID = re.compile(r"[1-9][0-9]{18}")
@@ -40,6 +42,7 @@ class Option:
 
 OPTIONS = (
     Option("source_store", (_DESTINATION, "includeSourceStore")),
+    Option("source_object", (_DESTINATION, "includeSourceObject")),
     Option("cold_reads", ("_allowColdReads",)),
 )
 """The options of the last group. One that is about the table is left out of an export of files. Their texts are `option.NAME.name` and `option.NAME.text`."""
@@ -50,6 +53,7 @@ _FIELDS_OF_VIOLATIONS = {
     "write_disposition": "disposition",
     "gcs_destination.uri_prefix": "prefix",
     "gcs_destination": "prefix",
+    "_since": "since",
     "filter_config.resource_paths_gcs_uri": "filter_uri",
     "filter_config": "filter_uri",
 }
@@ -107,7 +111,16 @@ class ExportForm:
     @property
     def take(self) -> str:
         """Which instances are exported."""
-        return FILTER if self.get("take") == FILTER else WHOLE
+        found = self.get("take")
+        return found if found in (FILTER, SINCE) else WHOLE
+
+    @property
+    def since(self) -> str:
+        """The time after which an object was written, as the API reads it. A time without a zone is in that of the server."""
+        text = self.get("since")
+        with suppress(ValueError):
+            return datetime.fromisoformat(text).astimezone().isoformat()
+        return text
 
     @property
     def schema(self) -> str:
@@ -141,6 +154,8 @@ class ExportForm:
         found = [FormError(name, f"error.no_{name}") for name, value in needed if not value]
         if "." in self.table and not self.is_of_files:
             found.append(FormError("table", "error.dotted_table"))
+        if self.take == SINCE and not self.since:
+            found.append(FormError("since", "error.no_since"))
         if self.take == FILTER and not (self.filter_uri or self.filter_lines):
             found.append(FormError("filter_uri", "error.no_filter"))
         return found
@@ -150,6 +165,8 @@ class ExportForm:
         body: dict[str, Any] = {_FILES: {"uriPrefix": self.prefix}} if self.is_of_files else self._table()
         if self.take == FILTER and (filter_uri or self.filter_uri):
             body["filterConfig"] = {"resourcePathsGcsUri": filter_uri or self.filter_uri}
+        if self.take == SINCE:
+            body["_since"] = self.since
         for option in OPTIONS:
             if self.has(option.name) and not (self.is_of_files and option.path[0] == _DESTINATION):
                 _put(body, option.path, value=True)

@@ -223,6 +223,8 @@ class OperationView:
             kind = t("fact.columns.json" if request.schema is SchemaKind.JSON else "fact.columns.flattened")
             more = t("fact.columns.store") if request.include_source_store else ""
             found.append(Fact(t("fact.columns"), kind + more))
+        if request.since:
+            found.append(Fact(t("export.since"), numbers.moment(request.since, self.now)))
         if request.filter_uri:
             found.append(Fact(t("fact.instances"), str(request.filter_uri), is_code=True))
         else:
@@ -240,6 +242,8 @@ class OperationView:
             values |= {"take": "filter", "filter_uri": str(request.filter_uri)}
         if request.allow_cold_reads:
             values["cold_reads"] = "on"
+        if request.since:
+            values |= {"take": "since", "since": request.since.astimezone().strftime("%Y-%m-%dT%H:%M:%S")}
         if isinstance(request, FilesRequest):
             return f"export?{urlencode({**values, 'destination': 'files', 'prefix': str(request.folder)})}"
         values |= {
@@ -251,6 +255,8 @@ class OperationView:
         }
         if request.include_source_store:
             values["source_store"] = "on"
+        if request.include_source_object:
+            values["source_object"] = "on"
         return f"export?{urlencode(values)}"
 
 

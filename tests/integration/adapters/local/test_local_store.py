@@ -11,6 +11,7 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
 
 import pytest
 from hypothesis import given
@@ -138,6 +139,22 @@ def test_folders_without_the_prefix_are_not_even_opened(open_folder: Path) -> No
     with as_ordinary_user():
         assert names(open_folder, "open/") == ["open/1"]
         assert [stored.name for stored in FolderStore(open_folder).list(start_after="closed0")] == ["open/1"]
+
+
+@given(st.binary(min_size=1).filter(lambda raw: b"/" not in raw and b"\0" not in raw and raw not in {b".", b".."}))
+def test_a_uri_leads_back_to_the_file(raw: bytes) -> None:
+    uri = FolderStore(Path("/store")).uri(name_of_entry(os.fsdecode(raw)))
+    assert uri.isascii()
+    assert unquote_to_bytes(uri.removeprefix("file://")) == b"/store/" + raw
+    assert uri == Path(os.fsdecode(b"/store/" + raw)).as_uri()
+
+
+def test_a_file_has_one_uri_however_its_folder_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "link").symlink_to("store")
+    monkeypatch.chdir(tmp_path)
+    roots = (Path("store"), Path("link"), tmp_path / "store" / ".." / "link")
+    assert {FolderStore(root).uri("a") for root in roots} == {(tmp_path / "store" / "a").resolve().as_uri()}
 
 
 def test_a_name_that_is_no_text_can_be_listed_sent_and_read(tmp_path: Path) -> None:

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 STAGING_EXPIRATION = timedelta(days=3)
 
 
+def expiration_time() -> str:
+    """Return when a table expires that is created now for one operation, as the REST API has it."""
+    return str(int((datetime.now(UTC) + STAGING_EXPIRATION).timestamp() * 1000))
+
+
 def staging_table(destination: TableName, found: Resource | None, schema: Schema) -> Resource:
     """Return a table that expires, for rows that will replace those of the destination.
 
@@ -29,8 +34,7 @@ def staging_table(destination: TableName, found: Resource | None, schema: Schema
     like the destination, but not partitioned: a partition may expire, or refuse old rows. Raises
     FailedPrecondition if the destination has a column that the rows cannot fill.
     """
-    expires = datetime.now(UTC) + STAGING_EXPIRATION
-    resource: Resource = {"expirationTime": str(int(expires.timestamp() * 1000))}
+    resource: Resource = {"expirationTime": expiration_time()}
     if found is None:
         return resource
     if "defaultCollation" in found:

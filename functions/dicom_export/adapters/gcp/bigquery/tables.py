@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dicom_export.operations.counters import DifferenceCounts
     from dicom_export.ports import Version
     from dicom_export.rows.schema import Schema
+    from dicom_export.stored_object import ObjectVersion
     from dicom_export.verifying.reconciliation import Difference
 
 _KEYED = {"tableConstraints": {"primaryKey": {"columns": [CHANGE_KEY]}}, "clustering": {"fields": [CHANGE_KEY]}}
@@ -140,6 +141,12 @@ class BigQueryTables:
         self, table: TableName, inventory: TableName, report: TableName, store: StoreName, *, before: datetime, job: str
     ) -> None:
         self._comparisons.compare(table, inventory, report, store, before=before, job=job)
+
+    def keep_objects(self, table: TableName, objects: TableName, *, job: str) -> None:
+        self._comparisons.keep_objects(table, objects, job=job)
+
+    def known_objects(self, objects: TableName, uris: Sequence[str]) -> Iterator[ObjectVersion]:
+        return self._comparisons.known_objects(objects, uris)
 
     def differences(self, report: TableName) -> Iterator[Difference]:
         return self._comparisons.differences(report)

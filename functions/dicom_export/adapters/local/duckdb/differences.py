@@ -5,18 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dicom_export.adapters.local.duckdb.definitions import create_or_grow, existing, table_sql
+from dicom_export.stored_object import ObjectVersion
 from dicom_export.verifying.reconciliation import (
     COUNTS,
     DIFFERENCES,
+    OBJECTS,
     REPORT,
     Difference,
     comparison,
     difference_counts,
     has_source_store,
+    versions,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from duckdb import DuckDBPyConnection
@@ -37,12 +40,27 @@ def write_report(
 ) -> None:
     """Write the report, as the port's `compare` says, and replace a table of its name. The caller has the transaction."""
     columns = {field.name for field in existing(cursor, table)}
-    existing(cursor, inventory)
-    statement = comparison(table, columns, table_sql(table), table_sql(inventory))
+    listed = {field.name for field in existing(cursor, inventory)}
+    statement = comparison(table, columns, table_sql(table), listed, table_sql(inventory))
     parameters = [str(store), before] if has_source_store(columns) else [before]
     cursor.execute(f"DROP TABLE IF EXISTS {table_sql(report)}")
     create_or_grow(cursor, report, REPORT)
     cursor.execute(f"INSERT INTO {table_sql(report)} BY NAME {statement}", parameters)
+
+
+def write_objects(cursor: DuckDBPyConnection, table: TableName, objects: TableName) -> None:
+    """Put the copy in the place of the table with its name, as the port's `keep_objects` says. A transaction of the caller's."""
+    statement = versions(table, {field.name for field in existing(cursor, table)}, table_sql(table))
+    cursor.execute(f"DROP TABLE IF EXISTS {table_sql(objects)}")
+    create_or_grow(cursor, objects, OBJECTS)
+    cursor.execute(f"INSERT INTO {table_sql(objects)} BY NAME {statement}")
+
+
+def known(cursor: DuckDBPyConnection, objects: TableName, uris: Sequence[str]) -> list[ObjectVersion]:
+    """Return the versions of these objects that have a row, as the port's `known_objects` says."""
+    statement = versions(objects, {field.name for field in existing(cursor, objects)}, table_sql(objects))
+    found = cursor.execute(f"{statement} AND SourceObject IN (SELECT unnest(?::VARCHAR[]))", [[*uris]])
+    return [ObjectVersion(*row) for row in found.fetchall()]
 
 
 def reported(cursor: DuckDBPyConnection, report: TableName) -> Iterator[Difference]:

@@ -24,7 +24,7 @@ from dicom_export.adapters.local.duckdb.definitions import (
     table_not_found,
     table_sql,
 )
-from dicom_export.adapters.local.duckdb.differences import counted, reported, write_report
+from dicom_export.adapters.local.duckdb.differences import counted, known, reported, write_objects, write_report
 from dicom_export.adapters.local.duckdb.streams import Streams, streams_of, table_of
 from dicom_export.adapters.local.duckdb.table_views import define_views
 from dicom_export.adapters.local.duckdb.types import quoted
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from dicom_export.operations.counters import DifferenceCounts
     from dicom_export.ports import Version
     from dicom_export.rows.schema import Schema
+    from dicom_export.stored_object import ObjectVersion
     from dicom_export.verifying.reconciliation import Difference
 
 _MOST_ACCEPTED = 64
@@ -238,6 +239,18 @@ class DuckDbTables:
                 write_report(cursor, table, inventory, report, store, before)
                 bookkeeping.record_replacement(cursor, catalog(report.project), job)
         self._forget(report)
+
+    def keep_objects(self, table: TableName, objects: TableName, *, job: str) -> None:
+        with self.transaction(objects) as cursor:
+            if not bookkeeping.is_replaced(cursor, catalog(objects.project), job):
+                write_objects(cursor, table, objects)
+                bookkeeping.record_staging(cursor, catalog(objects.project), objects.dataset, objects.table)
+                bookkeeping.record_replacement(cursor, catalog(objects.project), job)
+        self._forget(objects)
+
+    def known_objects(self, objects: TableName, uris: Sequence[str]) -> Iterator[ObjectVersion]:
+        with self._catalogs.cursor(objects.project, objects.dataset) as cursor:
+            yield from known(cursor, objects, uris)
 
     def differences(self, report: TableName) -> Iterator[Difference]:
         with self._catalogs.cursor(report.project, report.dataset) as cursor:

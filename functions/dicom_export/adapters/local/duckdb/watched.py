@@ -11,14 +11,15 @@ from dicom_export.adapters.local.duckdb.catalogs import catalog
 from dicom_export.adapters.local.duckdb.definitions import create_or_grow, described, table_sql
 from dicom_export.decoding.budget import DEFAULT_COLUMN_LIMITS, ColumnLimits
 from dicom_export.ports import CHANGE_KEY
+from dicom_export.rows.administrative import source_columns
 from dicom_export.rows.arrow import record_batch
 from dicom_export.rows.fitting import within_budget
-from dicom_export.rows.schema import columns_of, columns_of_all, common_columns, covers, merge
+from dicom_export.rows.schema import columns_of, columns_of_all, columns_of_layout, covers, merge
 from dicom_export.uids import InstanceUids
 from dicom_export.watching.rows import LatestRow, WatchedFile, as_unread, reconcile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from duckdb import DuckDBPyConnection
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from dicom_export.names import StoreName, TableName
     from dicom_export.rows.layout import RowLayout
     from dicom_export.rows.schema import Schema
+    from dicom_export.stored_object import StoredObject
     from dicom_export.watching.rows import Look, Reconciled
 
 _PAGE = 10_000
@@ -45,6 +47,7 @@ class WatchedTable:
         store: StoreName,
         layout: RowLayout,
         limits: ColumnLimits = DEFAULT_COLUMN_LIMITS,
+        uri_of: Callable[[str], str] = str,
         *,
         views: bool = True,
     ) -> None:
@@ -56,8 +59,8 @@ class WatchedTable:
         self._views = views
         self._place = catalog(table.project), table.dataset, table.table
         self._index = bookkeeping.files_sql(catalog(table.project))
-        common = common_columns(layout.kind, has_source_store=layout.source_store is not None)
-        self._schema = merge(common, columns_of(_UIDS, layout.kind))
+        self._uri_of = uri_of
+        self._schema = merge(columns_of_layout(layout), columns_of(_UIDS, layout.kind))
         with tables.transaction(table) as cursor:
             self._prepare(cursor, self._schema)
 
@@ -84,7 +87,7 @@ class WatchedTable:
         with self._tables.transaction(self._table) as cursor:
             latest = self._latest(cursor, look.instances)
             others = self._others(cursor, look)
-            result = reconcile(look, latest, others, self._layout.source_store)
+            result = reconcile(look, latest, others, self._source_of)
             self._append(cursor, [*result.created, *result.deleted])
             unread = [as_unread(file) for files in others.values() for file in files if file.name in result.again]
             files = [written.file for written in look.written]
@@ -100,6 +103,9 @@ class WatchedTable:
         """Remember where disks are mounted in the folder."""
         with self._tables.transaction(self._table) as cursor:
             bookkeeping.record_mounts(cursor, *self._place, self._store, names)
+
+    def _source_of(self, stored: StoredObject) -> Row:
+        return source_columns(stored, self._layout, self._uri_of)
 
     def _files(self, cursor: DuckDBPyConnection, where: str, values: list[object]) -> list[WatchedFile]:
         sql = f"SELECT {_COLUMNS} FROM {self._index} WHERE dataset = ? AND table_name = ? AND {where}"  # noqa: S608 - texts of ours

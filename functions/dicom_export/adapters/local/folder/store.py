@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote_from_bytes
 
 from dicom_export.adapters.local.folder.files import NO_SUCH_NAME
 from dicom_export.adapters.local.folder.long_paths import is_link, open_file, status_of
@@ -19,6 +22,8 @@ from dicom_export.stored_object import StoredObject, Unlisted
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+_ANY_ROOT = Path("/")
+_NEEDS_NO_QUOTES = re.compile(r"[\w.~/-]*", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST_MICROSECONDS = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 # Set by hand, by a broken clock or by an archive: a modification time may be anything.
@@ -39,8 +44,8 @@ class FolderStore:
     ignore: tuple[str, ...] = ()
 
     def uri(self, name: str) -> str:
-        path = path_of_name(self.root.absolute(), name)
-        return Path(path).as_uri() if path else f"{self.root.absolute().as_uri()}/{name}"
+        """Return `file://` and the path, percent-encoded. Links on the way to the folder are resolved."""
+        return _uri_of_root(self.root.absolute()) + _quoted(name)
 
     def list(
         self, *, prefix: str = "", start_after: str = "", unlisted: Callable[[Unlisted], None] = lambda _: None
@@ -107,6 +112,19 @@ class FolderStore:
                 except OSError:
                     return folder
         return None
+
+
+@lru_cache(maxsize=64)
+def _uri_of_root(root: Path) -> str:
+    return f"{root.resolve().as_uri().rstrip('/')}/"
+
+
+def _quoted(name: str) -> str:
+    """Return the part of a URI for a name: percent-encoded, with the bytes that the file system has."""
+    if _NEEDS_NO_QUOTES.fullmatch(name):
+        return name
+    path = path_of_name(_ANY_ROOT, name)
+    return quote_from_bytes(os.fsencode(name if path is None else path[1:]))
 
 
 def _reason(error: OSError) -> str:

@@ -1,0 +1,9 @@
+SELECT SourceObject
+FROM (
+  SELECT *
+  FROM dicom
+  WHERE TRUE
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY SOPInstanceUID ORDER BY LastUpdated DESC) = 1
+)
+WHERE Type = 'CREATE' AND Modality = 'CT'
+ORDER BY SourceObject
