@@ -54,7 +54,7 @@ run: .venv/.local ## Export DICOM files to run/dicom.duckdb and query it; STORE=
 	@printf '\nThe newest studies, queries/newest-studies.sql:\n\n'
 	$(BIN)/dicom-export query - --from run/dicom.duckdb < queries/newest-studies.sql
 
-test: lint .venv-bigquery/.installed .venv-checkov/.installed .venv-duckdb-lts/.installed tests/clients/node/node_modules/.package-lock.json ## Check the code's style and types, and run all tests
+test: lint .venv-bigquery/.installed .venv-checkov/.installed .venv-duckdb-lts/.installed tests/clients/node/node_modules/.package-lock.json tests/clients/browser/node_modules/.package-lock.json ## Check the code's style and types, and run all tests
 	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 unit: .venv/.dev ## Run the tests that need no process, emulator or network: less than a minute

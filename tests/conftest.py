@@ -109,6 +109,22 @@ def google_client(request: pytest.FixtureRequest) -> list[str]:
 
 
 @pytest.fixture(scope="session")
+def chromium() -> str:
+    """Return the browser that the tests of the console drive."""
+    return shutil.which("chromium") or _missing(
+        "chromium is not on the PATH; `apt-get install chromium fonts-liberation`"
+    )
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """Return axe-core, which finds what people with disabilities could not use, as the text of a script."""
+    folder = ROOT / "tests" / "clients" / "browser"
+    found = folder / "node_modules" / "axe-core" / "axe.min.js"
+    return found.read_text() if found.exists() else _missing(f"axe-core is not there; `npm ci --prefix {folder}`")
+
+
+@pytest.fixture(scope="session")
 def terraform() -> Terraform:
     """Return Terraform, with the providers of the registry or with stand-ins for them."""
     found = chosen()

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 @functions_framework.http
 def export_api(request: flask.Request) -> werkzeug.Response:
-    """Answer a request to the Cloud Healthcare API, or a check."""
+    """Answer a request to the Cloud Healthcare API, or for a page of the console, or a check."""
     if request.path == CHECK_PATH:
         return respond_to_check(request, partial(_check, "export_api"))
-    return respond(request, bootstrap.service)
+    return respond(request, bootstrap.service, bootstrap.console)
 
 
 @functions_framework.http

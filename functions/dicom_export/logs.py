@@ -20,8 +20,10 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections import OrderedDict, deque
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TextIO
@@ -92,6 +94,46 @@ def configure(project: str = "", *, level: int = logging.INFO, stream: TextIO | 
     handler.setFormatter(JsonFormatter(project))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     keep_values_back()
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A line of the log, as people read it."""
+
+    time: datetime
+    severity: str
+    message: str
+
+
+class RecentLines(logging.Handler):
+    """Keeps the latest lines about each of the latest operations and stores, for the pages on one machine."""
+
+    def __init__(self, subjects: int = 100, lines: int = 500) -> None:
+        super().__init__()
+        self._subjects = subjects
+        self._lines = lines
+        self._kept: OrderedDict[str, deque[LogLine]] = OrderedDict()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the line. The handler's lock is held."""
+        where = getattr(record, "payload", {}).get("resourceName", "")
+        message = record.getMessage()
+        line = LogLine(
+            datetime.fromtimestamp(record.created, UTC), record.levelname, f"{where}: {message}" if where else message
+        )
+        for subject in {str(getattr(record, name)) for name in _LABELS if hasattr(record, name)}:
+            self._kept.setdefault(subject, deque(maxlen=self._lines)).append(line)
+            self._kept.move_to_end(subject)
+            if len(self._kept) > self._subjects:
+                self._kept.popitem(last=False)
+
+    def of(self, label: str) -> list[LogLine]:
+        """Return the kept lines about an operation or a store, given by its resource name, oldest first."""
+        self.acquire()
+        try:
+            return list(self._kept.get(label, ()))
+        finally:
+            self.release()
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
         RuntimeFacts,
         SubscriptionFacts,
     )
+    from dicom_export.logs import LogLine
     from dicom_export.messages import Message
-    from dicom_export.names import DatasetName, OperationName, StoreName, TableName
+    from dicom_export.names import DatasetName, GcsUri, OperationName, StoreName, TableName
     from dicom_export.operations.counters import DifferenceCounts
     from dicom_export.operations.estimate import Estimate
     from dicom_export.operations.failure import Failure
@@ -379,6 +380,80 @@ class Exports(Protocol):
 
     def list_stores(self, parent: DatasetName) -> Sequence[StoreName]:
         """Return the names of the dataset's stores, in order."""
+
+
+class TableLists(Protocol):
+    """The names of the tables that exist, for people who choose one.
+
+    A list may be incomplete: it has what the installation may see.
+    """
+
+    def projects(self) -> Sequence[str]:
+        """Return the projects that tables can be in."""
+
+    def datasets(self, project: str) -> Sequence[str]:
+        """Return the datasets of the project."""
+
+    def tables(self, project: str, dataset: str) -> Sequence[str]:
+        """Return the tables and views of the dataset, without those of this program."""
+
+    def location(self, project: str, dataset: str) -> str:
+        """Return the location of the dataset, or an empty text on one machine. Raises NotFound."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableColumn:
+    """A column or nested field: its names from the top, its type, and its mode, as BigQuery has them."""
+
+    path: tuple[str, ...]
+    type: str
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueryAnswer:
+    """The first rows of a query's result, as Python values; `is_whole` says whether these are all."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[Any, ...]]
+    is_whole: bool
+
+
+class Queries(Protocol):
+    """Queries in BigQuery's SQL over the tables of one project, which they cannot change.
+
+    A query reads no file and no other project. Raises InvalidArgument for a mistake in it, and
+    Cancelled if it was stopped, or took longer than `seconds`.
+    """
+
+    def columns(self, table: TableName) -> Sequence[TableColumn]:
+        """Return the columns of a table or view, each nested field after its record.
+
+        Raises NotFound.
+        """
+
+    def answer(self, sql: str, project: str, *, rows: int, seconds: float, ticket: str = "") -> QueryAnswer:
+        """Return at most `rows` rows. `ticket` is what `stop` calls the query."""
+
+    def write(self, sql: str, project: str, kind: str, file: IO[bytes], *, seconds: float) -> int:
+        """Write all rows as `csv`, `json` or `parquet`, and return how many there are."""
+
+    def stop(self, ticket: str) -> None:
+        """Stop the query with the ticket, even if it only begins later."""
+
+
+class FilterFiles(Protocol):
+    """A bucket that takes the filter files of people who paste or choose them."""
+
+    def put(self, name: str, content: bytes) -> GcsUri:
+        """Store the file under a name that no other one has, and return its address."""
+
+
+class LogLines(Protocol):
+    """The latest log lines of this process."""
+
+    def of(self, label: str) -> Sequence[LogLine]:
+        """Return the lines about an operation or a store, given by its resource name, oldest first."""
 
 
 class WatchedRows(Protocol):

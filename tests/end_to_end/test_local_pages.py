@@ -10,6 +10,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.request import urlopen
 
 import pytest
 from pydicom.data import get_testdata_file
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _WAIT_SECONDS = 60
-SERVE, WATCH, FILES = "docs/how-to/serve.md", "docs/how-to/watch.md", "docs/how-to/export-files.md"
+CONSOLE, SERVE, WATCH = "docs/how-to/console.md", "docs/how-to/serve.md", "docs/how-to/watch.md"
+FILES = "docs/how-to/export-files.md"
 ENDED_BY_THEMSELVES = [
     "README.md",
     "docs/tutorial.md",
@@ -88,13 +90,13 @@ def test_watch_keeps_the_table_in_sync_until_ctrl_c(tmp_path: Path) -> None:
 
 
 @contextmanager
-def serving(folder: Path, **environment: str) -> Iterator[tuple[PageReader, list[str]]]:
+def serving(folder: Path, page: str = SERVE, **environment: str) -> Iterator[tuple[PageReader, list[str]]]:
     """Serve the folder as the page says, and return the reader with the other blocks of the page."""
     replaced = {"/path/to": str(folder), "8080": str(free_port())}
     reader = PageReader(folder, replaced, environment)
     make_scans(folder / "scans")
     (folder / "data").mkdir()
-    serve, *others = commands(SERVE)
+    serve, *others = commands(page)
     with reader.following(serve) as printed:
         wait_for(lambda: "Listening on" in printed.read_text())
         yield reader, others
@@ -107,6 +109,17 @@ def wait_for_exports(folder: Path, count: int) -> None:
         return run("operations", "list", "--data", folder / "data").stdout
 
     wait_for(lambda: listed().count("done: 2 exported, 0 failed") == count)
+
+
+def test_the_console_is_where_its_page_says(tmp_path: Path) -> None:
+    """tests/end_to_end/test_console.py follows its steps in a browser."""
+    with serving(tmp_path, CONSOLE) as (reader, others):
+        (operations,) = others
+        assert reader.follow(operations) == ""
+        port = reader.replaced["8080"]
+        with urlopen(f"http://127.0.0.1:{port}/") as answer:
+            assert answer.headers.get_content_type() == "text/html"
+            assert "Stores" in answer.read().decode()
 
 
 def test_curl_and_python_export_from_the_server(tmp_path: Path) -> None:
@@ -158,7 +171,7 @@ def test_every_page_about_one_machine_is_followed() -> None:
     pages = {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs" / "how-to").glob("*.md")}
     on_google_cloud = {f"docs/how-to/{name}.md" for name in ("deploy", "batch-jobs", "new-uploads", "dead-letters")}
     ended = {page for page in ENDED_BY_THEMSELVES if "how-to" in page}
-    assert pages - on_google_cloud == ended | {SERVE, WATCH, FILES}
+    assert pages - on_google_cloud == ended | {CONSOLE, SERVE, WATCH, FILES}
 
 
 def test_make_run_exports_and_queries(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def serve(port: int, host: str = "127.0.0.1") -> BaseWSGIServer:
         ) from error
     with listener:
         # Opened before the first request, so that interrupted exports continue at once, and invalid settings are reported.
-        bootstrap.service()
+        bootstrap.console()
         address, free_port = listener.getsockname()[:2]
         app = _on_loopback if ip_address(address).is_loopback else _anywhere
         return _Server(host, free_port, app, _Handler, fd=listener.fileno())
@@ -63,7 +63,7 @@ def serve(port: int, host: str = "127.0.0.1") -> BaseWSGIServer:
 
 @Request.application
 def _anywhere(request: Request) -> Response:
-    return respond(request, bootstrap.service)
+    return respond(request, bootstrap.service, bootstrap.console)
 
 
 @Request.application
@@ -72,7 +72,7 @@ def _on_loopback(request: Request) -> Response:
         check_host(request.headers.get("Host", ""))
     except PermissionDenied as error:
         return encoded(refuse(error))
-    return respond(request, bootstrap.service)
+    return respond(request, bootstrap.service, bootstrap.console)
 
 
 class _Server(ThreadedWSGIServer):

@@ -13,6 +13,8 @@ from dicom_export import logs
 from dicom_export.api.bodies import read_body
 from dicom_export.api.exchange import HttpRequest, HttpResponse, error_response
 from dicom_export.api.server import answer, refuse
+from dicom_export.api.web_pages import check_origin
+from dicom_export.console.paths import is_console
 from dicom_export.diagnosing.check_message import CHECK_ATTRIBUTE, Check
 from dicom_export.errors import Code, InvalidArgument
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from werkzeug import Request
 
+    from dicom_export.console.installation import Installation
     from dicom_export.ports import Exports
 
 _TOKENS = ("Authorization", "X-Serverless-Authorization")
@@ -30,9 +33,13 @@ HEADERS = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": 
 """Headers that keep pages of other servers from reading an answer as anything but JSON."""
 
 
-def respond(request: Request, open_service: Callable[[], Exports]) -> Response:
-    """Return the response to the request. Raises nothing: errors become responses."""
+def respond(
+    request: Request, open_service: Callable[[], Exports], open_console: Callable[[], Installation] | None = None
+) -> Response:
+    """Return the response to the request: of the API, or of the console. Raises nothing: errors become responses."""
     with logs.traced(request.headers.get("X-Cloud-Trace-Context", "")):
+        if open_console and is_console(request.path):
+            return _page(request, open_console)
         response = _answered(request, open_service)
     return encoded(response)
 
@@ -73,6 +80,20 @@ def _answered(request: Request, open_service: Callable[[], Exports]) -> HttpResp
     except Exception as error:  # noqa: BLE001 - an installation that cannot be opened is an error like any other
         return refuse(error)
     return answer(decoded, service)
+
+
+def _page(request: Request, open_console: Callable[[], Installation]) -> Response:
+    # The API is answered without Jinja2.
+    from dicom_export.api.forms import page_request  # noqa: PLC0415
+    from dicom_export.console.router import answer as answer_page  # noqa: PLC0415
+
+    try:
+        check_origin(request.headers.get("Origin", ""), request.headers.get("Host", ""))
+        asked = page_request(request, _body(request))
+    except Exception as error:  # noqa: BLE001 - as in `_answered`
+        return encoded(refuse(error))
+    page = answer_page(asked, open_console)
+    return Response(page.body, page.status, page.headers, content_type=page.content_type)
 
 
 def _body(request: Request) -> bytes:

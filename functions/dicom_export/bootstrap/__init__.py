@@ -27,6 +27,8 @@ from dicom_export.settings import LocalSettings
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from dicom_export.bootstrap.local import LocalDeployment
+    from dicom_export.console.installation import Installation
     from dicom_export.diagnosing.check_message import Check
     from dicom_export.diagnosing.examine import Examination
     from dicom_export.exporting.service import ExportService
@@ -47,6 +49,12 @@ def service() -> ExportService:
     """Return the installation's service. Raises ConfigurationError."""
     with _opening:
         return _service()
+
+
+def console() -> Installation:
+    """Return what the console shows of the installation. Raises ConfigurationError."""
+    with _opening:
+        return _console()
 
 
 def handlers() -> Mapping[str, Callable[..., None]]:
@@ -119,14 +127,32 @@ def _cloud() -> tuple[CloudSettings, Ports]:
 
 @cache
 def _service() -> ExportService:
+    is_local = isinstance(settings.from_environment(), LocalSettings)
+    return _local()[1].service if is_local else service_on(_cloud()[1])
+
+
+@cache
+def _local() -> tuple[LocalSettings, LocalDeployment]:
     found = settings.from_environment()
     if not isinstance(found, LocalSettings):
-        return service_on(_cloud()[1])
+        raise ConfigurationError(
+            "The environment describes an installation on Google Cloud; expected one on one machine"
+        )
     from dicom_export.bootstrap.local import resumed
 
     stack = ExitStack()
     atexit.register(stack.close)
-    return resumed(stack, found)
+    return found, resumed(stack, found)
+
+
+@cache
+def _console() -> Installation:
+    # The API is answered without the console and what it imports.
+    from dicom_export.bootstrap.web_console import cloud_console, local_console
+
+    if isinstance(settings.from_environment(), LocalSettings):
+        return local_console(*_local())
+    return cloud_console(*_cloud(), service())
 
 
 @cache

@@ -12,6 +12,7 @@ from dicom_export.bootstrap.reopening import needed_streams, reopen
 from dicom_export.bootstrap.wiring import Ports, dead_letters_on, handlers_on, objects_of, service_on
 from dicom_export.errors import NotFound
 from dicom_export.exporting.service import ExportService, OperationsService
+from dicom_export.settings import CONSOLE_BUCKET
 from dicom_export.state.journal import Journal
 from dicom_export.stores import DeclaredStore
 from dicom_export.watching.touched import Touched
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from dicom_export.adapters.local.duckdb.tables import DuckDbTables
     from dicom_export.adapters.local.queue import Disorder, LocalQueue
     from dicom_export.messages import Message
     from dicom_export.names import GcsFolder, TableName
@@ -38,6 +40,7 @@ class LocalDeployment:
 
     service: ExportService
     queue: LocalQueue
+    tables: DuckDbTables
     verification: Callable[[TableName], Verification]
 
     def wait(self, timeout_seconds: float | None = None) -> bool:
@@ -69,6 +72,8 @@ def local_deployment(local: LocalSettings, disorder: Disorder | None = None) -> 
         def on_dead_letter(message: Message, error: BaseException) -> None:
             dead_letters_on(ports)(message, error)
 
+        buckets = {CONSOLE_BUCKET: local.filter_folder, **local.buckets}
+
         def folder_of_copies(folder: GcsFolder) -> FolderCopies | None:
             root = local.buckets.get(folder.bucket)
             return FolderCopies(root, folder.prefix, local.links) if root else None
@@ -82,7 +87,7 @@ def local_deployment(local: LocalSettings, disorder: Disorder | None = None) -> 
                 )
                 for name, folder in local.stores.items()
             },
-            {name: FolderStore(folder) for name, folder in local.buckets.items()}.get,
+            {name: FolderStore(folder) for name, folder in buckets.items()}.get,
             tables,
             queue,
             folders=folder_of_copies,
@@ -94,7 +99,7 @@ def local_deployment(local: LocalSettings, disorder: Disorder | None = None) -> 
         stack.callback(lambda: tables.keep_streams(needed_streams(service.journal)))
         decode = stack.enter_context(ParallelDecoder(local.workers, local.limits.objects))
         stack.enter_context(queue).start(handlers_on(ports, local.limits, decode, decode.batches))
-        yield LocalDeployment(service, queue, partial(Verification, tables=tables, decode=decode))
+        yield LocalDeployment(service, queue, tables, partial(Verification, tables=tables, decode=decode))
 
 
 @contextmanager
@@ -179,11 +184,11 @@ def local_operations(data: Path) -> OperationsService:
     return OperationsService(Journal(FolderState(data / "state")))
 
 
-def resumed(stack: ExitStack, local: LocalSettings) -> ExportService:
+def resumed(stack: ExitStack, local: LocalSettings) -> LocalDeployment:
     """Open the deployment until the stack closes, and resume the operations whose messages were lost with an earlier process."""
-    opened = stack.enter_context(local_deployment(local)).service
+    opened = stack.enter_context(local_deployment(local))
     for parent in {name.parent for name in local.stores}:
-        for _, operation in opened.list_operations(parent):
+        for _, operation in opened.service.list_operations(parent):
             if not operation.is_done:
-                opened.resume(operation)
+                opened.service.resume(operation)
     return opened

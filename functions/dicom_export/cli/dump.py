@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dicom_export.cli.values import json_value
 from dicom_export.rows.layout import TABLE_SCHEMAS, SchemaKind
+from dicom_export.rows.result_values import json_value
 
 if TYPE_CHECKING:
     from dicom_export.decoding.notes import Note

@@ -101,8 +101,8 @@ def _kind(output: str | None, result_file: Path | None) -> str:
 
 
 def _write(result: Result, kind: str, file: Path, *, has_header: bool) -> None:
+    from dicom_export.adapters.local.duckdb.result_files import write_result
     from dicom_export.adapters.local.folder.files import replaced_file
-    from dicom_export.cli.result_files import write_result
 
     with replaced_file(file) as target:
         count = write_result(result, kind, target, has_header=has_header)

@@ -1,9 +1,11 @@
-"""`dicom-export serve`: serve the API of Google's Cloud Healthcare service for local folders."""
+"""`dicom-export serve`: serve the console, and the API of Google's Cloud Healthcare service, for local folders."""
 
 from __future__ import annotations
 
 import signal
 import sys
+import webbrowser
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
     metavar="NAME=FOLDER",
     help="The folder of the filter files gs://NAME/… and of the files that are exported there. May be repeated.",
 )
+@click.option("--no-browser", is_flag=True, help="Do not open the console in a browser.")
 @ignore_option
 @archives_option
 def serve(
@@ -74,8 +77,12 @@ def serve(
     ignore: tuple[str, ...],
     *,
     archives: bool,
+    no_browser: bool,
 ) -> None:
-    """Serve the Cloud Healthcare API over local folders, for gcloud, client libraries and curl. Logs are JSON lines on standard output."""
+    """Serve the console and the Cloud Healthcare API over local folders, for browsers, gcloud, client libraries and curl.
+
+    On a terminal with a display, a browser opens with the console. Logs are JSON lines on standard output.
+    """
     local = LocalSettings(
         data=data,
         stores={local_store(name): folder for name, folder in _pairs(stores).items()},
@@ -84,6 +91,8 @@ def serve(
         ignore=ignore,
         limits=settings.local_limits(),
         archives=archives,
+        # There is no authentication: who is elsewhere sees no patient data.
+        shows_rows=_is_loopback(host),
     )
     _create(data)
     logs.configure()
@@ -97,7 +106,23 @@ def serve(
         signal.signal(ending, lambda *_: sys.exit(0))
     address = f"[{host}]" if ":" in host else host
     _announce(f"http://{address}:{server.port}/", next(iter(local.stores)), local.datasets)
+    if not no_browser and sys.stderr.isatty() and settings.has_display():
+        webbrowser.open(f"http://{_reached_at(host)}:{server.port}/")
     server.serve_forever()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _reached_at(host: str) -> str:
+    """Return the address for a browser of this machine: a server that listens on all addresses is reached on this one."""
+    if host in ("", "0.0.0.0", "::"):  # noqa: S104 - what the user asked for
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
 
 
 def _create(data: Path) -> None:
@@ -139,7 +164,7 @@ def _announce(endpoint: str, store: StoreName, datasets: tuple[tuple[str, str], 
     project, dataset = datasets[0] if datasets else ("PROJECT", "DATASET")
     parent = store.parent
     click.echo(
-        f"Listening on {endpoint} (Ctrl-C ends it). In another terminal, run:\n"
+        f"Listening on {endpoint} (Ctrl-C ends it). A browser shows the console there. In another terminal, run:\n"
         f"  export CLOUDSDK_API_ENDPOINT_OVERRIDES_HEALTHCARE={endpoint} CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true\n"
         f"  gcloud healthcare dicom-stores export bq {store.store} --project={parent.project}"
         f" --location={parent.location} --dataset={parent.dataset} --bq-table=bq://{project}.{dataset}.dicom",

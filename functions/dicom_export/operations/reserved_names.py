@@ -29,7 +29,7 @@ def check_table(table: TableName) -> TableName:
     Raises InvalidArgument if the name of its dataset or its own name is reserved, in any spelling.
     """
     check_dataset_name(table.project, table.dataset)
-    if _TABLES.fullmatch(_folded(table.table)):
+    if is_reserved_table(table.table):
         raise InvalidArgument(
             f"Table name {table.table!r} is reserved: this program or the database keeps its own data under such a name."
             " Choose another table name."
@@ -39,11 +39,21 @@ def check_table(table: TableName) -> TableName:
 
 def check_dataset_name(project: str, dataset: str) -> None:
     """Raise InvalidArgument if the name of the dataset is reserved, in any spelling."""
-    if _folded(dataset) in _DATASETS:
+    if is_reserved_dataset(dataset):
         raise InvalidArgument(
             f"Dataset {project}.{dataset} is reserved: this program or the database keeps its own data there."
             " Choose another dataset."
         )
+
+
+def is_reserved_table(name: str) -> bool:
+    """Say whether no request may name a table this way."""
+    return _TABLES.fullmatch(_folded(name)) is not None
+
+
+def is_reserved_dataset(name: str) -> bool:
+    """Say whether no request may name a dataset this way."""
+    return _folded(name) in _DATASETS
 
 
 def _folded(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,18 +12,20 @@ from dicom_export.errors import ConfigurationError
 from dicom_export.settings import cloud
 from dicom_export.settings.cloud import CloudSettings
 from dicom_export.settings.limits import column_limits, object_limits
-from dicom_export.settings.local import LOCAL_LIMITS, LOCAL_PARENT, LocalSettings, local_store
+from dicom_export.settings.local import CONSOLE_BUCKET, LOCAL_LIMITS, LOCAL_PARENT, LocalSettings, local_store
 
 if TYPE_CHECKING:
     from dicom_export.diagnosing.installation import Installation
     from dicom_export.operations.planning import PlanLimits
 
 __all__ = [
+    "CONSOLE_BUCKET",
     "LOCAL_PARENT",
     "LOCAL_SETTINGS",
     "CloudSettings",
     "LocalSettings",
     "from_environment",
+    "has_display",
     "installation",
     "is_in_cloud",
     "local_limits",
@@ -58,6 +61,11 @@ def from_environment() -> LocalSettings | CloudSettings:
 def local_limits() -> PlanLimits:
     """Return the limits of an installation on one machine. Raises ConfigurationError, which names the variable and what is expected."""
     return replace(LOCAL_LIMITS, objects=object_limits(os.environ), columns=column_limits(os.environ))
+
+
+def has_display() -> bool:
+    """Say whether a browser could open a window here."""
+    return sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
 def installation() -> Installation:

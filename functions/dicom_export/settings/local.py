@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 LOCAL_PARENT = DatasetName("local", "local", "local")
 """The Healthcare dataset of stores that are named by their id only."""
 
+CONSOLE_BUCKET = "console-filters"
+"""The bucket of the filter files that people paste or choose in the console."""
+
 # Smaller messages let a killed run repeat less work and the progress bar move in smaller steps, but each message costs
 # a commit, which is slow for a table of many columns.
 # The queue refuses no message, and plans only when nothing else waits, so that `outstanding` need not hold the planner back.
@@ -42,6 +45,7 @@ class LocalSettings:
     that has no file in `databases`. `datasets` are created if they are missing. `ignore` are
     patterns of the names of files that are not instances. With `links`, copies of files are hard
     links where that is possible. With `archives`, the members of ZIP and tar archives are instances.
+    `shows_rows` says whether the console may show rows, which are patient data.
     """
 
     data: Path
@@ -54,6 +58,12 @@ class LocalSettings:
     limits: PlanLimits = LOCAL_LIMITS
     links: bool = False
     archives: bool = False
+    shows_rows: bool = True
+
+    @property
+    def filter_folder(self) -> Path:
+        """The folder of CONSOLE_BUCKET."""
+        return self.data / "filters"
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -67,6 +77,7 @@ class LocalSettings:
             "limits": asdict(self.limits),
             "links": self.links,
             "archives": self.archives,
+            "shows_rows": self.shows_rows,
         }
 
     @classmethod
@@ -82,4 +93,5 @@ class LocalSettings:
             _plan_limits(data["limits"]),
             data.get("links", False),
             data.get("archives", False),
+            data.get("shows_rows", True),
         )

@@ -10,6 +10,7 @@ from dicom_export.state.operations import Operations
 from dicom_export.state.overwrites import Overwrites
 from dicom_export.state.pages import Pages
 from dicom_export.state.plans import Plans
+from dicom_export.state.progress import ProgressOfPages
 from dicom_export.state.reports import Reports
 from dicom_export.state.rewrites import Rewrites
 from dicom_export.state.surveys import Surveys
@@ -30,6 +31,7 @@ class Journal:
         self.surveys = Surveys(store)
         self.tasks = Tasks(store)
         self.pages = Pages(store, self.tasks)
+        self.progress = ProgressOfPages(store)
         self.reports = Reports(store)
         self.rewrites = Rewrites(store)
         self.tables = ExclusiveTables(store, self.operations)

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 from pyarrow import parquet
 
-from dicom_export.cli import result_files
+from dicom_export.adapters.local.duckdb import result_files
 from support.command_line import run
 
 if TYPE_CHECKING:

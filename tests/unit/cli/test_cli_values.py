@@ -8,7 +8,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from dicom_export.cli.values import json_value, plain_text
+from dicom_export.rows.result_values import json_value, plain_text
 
 SUMMER = timezone(timedelta(hours=2))
 

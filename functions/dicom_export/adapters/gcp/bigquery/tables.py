@@ -154,6 +154,15 @@ class BigQueryTables:
     def count_differences(self, report: TableName) -> DifferenceCounts:
         return self._comparisons.count(report)
 
+    def location_of(self, table: TableName) -> str:
+        """Return the location of the table's dataset. Raises NotFound."""
+        return self._catalog.location_of(table)
+
+    @property
+    def client(self) -> Client:
+        """The client that lists datasets and tables."""
+        return self._client
+
     @cached_property
     def _client(self) -> Client:
         from dicom_export.adapters.gcp.bigquery.table_catalog import rest_client

@@ -110,6 +110,9 @@ class Catalog:
         ).fetchall()
 
     def _described(self, schema: str, name: str) -> Table | None:
+        # DuckDB would take the name of a table that is not there for that of a file: "t.csv".
+        if (schema.lower(), name.lower()) not in {(each.lower(), other.lower()) for each, other in self._names()}:
+            return None
         sql = f"{quoted(self.name)}.{quoted(schema)}.{quoted(name)}"
         try:
             relation = self.connection.sql(f"SELECT * FROM {sql}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import duckdb
 
@@ -80,9 +80,17 @@ class Catalogs:
         settings = {**_SETTINGS, "memory_limit": _kilobytes(memory_limit), "temp_directory": str(spill)}
         self._connection = duckdb.connect(":memory:", config=settings)
         self._connection.execute("SET GLOBAL TimeZone = 'UTC'")
+        if directory and not files:
+            self._confine(directory, spill)
         self._attached: set[str] = set()
         self._lock = threading.Lock()
         self._has_large_rows = False
+
+    def _confine(self, *folders: Path) -> None:
+        """Let DuckDB open nothing but what is in these folders: a server also runs the queries of others."""
+        allowed = ", ".join(literal(f"{folder.absolute()}/") for folder in folders)
+        self._connection.execute(f"SET GLOBAL allowed_directories = [{allowed}]")
+        self._connection.execute("SET GLOBAL enable_external_access = false")
 
     @contextmanager
     def cursor(self, project: str, dataset: str) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -147,6 +155,20 @@ class Catalogs:
         file.parent.mkdir(parents=True, exist_ok=True)
         with self._errors(file):
             self._attach(project, file)
+
+    def projects(self) -> list[str]:
+        """Return the projects that have a file."""
+        found = {name for name, file in self._files.items() if file.exists()}
+        if self._directory:
+            found |= {unquote(file.stem) for file in self._directory.glob("*.duckdb")}
+        return sorted(found)
+
+    def file(self, project: str) -> Path:
+        """Return the project's file. Raises NotFound if it has none."""
+        found = self._file(project)
+        if found is None or not found.exists():
+            raise NotFound(f"Project {project} was not found; there is {', '.join(self.projects()) or 'none'}")
+        return found
 
     def close(self) -> None:
         """Close every file. DuckDB then writes its log into the file."""

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from dicom_export.adapters.local.bigquery_sql.parsing import Script
+
 Dialect = Literal["bigquery", "duckdb"]
 
 _ROWS_AT_ONCE = 1000
@@ -75,21 +77,34 @@ def run_query(sql: str, file: Path, dialect: Dialect = "bigquery") -> Result:
     connection = duckdb.connect(":memory:", config={"python_enable_replacements": False})
     queried = Queried(sql, file, connection, catalog, is_translated=script is not None)
     try:
-        with _errors(queried):
+        with errors_of(queried):
             _attach(connection, file, catalog)
-            if script:
-                translation = translate(script, sql, connection, project=project, catalog=catalog)
-                define(connection, translation.required)
-            else:
+            if not script:
                 check_duckdb_sql(connection, sql)
-            relation = connection.sql(translation.sql if script else sql)
-        with _errors_of_values(queried):
-            reader = relation.to_arrow_reader(_ROWS_AT_ONCE)
-            _check_names(reader.schema.names)
+        translated_sql = translation(queried, script, project) if script else sql
+        reader = opened(queried, translated_sql)
     except BaseException:
         connection.close()
         raise
     return Result(reader.schema, _batches(queried, reader))
+
+
+def translation(queried: Queried, script: Script, project: str) -> str:
+    """Return the query in DuckDB's SQL, once its macros are defined. Raises InvalidArgument for a mistake in the SQL."""
+    with errors_of(queried):
+        found = translate(script, queried.sql, queried.connection, project=project, catalog=queried.catalog)
+        define(queried.connection, found.required)
+        return found.sql
+
+
+def opened(queried: Queried, sql: str) -> pa.RecordBatchReader:
+    """Run the query, and return its batches. Raises InvalidArgument for a mistake in the SQL or in a value."""
+    with errors_of(queried):
+        relation = queried.connection.sql(sql)
+    with _errors_of_values(queried):
+        reader: pa.RecordBatchReader = relation.to_arrow_reader(_ROWS_AT_ONCE)
+        _check_names(reader.schema.names)
+        return reader
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, file: Path, catalog: str) -> None:
@@ -102,7 +117,13 @@ def _attach(connection: duckdb.DuckDBPyConnection, file: Path, catalog: str) -> 
 
 
 def _batches(queried: Queried, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-    with queried.connection, _errors_of_values(queried):
+    with queried.connection:
+        yield from read(queried, reader)
+
+
+def read(queried: Queried, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """Yield the batches. Raises InvalidArgument for a value that does not fit the query."""
+    with _errors_of_values(queried):
         yield from batches_of(reader)
 
 
@@ -114,7 +135,8 @@ def _check_names(columns: Sequence[str]) -> None:
 
 
 @contextmanager
-def _errors(queried: Queried) -> Iterator[None]:
+def errors_of(queried: Queried) -> Iterator[None]:
+    """Translate the errors of a query that is being understood."""
     file = str(queried.file)
     try:
         yield
@@ -140,7 +162,7 @@ def _errors(queried: Queried) -> Iterator[None]:
 @contextmanager
 def _errors_of_values(queried: Queried) -> Iterator[None]:
     """Translate the errors of a running query. Its SQL is valid, so the cause is a value, which the error may quote."""
-    with _errors(queried):
+    with errors_of(queried):
         try:
             yield
         except duckdb.PermissionException:

@@ -93,6 +93,11 @@ class DuckDbTables:
             self._catalogs.close()
             self._streams.close()
 
+    @property
+    def catalogs(self) -> Catalogs:
+        """The files, for those who only read."""
+        return self._catalogs
+
     def __enter__(self) -> Self:
         return self
 

@@ -8,8 +8,8 @@ from typing import IO, TYPE_CHECKING
 import pyarrow as pa
 from pyarrow import parquet
 
-from dicom_export.cli.rendering import rendered
 from dicom_export.errors import InvalidArgument
+from dicom_export.rows.result_text import as_csv, as_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,7 +33,11 @@ def write_result(result: Result, output: str, file: IO[bytes], *, has_header: bo
     if output == "parquet":
         _write_parquet(result.schema, counted(), file)
     else:
-        for line in rendered(output, result.columns, replace(result, batches=counted()).rows, has_header=has_header):
+        rows = replace(result, batches=counted()).rows
+        lines = (
+            as_json(result.columns, rows) if output == "json" else as_csv(result.columns, rows, has_header=has_header)
+        )
+        for line in lines:
             file.write(f"{line}\n".encode())
     return count
 

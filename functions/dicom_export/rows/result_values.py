@@ -17,7 +17,7 @@ json_text = json.JSONEncoder(ensure_ascii=False).encode
 _NOT_FINITE = {"inf": "Infinity", "-inf": "-Infinity"}
 
 
-def json_value(value: object) -> Any:  # noqa: ANN401 - JSON
+def json_value(value: object) -> Any:
     """Return the value in a form that JSON has: dates and times as BigQuery's text, NaN and infinities as text, bytes in base64."""
     match value:
         case dict():

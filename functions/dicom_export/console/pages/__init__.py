@@ -1,0 +1,1 @@
+"""The pages: each asks the service, makes a view of the answer, and renders it."""

@@ -1,0 +1,36 @@
+// The form of an export is checked while it is filled in. A check never blocks typing; only the server refuses.
+
+import { take } from "./live.js";
+
+const TYPING_MS = 300;
+
+export function checkForm() {
+  const form = document.querySelector("form[data-check]");
+  if (!form) return;
+  form.querySelector("[data-without-script]").hidden = true;
+  let timer;
+  let running;
+
+  async function check() {
+    running?.abort();
+    running = new AbortController();
+    const fields = new FormData(form);
+    fields.set("intent", "check");
+    // A file is read when the export starts.
+    fields.delete("filter_upload");
+    try {
+      const response = await fetch(form.action, { method: "POST", body: fields, signal: running.signal });
+      if (response.ok) take(await response.text());
+    } catch {
+      // The next key or the server's answer to the form says what is wrong.
+    }
+  }
+
+  form.addEventListener("input", (event) => {
+    if (event.target.type === "file") return;
+    clearTimeout(timer);
+    timer = setTimeout(check, event.target.type === "radio" ? 0 : TYPING_MS);
+    // What was said of a field is old once the field has changed.
+    event.target.removeAttribute("aria-invalid");
+  });
+}
