@@ -1,4 +1,4 @@
-"""The command line: `dicom-export export`, `export-files`, `watch`, `verify`, `estimate`, `dump`, `query`, `columns`, `operations`, `dead-letters`, `doctor`, `smoke-test` and `serve`."""
+"""The command line, `dicom-export`: its commands in order of use."""
 
 import click
 
@@ -8,23 +8,31 @@ from dicom_export.cli.exit_codes import Commands
 __all__ = ["main"]
 
 _COMMANDS = (
-    "columns",
-    "dead-letters",
-    "doctor",
-    "dump",
-    "estimate",
     "export",
-    "export-files",
-    "operations",
     "query",
-    "serve",
-    "smoke-test",
-    "verify",
+    "columns",
     "watch",
+    "verify",
+    "operations",
+    "export-files",
+    "estimate",
+    "dump",
+    "serve",
+    "doctor",
+    "smoke-test",
+    "dead-letters",
 )
 
 
-@click.group(cls=Commands, names=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands,
+    names=_COMMANDS,
+    examples=(
+        "dicom-export export scans --to scans.duckdb",
+        'dicom-export query "SELECT Modality, COUNT(*) AS Instances FROM dicom GROUP BY Modality" --from scans.duckdb',
+    ),
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__)
 def main() -> None:
     """Turn the metadata of DICOM files into a table that you query with SQL.

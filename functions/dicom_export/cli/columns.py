@@ -7,13 +7,21 @@ from pathlib import Path
 import click
 
 from dicom_export.cli.console import print_lines, terminal_width
+from dicom_export.cli.help import Command
 from dicom_export.cli.options import table_option
 from dicom_export.cli.rendering import FORMATS, rendered
 
 _HEADER = ("name", "type", "mode", "description")
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    short_help="List the columns of a table with their descriptions.",
+    examples=(
+        "dicom-export columns --from scans.duckdb",
+        "dicom-export columns thickness --from scans.duckdb",
+    ),
+)
 @click.argument("word", default="")
 @click.option(
     "--from",

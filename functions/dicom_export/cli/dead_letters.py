@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dicom_export.cli.help import Group
 from dicom_export.cli.whose import of_whom
 from dicom_export.errors import FailedPrecondition
 from dicom_export.exporting.replay import replay_name
@@ -18,12 +19,23 @@ if TYPE_CHECKING:
     from dicom_export.state.dead_letters import DeadLetter
 
 
-@click.group("dead-letters")
+@click.group(
+    "dead-letters",
+    cls=Group,
+    short_help="List messages that ran out of attempts, and replay them.",
+    examples=("dicom-export dead-letters list",),
+)
 def dead_letters() -> None:
     """List messages that ran out of attempts, and export their instances, which count as failed."""
 
 
-@dead_letters.command("list")
+@dead_letters.command(
+    "list",
+    examples=(
+        "dicom-export dead-letters list",
+        "dicom-export dead-letters list --from scans.duckdb --format json",
+    ),
+)
 @click.argument("operation", required=False)
 @of_whom
 @click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", show_default=True)
@@ -34,7 +46,9 @@ def list_(whose: Whose, operation: str | None, output: str) -> None:
         click.echo(json.dumps(letter.to_json()) if output == "json" else _line(letter))
 
 
-@dead_letters.command()
+@dead_letters.command(
+    examples=("dicom-export dead-letters replay export-0123456789abcdef",),
+)
 @click.argument("operation")
 @of_whom
 def replay(whose: Whose, operation: str) -> None:

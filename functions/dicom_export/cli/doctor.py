@@ -11,6 +11,7 @@ import click
 
 from dicom_export.cli.console import printable
 from dicom_export.cli.exit_codes import FAILED
+from dicom_export.cli.help import Command
 from dicom_export.diagnosing.findings import Status, is_healthy
 
 if TYPE_CHECKING:
@@ -20,7 +21,15 @@ _WAIT_SECONDS = 120
 _LABELS = {Status.OK: "ok", Status.NOTICE: "notice", Status.WRONG: "WRONG", Status.UNKNOWN: "UNKNOWN"}
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    short_help="Check an installation on Google Cloud.",
+    examples=(
+        "dicom-export doctor",
+        "dicom-export doctor --api-url http://127.0.0.1:8080",
+        "dicom-export doctor --format json",
+    ),
+)
 @click.option(
     "--api-url", metavar="URL", help="The API's address, such as http://127.0.0.1:8080 of `gcloud run services proxy`."
 )

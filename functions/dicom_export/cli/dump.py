@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dicom_export.cli.help import Command
 from dicom_export.rows.layout import TABLE_SCHEMAS, SchemaKind
 from dicom_export.rows.result_values import json_value
 
@@ -15,7 +16,14 @@ if TYPE_CHECKING:
     from dicom_export.decoding.notes import Note
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    short_help="Print the row of one DICOM file.",
+    examples=(
+        "dicom-export dump scans/000000.dcm",
+        "dicom-export dump scans/000000.dcm --schema json",
+    ),
+)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "--schema",

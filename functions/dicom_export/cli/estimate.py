@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dicom_export.cli.help import Command
 from dicom_export.cli.options import ignore_option
 from dicom_export.errors import DicomExportError, NotFound, Unavailable
 from dicom_export.names import StoreName
@@ -22,7 +23,14 @@ _SECONDS = 120
 _KIBI = 1024
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    short_help="Estimate what an export would take.",
+    examples=(
+        "dicom-export estimate scans",
+        "dicom-export estimate projects/p/locations/l/datasets/d/dicomStores/s --service https://export-api.example.com",
+    ),
+)
 @click.argument("source", metavar="FOLDER|STORE")
 @click.option(
     "--service",

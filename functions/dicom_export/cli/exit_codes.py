@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dicom_export.cli.help import Group
 from dicom_export.crashes import keep_values_back, stack_trace
 from dicom_export.errors import DISK_FULL, Cancelled, DicomExportError, InstanceError, Internal, TransientError
 from dicom_export.folder_export.systems import check_system
@@ -39,7 +40,7 @@ class WrongUsage(Refusal):
     exit_code = WRONG_USAGE
 
 
-class Commands(click.Group):
+class Commands(Group):
     """Commands whose errors become messages, not tracebacks.
 
     Each command is a function in the module of the same name. A module is imported only when its command is used, because
@@ -51,6 +52,7 @@ class Commands(click.Group):
         self._names = names
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click has it
+        """Return the commands in order of use."""
         return list(self._names)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as click has it
@@ -59,14 +61,6 @@ class Commands(click.Group):
         name = cmd_name.replace("-", "_")
         command: click.Command = getattr(import_module(f"dicom_export.cli.{name}"), name)
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        try:
-            return super().resolve_command(ctx, args)
-        except click.NoSuchCommand as error:  # click suggests only commands that are loaded, and ours are not
-            raise click.NoSuchCommand(error.command_name, possibilities=self._names, ctx=ctx) from error
 
     def main(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as click has it
         keep_values_back()

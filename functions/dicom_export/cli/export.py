@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dicom_export.cli.exit_codes import FAILED
+from dicom_export.cli.help import Command
 from dicom_export.cli.options import (
     FilterPath,
     archives_option,
@@ -43,7 +44,15 @@ def _since(_context: click.Context, _parameter: click.Parameter, text: str | Non
         raise click.BadParameter(error.message) from error
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    short_help="Export a folder of DICOM files to a table.",
+    examples=(
+        "dicom-export export scans --to scans.duckdb",
+        "dicom-export export scans --to scans.duckdb --write-disposition write-append",
+        "dicom-export export scans --to scans.duckdb --table ct --filter ct.csv",
+    ),
+)
 @folder_argument
 @file_option
 @table_option

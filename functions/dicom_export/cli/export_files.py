@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dicom_export.cli.exit_codes import FAILED
+from dicom_export.cli.help import Command
 from dicom_export.cli.options import FilterPath, folder_argument, ignore_option
 from dicom_export.errors import PermissionDenied
 from dicom_export.folder_export.ctrl_c import threads_without_ctrl_c
@@ -21,7 +22,14 @@ if TYPE_CHECKING:
     from dicom_export.operations.operation import Operation
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    short_help="Export the DICOM files of a folder to another folder.",
+    examples=(
+        "dicom-export export-files scans --to cohort --filter cohort.csv",
+        "dicom-export export-files scans --to copies --copy",
+    ),
+)
 @folder_argument
 @click.option(
     "--to",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dicom_export.cli.console import printable
+from dicom_export.cli.help import Group
 from dicom_export.cli.summary import failure_line
 from dicom_export.cli.whose import of_whom
 from dicom_export.operations.counters import Counters
@@ -24,7 +25,14 @@ if TYPE_CHECKING:
 _LISTED = 50
 
 
-@click.group()
+@click.group(
+    cls=Group,
+    short_help="Show exports and their failures, and cancel exports.",
+    examples=(
+        "dicom-export operations list --from scans.duckdb",
+        "dicom-export operations failures --from scans.duckdb",
+    ),
+)
 def operations() -> None:
     """Show and cancel exports: to a DuckDB file (--from), of `serve` (--data), or on Google Cloud.
 
@@ -40,7 +48,13 @@ _format_option = partial(
 _operation_argument = partial(click.argument, "operation", required=False)
 
 
-@operations.command("list")
+@operations.command(
+    "list",
+    examples=(
+        "dicom-export operations list --from scans.duckdb",
+        "dicom-export operations list --from scans.duckdb --limit 5 --format json",
+    ),
+)
 @click.option("--limit", type=click.IntRange(min=1), default=_LISTED, show_default=True, help="Maximum number to list.")
 @of_whom
 @_format_option()
@@ -54,7 +68,12 @@ def list_(whose: Whose, limit: int, output: str) -> None:
         click.echo(f"{operation.name.operation}  {timestamp(operation.create_time)}  {_state(operation)}")
 
 
-@operations.command()
+@operations.command(
+    examples=(
+        "dicom-export operations describe --from scans.duckdb",
+        "dicom-export operations describe --from scans.duckdb --format json",
+    ),
+)
 @_operation_argument()
 @of_whom
 @_format_option()
@@ -63,7 +82,9 @@ def describe(whose: Whose, operation: str | None, output: str) -> None:
     _show(whose.operations.get_operation(whose.name(operation)), output, whose)
 
 
-@operations.command()
+@operations.command(
+    examples=("dicom-export operations cancel --from scans.duckdb",),
+)
 @_operation_argument()
 @of_whom
 @_format_option()
@@ -75,7 +96,12 @@ def cancel(whose: Whose, operation: str | None, output: str) -> None:
     _show(whose.operations.cancel_operation(whose.name(operation)), output, whose)
 
 
-@operations.command()
+@operations.command(
+    examples=(
+        "dicom-export operations failures --from scans.duckdb",
+        "dicom-export operations failures --from scans.duckdb --format json",
+    ),
+)
 @_operation_argument()
 @of_whom
 @_format_option()
@@ -85,7 +111,10 @@ def failures(whose: Whose, operation: str | None, output: str) -> None:
         click.echo(json.dumps(failure.to_json()) if output == "json" else failure_line(failure))
 
 
-@operations.command("passed-over")
+@operations.command(
+    "passed-over",
+    examples=("dicom-export operations passed-over --from scans.duckdb",),
+)
 @_operation_argument()
 @of_whom
 @_format_option()

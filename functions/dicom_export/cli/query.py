@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,12 +10,16 @@ from typing import TYPE_CHECKING
 import click
 
 from dicom_export.cli.console import print_lines, terminal_width
+from dicom_export.cli.help import Command
 from dicom_export.cli.rendering import FORMATS, rendered
 from dicom_export.folder_export.places import check_is_file
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from dicom_export.adapters.local.duckdb.query import Dialect, Result
 
+_LIKE_AN_OPTION = re.compile(r"--[A-Za-z][\w-]*(=.*)?")
 _SUFFIXES = (".parquet", ".csv", ".json")
 
 
@@ -28,7 +33,39 @@ def _check_suffix(_context: click.Context, _parameter: click.Parameter, file: Pa
     return file
 
 
-@click.command()
+class _SqlCommand(Command):
+    """A command whose argument may begin with `--`, as an SQL comment does."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [*_with_comments(args, self._options_with_value(ctx))])
+
+    def _options_with_value(self, ctx: click.Context) -> set[str]:
+        options = (each for each in self.get_params(ctx) if isinstance(each, click.Option) and not each.is_flag)
+        return {name for each in options for name in each.opts}
+
+
+def _with_comments(args: list[str], with_value: set[str]) -> Iterator[str]:
+    """Yield the arguments. A space before a comment keeps it from being taken for an option, and means nothing in SQL."""
+    before = ""
+    for arg in args:
+        name = arg.partition("=")[0]
+        is_comment = (
+            arg.startswith("--") and arg != "--" and name not in with_value and not _LIKE_AN_OPTION.fullmatch(arg)
+        )
+        yield f" {arg}" if is_comment and before not in with_value else arg
+        before = arg
+
+
+@click.command(
+    cls=_SqlCommand,
+    short_help="Run one SELECT on the tables of a DuckDB file.",
+    examples=(
+        'dicom-export query "SELECT Modality, COUNT(*) AS Instances FROM dicom GROUP BY Modality" --from scans.duckdb',
+        'dicom-export query "SELECT * FROM dicomStudies" --from scans.duckdb --format vertical',
+        'dicom-export query "SELECT * FROM dicom" --from scans.duckdb --output scans.parquet',
+        "dicom-export query - --from scans.duckdb < query.sql",
+    ),
+)
 @click.argument("sql")
 @click.option(
     "--from",

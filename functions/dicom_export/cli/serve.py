@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dicom_export import logs, settings
+from dicom_export.cli.help import Command
 from dicom_export.cli.options import archives_option, ignore_option
 from dicom_export.errors import FailedPrecondition, InvalidArgument
 from dicom_export.folder_export.ctrl_c import threads_without_ctrl_c
@@ -23,7 +24,14 @@ if TYPE_CHECKING:
     from dicom_export.names import StoreName
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    short_help="Serve the Cloud Healthcare API over local folders.",
+    examples=(
+        "dicom-export serve --store scans=scans --data run",
+        "dicom-export serve --store scans=scans --data run --bq-dataset my-project.my_dataset --port 8081",
+    ),
+)
 @click.option(
     "--store",
     "stores",

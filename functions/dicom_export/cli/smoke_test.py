@@ -10,6 +10,7 @@ import click
 from dicom_export import __version__
 from dicom_export.cli.console import printable
 from dicom_export.cli.exit_codes import FAILED
+from dicom_export.cli.help import Command
 from dicom_export.smoke_testing.results import Outcome
 
 if TYPE_CHECKING:
@@ -18,7 +19,15 @@ if TYPE_CHECKING:
 _STEPS_ONLY = "Run the steps, and ask no questions."
 
 
-@click.command("smoke-test")
+@click.command(
+    "smoke-test",
+    cls=Command,
+    short_help="Try an installation with synthetic instances.",
+    examples=(
+        "dicom-export smoke-test",
+        "dicom-export smoke-test --api-url http://127.0.0.1:8080 --steps-only",
+    ),
+)
 @click.option(
     "--api-url", metavar="URL", help="The API's address, such as http://127.0.0.1:8080 of `gcloud run services proxy`."
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from dicom_export.cli.exit_codes import FAILED
+from dicom_export.cli.help import Command
 from dicom_export.cli.options import archives_option, folder_argument, ignore_option, table_option
 from dicom_export.folder_export.places import DATASET, PROJECT, check_file, own_files, state_of, store_of, table_of
 from dicom_export.settings import LocalSettings, local_limits
@@ -17,7 +18,15 @@ _REPAIRS = "repairs"
 _LIMIT = 20
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    short_help="Compare a folder with a table, and repair the table.",
+    examples=(
+        "dicom-export verify scans --from scans.duckdb",
+        "dicom-export verify scans --from scans.duckdb --repair",
+        "dicom-export verify scans --from scans.duckdb --limit 1000 --format json",
+    ),
+)
 @folder_argument
 @click.option(
     "--from",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dicom_export.cli.exit_codes import FAILED
+from dicom_export.cli.help import Command
 from dicom_export.cli.options import (
     file_option,
     folder_argument,
@@ -33,7 +34,14 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    short_help="Keep a table in sync with a folder.",
+    examples=(
+        "dicom-export watch scans --to scans.duckdb",
+        "dicom-export watch scans --to scans.duckdb --once",
+    ),
+)
 @folder_argument
 @file_option
 @table_option

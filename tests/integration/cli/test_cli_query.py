@@ -120,3 +120,30 @@ def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
     result = run("query", "SELECT 1", "--from", tmp_path / "a.txt")
     assert result.exit_code == 2
     assert "is not a DuckDB file" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "comment", ["-- a comment", "--a comment", "--comment", "--", "-- from=x", "--rows=all of them"]
+)
+def test_sql_may_begin_with_a_comment(comment: str, file: Path) -> None:
+    sql = f"{comment}\nSELECT COUNT(*) AS n FROM dicom"
+    for arguments in ((sql, "--from", file), ("--from", file, sql), ("--from", file, "--", sql)):
+        result = run("query", *arguments, "--format", "csv") if "--" not in arguments else run("query", *arguments)
+        assert result.exit_code == 0, result.output
+        assert "3" in result.stdout.split()
+
+
+def test_the_value_of_an_option_is_not_taken_for_sql(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for number, option in enumerate((("--output", "-- my rows.csv"), ("--output=-- my rows.csv",))):
+        result = run("query", f"SELECT {number} AS n", "--from", file, *option)
+        assert result.exit_code == 0, result.output
+        assert (tmp_path / "-- my rows.csv").read_text().split() == ["n", str(number)]
+
+
+def test_a_misspelt_option_before_sql_is_not_taken_for_a_comment(file: Path) -> None:
+    result = run("query", "--fromat", "csv", "SELECT 1", "--from", file)
+    assert result.exit_code == 2
+    assert "'--format'" in result.stderr

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
         (("exprot",), "'export'"),
         (("qeury", "SELECT 1"), "'query'"),
         (("dead-leters",), "'dead-letters'"),
+        (("EXPORT",), "'export'"),
+        (("operations", "List"), "'list'"),
         (("operations", "lsit"), "'list'"),
         (("export", ".", "--write-dispositon", "x"), "'--write-disposition'"),
         (("verify", ".", "--repare"), "'--repair'"),

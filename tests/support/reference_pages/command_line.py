@@ -20,7 +20,7 @@ def command_line() -> str:
     for path, command in _commands(dicom_export, ("dicom-export",)):
         command._help_option = None  # click keeps the one that it made first, maybe for a context of another test
         settings = {**dicom_export.context_settings, "terminal_width": _WIDTH, "max_content_width": _WIDTH}
-        context = click.Context(command, info_name=" ".join(path), **settings)
+        context = command.context_class(command, info_name=" ".join(path), **settings)
         parts.append(f"## {' '.join(path)}\n\n```\n{command.get_help(context)}\n```\n")
     return "\n".join(parts)
 
