@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from dicom_export.adapters.local.duckdb.tables import DuckDbTables
     from dicom_export.adapters.local.queue import Disorder, LocalQueue
+    from dicom_export.decoding.counted import DecodedCounts
     from dicom_export.messages import Message
     from dicom_export.names import GcsFolder, TableName
     from dicom_export.operations.request import TableRequest
@@ -36,12 +37,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LocalDeployment:
-    """A deployment on one machine: the service, and the queue whose workers do the work."""
+    """A deployment on one machine: the service, the queue whose workers do the work, and what they have decoded so far."""
 
     service: ExportService
     queue: LocalQueue
     tables: DuckDbTables
     verification: Callable[[TableName], Verification]
+    decoded: DecodedCounts
 
     def wait(self, timeout_seconds: float | None = None) -> bool:
         """Wait for all work, and return whether it was done in time. Raises the error that stopped the workers, such as a full disk."""
@@ -60,6 +62,7 @@ def local_deployment(local: LocalSettings, disorder: Disorder | None = None) -> 
     from dicom_export.adapters.local.folder.copies import FolderCopies
     from dicom_export.adapters.local.folder.store import FolderStore
     from dicom_export.adapters.local.queue import LocalQueue
+    from dicom_export.decoding.counted import CountedBatches, DecodedCounts
     from dicom_export.decoding.processes import ParallelDecoder
     from dicom_export.verifying.verify import Verification
 
@@ -98,8 +101,11 @@ def local_deployment(local: LocalSettings, disorder: Disorder | None = None) -> 
         reopen(service, tables, KnownFiles(ports.operations, tables), parents, local.datasets)
         stack.callback(lambda: tables.keep_streams(needed_streams(service.journal)))
         decode = stack.enter_context(ParallelDecoder(local.workers, local.limits.objects))
-        stack.enter_context(queue).start(handlers_on(ports, local.limits, decode, decode.batches))
-        yield LocalDeployment(service, queue, tables, partial(Verification, tables=tables, decode=decode))
+        decoded = DecodedCounts()
+        stack.enter_context(queue).start(
+            handlers_on(ports, local.limits, decode, CountedBatches(decode.batches, decoded))
+        )
+        yield LocalDeployment(service, queue, tables, partial(Verification, tables=tables, decode=decode), decoded)
 
 
 @contextmanager

@@ -38,5 +38,6 @@ def main() -> None:
     """Turn the metadata of DICOM files into a table that you query with SQL.
 
     The exit code is 0 after success, 1 if an export ended with an error or with failed instances, if `verify` found
-    differences or if `doctor` or `smoke-test` found something wrong, and 2 for wrong usage. In the last case nothing was done.
+    differences or if `doctor` or `smoke-test` found something wrong, and 2 for wrong usage, when nothing was done.
+    It is 130 if Ctrl-C ended the command at once.
     """

@@ -6,6 +6,7 @@ import logging
 import re
 import shutil
 import sys
+import textwrap
 from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -15,8 +16,13 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from dicom_export.cli.verbosity import Verbosity
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+COMMAND = "  dicom-export "
+"""How a line begins that has a command to copy."""
 
 _SHOWN_OF_A_KIND = 5
 _PRINTED_AT_ONCE = 1 << 16
@@ -25,8 +31,9 @@ _STYLES = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "r
 
 
 def standard_error() -> Console:
-    """Return the console of standard error, which prints text as it is, without markup."""
-    return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    """Return the console of standard error, which prints text without markup. Only a terminal gets it wrapped."""
+    is_whole = not sys.stderr.isatty()
+    return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=is_whole)
 
 
 def printable(text: str) -> str:
@@ -50,6 +57,28 @@ def print_lines(lines: Iterable[str]) -> None:
         click.echo("\n".join(held))
 
 
+def echo_lines(lines: Iterable[str]) -> None:
+    """Print the lines on standard output. A terminal gets them wrapped at spaces, except commands, which can be copied whole."""
+    width = terminal_width()
+    for line in lines:
+        click.echo(_wrapped(line, width) if width else line)
+
+
+def _wrapped(line: str, width: int) -> str:
+    indent = line[: len(line) - len(line.lstrip())]
+    if len(line) <= width or line.startswith(COMMAND):
+        return line
+    wrapped = textwrap.wrap(
+        line,
+        width,
+        subsequent_indent=f"{indent}  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+        replace_whitespace=False,
+    )
+    return "\n".join(wrapped)
+
+
 def terminal_width() -> int | None:
     """Return the width of standard output in cells, or None if it is not a terminal."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
@@ -61,37 +90,57 @@ def _is_harmless(char: str) -> bool:
 
 
 class _Handler(logging.Handler):
-    """Prints the first few records of each kind, without those that have a payload: the summary lists these instances."""
+    """Prints the first few records of each kind, and each text once. At the end it sums up the kinds that were repeated.
 
-    def __init__(self, console: Console) -> None:
+    Records that have a payload are those of single instances, which the summary lists: they are printed if `is_verbose`, as is
+    every other record.
+    """
+
+    def __init__(self, console: Console, *, is_verbose: bool) -> None:
         super().__init__(logging.WARNING)
         self._console = console
+        self._is_verbose = is_verbose
         self._seen: Counter[str] = Counter()
+        self._left_out: Counter[str] = Counter()
+        self._texts: dict[str, set[str]] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        if hasattr(record, "payload"):
-            return
-        self._seen[record.msg] += 1
-        if self._seen[record.msg] <= _SHOWN_OF_A_KIND:
-            message = "\n".join(map(printable, record.getMessage().splitlines()))
-            text = f"{record.levelname.capitalize()}: {message}"
-            self._console.print(Text(text, _STYLES.get(record.levelno, "")))
+        message = "\n".join(map(printable, record.getMessage().splitlines()))
+        if self._is_verbose:
+            self._print(record, f"{_object_of(record)}{message}")
+        elif not hasattr(record, "payload"):
+            self._seen[record.msg] += 1
+            texts = self._texts.setdefault(record.msg, set())
+            if len(texts) < _SHOWN_OF_A_KIND and message not in texts:
+                texts.add(message)
+                self._print(record, message)
+            else:
+                self._left_out[record.msg] += 1
 
-    def tell_what_was_left_out(self) -> None:
-        for message, count in self._seen.items():
-            if count > _SHOWN_OF_A_KIND:
-                kind = _PLACEHOLDERS.sub("…", message)
-                self._console.print(f"… and {count - _SHOWN_OF_A_KIND:,} more of this kind: {kind}")
+    def _print(self, record: logging.LogRecord, message: str) -> None:
+        text = f"{record.levelname.capitalize()}: {message}"
+        self._console.print(Text(text, _STYLES.get(record.levelno, "")))
+
+    def sum_up(self) -> None:
+        for message, count in self._left_out.items():
+            kind = _PLACEHOLDERS.sub("…", message)
+            self._console.print(f"{self._seen[message]:,} warnings in all, {count:,} of them not shown: {kind}")
+
+
+def _object_of(record: logging.LogRecord) -> str:
+    """Return the name of the object that the record is about, if it is about one."""
+    name = getattr(record, "payload", {}).get("resourceName")
+    return f"{printable(name)}: " if name else ""
 
 
 @contextmanager
-def warnings_on(console: Console) -> Iterator[None]:
-    """Print this package's warnings and errors on the console, except those about single instances."""
-    handler = _Handler(console)
+def warnings_on(console: Console, verbosity: Verbosity = Verbosity.NORMAL) -> Iterator[None]:
+    """Print this package's warnings and errors on the console; those about single instances only if verbose."""
+    handler = _Handler(console, is_verbose=verbosity.is_verbose)
     logger = logging.getLogger("dicom_export")
     logger.addHandler(handler)
     try:
         yield
     finally:
         logger.removeHandler(handler)
-        handler.tell_what_was_left_out()
+        handler.sum_up()

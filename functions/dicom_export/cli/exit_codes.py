@@ -1,14 +1,16 @@
-"""Define how a command ends: 0 after success, 1 after a failure, 2 for wrong usage."""
+"""Define how a command ends: 0 after success, 1 after a failure, 2 for wrong usage, 130 after an interruption."""
 
 from __future__ import annotations
 
 import os
+import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 from dicom_export.cli.help import Group
+from dicom_export.cli.interruption import INTERRUPTED, interruptible
 from dicom_export.crashes import keep_values_back, stack_trace
 from dicom_export.errors import DISK_FULL, Cancelled, DicomExportError, InstanceError, Internal, TransientError
 from dicom_export.folder_export.systems import check_system
@@ -40,6 +42,19 @@ class WrongUsage(Refusal):
     exit_code = WRONG_USAGE
 
 
+class Interrupted(Refusal):
+    """Ctrl-C ended the command, which had no work of its own to end."""
+
+    exit_code = INTERRUPTED
+
+    def __init__(self) -> None:
+        super().__init__("Interrupted.")
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the message, which is not about an error."""
+        click.echo(f"\n{self.message}", file=file or sys.stderr)
+
+
 class Commands(Group):
     """Commands whose errors become messages, not tracebacks.
 
@@ -69,10 +84,13 @@ class Commands(Group):
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click has it
         try:
             check_system()
-            return super().invoke(ctx)
+            with interruptible():
+                return super().invoke(ctx)
         except DicomExportError as error:
             kind = Refusal if isinstance(error, _NOT_THE_USERS) else WrongUsage
             raise kind(error.message) from error
+        except KeyboardInterrupt as error:
+            raise Interrupted from error
         except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
             raise
         except OSError as error:

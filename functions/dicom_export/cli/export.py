@@ -24,6 +24,7 @@ from dicom_export.cli.options import (
     table_option,
     views_option,
 )
+from dicom_export.cli.verbosity import Verbosity, verbosity_options
 from dicom_export.errors import InvalidArgument
 from dicom_export.folder_export.arguments import DISPOSITIONS, parse_since
 from dicom_export.folder_export.ctrl_c import threads_without_ctrl_c
@@ -84,6 +85,7 @@ def _since(_context: click.Context, _parameter: click.Parameter, text: str | Non
 @source_object_option
 @ignore_option
 @archives_option
+@verbosity_options
 @click.option(
     "--format",
     "output",
@@ -107,6 +109,7 @@ def export(
     views: bool,
     archives: bool,
     include_source_object: bool,
+    verbosity: Verbosity,
 ) -> None:
     """Export the DICOM files in FOLDER, and in all folders below it, to a table.
 
@@ -126,35 +129,41 @@ def export(
         since=since,
         ignore=ignore,
     )
-    operation = _run(asked, folder)
-    _report(operation, asked.settings, file, output)
+    operation = _run(asked, folder, verbosity)
+    _report(operation, asked.settings, file, output, folder=folder, verbosity=verbosity)
     sys.exit(FAILED if operation.error else 0)
 
 
-def _run(asked: FolderExport, folder: Path) -> Operation:
+def _run(asked: FolderExport, folder: Path, verbosity: Verbosity) -> Operation:
     # `--help` and a mistyped option are answered without loading DuckDB and the rest.
     from dicom_export.bootstrap.local import local_deployment
     from dicom_export.cli.console import standard_error, warnings_on
     from dicom_export.cli.running import Run
 
     console = standard_error()
-    with warnings_on(console), ExitStack() as stack:
+    with warnings_on(console, verbosity), ExitStack() as stack:
         with threads_without_ctrl_c():
             deployment = stack.enter_context(local_deployment(asked.settings))
-        return Run(deployment, asked.request, asked.ignored, console, reports=True).to_its_end(folder)
+        return Run(deployment, asked.request, asked.ignored, console, reports=True, verbosity=verbosity).to_its_end(
+            folder
+        )
 
 
-def _report(operation: Operation, settings: LocalSettings, file: Path, output: str) -> None:
+def _report(
+    operation: Operation, settings: LocalSettings, file: Path, output: str, *, folder: Path, verbosity: Verbosity
+) -> None:
     """Print how the operation ended, then note that it was reported. After a crash in between it is reported again."""
     from dicom_export.bootstrap.local import local_operations
+    from dicom_export.cli.console import echo_lines
     from dicom_export.cli.summary import summary
     from dicom_export.protocol.operations_json import operation_to_json
 
     operations = local_operations(settings.data)
     if output == "json":
         click.echo(json.dumps(operation_to_json(operation), indent=2))
-    else:
+    elif operation.error or not verbosity.is_quiet or operations.unlisted(operation.name):
+        unlisted = operations.unlisted(operation.name)
         failures, passed_over = operations.failures(operation.name), operations.passed_over(operation.name)
-        for line in summary(operation, failures, passed_over, file, operations.unlisted(operation.name)):
-            click.echo(line)
+        lines = summary(operation, failures, passed_over, file, unlisted, folder=folder)
+        echo_lines(lines)
     operations.set_reported(operation.name)

@@ -13,6 +13,7 @@ import click
 from dicom_export.cli.exit_codes import FAILED
 from dicom_export.cli.help import Command
 from dicom_export.cli.options import FilterPath, folder_argument, ignore_option
+from dicom_export.cli.verbosity import Verbosity, verbosity_options
 from dicom_export.errors import PermissionDenied
 from dicom_export.folder_export.ctrl_c import threads_without_ctrl_c
 from dicom_export.folder_export.wanted_files import files_export, forget_deleted
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     help="Write files with contents of their own. By default, files are hard links where the file system allows them.",
 )
 @ignore_option
+@verbosity_options
 @click.option(
     "--format",
     "output",
@@ -62,19 +64,26 @@ if TYPE_CHECKING:
     help="Print a summary as text, or the Operation resource as JSON.",
 )
 def export_files(
-    folder: Path, destination: Path, filter_file: Path | None, ignore: tuple[str, ...], output: str, *, copy: bool
+    folder: Path,
+    destination: Path,
+    filter_file: Path | None,
+    ignore: tuple[str, ...],
+    output: str,
+    *,
+    copy: bool,
+    verbosity: Verbosity,
 ) -> None:
     """Export the DICOM files in FOLDER, and in all folders below it, to another folder.
 
     To resume an interrupted export, or to add what is new, run the same command again. Ctrl-C cancels the export.
     """
     asked = files_export(folder, destination, filter_file=filter_file, ignore=ignore, links=not copy)
-    operation = _run(asked, folder, destination)
-    _report(operation, asked, destination, output)
+    operation = _run(asked, folder, destination, verbosity)
+    _report(operation, asked, destination, output, folder=folder, verbosity=verbosity)
     sys.exit(FAILED if operation.error else 0)
 
 
-def _run(asked: FilesExport, folder: Path, destination: Path) -> Operation:
+def _run(asked: FilesExport, folder: Path, destination: Path, verbosity: Verbosity) -> Operation:
     # `--help` and a mistyped option are answered without loading DuckDB and the rest.
     from dicom_export.bootstrap.local import local_deployment
     from dicom_export.cli.console import standard_error, warnings_on
@@ -82,12 +91,14 @@ def _run(asked: FilesExport, folder: Path, destination: Path) -> Operation:
 
     console = standard_error()
     is_new = _created(destination)
-    with warnings_on(console), ExitStack() as stack:
+    with warnings_on(console, verbosity), ExitStack() as stack:
         with threads_without_ctrl_c():
             deployment = stack.enter_context(local_deployment(asked.settings))
         if is_new:
             forget_deleted(deployment.service, asked.request)
-        return Run(deployment, asked.request, asked.ignored, console, reports=True).to_its_end(folder)
+        return Run(deployment, asked.request, asked.ignored, console, reports=True, verbosity=verbosity).to_its_end(
+            folder
+        )
 
 
 def _created(destination: Path) -> bool:
@@ -101,17 +112,21 @@ def _created(destination: Path) -> bool:
     return True
 
 
-def _report(operation: Operation, asked: FilesExport, destination: Path, output: str) -> None:
+def _report(
+    operation: Operation, asked: FilesExport, destination: Path, output: str, *, folder: Path, verbosity: Verbosity
+) -> None:
     """Print how the operation ended, and only then note that it was reported: a crash in between has it reported again."""
     from dicom_export.bootstrap.local import local_operations
+    from dicom_export.cli.console import echo_lines
     from dicom_export.cli.summary import summary
     from dicom_export.protocol.operations_json import operation_to_json
 
     operations = local_operations(asked.settings.data)
     if output == "json":
         click.echo(json.dumps(operation_to_json(operation), indent=2))
-    else:
+    elif operation.error or not verbosity.is_quiet or operations.unlisted(operation.name):
+        unlisted = operations.unlisted(operation.name)
         failures, passed_over = operations.failures(operation.name), operations.passed_over(operation.name)
-        for line in summary(operation, failures, passed_over, destination, operations.unlisted(operation.name)):
-            click.echo(line)
+        lines = summary(operation, failures, passed_over, destination, unlisted, folder=folder)
+        echo_lines(lines)
     operations.set_reported(operation.name)

@@ -13,6 +13,7 @@ from dicom_export.cli.console import printable
 from dicom_export.cli.help import Group
 from dicom_export.cli.summary import failure_line
 from dicom_export.cli.whose import of_whom
+from dicom_export.folder_export.run import error_besides_failures
 from dicom_export.operations.counters import Counters
 from dicom_export.operations.request import FilesRequest
 from dicom_export.protocol.operations_json import operation_to_json, timestamp
@@ -138,7 +139,9 @@ def _show(operation: Operation, output: str, whose: Whose) -> None:
     for name, fact in facts.items():
         click.echo(f"{name + ':':19}{fact}")
     if operation.error:
-        click.echo(f"{'error:':19}{operation.error.code.name}: {operation.error.message}")
+        error = error_besides_failures(operation)
+        label, kind = ("error:", f"{error.code.name}: ") if error else ("failures:", "")
+        click.echo(f"{label:19}{kind}{operation.error.message}")
 
 
 def _requested(request: Request, whose: Whose) -> dict[str, object]:
@@ -159,7 +162,8 @@ def _state(operation: Operation) -> str:
     counters = operation.counters or Counters()
     counts = f"{counters.success:,} exported, {counters.failure:,} failed"
     if operation.is_done:
-        how = operation.error.code.name if operation.error else "done"
+        error = error_besides_failures(operation)
+        how = error.code.name if error else "finished with failures" if operation.error else "done"
         return f"{how}: {counts}"
     how = "cancelling" if operation.cancel_requested else "unfinished"
     return f"{how}: {counts}, {counters.pending:,} pending so far"

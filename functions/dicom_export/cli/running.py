@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dicom_export.cli.exit_codes import FAILED
+from dicom_export.cli.interruption import stop_at_once
 from dicom_export.cli.progress import ExportProgress
+from dicom_export.cli.verbosity import Verbosity
 from dicom_export.folder_export import run
 
 if TYPE_CHECKING:
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from dicom_export.operations.request import Request
 
 
+def _ignore(_sentence: str) -> None:
+    """Tell nothing."""
+
+
 class Run:
     """A request and its deployment, which `folder_export.run.Run` runs."""
 
@@ -35,8 +39,12 @@ class Run:
         console: Console,
         *,
         reports: bool = False,
+        verbosity: Verbosity = Verbosity.NORMAL,
     ) -> None:
-        self._run = run.Run(deployment, request, ignored, console.print, reports=reports)
+        tell = _ignore if verbosity.is_quiet else console.print
+        self._run = run.Run(deployment, request, ignored, tell, reports=reports)
+        self._decoded = deployment.decoded
+        self._is_quiet = verbosity.is_quiet
         self._exports_a_part = request.filter_uri is not None or request.since is not None
         self._console = console
         self._interrupts = 0
@@ -48,9 +56,8 @@ class Run:
             return operation if operation.is_done else self._watch(operation, folder)
 
     def _watch(self, operation: Operation, folder: Path) -> Operation:
-        with ExportProgress(
-            self._console, None if self._exports_a_part or operation.compares_objects else folder
-        ) as progress:
+        counted = None if self._exports_a_part or operation.compares_objects else folder
+        with ExportProgress(self._console, counted, self._decoded, is_shown=not self._is_quiet) as progress:
             for current in self._run.states(operation):
                 operation = current
                 if self._interrupts and not (operation.cancel_requested or operation.is_done):
@@ -74,5 +81,4 @@ class Run:
         self._interrupts += 1
         if self._interrupts > 1:
             self._console.show_cursor()
-            os.write(2, b"\nStopped at once; the same command brings the cancelled export to its end.\n")
-            os._exit(FAILED)
+            stop_at_once("Stopped at once; the same command brings the cancelled export to its end.")

@@ -7,12 +7,13 @@ import sys
 import webbrowser
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from dicom_export import logs, settings
 from dicom_export.cli.help import Command
+from dicom_export.cli.interruption import stop_by
 from dicom_export.cli.options import archives_option, ignore_option
 from dicom_export.errors import FailedPrecondition, InvalidArgument
 from dicom_export.folder_export.ctrl_c import threads_without_ctrl_c
@@ -21,6 +22,8 @@ from dicom_export.operations.reserved_names import check_dataset_name
 from dicom_export.settings import LocalSettings, local_store
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from dicom_export.names import StoreName
 
 
@@ -111,7 +114,7 @@ def serve(
     with threads_without_ctrl_c():
         server = local_server.serve(port, host)
     for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, lambda *_: sys.exit(0))
+        signal.signal(ending, _end)
     address = f"[{host}]" if ":" in host else host
     _announce(f"http://{address}:{server.port}/", next(iter(local.stores)), local.datasets)
     if not no_browser and sys.stderr.isatty() and settings.has_display():
@@ -131,6 +134,12 @@ def _reached_at(host: str) -> str:
     if host in ("", "0.0.0.0", "::"):  # noqa: S104 - what the user asked for
         return "127.0.0.1"
     return f"[{host}]" if ":" in host else host
+
+
+def _end(number: int, _frame: FrameType | None) -> NoReturn:
+    """End the server in order; a second signal ends it at once."""
+    signal.signal(number, stop_by)
+    sys.exit(0)
 
 
 def _create(data: Path) -> None:

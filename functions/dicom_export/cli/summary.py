@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from dicom_export.cli.console import printable
+from dicom_export.cli.console import COMMAND, printable
 from dicom_export.folder_export.run import error_besides_failures
 from dicom_export.names import TableName
 from dicom_export.operations.counters import Counters
@@ -31,6 +32,8 @@ def summary(
     passed_over: Iterable[tuple[str, str]],
     file: Path,
     unlisted: Sequence[Unlisted] = (),
+    *,
+    folder: Path,
 ) -> Iterator[str]:
     """Yield the lines of the summary.
 
@@ -44,6 +47,8 @@ def summary(
         f" to {_destination(operation, file)}"
         f" in {seconds:,.1f} s, {counters.success / max(seconds, 0.001):,.0f} instances/s"
     )
+    if not counters.planned and not (counters.unchanged or unlisted or operation.error):
+        yield _nothing_found(operation, folder)
     if counters.unchanged:
         yield (
             f"{counters.unchanged:,} {'file has' if counters.unchanged == 1 else 'files have'} a row in the table already and"
@@ -57,9 +62,22 @@ def summary(
     if error:
         yield f"{error.code.name}: {printable(error.message)}"
     if counters.failure:
-        yield f"{counters.failure:,} failed:"
+        yield f"{counters.failure:,} failed:" if error else f"Finished, but {counters.failure:,} failed:"
         yield from _reasons(failures)
-        yield f"List all of them: dicom-export operations failures {operation.name.operation} --from {file}"
+        yield "List all of them:"
+        yield f"{COMMAND}operations failures {operation.name.operation} --from {shlex.quote(str(file))}"
+
+
+def _nothing_found(operation: Operation, folder: Path) -> str:
+    """Return why there was nothing to export from the folder."""
+    request = operation.request
+    if request.since is not None:
+        return (
+            f"No file in {printable(str(folder))} was modified after {request.since.isoformat()}: nothing was exported."
+        )
+    if request.is_filtered:
+        return f"The filter names no file in {printable(str(folder))}: nothing was exported."
+    return f"The folder {printable(str(folder))} is empty, or has no files except ignored ones: nothing was exported."
 
 
 def _destination(operation: Operation, file: Path) -> str:

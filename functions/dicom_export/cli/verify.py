@@ -8,9 +8,11 @@ from pathlib import Path
 
 import click
 
+from dicom_export.cli.console import echo_lines
 from dicom_export.cli.exit_codes import FAILED
 from dicom_export.cli.help import Command
 from dicom_export.cli.options import archives_option, folder_argument, ignore_option, table_option
+from dicom_export.cli.verbosity import Verbosity, verbosity_options
 from dicom_export.folder_export.places import DATASET, PROJECT, check_file, own_files, state_of, store_of, table_of
 from dicom_export.settings import LocalSettings, local_limits
 
@@ -43,6 +45,7 @@ _LIMIT = 20
 @click.option(
     "--limit", type=click.IntRange(0), default=_LIMIT, show_default=True, help="Maximum number of differences to list."
 )
+@verbosity_options
 @click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def verify(
     folder: Path,
@@ -54,6 +57,7 @@ def verify(
     *,
     archives: bool,
     repair: bool,
+    verbosity: Verbosity,
 ) -> None:
     """Compare the DICOM files in FOLDER, and in all folders below it, with the newest rows of a table.
 
@@ -78,8 +82,11 @@ def verify(
     # `--help` and a mistyped option are answered without loading DuckDB, pydicom and the rest.
     from dicom_export.cli.verifying import Verifying
 
-    verified = Verifying(settings, store, destination, _REPAIRS, file, ignore, limit).run(repair=repair)
-    lines = [json.dumps(verified.to_json())] if output == "json" else verified.lines(file)
-    for line in lines:
-        click.echo(line)
+    verified = Verifying(settings, store, destination, _REPAIRS, file, ignore, limit).run(
+        repair=repair, verbosity=verbosity
+    )
+    if output == "json":
+        click.echo(json.dumps(verified.to_json()))
+    elif verified.has_findings or not verbosity.is_quiet:
+        echo_lines(verified.lines(file, folder))
     sys.exit(FAILED if verified.report.counts.total else 0)

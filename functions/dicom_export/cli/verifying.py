@@ -12,6 +12,7 @@ from dicom_export.bootstrap.local import local_deployment
 from dicom_export.cli.console import printable, standard_error, warnings_on
 from dicom_export.cli.running import Run
 from dicom_export.cli.summary import unlisted_lines
+from dicom_export.cli.verbosity import Verbosity
 from dicom_export.folder_export.ctrl_c import threads_without_ctrl_c
 from dicom_export.folder_export.ignored import Ignored
 from dicom_export.names import GcsUri
@@ -51,13 +52,20 @@ class Verified:
         """Return why a repair cannot, or did not, correct the instance's row; empty if it can."""
         return difference.obstacle or self.unrepaired.get(difference.object or "", "")
 
-    def lines(self, file: Path) -> Iterator[str]:
+    @property
+    def has_findings(self) -> bool:
+        """Whether there are differences, failures, folders that could not be listed, or rows that could not be judged."""
+        return bool(self.report.counts.total or self.failures or self.unlisted or self.report.unjudged)
+
+    def lines(self, file: Path, folder: Path) -> Iterator[str]:
         """Yield the report as lines of text."""
         found = self.report.counts
         counts = f"{found.missing:,} missing, {found.stale:,} stale, {found.orphaned:,} orphaned"
         if self.exported:
             yield f"{self.exported:,} instances exported"
         yield f"{self.instances:,} instances compared with table {self.table.table} of {file}: {counts}"
+        if not (self.instances or self.failures or self.unlisted):
+            yield printable(f"No DICOM files were found in {folder}")
         for each in self.report.first:
             yield printable(f"{each.kind:<8}  {each.uids}  {each.object or ''}".rstrip())
             if reason := self.reason(each):
@@ -122,11 +130,11 @@ class Verifying:
     ignore: tuple[str, ...]
     limit: int
 
-    def run(self, *, repair: bool) -> Verified:
+    def run(self, *, repair: bool, verbosity: Verbosity = Verbosity.NORMAL) -> Verified:
         """Compare the store with the table, after a repair if `repair`."""
         failures = _Failures(self.limit)
         with ExitStack() as stack:
-            stack.enter_context(warnings_on(standard_error()))
+            stack.enter_context(warnings_on(standard_error(), verbosity))
             with threads_without_ctrl_c():
                 deployment = stack.enter_context(local_deployment(self.settings))
             if repair:
@@ -134,7 +142,7 @@ class Verifying:
             verification = deployment.verification(self.table)
             declared = deployment.service.stores[self.store]
             inventory = stack.enter_context(verification.inventory(self.store, declared, failures.add))
-            repaired = self._repair(deployment, verification, inventory) if repair else None
+            repaired = self._repair(deployment, verification, inventory, verbosity) if repair else None
             report = verification.summary(inventory, self.limit)
             unrepaired = _unrepaired(deployment, repaired, report) if repaired else {}
         return Verified(
@@ -159,7 +167,7 @@ class Verifying:
             path.unlink()
 
     def _repair(
-        self, deployment: LocalDeployment, verification: Verification, inventory: Inventory
+        self, deployment: LocalDeployment, verification: Verification, inventory: Inventory, verbosity: Verbosity
     ) -> Operation | None:
         """Repair the differences, and return the ended operation that did it, or None if there was nothing to repair."""
         name = f"{secrets.token_hex(8)}.txt"
@@ -171,7 +179,9 @@ class Verifying:
             return None
         request = verification.repair_request(self.store, GcsUri(self.repairs, name))
         ignored = Ignored(frozenset(self.ignore), self.settings.data / "ignored")
-        operation = Run(deployment, request, ignored, standard_error()).to_its_end(self.settings.stores[self.store])
+        operation = Run(deployment, request, ignored, standard_error(), verbosity=verbosity).to_its_end(
+            self.settings.stores[self.store]
+        )
         path.unlink()
         return operation
 

@@ -12,6 +12,7 @@ import click
 
 from dicom_export.cli.exit_codes import FAILED
 from dicom_export.cli.help import Command
+from dicom_export.cli.interruption import stop_by
 from dicom_export.cli.options import (
     file_option,
     folder_argument,
@@ -22,6 +23,7 @@ from dicom_export.cli.options import (
     table_option,
     views_option,
 )
+from dicom_export.cli.verbosity import Verbosity, verbosity_options
 from dicom_export.folder_export.ctrl_c import threads_without_ctrl_c
 from dicom_export.folder_export.places import DATASET, PROJECT, check_file, own_files, state_of, store_of, table_of
 from dicom_export.operations.request import ExportRequest
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
 @views_option
 @source_object_option
 @ignore_option
+@verbosity_options
 @click.option("--once", is_flag=True, help="Catch up with the folder, then exit. The exit code is 1 if files failed.")
 def watch(
     folder: Path,
@@ -62,6 +65,7 @@ def watch(
     views: bool,
     include_source_object: bool,
     once: bool,
+    verbosity: Verbosity,
 ) -> None:
     """Keep a table in sync with the DICOM files in FOLDER: new, changed and deleted files become rows within seconds.
 
@@ -85,23 +89,24 @@ def watch(
         ignore=(*ignore, *own_files(file, folder)),
         limits=local_limits(),
     )
-    _watch(settings, request, once=once)
+    _watch(settings, request, once=once, verbosity=verbosity)
 
 
-def _watch(settings: LocalSettings, request: ExportRequest, *, once: bool) -> None:
+def _watch(settings: LocalSettings, request: ExportRequest, *, once: bool, verbosity: Verbosity) -> None:
     # `--help` and a mistyped option are answered without loading DuckDB and the rest.
     from dicom_export.bootstrap.local import folder_watcher
     from dicom_export.cli.console import standard_error, warnings_on
     from dicom_export.cli.watched import Reports
 
     console = standard_error()
-    reports = Reports(console)
-    with warnings_on(console), ExitStack() as stack:
+    reports = Reports(console, verbosity)
+    with warnings_on(console, verbosity), ExitStack() as stack:
         stop = stack.enter_context(_stopped_by_signals())
         with threads_without_ctrl_c():
             watcher = stack.enter_context(folder_watcher(settings, request, reports.add, follows=not once))
         if not once:
-            console.print("Watching; Ctrl-C ends it.")
+            if not verbosity.is_quiet:
+                console.print("Watching; Ctrl-C ends it.")
             watcher.run(stop)
             return
         watcher.catch_up(stop)
@@ -116,7 +121,7 @@ def _stopped_by_signals() -> Iterator[Event]:
 
     def ask(number: int, _frame: FrameType | None) -> None:
         stop.set()
-        signal.signal(number, signal.SIG_DFL)
+        signal.signal(number, stop_by)
 
     previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -36,7 +36,8 @@ def test_failed_instances_are_listed_with_their_reasons_and_the_others_exported(
     result = run("export", folder, "--to", file)
     assert result.exit_code == 1
     assert "2 of 5 instances" in result.stdout
-    assert "3 failed:" in result.stdout
+    assert "Finished, but 3 failed:" in result.stdout
+    assert "INVALID_ARGUMENT" not in result.stdout
     for name in ("page.html", "cut.dcm", "empty.dcm"):
         assert name in result.stdout
     listed = run("operations", "failures", "--from", file).stdout.splitlines()
@@ -66,6 +67,7 @@ def test_an_empty_folder_is_exported(tmp_path: Path, file: Path) -> None:
     result = run("export", tmp_path / "empty", "--to", file)
     assert result.exit_code == 0, result.output
     assert "0 of 0 instances" in result.stdout
+    assert f"The folder {tmp_path / 'empty'} is empty" in result.stdout
 
 
 def test_the_json_schema_and_the_source_store_are_options(folder: Path, file: Path) -> None:

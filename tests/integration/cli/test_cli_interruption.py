@@ -104,8 +104,10 @@ def test_ctrl_c_twice_stops_at_once_and_the_next_run_ends_what_was_cancelled(fol
     while "Cancelling" not in process.stderr.readline():
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    process.communicate()
-    assert process.returncode == 1
+    stdout, stderr = process.communicate()
+    assert process.returncode == 130
+    assert stdout == ""
+    assert stderr.split("\n", 1)[1] == "Stopped at once; the same command brings the cancelled export to its end.\n"
     result = run("export", folder, "--to", file, "--write-disposition", "write-truncate")
     assert result.exit_code == 0, result.output
     assert rows(file, "SELECT count(*), count(DISTINCT SOPInstanceUID) FROM dicom") == [(COUNT, COUNT)]
