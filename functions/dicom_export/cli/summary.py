@@ -72,9 +72,7 @@ def _nothing_found(operation: Operation, folder: Path) -> str:
     """Return why there was nothing to export from the folder."""
     request = operation.request
     if request.since is not None:
-        return (
-            f"No file in {printable(str(folder))} was modified after {request.since.isoformat()}: nothing was exported."
-        )
+        return f"No file in {printable(str(folder))} was modified after the time of --since: nothing was exported."
     if request.is_filtered:
         return f"The filter names no file in {printable(str(folder))}: nothing was exported."
     return f"The folder {printable(str(folder))} is empty, or has no files except ignored ones: nothing was exported."

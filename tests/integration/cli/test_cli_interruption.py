@@ -114,6 +114,21 @@ def test_ctrl_c_twice_stops_at_once_and_the_next_run_ends_what_was_cancelled(fol
     assert len(operation_ids(file)) == 2
 
 
+def test_ctrl_c_before_there_is_anything_to_cancel_ends_with_130_and_no_traceback(folder: Path, file: Path) -> None:
+    process = start(
+        "estimate",
+        folder,
+        before="import time\nfrom dicom_export import bootstrap\nfrom dicom_export.bootstrap import local"
+        "\nlocal.folder_store = lambda *_: (print('begun', flush=True), time.sleep(60))",
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert stderr == "\nInterrupted.\n"
+
+
 def test_another_process_can_follow_and_cancel_a_running_export(folder: Path, file: Path) -> None:
     process = start_and_wait_for_results(folder, file)
     assert "unfinished: " in run("operations", "describe", "--from", file).stdout

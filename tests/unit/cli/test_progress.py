@@ -11,7 +11,7 @@ from rich.console import Console
 
 from dicom_export.cli.progress import ExportProgress, State, log_line, progress_line
 from dicom_export.decoding.counted import CountedBatches, DecodedCounts
-from dicom_export.decoding.decoded import DecodedBatch, Skipped
+from dicom_export.decoding.decoded import DecodedBatch, Found, Skipped
 from dicom_export.errors import NotDicom
 from dicom_export.names import OperationName
 from dicom_export.operations.counters import Counters
@@ -105,7 +105,7 @@ def test_quiet_prints_nothing() -> None:
 
 def test_progress_moves_with_each_batch_of_a_message() -> None:
     counts, stream, clock = DecodedCounts(), io.StringIO(), Clock()
-    found = [
+    found: list[list[Found]] = [
         [InstanceUids("1", "2", "3")] * 8 + [NotDicom("x")] + [Skipped("text")],
         [InstanceUids("1", "2", "4")] * 10,
     ]
