@@ -85,7 +85,7 @@ def test_ctrl_c_cancels_and_says_how_far_it_got(folder: Path, file: Path) -> Non
     assert f"{exported:,} of " in stdout
 
 
-def test_ctrl_c_on_a_terminal_goes_to_all_processes_and_shows_no_traceback(folder: Path, file: Path) -> None:
+def test_ctrl_c_on_a_terminal_goes_to_all_processes_and_shows_no_traceback(folder: Path) -> None:
     process = start_export(folder, "--to", file, own_session=True)
     state = file.with_name("out.duckdb.state")
     wait_for(lambda: any(state.glob("state/**/plan/*.json")), process)
@@ -114,7 +114,7 @@ def test_ctrl_c_twice_stops_at_once_and_the_next_run_ends_what_was_cancelled(fol
     assert len(operation_ids(file)) == 2
 
 
-def test_ctrl_c_before_there_is_anything_to_cancel_ends_with_130_and_no_traceback(folder: Path, file: Path) -> None:
+def test_ctrl_c_before_there_is_anything_to_cancel_ends_with_130_and_no_traceback(folder: Path) -> None:
     process = start(
         "estimate",
         folder,
