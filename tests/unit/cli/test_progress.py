@@ -106,8 +106,8 @@ def test_quiet_prints_nothing() -> None:
 def test_progress_moves_with_each_batch_of_a_message() -> None:
     counts, stream, clock = DecodedCounts(), io.StringIO(), Clock()
     found: list[list[Found]] = [
-        [InstanceUids("1", "2", "3")] * 8 + [NotDicom("x")] + [Skipped("text")],
-        [InstanceUids("1", "2", "4")] * 10,
+        [*[InstanceUids("1", "2", "3")] * 8, NotDicom("x"), Skipped("text")],
+        [*[InstanceUids("1", "2", "4")] * 10],
     ]
     batches = [DecodedBatch(each, Schema(()), (), 0) for each in found]
     progress = ExportProgress(Console(file=stream, soft_wrap=True), None, counts, clock=clock)
