@@ -85,7 +85,7 @@ def test_ctrl_c_cancels_and_says_how_far_it_got(folder: Path, file: Path) -> Non
     assert f"{exported:,} of " in stdout
 
 
-def test_ctrl_c_on_a_terminal_goes_to_all_processes_and_shows_no_traceback(folder: Path) -> None:
+def test_ctrl_c_on_a_terminal_goes_to_all_processes_and_shows_no_traceback(folder: Path, file: Path) -> None:
     process = start_export(folder, "--to", file, own_session=True)
     state = file.with_name("out.duckdb.state")
     wait_for(lambda: any(state.glob("state/**/plan/*.json")), process)
