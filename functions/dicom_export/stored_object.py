@@ -8,6 +8,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
+FIRST_RANGE = 64 * 1024
+"""Bytes of the first range that is read of an object. Most headers are shorter."""
+
+
 class StoredObject(NamedTuple):
     """One generation of an object in a store.
 

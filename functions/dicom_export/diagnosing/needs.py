@@ -41,10 +41,12 @@ NEEDS = {
     "export_api": Needs(_STARTS, ("plan-export",)),
     "start_export": Needs(_STARTS, ("plan-export",)),
     "plan_export": Needs(
-        (*_STARTS, Place.STAGING), ("plan-export", "export-study", "study-exported"), edits_tables=True
+        (*_STARTS, Place.STAGING, Place.JOBS), ("plan-export", "export-study", "study-exported"), edits_tables=True
     ),
     "export_study": Needs(
-        (Place.STATE, Place.STORES, Place.DATASETS, Place.STAGING, Place.TOPICS), ("study-exported",), edits_tables=True
+        (Place.STATE, Place.STORES, Place.DATASETS, Place.STAGING, Place.TOPICS),
+        ("export-study", "study-exported"),
+        edits_tables=True,
     ),
     "stream_instance": Needs((Place.STATE, Place.STORES, Place.DATASETS), edits_tables=True),
     "record_result": Needs(_SWAPS, ("plan-export", "instance-changed"), edits_tables=True),

@@ -6,12 +6,12 @@ import zlib
 from typing import TYPE_CHECKING
 
 from dicom_export.errors import InstanceError, LimitExceeded
+from dicom_export.stored_object import FIRST_RANGE
 
 if TYPE_CHECKING:
     from dicom_export.ports import DicomStore
     from dicom_export.stored_object import StoredObject
 
-FIRST_RANGE = 64 * 1024
 LARGEST_RANGE = 4 * 1024 * 1024
 
 

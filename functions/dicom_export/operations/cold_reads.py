@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dicom_export.dicom.object_file import FIRST_RANGE
 from dicom_export.errors import FailedPrecondition
+from dicom_export.stored_object import FIRST_RANGE
 from dicom_export.stores import COLD_CLASSES
 
 if TYPE_CHECKING:
