@@ -124,7 +124,8 @@ variable "stores" {
       for store in values(var.stores) : [
         for config in store.stream_configs : config.last_updated_partition_config == null || try(
           !config.tracks_changes && contains(["DAY", "MONTH", "YEAR"], config.last_updated_partition_config.type) &&
-          (config.last_updated_partition_config.expiration_ms == null || (config.last_updated_partition_config.expiration_ms >= 1 && floor(config.last_updated_partition_config.expiration_ms) == config.last_updated_partition_config.expiration_ms && config.last_updated_partition_config.expiration_ms < pow(2, 63))),
+          coalesce(config.last_updated_partition_config.expiration_ms, 1) >= 1 &&
+          floor(coalesce(config.last_updated_partition_config.expiration_ms, 1)) == coalesce(config.last_updated_partition_config.expiration_ms, 1),
           false
         )
       ]
