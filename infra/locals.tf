@@ -216,6 +216,10 @@ locals {
         },
         config.schema == "json" ? { schemaJson = {} } : { schemaFlattened = {} },
         config.tracks_changes ? { changeDataCaptureConfig = {} } : {},
+        try(config.last_updated_partition_config, null) == null ? {} : { lastUpdatedPartitionConfig = merge(
+          { type = config.last_updated_partition_config.type },
+          config.last_updated_partition_config.expiration_ms == null ? {} : { expirationMs = format("%d", config.last_updated_partition_config.expiration_ms) },
+        ) },
       ) }]
     } : field => value if value != null && (field != "streamConfigs" || length(store.stream_configs) > 0) }
   }

@@ -24,7 +24,8 @@ variable "stores" {
     `location` is the region and `dataset` is `dicom` if they are not set. `bucket` is an existing bucket, of any project, `prefix` what the
     names of the store's objects begin with, `ignore` patterns of names, after the prefix, that are not instances. Without `views`, exports define no views next to their tables; with `archives` they read members of ZIP and tar archives. `stream_configs` are the tables
     to which new objects are exported as they appear: `table` as bq://PROJECT.DATASET.TABLE, `schema` flattened or json, with `tracks_changes` (json only) the latest row per
-    instance; `include_source_store` and `include_source_object` add the columns that name the store and the object of each row. With `stream_deletes`, deletions make rows too; then `project` is the project of the bucket, by default that of the installation.
+    instance; `include_source_store` and `include_source_object` add the columns that name the store and the object of each row;
+    `last_updated_partition_config` partitions a new table by LastUpdated, per DAY, MONTH or YEAR, and deletes each partition after `expiration_ms` milliseconds. With `stream_deletes`, deletions make rows too; then `project` is the project of the bucket, by default that of the installation.
     `allow_cold_reads` lets exports read objects in cold storage classes, which costs more. `user_project` pays for the requests to the bucket if its
     requester pays.
   EOT
@@ -43,6 +44,11 @@ variable "stores" {
       include_source_store  = optional(bool, false)
       include_source_object = optional(bool, false)
       tracks_changes        = optional(bool, false)
+
+      last_updated_partition_config = optional(object({
+        type          = string
+        expiration_ms = optional(number)
+      }))
     })), [])
     stream_deletes = optional(bool, false)
     project        = optional(string)
@@ -112,6 +118,19 @@ variable "stores" {
       ]
     ]))
     error_message = "A stream config is invalid; expected the schema flattened or json, and tracks_changes with json only."
+  }
+  validation {
+    condition = alltrue(flatten([
+      for store in values(var.stores) : [
+        for config in store.stream_configs : config.last_updated_partition_config == null || try(
+          !config.tracks_changes && contains(["DAY", "MONTH", "YEAR"], config.last_updated_partition_config.type) &&
+          coalesce(config.last_updated_partition_config.expiration_ms, 1) >= 1 &&
+          floor(coalesce(config.last_updated_partition_config.expiration_ms, 1)) == coalesce(config.last_updated_partition_config.expiration_ms, 1),
+          false
+        )
+      ]
+    ]))
+    error_message = "A last_updated_partition_config is invalid; expected the type DAY, MONTH or YEAR, an expiration_ms of at least 1, if any, and no tracks_changes in the same stream config."
   }
   validation {
     condition     = alltrue([for store in values(var.stores) : !store.stream_deletes || length(store.stream_configs) > 0])

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from dicom_export.operations.operation import Operation
     from dicom_export.operations.request import ExportRequest, FilesRequest
     from dicom_export.rows.layout import RowLayout, SchemaKind
+    from dicom_export.rows.partitioning import Partitioning
     from dicom_export.rows.schema import Schema
     from dicom_export.stored_object import ObjectVersion, StoredObject, Unlisted
     from dicom_export.streaming.config import StreamConfig
@@ -165,10 +166,14 @@ class OperationStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TableInfo:
-    """The columns of a table, and how many rows have been committed."""
+    """The columns of a table, and how many rows have been committed.
+
+    `partitioning` is that of a table which is partitioned by LastUpdated.
+    """
 
     schema: Schema
     row_count: int
+    partitioning: Partitioning | None = None
 
 
 CHANGE_KEY = "SOPInstanceUID"
@@ -201,10 +206,17 @@ class Tables(Protocol):
         Raises FailedPrecondition if it is a view or another kind that rows cannot be written to.
         """
 
-    def prepare(self, table: TableName, schema: Schema) -> None:
-        """Create the table, or add the columns and nested fields that it lacks.
+    def possible_partitioning(self, table: TableName, wanted: Partitioning) -> Partitioning | None:
+        """Return the partitions that a new table of this name gets; None if the warehouse has no partitions.
 
-        Existing columns are never removed or changed. Raises FailedPrecondition if a column exists
+        Raises Unimplemented if rows would have to expire that never do, FailedPrecondition if
+        rows would expire because of a default of the dataset.
+        """
+
+    def prepare(self, table: TableName, schema: Schema, partitioning: Partitioning | None = None) -> None:
+        """Create the table with these partitions, or add the columns and nested fields that it lacks.
+
+        Existing columns and partitions are never removed or changed. Raises FailedPrecondition if a column exists
         with another type or mode.
         """
 
@@ -224,9 +236,18 @@ class Tables(Protocol):
         Raises FailedPrecondition if it exists without that key.
         """
 
-    def replace(self, table: TableName, staging: TableName, *, expected_rows: int, job: str) -> None:
+    def replace(
+        self,
+        table: TableName,
+        staging: TableName,
+        *,
+        expected_rows: int,
+        job: str,
+        partitioning: Partitioning | None = None,
+    ) -> None:
         """Replace the rows of the table with those of the staging table, and add their columns.
 
+        A table that does not exist is created with the partitions.
         This is atomic, and happens once per `job`. The staging table is gone afterwards. In
         BigQuery, the columns of the table and who may see them stay as they are. Raises
         FailedPrecondition if the staging table does not hold the expected number of rows.

@@ -289,8 +289,11 @@ run "an_installation_with_everything_set" {
     operators             = ["user:jane@example.com"]
     smoke_test_store      = true
     stores = {
-      archive = { bucket = "hospital-archive", prefix = "dicom/", stream_configs = [{ table = "bq://my-project.dicom.live", include_source_object = true }] }
-      trials  = { bucket = "hospital-trials", allow_cold_reads = true, user_project = "trials-billing" }
+      archive = { bucket = "hospital-archive", prefix = "dicom/", stream_configs = [
+        { table = "bq://my-project.dicom.live", include_source_object = true, last_updated_partition_config = { type = "MONTH", expiration_ms = 31536000000 } },
+        { table = "bq://my-project.dicom.years", last_updated_partition_config = { type = "YEAR" } },
+      ] }
+      trials = { bucket = "hospital-trials", allow_cold_reads = true, user_project = "trials-billing" }
     }
     kms_key               = "projects/keys/locations/us-central1/keyRings/dicom/cryptoKeys/dicom"
     datasets              = { dicom = { create = true }, euro = { create = true, location = "EU" } }
@@ -337,6 +340,13 @@ run "an_installation_with_everything_set" {
       for store in values(jsondecode(local.environment["DICOM_EXPORT_STORES"])) : store.streamConfigs[0].bigqueryDestination.includeSourceObject if store.bucket == "hospital-archive"
     ] == [true]
     error_message = "The columns of the object of each row are not asked for."
+  }
+  assert {
+    condition = [
+      for config in flatten([for store in values(jsondecode(local.environment["DICOM_EXPORT_STORES"])) : store.streamConfigs if store.bucket == "hospital-archive"]) :
+      jsonencode(config.bigqueryDestination.lastUpdatedPartitionConfig)
+    ] == [jsonencode({ expirationMs = "31536000000", type = "MONTH" }), jsonencode({ type = "YEAR" })]
+    error_message = "The partitions of a table do not arrive."
   }
   assert {
     condition     = google_pubsub_topic.topics["plan-export"].name == "test-plan-export"

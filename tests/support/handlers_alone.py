@@ -53,8 +53,8 @@ class NoTable:
     def describe(self, table: object) -> None:
         del table
 
-    def prepare(self, table: object, schema: object) -> None:
-        del table, schema
+    def prepare(self, table: object, schema: object, partitioning: object = None) -> None:
+        del table, schema, partitioning
 
     def await_columns(self, table: object) -> None:
         del table
@@ -72,6 +72,7 @@ class Installation:
         limits: PlanLimits = LIMITS,
         store: DeclaredStore | None = None,
         operation: Operation | None = None,
+        table: NoTable | None = None,
     ) -> None:
         self.faults = faults or Faults()
         self.limits = limits
@@ -81,7 +82,7 @@ class Installation:
         self.state = MemoryState()
         self.journal = Journal(cast("Any", Faulty(self.state, self.faults)))
         stores = {STORE: store or DeclaredStore(cast("Any", Archive()))}
-        tables = cast("Any", NoTable())
+        tables = cast("Any", table or NoTable())
         self.service = ExportService(self.journal, stores, lambda _: None, tables, self.mailbox, lambda _: None)
         planner = partial(plan_export, stores=stores, buckets=lambda _: None, tables=tables, limits=limits)
         self.handlers: dict[str, Callable[[Any], None]] = {

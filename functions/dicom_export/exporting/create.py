@@ -53,8 +53,8 @@ def create_export(
     """Create the operation of this name. Its plan does not begin yet.
 
     Raises NotFound for a store, a dataset, a filter file or a bucket that does not exist, AlreadyExists or FailedPrecondition
-    for a table that the write disposition protects, or that a changeDataCaptureConfig writes to, and InvalidArgument for a folder
-    of copies that is a part of the store.
+    for a table that the write disposition protects, or that a changeDataCaptureConfig writes to, Unimplemented for partitions that
+    the table cannot have, and InvalidArgument for a folder of copies that is a part of the store.
     """
     store = declared(stores, request.store)
     next(store.objects.list(), None)
@@ -68,6 +68,9 @@ def create_export(
         take_table(request, name, journal)
         table = tables.describe(request.table)
         check_table(request, table)
+        if isinstance(request, ExportRequest) and request.partitioning:
+            partitioning = tables.possible_partitioning(request.table, request.partitioning)
+            request = replace(request, partitioning=partitioning)
         compared = _compared(request, table, tables)
         compares_objects = compared is not None and names_objects({column.name for column in compared.schema})
         if compares_objects and isinstance(request, ExportRequest):

@@ -9,7 +9,7 @@ import pyarrow as pa
 from dicom_export.decoding.budget import DEFAULT_COLUMN_LIMITS, NO_MORE_COLUMNS, ColumnLimits
 from dicom_export.decoding.decoded import Wide
 from dicom_export.errors import Aborted, ColumnsNotKnown, PermanentError, RowsRefused, TooManyColumns, Unavailable
-from dicom_export.operations.request import VerifyRequest, WriteDisposition
+from dicom_export.operations.request import ExportRequest, VerifyRequest, WriteDisposition
 from dicom_export.rows.arrow import MAX_BATCH_BYTES, TooLarge, batches
 from dicom_export.rows.fitting import fits, within_budget
 from dicom_export.rows.schema import columns_of_all, covers, merge
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dicom_export.decoding.decoded import DecodedBatch, Row
     from dicom_export.operations.operation import Operation
     from dicom_export.ports import Tables, Warehouse
+    from dicom_export.rows.partitioning import Partitioning
     from dicom_export.rows.schema import Schema
     from dicom_export.stored_object import StoredObject
 
@@ -38,7 +39,13 @@ def prepare_target(operation: Operation, schema: Schema, tables: Tables) -> None
         like = operation.target if isinstance(operation.request, VerifyRequest) else operation.table
         tables.prepare_staging(operation.target, schema, like)
     else:
-        tables.prepare(operation.target, schema)
+        tables.prepare(operation.target, schema, requested_partitioning(operation))
+
+
+def requested_partitioning(operation: Operation) -> Partitioning | None:
+    """Return the partitions that the table gets if the export creates it."""
+    request = operation.request
+    return request.partitioning if isinstance(request, ExportRequest) else None
 
 
 class StreamWriter:

@@ -18,7 +18,7 @@ from dicom_export.exporting.create import check_table, hold_table
 from dicom_export.exporting.filter_objects import store_filter
 from dicom_export.exporting.known import divided
 from dicom_export.exporting.listing import first_cursor, listing
-from dicom_export.exporting.survey import may_read_cold, refuse_cold_tasks, survey
+from dicom_export.exporting.survey import looked_for, refuse_tasks, survey
 from dicom_export.exporting.writing import prepare_target
 from dicom_export.logs import Event, operation_event
 from dicom_export.messages import ExportStudy, PlanExport, StudyExported
@@ -159,8 +159,8 @@ def _plan_page(
         store = declared(stores, operation.request.store)
         index = store_filter(operation, buckets, journal) if operation.request.is_filtered else None
         cursor = begin or first_cursor(store, index)
-        must_survey = number == 0 and not may_read_cold(store, operation)
-        if must_survey and not survey(store, cursor, operation, index, journal):
+        looked = looked_for(store, operation, tables)
+        if number == 0 and looked and not survey(store, cursor, operation, index, journal, looked):
             return None
         unlisted: dict[Unlisted, None] = {}
         found = listing(store, cursor, operation, index, journal, unlisted.setdefault)
@@ -169,7 +169,7 @@ def _plan_page(
         if number == 0 and not isinstance(request, FilesRequest):
             _check_table_again(operation.name, request, journal, tables)
         unread, known, unchanged = divided(tasks, operation, store.objects, tables, limits)
-        refuse_cold_tasks(store, operation, unread, journal)
+        refuse_tasks(store, operation, unread, journal, looked)
         if not isinstance(request, FilesRequest):
             # The table has rows already. The one worker adds the columns of its few objects, and each is read once.
             has_one_worker = unchanged > 0 and len(unread) == 1

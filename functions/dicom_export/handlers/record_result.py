@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dicom_export.errors import PermanentError
 from dicom_export.exporting.listing import warn_unmatched
 from dicom_export.exporting.replay import is_replay
+from dicom_export.exporting.writing import requested_partitioning
 from dicom_export.handlers.export_study import abandoned, settle
 from dicom_export.handlers.plan_export import announce, plan_deferred
 from dicom_export.logs import Event, operation_event
@@ -156,7 +157,13 @@ def _completed(
             return None, compare(operation, request, journal, tables, publisher)
         else:
             job = operation.name.operation
-            tables.replace(operation.table, operation.target, expected_rows=counters.success, job=job)
+            tables.replace(
+                operation.table,
+                operation.target,
+                expected_rows=counters.success,
+                job=job,
+                partitioning=requested_partitioning(operation),
+            )
     except PermanentError as error:
         return Status(error.code, f"{operation.table} was left as it was: {error.message}"), None
     return None, None

@@ -74,7 +74,12 @@ def give_up_batch_export(data: bytes, job: str, reason: DicomExportError, servic
 def _is_of(stored: Request | None, request: Request) -> bool:
     """Say whether an operation has this request, apart from what its store and its table changed in it."""
     if isinstance(stored, ExportRequest) and isinstance(request, ExportRequest):
-        stored = replace(stored, views=request.views, include_source_object=request.include_source_object)
+        stored = replace(
+            stored,
+            views=request.views,
+            include_source_object=request.include_source_object,
+            partitioning=request.partitioning,
+        )
     return stored == request
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dicom_export.errors import FailedPrecondition
+from dicom_export.rows.partitioning import Untimely
 from dicom_export.stored_object import FIRST_RANGE
 from dicom_export.stores import COLD_CLASSES
 
@@ -50,10 +51,14 @@ class ColdObjects:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """The cold objects of a listing so far, by class, and where it goes on; None after its end."""
+    """The objects of a listing so far that cost more or that the table does not keep, and where it goes on; None after its end.
+
+    `counts` are the cold objects by class.
+    """
 
     counts: Mapping[str, ColdObjects] = field(default_factory=dict)
     next: Cursor | None = None
+    untimely: Untimely = field(default_factory=Untimely)
 
 
 def is_cold(stored: StoredObject) -> bool:

@@ -5,7 +5,7 @@ State objects of the operation `N`, created and never updated, except `operation
     N/operation.json              compare-and-set: created, planned, cancel requested, done
     N/filter/index.json, CHUNK.json   the filter's paths, sorted, create-once
     N/plan/PAGE.json              the page's tasks, create-once, before its messages are sent
-    N/survey/PART.json            cold objects, counted before anything is read, create-once
+    N/survey/PART.json            cold and untimely objects, counted before anything is read, create-once
     N/deferred/PAGE               the page waits for workers, create-once
     N/claims/PAGE/TASK.json       names the one stream that may be committed, create-once
     N/results/PAGE/TASK.json      the outcome of the task, create-once, after the commit

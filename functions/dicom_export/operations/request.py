@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_export.names import GcsFolder, GcsUri, StoreName, TableName
 from dicom_export.rows.layout import RowLayout, SchemaKind
+from dicom_export.rows.partitioning import Partitioning, partitioning_from_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +32,8 @@ class ExportRequest:
     """Write one row to a table for each instance of a store, or of the part that a filter names.
 
     `views` says whether the table gets views. Only objects that were written after `since` count. An export that adds to a table leaves out
-    objects that have a row there, if the table tells, unless it `repeats_rows`.
+    objects that have a row there, if the table tells, unless it `repeats_rows`. A table
+    that does not exist gets the `partitioning`.
     """
 
     store: StoreName
@@ -45,6 +47,7 @@ class ExportRequest:
     include_source_object: bool = False
     since: datetime | None = None
     repeats_rows: bool = False
+    partitioning: Partitioning | None = None
 
     @property
     def is_filtered(self) -> bool:
@@ -63,6 +66,7 @@ class ExportRequest:
             **({} if self.views else {"views": False}),
             **({"since": self.since.isoformat()} if self.since else {}),
             **({"repeatsRows": True} if self.repeats_rows else {}),
+            **({"partitioning": self.partitioning.to_json()} if self.partitioning else {}),
         )
 
 
@@ -220,6 +224,7 @@ def request_from_json(data: Mapping[str, Any]) -> Request:
         include_source_object=include_source_object,
         since=_instant(data.get("since")),
         repeats_rows=data.get("repeatsRows", False),
+        partitioning=partitioning_from_json(data.get("partitioning")),
     )
 
 

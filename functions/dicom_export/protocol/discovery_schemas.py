@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from dicom_export.protocol.partition_config import PARTITION_CONFIG, PARTITION_TYPES
+
 Json = dict[str, Any]
 
 _WRITE_DISPOSITIONS = ["WRITE_DISPOSITION_UNSPECIFIED", "WRITE_EMPTY", "WRITE_TRUNCATE", "WRITE_APPEND"]
@@ -55,10 +57,23 @@ def _export_request(prefix: str, version: str) -> list[Json]:
         "force": _flag("Same as WRITE_TRUNCATE. Ignored if writeDisposition is set."),
         "includeSourceStore": _flag("Whether rows have the column SourceDicomStore."),
         "includeSourceObject": _flag("Whether rows have the columns SourceObject and SourceGeneration."),
+        PARTITION_CONFIG: {
+            "$ref": "TimePartitioning",
+            "description": "Partitions by LastUpdated, if the table does not exist yet.",
+        },
         "schemaFlattened": {"$ref": "SchemaFlattened"},
         "schemaJson": {"$ref": "SchemaJSON"},
     }
-    found = [_object("SchemaFlattened", {}), _object("SchemaJSON", {})]
+    partitioning = {
+        "type": _text("Length of a partition: DAY, MONTH or YEAR. HOUR is refused.") | {"enum": list(PARTITION_TYPES)},
+        "expirationMs": _text("Milliseconds for which BigQuery keeps a partition and its rows. Without it, forever.")
+        | {"format": "int64"},
+    }
+    found = [
+        _object("SchemaFlattened", {}),
+        _object("SchemaJSON", {}),
+        _object("TimePartitioning", partitioning),
+    ]
     if version == "v1beta1":
         capture = f"{prefix}ChangeDataCaptureConfig"
         destination["changeDataCaptureConfig"] = {"$ref": capture}

@@ -15,6 +15,7 @@ from dicom_export.operations.request import ExportRequest, FilesRequest, WriteDi
 from dicom_export.operations.reserved_names import check_table
 from dicom_export.protocol import gcs_destination
 from dicom_export.protocol.instants import parse_instant
+from dicom_export.protocol.partition_config import PARTITION_CONFIG, parse_partitioning
 from dicom_export.protocol.transcoding import JsonMessage
 from dicom_export.rows.layout import SchemaKind
 
@@ -37,6 +38,7 @@ _DESTINATION = (
     "includeSourceObject",
     *_SCHEMAS,
     _CAPTURE,
+    PARTITION_CONFIG,
 )
 _MAX_SHOWN_LENGTH = 200
 _WRITE_DISPOSITIONS = ("WRITE_DISPOSITION_UNSPECIFIED", "WRITE_EMPTY", "WRITE_TRUNCATE", "WRITE_APPEND")
@@ -63,6 +65,7 @@ def parse_export_request(store: StoreName, body: object, *, api_version: str) ->
     schema = _schema(destination, package, api_version)
     include_source_store = bool(destination.boolean("includeSourceStore"))
     include_source_object = bool(destination.boolean("includeSourceObject"))
+    partitioning = parse_partitioning(destination)
     return ExportRequest(
         store=store,
         table=request.right(table),
@@ -73,6 +76,7 @@ def parse_export_request(store: StoreName, body: object, *, api_version: str) ->
         allow_cold_reads=allow_cold_reads,
         include_source_object=include_source_object,
         since=since,
+        partitioning=partitioning,
     )
 
 

@@ -25,6 +25,8 @@ _BEFORE = "Invalid JSON payload received."
 _MAX_SHOWN_LENGTH = 200
 _BOOLEANS = {"true": True, "false": False}
 _NUMBER = re.compile(r"[0-9]{1,9}")
+_INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+_INT64 = 2**63
 
 
 class JsonMessage:
@@ -91,6 +93,10 @@ class JsonMessage:
             return None
         return JsonMessage(value, fields, self._violations, self.path_of(name))
 
+    def has(self, name: str) -> bool:
+        """Say whether the field is there and not null, well-formed or not."""
+        return name in self._values
+
     def text(self, name: str) -> str | None:
         """Return the field as a string."""
         value = self._values.get(name)
@@ -122,6 +128,19 @@ class JsonMessage:
         if known is None:
             self._refuse_type(name, "TYPE_BOOL", value, "true or false")
         return known
+
+    def int64(self, name: str) -> int | None:
+        """Return the field as an int64, which JSON has as a text or as a number."""
+        value = self._values.get(name)
+        if value is None:
+            return None
+        number = int(value) if isinstance(value, str) and _INTEGER.fullmatch(value) else value
+        if isinstance(number, float) and number.is_integer():
+            number = int(number)
+        if isinstance(number, int) and not isinstance(number, bool) and -_INT64 <= number < _INT64:
+            return number
+        self._refuse_type(name, "TYPE_INT64", value, "an integer of 64 bits")
+        return None
 
     def enum(self, name: str, values: Sequence[str], type_name: str) -> str | None:
         """Return the field as one of the enum's values, which are in the order of their numbers."""

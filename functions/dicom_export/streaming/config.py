@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_export.errors import InvalidArgument
 from dicom_export.protocol.export_request import parse_schema, parse_table
+from dicom_export.protocol.partition_config import PARTITION_CONFIG, parse_partitioning
 from dicom_export.protocol.transcoding import JsonMessage
 from dicom_export.rows.layout import SchemaKind
 
 if TYPE_CHECKING:
     from dicom_export.names import TableName
+    from dicom_export.rows.partitioning import Partitioning
 
 MAX_STREAMS = 5
 
@@ -26,12 +28,16 @@ _DESTINATION = (
     "includeSourceStore",
     "includeSourceObject",
     "changeDataCaptureConfig",
+    PARTITION_CONFIG,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class StreamConfig:
-    """A table that gets the rows. With `tracks_changes` it keeps the latest row per instance instead of one row per event."""
+    """A table that gets the rows. With `tracks_changes` it keeps the latest row per instance instead of one row per event.
+
+    A table that does not exist gets the `partitioning`.
+    """
 
     table: TableName
     schema: SchemaKind = SchemaKind.FLATTENED
@@ -39,6 +45,7 @@ class StreamConfig:
     tracks_changes: bool = False
     views: bool = True
     include_source_object: bool = False
+    partitioning: Partitioning | None = None
 
     def to_json(self, api_version: str = "v1beta1") -> dict[str, Any]:
         """Return the StreamConfig of a version of the API: v1 has no change data capture."""
@@ -52,6 +59,8 @@ class StreamConfig:
             destination["includeSourceObject"] = True
         if self.tracks_changes and api_version == "v1beta1":
             destination["changeDataCaptureConfig"] = {}
+        if self.partitioning:
+            destination[PARTITION_CONFIG] = self.partitioning.to_json()
         return {"bigqueryDestination": destination}
 
 
@@ -81,6 +90,12 @@ def _stream_config(value: object) -> StreamConfig:
     schema, captures_changes = parse_schema(destination, _PACKAGE)
     include_source_store = bool(destination.boolean("includeSourceStore"))
     include_source_object = bool(destination.boolean("includeSourceObject"))
+    partitioning = parse_partitioning(destination)
     return StreamConfig(
-        config.right(table), schema, include_source_store, captures_changes, include_source_object=include_source_object
+        config.right(table),
+        schema,
+        include_source_store,
+        captures_changes,
+        include_source_object=include_source_object,
+        partitioning=partitioning,
     )

@@ -155,8 +155,10 @@ class ChangeWriter:
         return tuple(column for column in columns if column.name != "Type" or not self._config.tracks_changes)
 
     def _prepare(self, schema: Schema) -> None:
-        prepare = self._tables.prepare_changes if self._config.tracks_changes else self._tables.prepare
-        prepare(self._config.table, schema)
+        if self._config.tracks_changes:
+            self._tables.prepare_changes(self._config.table, schema)
+        else:
+            self._tables.prepare(self._config.table, schema, self._config.partitioning)
         # Before the rows: if this fails, nothing was written, and all of it is done again.
         self._tables.annotate(self._config.table, views=self._config.views)
 

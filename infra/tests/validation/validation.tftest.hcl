@@ -708,6 +708,36 @@ run "changes_are_tracked_by_the_json_schema" {
   expect_failures = [var.stores]
 }
 
+run "partitions_are_days_months_or_years" {
+  command = plan
+
+  variables {
+    stores = { a = { bucket = "my-dicom", stream_configs = [{ table = "bq://my-project.dicom.t", last_updated_partition_config = { type = "HOUR" } }] } }
+  }
+
+  expect_failures = [var.stores]
+}
+
+run "partitions_expire_after_some_time" {
+  command = plan
+
+  variables {
+    stores = { a = { bucket = "my-dicom", stream_configs = [{ table = "bq://my-project.dicom.t", last_updated_partition_config = { type = "DAY", expiration_ms = 0 } }] } }
+  }
+
+  expect_failures = [var.stores]
+}
+
+run "partitions_are_not_of_a_table_that_tracks_changes" {
+  command = plan
+
+  variables {
+    stores = { a = { bucket = "my-dicom", stream_configs = [{ table = "bq://my-project.dicom.t", schema = "json", tracks_changes = true, last_updated_partition_config = { type = "DAY" } }] } }
+  }
+
+  expect_failures = [var.stores]
+}
+
 run "deletions_are_of_a_store_that_streams" {
   command = plan
 

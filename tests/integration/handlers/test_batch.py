@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,29 @@ def test_a_job_becomes_the_operation_of_its_message_id(world: World) -> None:
     assert operation.is_done
     assert operation.error is None
     assert len(world.instances()) == 3
+
+
+def partitioned(**config: str) -> bytes:
+    destination = {"tableUri": "bq://local.main.dicom", "last_updated_partition_config": config}
+    return job(bigqueryDestination=destination)
+
+
+def test_partitions_have_no_effect_on_a_table_in_duckdb(world: World, tmp_path: Path) -> None:
+    for file in (tmp_path / "store/folder").iterdir():
+        os.utime(file, (1, 1))
+    start_batch_export(partitioned(type="DAY"), JOB, world.service)
+    world.drain()
+    assert world.service.get_operation(NAME).error is None
+    assert len(world.instances()) == 3
+
+
+def test_rows_that_would_never_expire_in_duckdb_are_refused(world: World) -> None:
+    start_batch_export(partitioned(type="DAY", expirationMs="86400000"), JOB, world.service)
+    error = world.service.get_operation(NAME).error
+    assert error
+    assert error.code is Code.UNIMPLEMENTED
+    assert "expirationMs" in error.message
+    assert not world.instances()
 
 
 def test_a_job_that_comes_again_at_any_moment_starts_nothing_twice(world: World) -> None:

@@ -23,6 +23,7 @@ from dicom_export.errors import (
 from dicom_export.messages import InstanceChanged, ObjectEvent
 from dicom_export.ports import TableInfo
 from dicom_export.rows.layout import SchemaKind
+from dicom_export.rows.partitioning import Partitioning, PartitionType
 from dicom_export.rows.schema import Field, FieldType
 from dicom_export.state.overwrites import Overwrites
 from dicom_export.streaming.change_row import ChangeRow
@@ -56,6 +57,7 @@ class Warehouse:
         self.appends: list[list[str]] = []
         self.schemas: list[set[str]] = []
         self.prepared = 0
+        self.partitioning: object = None
         self.versions: list[Version] = []
         self.is_forbidden = False
         self.is_full = False
@@ -66,7 +68,8 @@ class Warehouse:
         schema = tuple(Field(name, FieldType.STRING) for name in self.columns)
         return TableInfo(schema, 0) if schema else None
 
-    def prepare(self, _: TableName, schema: Schema) -> None:
+    def prepare(self, _: TableName, schema: Schema, partitioning: object = None) -> None:
+        self.partitioning = partitioning
         self.prepared += 1
         names = {field.name for field in schema}
         if self.clash in names:
@@ -76,6 +79,9 @@ class Warehouse:
         self.columns |= names
 
     prepare_changes = prepare
+
+    def annotate(self, _: TableName, *, views: bool) -> None:
+        del views
 
     def stream(self, table: TableName, batch: pa.RecordBatch) -> None:
         names = set(batch.schema.names)
@@ -176,6 +182,12 @@ def test_a_table_that_was_dropped_or_replaced_is_prepared_again(warehouse: Wareh
     warehouse.columns = left
     assert made.write([row("2", PatientID="x")]) == [None]
     assert warehouse.prepared == 2
+
+
+def test_a_table_is_prepared_with_the_partitions_of_its_config(warehouse: Warehouse) -> None:
+    partitioning = Partitioning(PartitionType.DAY, 86_400_000)
+    writer(warehouse, replace(FLAT, partitioning=partitioning)).write([row("1")])
+    assert warehouse.partitioning == partitioning
 
 
 def test_changes_go_with_their_versions(warehouse: Warehouse) -> None:

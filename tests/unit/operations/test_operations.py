@@ -14,6 +14,7 @@ from dicom_export.operations.operation import Operation
 from dicom_export.operations.outcome import final_status, replaces_table
 from dicom_export.operations.request import ExportRequest, RepairRequest, Request, WriteDisposition
 from dicom_export.rows.layout import SchemaKind
+from dicom_export.rows.partitioning import Partitioning, PartitionType
 from dicom_export.state.paths import index_path
 from dicom_export.uids import InstanceUids
 from support.factories import STORE, TABLE, make_operation
@@ -53,12 +54,18 @@ def test_an_operation_comes_back_from_its_state() -> None:
     [
         ExportRequest(STORE, TABLE, include_source_object=True, views=False),
         ExportRequest(STORE, TABLE, since=datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC), repeats_rows=True),
+        ExportRequest(STORE, TABLE, partitioning=Partitioning(PartitionType.MONTH)),
+        ExportRequest(STORE, TABLE, partitioning=Partitioning(PartitionType.DAY, 86_400_000)),
         RepairRequest(STORE, TABLE, TABLE, include_source_object=True),
     ],
 )
 def test_a_request_comes_back_from_the_state_of_its_operation(request_: Request) -> None:
     operation = replace(make_operation(), requested=request_, compares_objects=True)
     assert Operation.decode(operation.encode()) == operation
+
+
+def test_a_request_without_partitions_has_the_state_of_earlier_versions() -> None:
+    assert "partitioning" not in ExportRequest(STORE, TABLE).to_json()
 
 
 def test_a_failure_comes_back_from_its_state() -> None:

@@ -19,6 +19,7 @@ from dicom_export.protocol.export_request import parse_export_request
 from dicom_export.protocol.tolerant_json import parse_json
 from dicom_export.protocol.verify_request import parse_verify_request
 from dicom_export.rows.layout import SchemaKind
+from dicom_export.rows.partitioning import Partitioning, PartitionType
 from support.exports import STORE, InMemoryExports
 
 URI = "bq://my-project.my_dataset.dicom"
@@ -97,6 +98,50 @@ def test_anything_else_as_since_is_refused_by_name(value: object) -> None:
     with pytest.raises(InvalidArgument, match=r"RFC 3339|TYPE_STRING") as caught:
         parse(_since=value)
     assert caught.value.violations[0].field == "_since"
+
+
+@pytest.mark.parametrize("kind", ["DAY", "MONTH", "YEAR", 2, "4"])
+@pytest.mark.parametrize(
+    "names", [("lastUpdatedPartitionConfig", "expirationMs"), ("last_updated_partition_config", "expiration_ms")]
+)
+@pytest.mark.parametrize("expiration", ["86400000", 86400000, 8.64e7, None])
+def test_a_new_table_may_have_partitions_with_an_expiration(kind: Any, names: tuple[str, str], expiration: Any) -> None:
+    found = parse({names[0]: {"type": kind, names[1]: expiration}}).partitioning
+    expected = {2: "DAY", "4": "YEAR"}.get(kind, kind)
+    assert found == Partitioning(PartitionType(expected), 86_400_000 if expiration else None)
+
+
+def test_no_partitions_are_asked_for_by_default() -> None:
+    assert parse().partitioning is None
+    assert parse({"lastUpdatedPartitionConfig": None}).partitioning is None
+
+
+@pytest.mark.parametrize(
+    ("config", "field", "said"),
+    [
+        ({"type": "HOUR"}, "type", "10,000 partitions"),
+        ({"type": 1}, "type", "expected DAY, MONTH or YEAR"),
+        ({}, "type", "is required; expected DAY, MONTH or YEAR"),
+        ({"type": "PARTITION_TYPE_UNSPECIFIED"}, "type", "is required"),
+        ({"expirationMs": "1"}, "type", "is required"),
+        ({"type": "WEEK"}, "type", "one of PARTITION_TYPE_UNSPECIFIED, HOUR, DAY"),
+        ({"type": "DAY", "expirationMs": "0"}, "expiration_ms", "expected a positive number"),
+        ({"type": "DAY", "expirationMs": -5}, "expiration_ms", "expected a positive number"),
+        ({"type": "DAY", "expirationMs": "30d"}, "expiration_ms", '(TYPE_INT64), "30d"; expected an integer'),
+        ({"type": "DAY", "expirationMs": 1.5}, "expiration_ms", "TYPE_INT64"),
+        ({"type": "DAY", "expirationMs": True}, "expiration_ms", "TYPE_INT64"),
+        ({"type": "DAY", "expirationMs": str(2**63)}, "expiration_ms", "TYPE_INT64"),
+        ({"type": "DAY", "field": "StudyDate"}, "", 'Unknown name "field"'),
+        ("DAY", "", "TimePartitioning"),
+    ],
+)
+def test_other_partitions_are_refused_by_name(config: Any, field: str, said: str) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        parse({"lastUpdatedPartitionConfig": config})
+    (violation,) = caught.value.violations
+    path = "bigquery_destination.last_updated_partition_config"
+    assert violation.field == (f"{path}.{field}" if field else path)
+    assert said in violation.description
 
 
 def test_names_of_the_protocol_buffer_fields_are_accepted_too() -> None:

@@ -12,6 +12,7 @@ from dicom_export.errors import ConfigurationError
 from dicom_export.names import StoreName, TableName
 from dicom_export.operations.planning import PlanLimits
 from dicom_export.rows.layout import SchemaKind
+from dicom_export.rows.partitioning import Partitioning, PartitionType
 from dicom_export.settings import cloud
 from dicom_export.settings.cloud import BucketFolder
 from dicom_export.streaming.config import StreamConfig
@@ -74,6 +75,13 @@ def test_a_store_says_where_new_instances_go() -> None:
         {"bigqueryDestination": {"tableUri": "bq://p.d.flat", "schemaFlattened": {}, "includeSourceStore": True}},
         {"bigqueryDestination": {"tableUri": "bq://p.d.latest", "schemaJson": {}, "changeDataCaptureConfig": {}}},
         {"bigqueryDestination": {"tableUri": "bq://p.d.files", "schemaFlattened": {}, "includeSourceObject": True}},
+        {
+            "bigqueryDestination": {
+                "tableUri": "bq://p.d.recent",
+                "schemaJson": {},
+                "lastUpdatedPartitionConfig": {"type": "DAY", "expirationMs": "2592000000"},
+            }
+        },
     ]
     declared = {"bucket": "images", "streamConfigs": configs}
     (store,) = cloud.parse(REQUIRED | {"DICOM_EXPORT_STORES": stores(store=declared)}).stores.values()
@@ -81,6 +89,11 @@ def test_a_store_says_where_new_instances_go() -> None:
         StreamConfig(TableName("p", "d", "flat"), include_source_store=True),
         StreamConfig(TableName("p", "d", "latest"), SchemaKind.JSON, tracks_changes=True),
         StreamConfig(TableName("p", "d", "files"), include_source_object=True),
+        StreamConfig(
+            TableName("p", "d", "recent"),
+            SchemaKind.JSON,
+            partitioning=Partitioning(PartitionType.DAY, 2_592_000_000),
+        ),
     )
     assert [config.to_json() for config in store.streams] == configs
 
@@ -102,6 +115,23 @@ def test_a_store_says_what_its_reads_may_cost_and_who_pays() -> None:
         ([{"bigqueryDestination": {"tableUri": "p.d.t"}}], "not a BigQuery table URI"),
         ([{"bigqueryDestination": {"tableUri": "bq://p.d.t", "force": True}}], 'Unknown name "force"'),
         ([{"bigqueryDestination": {"tableUri": "bq://p.d.t", "changeDataCaptureConfig": {}}}], 'needs "schemaJson"'),
+        (
+            [{"bigqueryDestination": {"tableUri": "bq://p.d.t", "last_updated_partition_config": {"type": "HOUR"}}}],
+            "expected DAY, MONTH or YEAR",
+        ),
+        (
+            [
+                {
+                    "bigqueryDestination": {
+                        "tableUri": "bq://p.d.t",
+                        "schemaJson": {},
+                        "changeDataCaptureConfig": {},
+                        "lastUpdatedPartitionConfig": {"type": "DAY"},
+                    }
+                }
+            ],
+            "is not for a table with changeDataCaptureConfig",
+        ),
         ([{"bigqueryDestination": {"tableUri": "bq://p.d.t"}}] * 2, "names bq://p.d.t twice"),
         ([{"bigqueryDestination": {"tableUri": f"bq://p.d.t{n}"}} for n in range(6)], "has 6 entries; a store has at"),
     ],

@@ -33,7 +33,9 @@ from dicom_export.errors import (
     Unavailable,
 )
 from dicom_export.names import TableName
+from dicom_export.ports import TableInfo
 from dicom_export.rows.arrow import record_batch
+from dicom_export.rows.partitioning import Partitioning, PartitionType
 from dicom_export.rows.schema import Field, FieldType, Mode
 from support.scripted import Scripted
 
@@ -137,6 +139,63 @@ def test_a_new_table_has_descriptions_at_every_depth_and_is_clustered_by_uids() 
     assert table["clustering"] == {"fields": ["StudyInstanceUID", "SOPInstanceUID"]}
     assert fields["SOPInstanceUID"]["description"] == "SOP Instance UID (0008,0018), UI, VM 1"
     assert fields["BeamSequence"]["fields"][0]["description"] == "Beam Name (300A,00C2), LO, VM 1"
+
+
+BY_MONTH = Partitioning(PartitionType.MONTH, 2_592_000_000)
+OF_BIGQUERY = {"type": "MONTH", "expirationMs": "2592000000", "field": "LastUpdated"}
+UPDATED = Field("LastUpdated", FieldType.TIMESTAMP)
+STUDY = Field("StudyInstanceUID", FieldType.STRING)
+
+
+def test_a_new_table_may_be_partitioned_besides_its_clustering() -> None:
+    rest = Scripted(get_table=[MISSING], get_dataset=[DATASET], create_table=[found()])
+    tables(rest).prepare(TABLE, (STUDY, UPDATED), BY_MONTH)
+    assert created(rest)["timePartitioning"] == OF_BIGQUERY
+    assert created(rest)["clustering"] == {"fields": ["StudyInstanceUID"]}
+
+
+def test_a_table_that_exists_keeps_its_layout() -> None:
+    rest = Scripted(get_table=[found()], update_table=[found()])
+    tables(rest).prepare(TABLE, (PATIENT_ID, ROWS), BY_MONTH)
+    (patch,) = patches(rest)
+    assert "timePartitioning" not in patch
+    assert "create_table" not in rest.names()
+
+
+def test_a_staging_table_has_no_partitions() -> None:
+    rest = Scripted(
+        get_table=[MISSING, found(timePartitioning=OF_BIGQUERY)], get_dataset=[DATASET], create_table=[found()]
+    )
+    tables(rest).prepare_staging(STAGING, (PATIENT_ID, UPDATED), TABLE)
+    assert "timePartitioning" not in created(rest)
+
+
+@pytest.mark.parametrize(
+    ("described", "expected"),
+    [
+        (OF_BIGQUERY, BY_MONTH),
+        ({"type": "HOUR", "field": "lastupdated"}, Partitioning(PartitionType.HOUR)),
+        ({"type": "DAY", "expirationMs": "5"}, None),
+        ({"type": "DAY", "field": "StudyDate"}, None),
+    ],
+    ids=["ours", "by somebody else", "by the time of arrival", "by another column"],
+)
+def test_a_table_is_described_with_its_partitions_by_last_updated(
+    described: dict[str, str], expected: Partitioning | None
+) -> None:
+    info = tables(Scripted(get_table=[found(timePartitioning=described)])).describe(TABLE)
+    assert info
+    assert info.partitioning == expected
+
+
+def test_partitions_that_would_expire_by_default_are_refused_unless_the_request_says_when() -> None:
+    expiring = Dataset.from_api_repr({**DATASET.to_api_repr(), "defaultPartitionExpirationMs": "3600000"})
+    forever = Partitioning(PartitionType.DAY)
+    with pytest.raises(FailedPrecondition, match=r"expiration of 3600000 ms by default.*Set expirationMs"):
+        tables(Scripted(get_table=[MISSING], get_dataset=[expiring])).possible_partitioning(TABLE, forever)
+    assert tables(Scripted()).possible_partitioning(TABLE, BY_MONTH) == BY_MONTH
+    for rest in (Scripted(get_table=[found()]), Scripted(get_table=[MISSING], get_dataset=[DATASET])):
+        assert tables(rest).possible_partitioning(TABLE, forever) == forever
 
 
 def test_a_table_that_somebody_changes_meanwhile_keeps_what_he_added() -> None:
@@ -327,10 +386,10 @@ def queried(rest: Scripted) -> list[str]:
     return [args[0] for name, args, _ in rest.calls if name == "query"]
 
 
-def replace(rest: Any, expected_rows: int = 2) -> None:
+def replace(rest: Any, expected_rows: int = 2, partitioning: Partitioning | None = None) -> None:
     catalog = TableCatalog(rest)
     swaps = TableSwaps(rest, catalog, Preparation(catalog, lambda _: None), Jobs(rest, sleep=lambda _: None))
-    swaps.replace(TABLE, STAGING, expected_rows=expected_rows, job="op-1/x")
+    swaps.replace(TABLE, STAGING, expected_rows=expected_rows, job="op-1/x", partitioning=partitioning)
 
 
 def test_a_replacement_is_one_query_in_the_place_of_the_dataset_with_an_id_that_is_always_the_same() -> None:
@@ -380,6 +439,13 @@ def test_a_table_that_is_not_there_is_created_before_it_is_replaced() -> None:
     assert made["tableReference"]["tableId"] == "dicom"
     assert [each["name"] for each in made["schema"]["fields"]] == ["PatientID", "Rows"]
     assert "expirationTime" not in made
+
+
+def test_a_table_that_an_overwrite_creates_is_partitioned() -> None:
+    staged = found(column("LastUpdated", "TIMESTAMP"), table=STAGING, numRows="2")
+    rest = swap_script(get_table=[staged, MISSING, found()], create_table=[found()])
+    replace(rest, partitioning=BY_MONTH)
+    assert created(rest)["timePartitioning"] == OF_BIGQUERY
 
 
 def test_a_job_names_the_key_of_the_table_without_its_version() -> None:
@@ -581,6 +647,16 @@ def client(bigquery_emulator: BigQuery) -> Iterator[Client]:  # noqa: ARG001 - i
 def emulated(bigquery_emulator: BigQuery) -> BigQueryTables:
     datasets = {"their-project.imaging": "our-project.staging"}
     return BigQueryTables("our-project", write_endpoint=bigquery_emulator.write_endpoint, staging_datasets=datasets)
+
+
+def test_an_overwrite_of_a_table_that_is_not_there_makes_a_partitioned_one(
+    client: Client, emulated: BigQueryTables
+) -> None:
+    schema = (STUDY, UPDATED)
+    staging = staged(emulated, schema, [{"StudyInstanceUID": "1.2", "LastUpdated": datetime.now(UTC)}])
+    emulated.replace(TABLE, staging, expected_rows=1, job=uuid4().hex, partitioning=BY_MONTH)
+    assert client.get_table(reference(TABLE)).to_api_repr()["timePartitioning"] == OF_BIGQUERY
+    assert emulated.describe(TABLE) == TableInfo(schema, 1, BY_MONTH)
 
 
 def test_an_export_to_a_view_is_refused(client: Client, emulated: BigQueryTables) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_export.adapters.gcp.bigquery.table_schema import described, grown
 from dicom_export.errors import Aborted, InvalidArgument, TooManyColumns
+from dicom_export.rows.partitioning import PARTITION_COLUMN, partitioning_from_json
 from dicom_export.rows.schema import UID_COLUMNS, ordered, to_json
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from dicom_export.adapters.gcp.bigquery.table_catalog import Resource, TableCatalog
     from dicom_export.names import TableName
+    from dicom_export.rows.partitioning import Partitioning
     from dicom_export.rows.schema import Schema
 
 _CHANGE_SECONDS = 40.0
@@ -30,10 +32,16 @@ class Preparation:
         self._catalog = catalog
         self._sleep = sleep
 
-    def create_or_grow(self, table: TableName, schema: Schema, made_of: Callable[[], Resource] | None = None) -> None:
+    def create_or_grow(
+        self,
+        table: TableName,
+        schema: Schema,
+        made_of: Callable[[], Resource] | None = None,
+        partitioning: Partitioning | None = None,
+    ) -> None:
         """Create the table from `made_of`, or add the columns that it lacks.
 
-        Without `made_of` a new table is clustered by the UIDs of its instances.
+        Without `made_of` a new table is clustered by the UIDs of its instances, in these partitions.
 
         If another process creates or changes it first, this looks again. `made_of` may name the
         columns of a new table; otherwise they are those of the schema. Raises TooManyColumns.
@@ -44,7 +52,7 @@ class Preparation:
             try:
                 if found is None:
                     fields = {"fields": described(to_json(ordered(schema)))}
-                    new = {"schema": fields, **(made_of() if made_of else _clustered(schema))}
+                    new = {"schema": fields, **(made_of() if made_of else _laid_out(schema, partitioning))}
                     is_done = self._catalog.create(table, new)
                 else:
                     is_done = self._grow(table, found, schema, may_require=may_require)
@@ -75,11 +83,21 @@ class Preparation:
             pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-def _clustered(schema: Schema) -> Resource:
-    """Return the clustering of a table of instances: what is read of a study or series is not all of the table."""
+def _laid_out(schema: Schema, partitioning: Partitioning | None) -> Resource:
+    """Return the layout of a table of instances: a query for a study or series does not read all of the table."""
     names = {field.name for field in schema}
     clustering = [name for name in UID_COLUMNS if name in names]
-    return {"clustering": {"fields": clustering}} if clustering else {}
+    layout: Resource = {"clustering": {"fields": clustering}} if clustering else {}
+    if partitioning:
+        layout["timePartitioning"] = {**partitioning.to_json(), "field": PARTITION_COLUMN}
+    return layout
+
+
+def partitioning_of(table: Resource) -> Partitioning | None:
+    """Return the partitions of a table, as the REST API describes it, if they are those of LastUpdated."""
+    described = table.get("timePartitioning", {})
+    is_by_update = str(described.get("field", "")).lower() == PARTITION_COLUMN.lower()
+    return partitioning_from_json(described) if is_by_update else None
 
 
 def fields_of(table: Resource) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from google.api_core import exceptions
 from google.auth.credentials import AnonymousCredentials
-from google.cloud.bigquery import Client, DatasetReference, Table, TableReference
+from google.cloud.bigquery import Client, Dataset, DatasetReference, Table, TableReference
 
 from dicom_export.adapters.gcp.calls import RETRY, TIMEOUT_SECONDS, google_errors, translated
 from dicom_export.errors import FailedPrecondition, NotFound, ResourceExhausted
@@ -58,10 +58,18 @@ class TableCatalog:
 
     def location_of(self, table: TableName) -> str:
         """Return the location of the table's dataset, where its jobs have to run. Raises NotFound without the dataset."""
+        return str(self._dataset_of(table).location)
+
+    def partition_expiration_of(self, table: TableName) -> int | None:
+        """Return the milliseconds that partitions of new tables in the table's dataset are kept; None if forever. Raises NotFound."""
+        found: int | None = self._dataset_of(table).default_partition_expiration_ms
+        return found
+
+    def _dataset_of(self, table: TableName) -> Dataset:
         with google_errors(f"Describe the dataset of {table}"):
             try:
                 dataset = DatasetReference(table.project, table.dataset)
-                return str(self._client.get_dataset(dataset, retry=BRIEF_RETRY, timeout=TIMEOUT_SECONDS).location)
+                return self._client.get_dataset(dataset, retry=BRIEF_RETRY, timeout=TIMEOUT_SECONDS)
             except exceptions.NotFound as error:
                 raise dataset_not_found(table) from error
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from dicom_export.adapters.gcp.bigquery.preparation import Preparation
     from dicom_export.adapters.gcp.bigquery.table_catalog import TableCatalog
     from dicom_export.names import TableName
+    from dicom_export.rows.partitioning import Partitioning
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,15 @@ class TableSwaps:
         self._preparation = preparation
         self._jobs = jobs
 
-    def replace(self, table: TableName, staging: TableName, *, expected_rows: int, job: str) -> None:
+    def replace(
+        self,
+        table: TableName,
+        staging: TableName,
+        *,
+        expected_rows: int,
+        job: str,
+        partitioning: Partitioning | None = None,
+    ) -> None:
         """Run the job, unless it has run, then drop the staging table.
 
         Raises FailedPrecondition for a staging table with another number of rows, and the errors of
@@ -59,21 +68,29 @@ class TableSwaps:
         is logged, and the replacement stands.
         """
         location = self._catalog.location_of(table)
-        done = self._run(location, table, staging, expected_rows, job)
+        done = self._run(location, table, staging, expected_rows, job, partitioning)
         if done.job_type == "copy":
             with _logged(f"{table} has its new rows, and may lack its description and labels, or expire"):
                 self._put_back(table, staging)
         with _logged(f"{table} has its new rows, and {staging} stays until it expires"):
             self._catalog.drop(staging)
 
-    def _run(self, location: str, table: TableName, staging: TableName, expected_rows: int, job: str) -> Job:
+    def _run(
+        self,
+        location: str,
+        table: TableName,
+        staging: TableName,
+        expected_rows: int,
+        job: str,
+        partitioning: Partitioning | None,
+    ) -> Job:
         """Return the job that succeeded.
 
         A column of a result is never REQUIRED. If BigQuery refuses it for a REQUIRED field of the
         table, another job makes these fields NULLABLE. A job that was refused stays so, and its id
         is never used again: at most one of the two succeeds.
         """
-        begin = partial(self._begin, location, table, staging, expected_rows)
+        begin = partial(self._begin, location, table, staging, expected_rows, partitioning)
         try:
             return self._jobs.succeed(table, job, location, partial(begin, relaxes=False))
         except PermanentError as error:
@@ -82,7 +99,15 @@ class TableSwaps:
         return self._jobs.succeed(table, f"{job} relaxed", location, partial(begin, relaxes=True))
 
     def _begin(
-        self, location: str, table: TableName, staging: TableName, expected_rows: int, name: str, *, relaxes: bool
+        self,
+        location: str,
+        table: TableName,
+        staging: TableName,
+        expected_rows: int,
+        partitioning: Partitioning | None,
+        name: str,
+        *,
+        relaxes: bool,
     ) -> Job:
         source = self._catalog.find(staging)
         if source is None:
@@ -92,7 +117,7 @@ class TableSwaps:
         rows = expected_rows if is_settled else self._count(staging, location)
         if rows != expected_rows:
             raise FailedPrecondition(f"{staging} has {rows} rows, not the {expected_rows} that were exported")
-        self._preparation.create_or_grow(table, schema_of(fields_of(source)))
+        self._preparation.create_or_grow(table, schema_of(fields_of(source)), partitioning=partitioning)
         destination = self._catalog.find(table)
         if destination is None:
             raise Unavailable(f"{table} was deleted while it was being overwritten")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dicom_export.names import StoreName
     from dicom_export.operations.counters import DifferenceCounts
     from dicom_export.ports import Version
+    from dicom_export.rows.partitioning import Partitioning
     from dicom_export.rows.schema import Schema
     from dicom_export.stored_object import ObjectVersion
     from dicom_export.verifying.reconciliation import Difference
@@ -61,6 +62,7 @@ class BigQueryTables:
 
     def describe(self, table: TableName) -> TableInfo | None:
         """Describe the table. Rows of others in a streaming buffer are counted as BigQuery estimates them."""
+        from dicom_export.adapters.gcp.bigquery.preparation import partitioning_of
         from dicom_export.adapters.gcp.bigquery.table_schema import schema_of
 
         found = self._catalog.find(table)
@@ -68,11 +70,25 @@ class BigQueryTables:
             return None
         waiting = found.get("streamingBuffer", {}).get("estimatedRows", 0)
         return TableInfo(
-            schema_of(found.get("schema", {}).get("fields", ())), int(found.get("numRows", 0)) + int(waiting)
+            schema_of(found.get("schema", {}).get("fields", ())),
+            int(found.get("numRows", 0)) + int(waiting),
+            partitioning_of(found),
         )
 
-    def prepare(self, table: TableName, schema: Schema) -> None:
-        self._preparation.create_or_grow(table, schema)
+    def possible_partitioning(self, table: TableName, wanted: Partitioning) -> Partitioning:
+        """As the port says. A new table without an expiration gets the one that its dataset has for partitions."""
+        if wanted.expiration_ms is not None or self._catalog.find(table):
+            return wanted
+        default = self._catalog.partition_expiration_of(table)
+        if default is not None:
+            raise FailedPrecondition(
+                f"Tables of the dataset {table.project}.{table.dataset} get a partition expiration of {default} ms by default,"
+                " and lastUpdatedPartitionConfig has no expirationMs. Set expirationMs, or remove the default from the dataset"
+            )
+        return wanted
+
+    def prepare(self, table: TableName, schema: Schema, partitioning: Partitioning | None = None) -> None:
+        self._preparation.create_or_grow(table, schema, partitioning=partitioning)
 
     def prepare_changes(self, table: TableName, schema: Schema) -> None:
         """Prepare the table for changes. A new table is clustered by its key, so that BigQuery finds the rows to change.
@@ -127,8 +143,16 @@ class BigQueryTables:
         """Close the connection. BigQuery deletes a stream that nobody commits."""
         self._streams.close(stream)
 
-    def replace(self, table: TableName, staging: TableName, *, expected_rows: int, job: str) -> None:
-        self._swaps.replace(table, staging, expected_rows=expected_rows, job=job)
+    def replace(
+        self,
+        table: TableName,
+        staging: TableName,
+        *,
+        expected_rows: int,
+        job: str,
+        partitioning: Partitioning | None = None,
+    ) -> None:
+        self._swaps.replace(table, staging, expected_rows=expected_rows, job=job, partitioning=partitioning)
 
     def annotate(self, table: TableName, *, views: bool) -> None:
         """As the port says. The columns have had their descriptions since they were created."""

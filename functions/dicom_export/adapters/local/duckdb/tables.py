@@ -29,7 +29,7 @@ from dicom_export.adapters.local.duckdb.streams import Streams, streams_of, tabl
 from dicom_export.adapters.local.duckdb.table_views import define_views
 from dicom_export.adapters.local.duckdb.types import quoted
 from dicom_export.adapters.local.folder.files import disk_errors
-from dicom_export.errors import FailedPrecondition, InvalidArgument
+from dicom_export.errors import FailedPrecondition, InvalidArgument, Unimplemented
 from dicom_export.operations.reserved_names import check_dataset_name
 from dicom_export.ports import TableInfo
 
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from dicom_export.names import StoreName, TableName
     from dicom_export.operations.counters import DifferenceCounts
     from dicom_export.ports import Version
+    from dicom_export.rows.partitioning import Partitioning
     from dicom_export.rows.schema import Schema
     from dicom_export.stored_object import ObjectVersion
     from dicom_export.verifying.reconciliation import Difference
@@ -122,7 +123,17 @@ class DuckDbTables:
             schema = described(cursor, table)
             return None if schema is None else TableInfo(schema, row_count(cursor, table))
 
-    def prepare(self, table: TableName, schema: Schema) -> None:
+    def possible_partitioning(self, table: TableName, wanted: Partitioning) -> None:
+        """Return None: a table in DuckDB has no partitions. Raises Unimplemented for an expiration."""
+        if wanted.expiration_ms is not None:
+            raise Unimplemented(
+                f"lastUpdatedPartitionConfig.expirationMs is not implemented for {table}: tables in DuckDB have no partitions,"
+                " so the rows would never expire. Leave expirationMs out, and delete old rows yourself"
+            )
+
+    def prepare(self, table: TableName, schema: Schema, partitioning: Partitioning | None = None) -> None:
+        if partitioning:
+            self.possible_partitioning(table, partitioning)
         with self.transaction(table) as cursor:
             self._create_or_grow(cursor, table, schema)
 
@@ -201,7 +212,17 @@ class DuckDbTables:
         """Delete the uncommitted rows of all streams except those that are needed."""
         self._streams.keep(needed)
 
-    def replace(self, table: TableName, staging: TableName, *, expected_rows: int, job: str) -> None:
+    def replace(
+        self,
+        table: TableName,
+        staging: TableName,
+        *,
+        expected_rows: int,
+        job: str,
+        partitioning: Partitioning | None = None,
+    ) -> None:
+        if partitioning:
+            self.possible_partitioning(table, partitioning)
         if (table.project, table.dataset) != (staging.project, staging.dataset):
             raise InvalidArgument(f"{staging} cannot take the place of {table}: it is in another dataset")
         with self.transaction(table) as cursor:
