@@ -68,7 +68,17 @@ class Faults:
         return number in self.denied and effect == "create"
 
 
-_WITHOUT_EFFECT = {"read", "list", "describe", "staging_table", "uri", "check", "adds_to"}
+_WITHOUT_EFFECT = {
+    "read",
+    "list",
+    "describe",
+    "staging_table",
+    "await_columns",
+    "possible_partitioning",
+    "uri",
+    "check",
+    "adds_to",
+}
 
 
 class Faulty:

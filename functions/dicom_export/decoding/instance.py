@@ -13,11 +13,12 @@ from dicom_export.decoding.fast.header import scan_header
 from dicom_export.decoding.fast.kinds import Unusual
 from dicom_export.decoding.notes import Notes
 from dicom_export.decoding.reference.header import check_uids
-from dicom_export.dicom.object_file import FIRST_RANGE, RangeFile
+from dicom_export.dicom.object_file import RangeFile
 from dicom_export.errors import EncodedObject, InstanceError
 from dicom_export.rows.administrative import administrative_columns
 from dicom_export.rows.inventory import inventory_row
 from dicom_export.rows.layout import RowLayout, SchemaKind
+from dicom_export.stored_object import FIRST_RANGE
 
 if TYPE_CHECKING:
     from dicom_export.decoding.fast.memory import Memory

@@ -8,7 +8,15 @@ import pyarrow as pa
 
 from dicom_export.decoding.budget import DEFAULT_COLUMN_LIMITS, NO_MORE_COLUMNS, ColumnLimits
 from dicom_export.decoding.decoded import Wide
-from dicom_export.errors import Aborted, ColumnsNotKnown, PermanentError, RowsRefused, TooManyColumns, Unavailable
+from dicom_export.errors import (
+    Aborted,
+    ColumnsNotKnown,
+    NotFound,
+    PermanentError,
+    RowsRefused,
+    TooManyColumns,
+    Unavailable,
+)
 from dicom_export.operations.request import ExportRequest, VerifyRequest, WriteDisposition
 from dicom_export.rows.arrow import MAX_BATCH_BYTES, TooLarge, batches
 from dicom_export.rows.fitting import fits, within_budget
@@ -146,11 +154,23 @@ class StreamWriter:
                 self._offset += records.num_rows
                 return
 
+    def _open_stream(self) -> str:
+        """Return a new stream. Raises Aborted if the table is gone because others have done the work."""
+        try:
+            return self._tables.open_stream(self._operation.target)
+        except NotFound as error:
+            if self._is_wanted():
+                raise
+            raise self._overtaken() from error
+
+    def _overtaken(self) -> Aborted:
+        return Aborted(f"{self._operation.target} is gone because others did this work meanwhile")
+
     def _append_all(self, records: pa.RecordBatch) -> None:
         """Append the rows. A stream without rows that does not know their columns is replaced with a new one."""
         for attempt in range(1, _MOST_STREAMS + 1):
             if self._stream is None:
-                self._stream = self._tables.open_stream(self._operation.target)
+                self._stream = self._open_stream()
             try:
                 self._tables.append(self._stream, self._offset, records)
             except ColumnsNotKnown:
@@ -194,5 +214,5 @@ class StreamWriter:
             table = self._tables.describe(self._operation.target)
             self._columns = table.schema if table else ()
             if table is None and not self._is_wanted():
-                raise Aborted(f"{self._operation.target} is gone because others did this work meanwhile")
+                raise self._overtaken()
         return self._columns

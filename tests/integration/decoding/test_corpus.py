@@ -15,11 +15,11 @@ from pydicom.dataset import Dataset
 
 from dicom_export.decoding.decoded import DecodedInstance, Skipped
 from dicom_export.decoding.instance import decode_instance
-from dicom_export.dicom.object_file import FIRST_RANGE
 from dicom_export.errors import InstanceError, MissingUid, NotDicom, TruncatedInstance
 from dicom_export.rows.arrow import record_batch
 from dicom_export.rows.layout import TABLE_SCHEMAS, RowLayout, SchemaKind
 from dicom_export.rows.schema import columns_of
+from dicom_export.stored_object import FIRST_RANGE
 from support.dicom_files import MemoryStore, make_stored
 from support.reference import assert_same, flattened_row, read
 

@@ -71,8 +71,10 @@ def add_instance(root: Path, number: int, **elements: Any) -> Path:
     return path
 
 
-def export(world: World, disposition: WriteDisposition = WriteDisposition.WRITE_APPEND) -> Operation:
-    operation = world.export(disposition)
+def export(
+    world: World, disposition: WriteDisposition = WriteDisposition.WRITE_APPEND, schema: SchemaKind = SchemaKind.JSON
+) -> Operation:
+    operation = world.export(disposition, schema=schema)
     world.drain()
     return world.ended(operation)
 
@@ -308,7 +310,7 @@ def test_a_store_that_is_declared_no_more_ends_its_operations(world: World) -> N
 def test_a_row_that_no_request_takes_is_a_failure_and_costs_no_other(world: World, store: Path) -> None:
     keywords = [keyword for vr, vm, _, _, keyword in DicomDictionary.values() if (vr, vm) == ("UT", "1")]
     add_instance(store, 7, **dict.fromkeys(keywords[:9], "x" * 1_000_000))
-    operation = export(world)
+    operation = export(world, schema=SchemaKind.FLATTENED)
     (failure,) = world.service.failures(operation.name)
     assert (failure.object, failure.stage) == ("folder/7.dcm", "WRITE")
     assert "8000000" in failure.message

@@ -15,11 +15,11 @@ from pydicom.encaps import encapsulate
 from dicom_export.decoding.budget import Limits
 from dicom_export.decoding.decoded import Skipped
 from dicom_export.decoding.instance import decode_instance
-from dicom_export.dicom.object_file import FIRST_RANGE
 from dicom_export.errors import InstanceError, LimitExceeded, NotDicom, TruncatedInstance, Unavailable
 from dicom_export.rows.arrow import record_batch
 from dicom_export.rows.layout import TABLE_SCHEMAS, RowLayout, SchemaKind
 from dicom_export.rows.schema import columns_of
+from dicom_export.stored_object import FIRST_RANGE
 from support.dicom_files import (
     BIG_ENDIAN,
     DEFLATED,

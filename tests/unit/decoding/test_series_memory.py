@@ -15,8 +15,9 @@ from dicom_export.decoding.fast.kinds import RUN, Unusual
 from dicom_export.decoding.fast.memory import Memory
 from dicom_export.decoding.fast.series import SeriesMemory
 from dicom_export.decoding.instance import decode_instance
-from dicom_export.dicom.object_file import FIRST_RANGE, RangeFile
+from dicom_export.dicom.object_file import RangeFile
 from dicom_export.rows.layout import RowLayout, SchemaKind
+from dicom_export.stored_object import FIRST_RANGE
 from support.dicom_files import BIG_ENDIAN, IMPLICIT, MemoryStore, element, make_file, make_stored, sequence
 
 LAYOUT = RowLayout(SchemaKind.FLATTENED)

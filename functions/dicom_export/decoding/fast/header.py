@@ -12,7 +12,6 @@ from dicom_export.decoding.fast.series import Repeated
 from dicom_export.decoding.reference.header import DEFLATED
 from dicom_export.dicom.after_pixels import follows_pixels
 from dicom_export.dicom.encoding import Encoding, is_vr
-from dicom_export.dicom.object_file import FIRST_RANGE
 from dicom_export.dicom.tags import (
     ELEMENT_HEADER,
     FILE_META_GROUP,
@@ -23,6 +22,7 @@ from dicom_export.dicom.tags import (
     UIDS,
     UNDEFINED_LENGTH,
 )
+from dicom_export.stored_object import FIRST_RANGE
 from dicom_export.uids import InstanceUids, uid_of
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 from dicom_export.decoding.fast.runs import Run
-from dicom_export.dicom.object_file import FIRST_RANGE, LARGEST_RANGE
+from dicom_export.dicom.object_file import LARGEST_RANGE
+from dicom_export.stored_object import FIRST_RANGE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
