@@ -21,7 +21,6 @@ from dicom_export.decoding.reference.dicom_json import (
     dumped,
     excess,
     room_of,
-    utf8_size,
     values_of,
     without,
 )
@@ -45,9 +44,11 @@ def json_of_scanned(header: ScannedHeader) -> dict[str, Any]:
     context = top_context(SchemaKind.JSON, header.kept)
     dropped: list[str] = []
     metadata = f"{{{','.join(_pieces(header.elements, context, dropped))}}}"
-    if utf8_size(metadata) > room_of(header.uids, dropped):
-        metadata, dropped = _fitting(header, context)
-    return columns(header.uids, metadata, dropped)
+    row = columns(header.uids, metadata, dropped)
+    size = row["StructuredStorageSize"]  # encoding a long text once more would show in the time per instance
+    if size > room_of(header.uids, dropped):
+        row = columns(header.uids, *_fitting(header, context))
+    return row
 
 
 def _fitting(header: ScannedHeader, context: Context) -> tuple[str, list[str]]:
