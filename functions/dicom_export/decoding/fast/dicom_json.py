@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from dicom_export.decoding.fast.kinds import Kind
     from dicom_export.decoding.fast.runs import Element, Item, Run
 
+_MANY_NAMES = 1_000
 _PLAIN_TEXT = TEXT_VRS - {"PN", "DS", "IS"}
 
 
@@ -45,8 +46,9 @@ def json_of_scanned(header: ScannedHeader) -> dict[str, Any]:
     dropped: list[str] = []
     metadata = f"{{{','.join(_pieces(header.elements, context, dropped))}}}"
     row = columns(header.uids, metadata, dropped)
-    size = row["StructuredStorageSize"]  # encoding a long text once more would show in the time per instance
-    if size > room_of(header.uids, dropped):
+    size = row["StructuredStorageSize"]  # measured once: to encode the text again shows in the time per instance
+    is_large = 4 * size > MAX_ROW_BYTES or len(dropped) > _MANY_NAMES  # the text has the UIDs, so they are not larger
+    if is_large and size > room_of(header.uids, dropped):
         row = columns(header.uids, *_fitting(header, context))
     return row
 
