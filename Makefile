@@ -6,6 +6,7 @@ SIZES ?= 10000 100000
 OBJECTS ?= 1000000
 # What `make soak` decodes, what it asks of serve at once, the instances of its large operations, and how long it disturbs the emulators.
 INPUTS ?= 5000000
+LARGE_INPUTS ?= 100000
 EXPORTS ?= 500
 CLIENTS ?= 100
 LOCAL_INSTANCES ?= 1000000
@@ -76,6 +77,8 @@ soak: .venv/.dev .venv-bigquery/.installed ## Kill, overload, poison and disturb
 	$(SOAK).full_disk
 	$(SOAK).changing_store
 	$(SOAK).fuzz --inputs $(INPUTS)
+	$(SOAK).fuzz --large --inputs $(LARGE_INPUTS)
+	$(SOAK).large
 	$(SOAK).containers
 	$(SOAK).containers --raised
 	$(SOAK).load serve --exports $(EXPORTS) --clients $(CLIENTS)

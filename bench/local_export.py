@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from peers import recipe
 from support.archive import Archive
@@ -63,7 +64,7 @@ def _rows(sizes: Sequence[int]) -> Iterator[tuple[str, ...]]:
 
 def _mixed(file: Path) -> tuple[str, ...]:
     """Return the row of the corpus, of which some files are broken on purpose."""
-    output, seconds, peak = _run(MIXED, file)
+    output, seconds, _, peak = run("export", MIXED, "--to", file)
     found = re.match(r"([\d,]+) of ([\d,]+) instances", output)
     if not found:
         raise SystemExit(f"The corpus was not exported:\n{output}")
@@ -101,22 +102,37 @@ def _recipe_rate(archive: Sequence[tuple[str, Path]]) -> float:
 
 def exported(folder: Path, file: Path, size: int) -> tuple[float, int]:
     """Return the seconds that an export takes, and its peak memory in bytes. Raises SystemExit if not all came to be rows."""
-    output, seconds, peak = _run(folder, file)
+    output, seconds, _, peak = run("export", folder, "--to", file)
     if f"{size:,} of {size:,} instances" not in output and f"{size} of {size} instances" not in output:
         raise SystemExit(f"Not all of {size} instances were exported:\n{output}")
     return seconds, peak
 
 
-def _run(folder: Path, file: Path) -> tuple[str, float, int]:
-    """Return what an export prints, the seconds that it takes, and its peak memory in bytes."""
+class Run(NamedTuple):
+    """What a command printed, the seconds and the processor seconds that it took, and its peak memory in bytes."""
+
+    output: str
+    seconds: float
+    processor_seconds: float
+    peak: int
+
+
+def run(*arguments: object) -> Run:
+    """Run `dicom-export` with the arguments to its end, whatever its exit code is."""
     program = Path(sys.executable).with_name("dicom-export")
-    begin = time.perf_counter()
+    begin, used = time.perf_counter(), _processor_seconds()
     with subprocess.Popen(  # noqa: S603 - our own program
-        [program, "export", folder, "--to", file], stdout=subprocess.PIPE, text=True
+        [program, *map(str, arguments)], stdout=subprocess.PIPE, text=True
     ) as process:
         peak = PeakMemory(process.pid)
         output = process.communicate()[0]
-    return output, time.perf_counter() - begin, peak.bytes()
+    return Run(output, time.perf_counter() - begin, _processor_seconds() - used, peak.bytes())
+
+
+def _processor_seconds() -> float:
+    """Return the processor time of all processes that this one started and that ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 class PeakMemory:

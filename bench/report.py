@@ -20,6 +20,7 @@ from local_export import print_local_export
 from planner import print_planner
 from streaming import print_streaming
 from tables import machine
+from ways import print_ways
 
 BEGIN, END = "<!-- make bench begins -->\n", "<!-- make bench ends -->\n"
 
@@ -44,6 +45,7 @@ def main() -> None:
         print(f"{datetime.now(UTC):%Y-%m-%d}, {machine()}.\n")
         print_headers(options.scale)
         print_local_export(options.sizes)
+        print_ways(options.ways)
         print_streaming(options.events)
         print_planner(options.objects)
         print_cloud_requests(options.instances)
@@ -63,6 +65,7 @@ def write_between_markers(page: Path, text: str) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure dicom-export, and print markdown.")
     parser.add_argument("--sizes", type=int, nargs="*", default=[10_000, 100_000], help="instances of local exports")
+    parser.add_argument("--ways", type=int, default=4_000, help="instances of the folder of each way to export")
     parser.add_argument("--objects", type=int, nargs="*", default=[1_000_000], help="objects of plans")
     parser.add_argument("--events", type=int, default=2_000, help="uploads that are streamed")
     parser.add_argument(

@@ -13,8 +13,8 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-TABLES = 5
-TINY = ("--scale", "0.005", "--sizes", "20", "--events", "5", "--objects", "2000", "--instances", "80")
+TABLES = 6
+TINY = ("--scale", "0.005", "--sizes", "20", "--ways", "20", "--events", "5", "--objects", "2000", "--instances", "80")
 
 
 def run(root: Path, script: str, *arguments: str) -> str:
@@ -38,6 +38,14 @@ def test_one_run_measures_everything_and_writes_it_between_the_markers(root: Pat
         "rtplan.dcm",
         "pydicom's test files",
         "of many kinds",
+        "with views and source columns",
+        "append, nothing new",
+        "append, 1 new",
+        "verify, from the listing",
+        "hard links",
+        "zip, stored",
+        "tar.gz",
+        "frames, JSON",
     ):
         assert workload in printed
     again = page.read_text()

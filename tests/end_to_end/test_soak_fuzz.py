@@ -9,7 +9,7 @@ import pytest
 
 from dicom_export.errors import InstanceError
 from dicom_export.rows.layout import TABLE_SCHEMAS, SchemaKind
-from soak.fuzz import fuzz
+from soak.fuzz import fuzz, fuzz_large
 from soak.headers import traps
 from support.dicom_files import decode_bytes
 
@@ -18,6 +18,12 @@ def test_decoders_agree_on_mutated_headers() -> None:
     fuzzed = fuzz(6_000, seed=20_261_129)
     assert fuzzed.wrong == 0
     assert fuzzed.rows > 500
+
+
+def test_decoders_agree_on_large_sequences_that_are_kept_and_left_out() -> None:
+    fuzzed = fuzz_large(1_000, seed=1)
+    assert fuzzed.wrong == 0
+    assert 20 < fuzzed.left_out < fuzzed.rows - 20
 
 
 @pytest.mark.parametrize("trap", traps())

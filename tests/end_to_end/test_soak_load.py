@@ -15,6 +15,12 @@ def test_a_local_operation_loses_nothing() -> None:
     assert figures("load", "local", "--instances", 3_000).endswith("; 0 wrong\n")
 
 
+def test_large_headers_are_whole_rows() -> None:
+    printed = figures("large", "--instances", 20, "--frames", 200, "--slide-frames", 2_000)
+    assert "20 whole rows" in printed
+    assert printed.count("; 0 wrong\n") == 2
+
+
 @pytest.mark.usefixtures("emulators_are_installed")
 def test_an_operation_on_the_emulators_loses_nothing() -> None:
     assert figures("load", "emulators", "--instances", 500).endswith("; 0 wrong\n")

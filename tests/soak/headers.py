@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pydicom.data.data_manager import DATA_ROOT
 
 from support.dicom_files import DEFLATED, EXPLICIT, IMPLICIT, element, make_file, make_instance, sequence
+from support.multiframe import Frames, multiframe
 from support.synthetic import make_series
 
 if TYPE_CHECKING:
@@ -31,6 +32,21 @@ def seeds() -> tuple[bytes, ...]:
     real = [path.read_bytes() for path in sorted(Path(DATA_ROOT).rglob("*.dcm")) if 200 < path.stat().st_size < 20_000]
     syntaxes = [make_instance(PatientName="A^B", Rows=1, syntax=syntax) for syntax in (EXPLICIT, IMPLICIT, DEFLATED)]
     return (*series, *real, *syntaxes, *(make() for make in traps(small=True).values()))
+
+
+@cache
+def large_seeds() -> tuple[bytes, ...]:
+    """Return headers of multi-frame instances: with and without lengths, explicit, implicit and deflated."""
+    found = [
+        multiframe(frames, number, kind=kind, syntax=syntax, is_delimited=is_delimited)
+        for number, frames in enumerate((3, 8, 30))
+        for kind in Frames
+        for syntax in (EXPLICIT, IMPLICIT)
+        for is_delimited in (True, False)
+    ]
+    texts = [element(0x00081030, "LO", b"x" * 100)] * 9
+    several = [sequence(tag, *texts[:count]) for tag, count in ((0x00081032, 7), (0x00081110, 9), (0x00081140, 8))]
+    return (*found, *(make_file(*several, syntax=syntax) for syntax in (EXPLICIT, DEFLATED)))
 
 
 def traps(*, small: bool = False) -> dict[str, Callable[[], bytes]]:

@@ -39,6 +39,9 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "get_topic": frozenset({"pubsub.topics.get"}),
     "get_write_stream": frozenset({"bigquery.tables.get"}) | _ROWS,
     "list_blobs": frozenset({"storage.objects.list"}),
+    # The lists of the console. Who may not list the tables of a dataset types the name.
+    "list_datasets": frozenset(),
+    "list_tables": frozenset(),
     "list_notifications": frozenset({"storage.buckets.get"}),
     "publish": frozenset({"pubsub.topics.publish"}),
     "query": _REPLACED | {"bigquery.jobs.create"},

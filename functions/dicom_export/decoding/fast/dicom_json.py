@@ -21,7 +21,6 @@ from dicom_export.decoding.reference.dicom_json import (
     dumped,
     excess,
     room_of,
-    utf8_size,
     values_of,
     without,
 )
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from dicom_export.decoding.fast.kinds import Kind
     from dicom_export.decoding.fast.runs import Element, Item, Run
 
+_MANY_NAMES = 1_000
 _PLAIN_TEXT = TEXT_VRS - {"PN", "DS", "IS"}
 
 
@@ -45,9 +45,12 @@ def json_of_scanned(header: ScannedHeader) -> dict[str, Any]:
     context = top_context(SchemaKind.JSON, header.kept)
     dropped: list[str] = []
     metadata = f"{{{','.join(_pieces(header.elements, context, dropped))}}}"
-    if utf8_size(metadata) > room_of(header.uids, dropped):
-        metadata, dropped = _fitting(header, context)
-    return columns(header.uids, metadata, dropped)
+    row = columns(header.uids, metadata, dropped)
+    size = row["StructuredStorageSize"]  # measured once: to encode the text again shows in the time per instance
+    is_large = 4 * size > MAX_ROW_BYTES or len(dropped) > _MANY_NAMES  # the text has the UIDs, so they are not larger
+    if is_large and size > room_of(header.uids, dropped):
+        row = columns(header.uids, *_fitting(header, context))
+    return row
 
 
 def _fitting(header: ScannedHeader, context: Context) -> tuple[str, list[str]]:

@@ -73,7 +73,7 @@ def without(left_out: Sequence[int], members: Mapping[int, str], dropped: Sequen
 
 def room_of(uids: InstanceUids, dropped: Sequence[str]) -> int:
     """Return how many bytes the model's text may have in a row with these UIDs and names of what is left out."""
-    return _METADATA_BYTES - sum(utf8_size(uid or "") for uid in uids) - _BYTES_OF_A_NAME * len(dropped)
+    return _METADATA_BYTES - sum(map(utf8_size, filter(None, uids))) - _BYTES_OF_A_NAME * len(dropped)
 
 
 def utf8_size(text: str) -> int:
