@@ -17,6 +17,7 @@ import pytest
 
 from support.clouds import PROJECT, STORE, Cloud
 from support.dicom_files import make_archive_objects
+from support.thorough import by_extent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 STUDIES, INSTANCES = 200, 25
 TOTAL = STUDIES * INSTANCES
-SEEDS = 20
+SEEDS = by_extent(quick=5, soak=20)
 KILLS = 2
 BROKEN = "1.2.1003/1.3.1/notes.dcm"
 LIMITS = {
