@@ -149,7 +149,7 @@ def test_a_run_that_is_interrupted_removes_what_it_made(
 
     monkeypatch.setattr(Pipeline, "export_by_batch_job", interrupted)
     result = run("smoke-test", "--wait", "60")
-    assert result.exit_code == 1
+    assert result.exit_code == 130
     assert re.search(r"^removal +verified", result.stdout, re.MULTILINE)
     assert (cloud.objects(), tables_left(cloud)) == ([], set())
 

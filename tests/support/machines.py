@@ -16,6 +16,7 @@ from dicom_export.adapters.local.folder.store import FolderStore
 from dicom_export.bootstrap.reopening import reopen
 from dicom_export.bootstrap.wiring import Ports, handlers_on, service_on
 from dicom_export.cli.running import Run
+from dicom_export.decoding.counted import DecodedCounts
 from dicom_export.folder_export.ignored import Ignored
 from dicom_export.operations.counters import Counters
 from dicom_export.operations.planning import PlanLimits
@@ -99,7 +100,7 @@ class Machine:
                 mailbox.deliver(handlers, 0)
             return True
 
-        deployment = cast("Any", SimpleNamespace(service=service, wait=wait))
+        deployment = cast("Any", SimpleNamespace(service=service, wait=wait, decoded=DecodedCounts()))
         request = ExportRequest(STORE, TABLE, self.disposition, SchemaKind.JSON)
         console = Console(file=(self.root / "errors.txt").open("a"), force_terminal=False)
         ignored = Ignored(frozenset(), self.data / "ignored")
