@@ -182,4 +182,6 @@ resource "google_project_iam_member" "smoke_testers" {
   project = var.project
   role    = each.value.role
   member  = each.value.member
+
+  depends_on = [time_sleep.apis]
 }

@@ -28,7 +28,7 @@ FILES = "docs/how-to/export-files.md"
 ENDED_BY_THEMSELVES = [
     "README.md",
     "docs/tutorial.md",
-    *(f"docs/how-to/{name}.md" for name in ("export", "query", "verify")),
+    *(f"docs/how-to/{name}.md" for name in ("export", "query", "verify", "shell-completion")),
 ]
 """The pages of which each command ends."""
 
@@ -169,7 +169,10 @@ def test_files_of_a_cohort_are_exported_by_the_command_gcloud_and_curl(tmp_path:
 def test_every_page_about_one_machine_is_followed() -> None:
     """A new page has to be named here, or in test_cloud_pages.py."""
     pages = {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs" / "how-to").glob("*.md")}
-    on_google_cloud = {f"docs/how-to/{name}.md" for name in ("deploy", "batch-jobs", "new-uploads", "dead-letters")}
+    on_google_cloud = {
+        f"docs/how-to/{name}.md"
+        for name in ("deploy", "batch-jobs", "new-uploads", "dead-letters", "check-an-installation")
+    }
     ended = {page for page in ENDED_BY_THEMSELVES if "how-to" in page}
     assert pages - on_google_cloud == ended | {CONSOLE, SERVE, WATCH, FILES}
 

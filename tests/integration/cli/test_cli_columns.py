@@ -120,7 +120,9 @@ def test_the_json_schema_is_described(tmp_path: Path) -> None:
 def test_a_misspelt_table_is_answered_with_those_that_there_are(file: Path) -> None:
     result = run("columns", "--from", file, "--table", "dicm")
     assert result.exit_code == 2
-    assert result.stderr.endswith("has: dicom, research.reads. Did you mean dicom?\n")
+    assert result.stderr.endswith(
+        "has: dicom, dicomPrivate, dicomSeries, dicomStudies, dicomView, research.reads. Did you mean dicom?\n"
+    )
 
 
 def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:

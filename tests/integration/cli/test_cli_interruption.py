@@ -156,7 +156,7 @@ def test_an_unfinished_export_of_another_folder_is_mentioned(folder: Path, file:
     arguments = ("--to", file, "--write-disposition", "write-append")
     result = run("export", make_folder(tmp_path / "small"), *arguments)
     assert result.exit_code == 0, result.output
-    assert f"Export {unfinished} to dicom is unfinished" in result.stderr
+    assert f"Export {unfinished} to table dicom is unfinished" in result.stderr
 
 
 def test_an_interrupted_export_is_not_resumed_with_other_patterns_to_ignore(folder: Path, file: Path) -> None:
@@ -167,7 +167,7 @@ def test_an_interrupted_export_is_not_resumed_with_other_patterns_to_ignore(fold
     ignoring = ("export", folder, "--to", file, "--ignore", "*5.dcm")
     refused = run(*ignoring)
     assert refused.exit_code == 2
-    assert f"Export {unfinished} to dicom is unfinished: the command that began it resumes it" in refused.stderr
+    assert f"Export {unfinished} to table dicom is unfinished: the command that began it resumes it" in refused.stderr
     result = run(*ignoring, "--table", "other")
     assert result.exit_code == 0, result.output
     assert rows(file, "SELECT count(*) FROM other") == [(COUNT * 9 // 10,)]
