@@ -193,7 +193,7 @@ locals {
     dataset          = "dicom"
     project          = null
 
-    stream_configs = [{ table = local.smoke_test_table, schema = "flattened", include_source_store = false, tracks_changes = false }]
+    stream_configs = [{ table = local.smoke_test_table, schema = "flattened", include_source_store = false, include_source_object = false, tracks_changes = false, last_updated_partition_config = null }]
     stream_deletes = true
   } })
 
@@ -206,7 +206,7 @@ locals {
       ignore         = store.ignore
       views          = store.views
       allowColdReads = store.allow_cold_reads ? true : null
-      archives       = store.archives
+      archives       = store.archives ? true : null
       userProject    = store.user_project
       streamConfigs = [for config in store.stream_configs : { bigqueryDestination = merge(
         {

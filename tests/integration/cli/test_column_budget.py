@@ -106,11 +106,11 @@ def test_a_table_that_takes_no_further_column_takes_the_rows(tmp_path: Path, mon
     assert run("export", make_folder(tmp_path / "store"), "--to", file).exit_code == 0
     prepare = DuckDbTables.prepare
 
-    def refuse(tables: DuckDbTables, table: TableName, schema: Schema) -> None:
+    def refuse(tables: DuckDbTables, table: TableName, schema: Schema, *more: Any) -> None:
         found = tables.describe(table)
         if found and not covers(found.schema, schema):
             raise TooManyColumns("Too many total leaf fields: 10001")
-        prepare(tables, table, schema)
+        prepare(tables, table, schema, *more)
 
     monkeypatch.setattr(DuckDbTables, "prepare", refuse)
     # Workers, too, meet columns that the table lacks.
