@@ -254,7 +254,7 @@ run "an_ordinary_installation" {
     error_message = "The archive lacks the functions or what they require."
   }
   assert {
-    condition     = alltrue([for name in keys(local.source_files) : name == "requirements.txt" || endswith(name, ".py") || endswith(name, "/py.typed")])
+    condition     = alltrue([for name in keys(local.source_files) : can(regex("^requirements.txt$|[.]py$|/py.typed$|/console/.*[.](html|css|js|svg|sql)$", name))])
     error_message = "The archive has what is no source."
   }
   assert {
@@ -318,7 +318,7 @@ run "an_installation_with_everything_set" {
   }
   assert {
     condition = [for store in values(jsondecode(local.environment["DICOM_EXPORT_STORES"])) : [try(store.allowColdReads, false), try(store.userProject, "")]] == [
-      [false, ""], [true, "trials-billing"]
+      [false, ""], [false, ""], [true, "trials-billing"]
     ]
     error_message = "What a store says about costs does not arrive."
   }
