@@ -53,7 +53,10 @@ class SlowTable:
     def describe(self, _: TableName) -> None:
         """Return that there is no table yet."""
 
-    def prepare(self, table: TableName, schema: Schema) -> None:
+    def annotate(self, *_: object, views: bool) -> None:
+        """Define no views."""
+
+    def prepare(self, table: TableName, schema: Schema, *_: object) -> None:
         """Take any columns."""
 
     def stream(self, _: TableName, batch: pa.RecordBatch) -> None:
