@@ -15,7 +15,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from uuid import uuid4
 
 from dicom_export.adapters.local.folder.files import disk_errors, link_or_rename, sync_folder
-from dicom_export.adapters.local.folder.long_paths import open_file
+from dicom_export.adapters.local.folder.store import opened, unreadable
 from dicom_export.adapters.local.folder.walk import path_of_name
 from dicom_export.errors import InstanceError, InstanceGone, InvalidArgument, NotFound, PermissionDenied, Unavailable
 from dicom_export.names import adds_to
@@ -166,24 +166,9 @@ def _path_at(address: str) -> str:
 @contextmanager
 def _opened(path: str, stored: StoredObject) -> Iterator[int]:
     """Open exactly this generation of a file."""
-    try:
-        # O_NONBLOCK: a pipe that took the place of the file must not stop this process.
-        descriptor = open_file(path, os.O_RDONLY | os.O_NONBLOCK)
-    except PermissionError as error:
-        raise PermissionDenied(f"{stored.name!r} may not be read") from error
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise InstanceGone(f"{stored.name!r} was deleted") from error
-    except OSError as error:
-        raise _unreadable(stored, error) from error
-    try:
+    with opened(path, stored) as descriptor:
         _check_generation(stored, os.fstat(descriptor))
         yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _unreadable(stored: StoredObject, error: OSError) -> InstanceError:
-    return InstanceError(f"{stored.name!r} cannot be read: {error.strerror}")
 
 
 def _check_generation(stored: StoredObject, status: os.stat_result) -> None:
@@ -256,4 +241,4 @@ def _read(original: int, stored: StoredObject, start: int) -> bytes:
     try:
         return os.pread(original, min(_CHUNK_BYTES, stored.size - start), start)
     except OSError as error:
-        raise _unreadable(stored, error) from error
+        raise unreadable(stored, error) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -80,22 +81,12 @@ class FolderStore:
         path = path_of_name(self.root, stored.name)
         if path is None:
             raise InstanceGone(f"{stored.name!r} is not in the store")
-        try:
-            # O_NONBLOCK: a pipe that took the file's place must not stop the reader; its generation will not match.
-            descriptor = open_file(path, os.O_RDONLY | os.O_NONBLOCK)
-        except PermissionError as error:
-            raise PermissionDenied(f"{stored.name!r} may not be read") from error
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise InstanceGone(f"{stored.name!r} was deleted") from error
-        except OSError as error:
-            raise _unreadable(stored, error) from error
-        try:
-            _check_generation(stored, os.fstat(descriptor))
-            return _read_range(descriptor, start, length)
-        except OSError as error:
-            raise _unreadable(stored, error) from error
-        finally:
-            os.close(descriptor)
+        with opened(path, stored) as descriptor:
+            try:
+                _check_generation(stored, os.fstat(descriptor))
+                return _read_range(descriptor, start, length)
+            except OSError as error:
+                raise unreadable(stored, error) from error
 
     def _ignores(self, name: str) -> bool:
         return is_ignored_folder(name, self.ignore) if name.endswith("/") else is_ignored(name, self.ignore)
@@ -127,6 +118,24 @@ def _quoted(name: str) -> str:
     return quote_from_bytes(os.fsencode(name if path is None else path[1:]))
 
 
+@contextmanager
+def opened(path: str, stored: StoredObject) -> Iterator[int]:
+    """Open the file of an object. Raises PermissionDenied, InstanceGone, or InstanceError for a bad disk."""
+    try:
+        # O_NONBLOCK: a pipe that took the place of the file must not stop this process; its generation will not match.
+        descriptor = open_file(path, os.O_RDONLY | os.O_NONBLOCK)
+    except PermissionError as error:
+        raise PermissionDenied(f"{stored.name!r} may not be read") from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InstanceGone(f"{stored.name!r} was deleted") from error
+    except OSError as error:
+        raise unreadable(stored, error) from error
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 def _reason(error: OSError) -> str:
     return error.strerror or type(error).__name__
 
@@ -142,7 +151,7 @@ def _check_generation(stored: StoredObject, status: os.stat_result) -> None:
         raise InstanceGone(f"{stored.name!r} was replaced: generation {stored.generation} is gone")
 
 
-def _unreadable(stored: StoredObject, error: OSError) -> InstanceError:
+def unreadable(stored: StoredObject, error: OSError) -> InstanceError:
     """Return the error of a bad disk, a circular link and the like. It is this object's error, not that of the message."""
     return InstanceError(f"{stored.name!r} cannot be read: {error.strerror}")
 
