@@ -157,7 +157,7 @@ def test_what_is_not_a_file_is_another_content(store: FolderStore, root: Path, k
 
 def test_a_folder_that_may_not_be_written_is_named(store: FolderStore, root: Path) -> None:
     root.chmod(0o500)
-    with permissions_count(), pytest.raises(PermissionDenied, match="may not be written"):
+    with permissions_count(), pytest.raises(PermissionDenied, match="cannot be written to"):
         copy(store, root, links=False)
     root.chmod(0o700)
 
