@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, Page, Route
 
 LARGE = 15_000
 GOOD = ("CT_small.dcm", "MR_small.dcm")
@@ -168,6 +168,16 @@ def test_an_export_is_cancelled_in_one_of_two_tabs(page: Page, endpoint: str, ar
     for tab in (page, other):
         expect(tab.locator("#head .status")).to_have_text("Cancelled")
     assert "CANCELLED" in run("operations", "list", "--data", archive.folder / "data").stdout
+
+
+def test_what_is_typed_before_the_script_runs_is_checked_once_it_does(page: Page, endpoint: str) -> None:
+    page.goto(endpoint)
+    held: list[Route] = []
+    page.route("**/form.js", lambda route: held.append(route))  # noqa: PLW0108 - Playwright cannot wrap a method of a list
+    page.get_by_role("link", name="Export good").click(no_wait_after=True)
+    page.get_by_label("Table", exact=True).fill("early")
+    held[0].continue_()
+    expect(page.locator("#checks")).to_contain_text("Table early")
 
 
 def test_a_refused_export_says_at_the_field_what_is_wrong(page: Page, endpoint: str) -> None:

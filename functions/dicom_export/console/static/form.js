@@ -33,4 +33,11 @@ export function checkForm() {
     // What was said of a field is old once the field has changed.
     event.target.removeAttribute("aria-invalid");
   });
+  // What was typed before this script ran, and what a browser fills in again on the way back, is checked too.
+  if ([...form.elements].some(isChanged)) check();
+}
+
+function isChanged({ type, value, defaultValue, checked, defaultChecked }) {
+  if (type === "radio" || type === "checkbox") return checked !== defaultChecked;
+  return ["text", "textarea", "datetime-local", "search"].includes(type) && value !== defaultValue;
 }
