@@ -54,7 +54,6 @@ def cloud(
         pytest.MonkeyPatch.context() as patch,
         CloudHere(patch, folder, "doctor", emulators, streams=STREAMS, exports=True) as running,
     ):
-        running.warehouse.create_dataset("my-project.doctor_staging")
         lost = pubsub_emulator.create_topic("doctor-lost-letters")
         pubsub_emulator.hold("doctor-lost-letters", lost)
         yield running
