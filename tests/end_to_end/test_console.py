@@ -208,6 +208,7 @@ def test_a_query_leads_to_an_export_of_its_studies(page: Page, endpoint: str) ->
     start(page)
     page.get_by_role("link", name="Look at the rows, and query them").click()
     page.get_by_role("link", name="CT", exact=True).click()
+    page.wait_for_url("**value=CT*")  # until its scripts have run: the page before has an editor too
     page.get_by_label("SQL").press("Control+Enter")
     expect(page.get_by_role("region", name="Rows of the result")).to_contain_text("1 row in")
     page.get_by_role("button", name="Export these studies").click()

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from io import BytesIO
-from threading import Thread
-from time import sleep
-from typing import TYPE_CHECKING
+from threading import Timer
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import duckdb
 import pytest
 from pyarrow import parquet
 
+from dicom_export.adapters.local.duckdb import reading
 from dicom_export.adapters.local.duckdb.reading import DuckDbQueries
 from dicom_export.adapters.local.duckdb.tables import DuckDbTables
 from dicom_export.errors import Cancelled, DicomExportError
@@ -166,21 +166,38 @@ def test_a_query_sees_no_other_project(tmp_path: Path) -> None:
                 queries.answer(sql, "one", rows=1, seconds=5)
 
 
-def test_a_query_can_be_stopped_and_has_a_time_limit(world: World) -> None:
+LONG_QUERY = (
+    "SELECT SUM(MOD(a * b, 7)) AS n FROM UNNEST(GENERATE_ARRAY(1, 200000)) AS a, UNNEST(GENERATE_ARRAY(1, 200000)) AS b"
+)
+
+
+def test_a_query_has_a_time_limit(world: World) -> None:
     queries = DuckDbQueries(world.tables.catalogs)
-    sql = "SELECT SUM(MOD(a * b, 7)) AS n FROM UNNEST(GENERATE_ARRAY(1, 200000)) AS a, UNNEST(GENERATE_ARRAY(1, 200000)) AS b"
     with pytest.raises(Cancelled, match=r"took longer than 0\.2 seconds"):
-        queries.answer(sql, "local", rows=1, seconds=0.2)
+        queries.answer(LONG_QUERY, "local", rows=1, seconds=0.2)
 
-    def stop() -> None:
-        for _ in range(100):
-            sleep(0.05)
-            queries.stop("ticket")
 
-    stopping = Thread(target=stop, daemon=True)
-    stopping.start()
+@pytest.mark.parametrize("step", ["parse", "translation", "opened"])
+def test_a_query_is_stopped_by_one_stop_in_any_of_its_steps(
+    world: World, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queries = DuckDbQueries(world.tables.catalogs)
+    do = getattr(reading, step)
+
+    def stop_and_do(*arguments: Any) -> Any:
+        queries.stop("ticket")
+        return do(*arguments)
+
+    monkeypatch.setattr(reading, step, stop_and_do)
     with pytest.raises(Cancelled, match="was stopped"):
-        queries.answer(sql, "local", rows=1, seconds=60, ticket="ticket")
+        queries.answer(LONG_QUERY, "local", rows=1, seconds=60, ticket="ticket")
+
+
+def test_a_query_is_stopped_while_it_runs_and_before_it_runs(world: World) -> None:
+    queries = DuckDbQueries(world.tables.catalogs)
+    Timer(0.3, queries.stop, ["ticket"]).start()
+    with pytest.raises(Cancelled, match="was stopped"):
+        queries.answer(LONG_QUERY, "local", rows=1, seconds=60, ticket="ticket")
     queries.stop("early")
     with pytest.raises(Cancelled, match="was stopped"):
         queries.answer("SELECT 1 AS n", "local", rows=1, seconds=5, ticket="early")

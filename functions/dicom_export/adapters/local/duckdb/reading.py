@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from threading import Lock, Timer
+from dataclasses import dataclass, field, replace
+from threading import Event, Lock, Thread, Timer
 from typing import IO, TYPE_CHECKING
 
 import duckdb
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _MAIN = "main"
 _STOPPED = "The query was stopped"
 _KEPT_STOPS = 100
+_INTERRUPT_SECONDS = 0.05
 
 
 @dataclass
@@ -40,10 +41,25 @@ class _Running:
 
     cursor: duckdb.DuckDBPyConnection
     reason: str = ""
+    _ended: Event = field(default_factory=Event)
+    _lock: Lock = field(default_factory=Lock)
 
     def stop(self, reason: str) -> None:
         self.reason = reason
-        self.cursor.interrupt()
+        Thread(target=self._interrupt, daemon=True).start()
+
+    def end(self) -> None:
+        """Return when nothing more interrupts the cursor."""
+        with self._lock:
+            self._ended.set()
+
+    def _interrupt(self) -> None:
+        """Interrupt until the query has ended: between two of its statements an interruption has no effect."""
+        while not self._ended.is_set():
+            with self._lock:
+                if not self._ended.is_set():
+                    self.cursor.interrupt()
+            self._ended.wait(_INTERRUPT_SECONDS)
 
 
 class DuckDbQueries:
@@ -118,6 +134,7 @@ class DuckDbQueries:
             raise
         finally:
             timer.cancel()
+            running.end()
             with self._lock:
                 self._running.pop(ticket, None)
 
