@@ -39,7 +39,7 @@ class PageReader:
     def __post_init__(self) -> None:
         command = self.folder / ".venv" / "bin" / "dicom-export"
         command.parent.mkdir(parents=True)
-        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m dicom_export "$@"\n')
+        command.write_text(f"#!{sys.executable}\nfrom dicom_export.cli import main\n\nmain()\n")
         command.chmod(0o755)
         (self.folder / "queries").symlink_to(ROOT / "queries")
 

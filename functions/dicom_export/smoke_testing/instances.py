@@ -9,6 +9,8 @@ from datetime import time
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+import dicom_export.dicom  # noqa: F401 - silences pydicom
+
 STUDY_TIME = time(3, 4, 5, 250_000)
 """The Study Time of all instances."""
 
