@@ -158,7 +158,7 @@ def test_a_table_that_is_not_there_or_not_known_yet_is_told_apart() -> None:
 def test_a_column_that_the_api_does_not_know_yet_is_waited_for_and_one_too_many_is_not() -> None:
     extra = refusal(grpc.StatusCode.INVALID_ARGUMENT, "SCHEMA_MISMATCH_EXTRA_FIELDS", rows=())
     with pytest.raises(Unavailable, match="does not know all columns"):
-        change(Scripted(append_rows=[Calls([extra])]), [ROW], [Version(1)])
+        change(Scripted(append_rows=[Calls(*([extra] for _ in range(20)))]), [ROW], [Version(1)])
     lacking = Scripted(get_table=[found(schema={"fields": to_json(COLUMNS[:3])})])
     with pytest.raises(InvalidArgument, match="has no column SourceDicomStore, Metadata"):
         change(Scripted(append_rows=[Calls([extra])]), [ROW], [Version(1)], lacking)
