@@ -70,6 +70,9 @@ class VirtualStore:
     def uri(self, name: str) -> str:
         return f"virtual://{name}"
 
+    def copy_source(self, name: str) -> str:
+        return self.uri(name)
+
     def list(
         self,
         *,

@@ -49,6 +49,9 @@ class DicomStore(Protocol):
     def uri(self, name: str) -> str:
         """Return the object's address for logs and failure reports: `gs://…` or `file://…`."""
 
+    def copy_source(self, name: str) -> str:
+        """Return the address that a `CopyFolder` copies the object from. Raises InstanceError if it cannot be copied."""
+
     def list(
         self, *, prefix: str = "", start_after: str = "", unlisted: Callable[[Unlisted], None] = lambda _: None
     ) -> Iterator[StoredObject]:
@@ -108,7 +111,7 @@ class CopyFolder(Protocol):
         """Say whether copies may become objects of the store whose `uri("")` is this root."""
 
     def copy(self, source: str, stored: StoredObject, name: str, token: str = "") -> CopyResult | UnfinishedCopy:
-        """Copy exactly this generation of the object at the address `source`, which its store gave.
+        """Copy exactly this generation of the object at `source`, which is the `copy_source` of its store.
 
         `name` has `/` between its parts. Repeated and simultaneous calls make one copy. Raises
         InstanceGone if the generation is gone, PermissionDenied, NotFound if the folder is gone,

@@ -44,6 +44,9 @@ class WrappedStore:
     def uri(self, name: str) -> str:
         return self._store.uri(name)
 
+    def copy_source(self, name: str) -> str:
+        return self._store.copy_source(name)
+
     def list(
         self, *, prefix: str = "", start_after: str = "", unlisted: Callable[[Unlisted], None] = lambda _: None
     ) -> Iterator[StoredObject]:

@@ -126,7 +126,7 @@ def places(request: pytest.FixtureRequest, tmp_path: Path) -> Places:
 
 
 def copy(places: Places, stored: StoredObject, name: str = NAME) -> object:
-    return places.folder.copy(places.store.uri(stored.name), stored, name)
+    return places.folder.copy(places.store.copy_source(stored.name), stored, name)
 
 
 @pytest.mark.parametrize("content", [CONTENT, b""])
@@ -195,7 +195,7 @@ def test_a_folder_that_does_not_exist_is_not_found(places: Places) -> None:
 def test_a_missing_folder_is_told_from_a_missing_object(places: Places) -> None:
     stored = places.put("a", CONTENT)
     with pytest.raises(NotFound):
-        places.missing().copy(places.store.uri("a"), stored, NAME)
+        places.missing().copy(places.store.copy_source("a"), stored, NAME)
 
 
 def test_a_folder_says_which_stores_it_adds_to(places: Places) -> None:
@@ -211,5 +211,5 @@ def test_a_folder_says_which_stores_it_adds_to(places: Places) -> None:
 def test_another_prefix_is_another_folder(places: Places) -> None:
     stored = places.put("a", CONTENT)
     elsewhere = replace(places.folder, prefix="")  # type: ignore[type-var]  # both are dataclasses
-    assert elsewhere.copy(places.store.uri("a"), stored, NAME) is CopyResult.MADE
+    assert elsewhere.copy(places.store.copy_source("a"), stored, NAME) is CopyResult.MADE
     assert places.copies() == {NAME: CONTENT}

@@ -45,6 +45,9 @@ class Bucket:
     def uri(self, name: str) -> str:
         return f"gs://bucket/{name}"
 
+    def copy_source(self, name: str) -> str:
+        return self.uri(name)
+
     def list(
         self,
         *,

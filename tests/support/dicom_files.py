@@ -141,6 +141,9 @@ class MemoryStore:
     def uri(self, name: str) -> str:
         return f"memory://{name}"
 
+    def copy_source(self, name: str) -> str:
+        return self.uri(name)
+
     def list(
         self,
         *,

@@ -39,6 +39,9 @@ class Archive:
     def uri(self, name: str) -> str:
         return f"file:///{name}"
 
+    def copy_source(self, name: str) -> str:
+        return self.uri(name)
+
     def list(self, *, prefix: str = "", start_after: str = "", unlisted: object = None) -> Iterator[StoredObject]:
         del unlisted
         for number in range(STUDIES):

@@ -53,6 +53,12 @@ class ArchiveStore(WrappedStore):
             return member_name(self._store.uri(archive), member)
         return self._store.uri(name)
 
+    def copy_source(self, name: str) -> str:
+        is_like_member = any(self._is_opened(archive) for archive, _ in archives_in(name))
+        if is_like_member and self._store.get(name) is None:
+            raise InstanceError("A member of an archive cannot be copied; unpack the archive first")
+        return self._store.copy_source(name)
+
     def list(
         self, *, prefix: str = "", start_after: str = "", unlisted: Callable[[Unlisted], None] = lambda _: None
     ) -> Iterator[StoredObject]:

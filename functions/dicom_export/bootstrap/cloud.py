@@ -21,7 +21,7 @@ from dicom_export.state.checks import Checks
 from dicom_export.stores import DeclaredStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from dicom_export.diagnosing.check_message import Check
     from dicom_export.diagnosing.examine import Examination
@@ -48,7 +48,7 @@ def cloud_ports(cloud: CloudSettings) -> Ports:
         ),
         TopicPublisher(cloud.topics),
         cloud.failures_table,
-        partial(_folder_of_copies, cloud.state),
+        partial(_folder_of_copies, cloud.state, payers),
     )
 
 
@@ -172,9 +172,9 @@ def _redaction(cloud: CloudSettings, installation: Installation, place: SmokeTes
     return Redaction(names, words)
 
 
-def _folder_of_copies(state: BucketFolder, folder: GcsFolder) -> BucketCopies:
+def _folder_of_copies(state: BucketFolder, payers: Mapping[str, str | None], folder: GcsFolder) -> BucketCopies:
     """Return the folder. Raises InvalidArgument if the state of the operations is there."""
-    copies = BucketCopies(folder.bucket, folder.prefix)
+    copies = BucketCopies(folder.bucket, folder.prefix, payers=payers)
     if copies.adds_to(str(state)):
         raise InvalidArgument(f"{folder} is where the installation keeps its state; choose another folder")
     return copies

@@ -153,7 +153,7 @@ class _Copier:
     def _calls(self, position: int, stored: StoredObject, name: str) -> Iterator[CopyResult]:
         """Yield the result of as many calls as the copy takes; nothing if it is to be stopped before."""
         token = self._tokens.get((position, name), "")
-        source = self.store.uri(stored.name)
+        source = self.store.copy_source(stored.name)
         while not self._is_over():
             result = self.folder.copy(source, stored, name, token)
             if isinstance(result, CopyResult):

@@ -8,10 +8,13 @@ import random
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile
 
 import pytest
 
 from dicom_export import messages
+from dicom_export.adapters.local.folder.store import FolderStore
+from dicom_export.archives.store import ArchiveStore
 from dicom_export.bootstrap.wiring import dead_letters_on, handlers_on
 from dicom_export.errors import Code, InvalidArgument, NotFound, Unavailable
 from dicom_export.exporting import copying
@@ -353,6 +356,20 @@ def test_a_file_where_a_folder_has_to_be_is_a_failure(tmp_path: Path) -> None:
     (failure,) = world.service.failures(operation.name)
     assert failure.code is Code.ALREADY_EXISTS
     assert world.copied() == {"1.2": b"mine"}
+    world.close()
+
+
+def test_a_member_of_an_archive_is_a_failure_that_says_why(tmp_path: Path) -> None:
+    put(tmp_path / "store", "1.dcm", make_instance(StudyInstanceUID="1.2"), FIRST_MTIME)
+    with ZipFile(tmp_path / "store" / "a.zip", "w") as archive:
+        archive.writestr("2.dcm", make_instance(StudyInstanceUID="1.3"))
+    world = FilesWorld(tmp_path, ArchiveStore(FolderStore(tmp_path / "store")))
+    operation = world.export_files()
+    world.drain()
+    (failure,) = world.service.failures(operation.name)
+    assert (failure.object, failure.stage) == ("a.zip#2.dcm", FailureStage.COPY)
+    assert "unpack the archive first" in failure.message
+    assert [name.partition("/")[0] for name in world.copied()] == ["1.2"]
     world.close()
 
 

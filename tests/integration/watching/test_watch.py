@@ -44,6 +44,9 @@ class Folder:
     def uri(self, name: str) -> str:
         return f"file:///{name}"
 
+    def copy_source(self, name: str) -> str:
+        return self.uri(name)
+
     def get(self, name: str) -> StoredObject | None:
         if name not in self.files:
             return None

@@ -273,6 +273,15 @@ def test_the_address_of_a_member_names_archive_and_member() -> None:
     assert store.uri("x/a.dcm") == "memory://x/a.dcm"
 
 
+def test_an_object_can_be_copied_and_a_member_cannot() -> None:
+    store = ArchiveStore(MemoryStore({"a.zip": ARCHIVES["stored.zip"], "b.zip#a.dcm": b"an object of its own"}))
+
+    assert store.copy_source("x/a.dcm") == "memory://x/a.dcm"
+    assert store.copy_source("b.zip#a.dcm") == "memory://b.zip#a.dcm"
+    with pytest.raises(InstanceError, match="member of an archive cannot be copied; unpack the archive first"):
+        store.copy_source("a.zip#a.dcm")
+
+
 def test_another_process_opens_archives_of_its_own() -> None:
     store = ArchiveStore(MemoryStore({"a.zip": ARCHIVES["deflated.ZIP"]}))
     contents(store)

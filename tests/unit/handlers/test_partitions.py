@@ -45,6 +45,9 @@ class Shelf:
     def uri(self, name: str) -> str:
         return f"gs://shelf/{name}"
 
+    def copy_source(self, name: str) -> str:
+        return self.uri(name)
+
     def list(self, *, prefix: str = "", start_after: str = "", unlisted: object = None) -> Iterator[StoredObject]:
         del unlisted
         for stored in self.objects:

@@ -82,13 +82,15 @@ class Service(HTTPAdapter):
 def serve(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[BucketCopies, Service]]:
     """Return what makes a folder of copies that gets the given answers."""
 
-    def connect(*rewrites: Answer, target: list[Answer] | None = None, original: Answer = MISSING) -> Any:
+    def connect(
+        *rewrites: Answer, target: list[Answer] | None = None, original: Answer = MISSING, **payers: str
+    ) -> Any:
         service = Service({REWRITE: list(rewrites), TARGET: target or [MISSING], ORIGINAL: [original]})
         monkeypatch.setenv(HOST_VARIABLE, "http://storage.invalid")
         client: Client = storage.new_client()
         for scheme in ("https://", "http://"):
             client._http.mount(scheme, service)
-        return BucketCopies("cohorts", "lung/", client=lambda: client), service
+        return BucketCopies("cohorts", "lung/", client=lambda: client, payers=payers), service
 
     return connect
 
@@ -114,6 +116,16 @@ def test_a_copy_that_takes_several_calls_is_continued_by_its_token(serve: Serve)
     assert folder.copy(SOURCE, STORED, NAME, "two") is CopyResult.MADE
     assert [query.get("rewriteToken") for query in service.queries(REWRITE)] == [None, "one", "two"]
     assert {query["ifGenerationMatch"] for query in service.queries(REWRITE)} == {"0"}
+
+
+def test_the_project_of_a_store_whose_requester_pays_pays_for_the_copy(serve: Serve) -> None:
+    folder, service = serve(MISSING, original=found("AAAA"), archive="our-project")
+    with pytest.raises(NotFound):
+        folder.copy(SOURCE, STORED, NAME)
+    assert [query["userProject"] for path in (REWRITE, ORIGINAL) for query in service.queries(path)] == [
+        "our-project"
+    ] * 2
+    assert "userProject" not in service.queries(TARGET)[0]
 
 
 @pytest.mark.parametrize("status", [410, 400])

@@ -5,7 +5,7 @@ Source: https://cloud.google.com/storage/docs/json_api/v1/objects/rewrite
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from dicom_export.names import GcsUri, adds_to
 from dicom_export.ports import CopyResult, UnfinishedCopy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from google.cloud.storage import Blob  # type: ignore[import-untyped]  # it has no types
 
@@ -37,14 +37,19 @@ _TOKEN_REFUSED = {HTTPStatus.GONE, HTTPStatus.BAD_REQUEST}
 
 @dataclass(frozen=True, slots=True)
 class BucketCopies(BucketObjects):
-    """Copies in a bucket, below a prefix."""
+    """Copies in a bucket, below a prefix.
+
+    `payers` are the projects that pay for the requests to buckets whose requester pays.
+    """
+
+    payers: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
     def copies_at_once(self) -> int:
         return 16
 
     def check(self) -> None:
-        if existing_bucket(self.bucket, self.client) is None:
+        if existing_bucket(self.bucket, self.client, self.payers.get(self.bucket)) is None:
             raise NotFound(f"Bucket {self.bucket!r} was not found; create it first")
 
     def adds_to(self, root: str) -> bool:
@@ -82,7 +87,9 @@ class BucketCopies(BucketObjects):
 
     def _rewrite(self, source: GcsUri, generation: int, name: str, token: str) -> str:
         """Return the token of the next call, or an empty text if the copy is complete."""
-        copy = self.client().bucket(self.bucket).blob(self.prefix + name)
+        # A request has one paying project: the library takes that of the target.
+        payer = self.payers.get(source.bucket) or self.payers.get(self.bucket)
+        copy = self.client().bucket(self.bucket, user_project=payer).blob(self.prefix + name)
         copy.content_type = _CONTENT_TYPE
         original = self.client().bucket(source.bucket).blob(source.object, generation=generation)
         try:
@@ -108,4 +115,5 @@ class BucketCopies(BucketObjects):
         return found
 
     def _get(self, bucket: str, name: str, generation: int | None = None) -> Blob | None:
-        return self.client().bucket(bucket).get_blob(name, generation=generation, timeout=TIMEOUT_SECONDS, retry=None)
+        named = self.client().bucket(bucket, user_project=self.payers.get(bucket))
+        return named.get_blob(name, generation=generation, timeout=TIMEOUT_SECONDS, retry=None)

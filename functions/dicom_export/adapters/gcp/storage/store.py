@@ -46,6 +46,9 @@ class BucketStore(BucketObjects):
         for name, blob in self.listed(_FIELDS, prefix=prefix, start_after=start_after):
             yield _stored_object(name, blob)
 
+    def copy_source(self, name: str) -> str:
+        return self.uri(name)
+
     def get(self, name: str) -> StoredObject | None:
         if not self.can_have(name):
             return None

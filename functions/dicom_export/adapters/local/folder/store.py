@@ -48,6 +48,9 @@ class FolderStore:
         """Return `file://` and the path, percent-encoded. Links on the way to the folder are resolved."""
         return _uri_of_root(self.root.absolute()) + _quoted(name)
 
+    def copy_source(self, name: str) -> str:
+        return self.uri(name)
+
     def list(
         self, *, prefix: str = "", start_after: str = "", unlisted: Callable[[Unlisted], None] = lambda _: None
     ) -> Iterator[StoredObject]:
