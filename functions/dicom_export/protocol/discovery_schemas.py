@@ -97,6 +97,7 @@ def _export_request(prefix: str, version: str) -> list[Json]:
                 "filterConfig": {"$ref": "DicomFilterConfig"},
                 "_since": _text("Export only objects that were written after this time.")
                 | {"format": "google-datetime"},
+                "_allowColdReads": _flag("Whether objects in cold storage classes may be read, which costs more."),
             },
         ),
     ]

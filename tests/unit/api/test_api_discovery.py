@@ -55,7 +55,14 @@ def test_every_schema_that_is_referred_to_is_there() -> None:
 
 
 OURS = {"ListFailuresResponse", "Failure", "Differences", "CancelOperationRequest"}
-FIELDS_OF_OURS = {"differences", "includeSourceObject", "lastUpdatedPartitionConfig", "unchangedObjects", "_since"}
+FIELDS_OF_OURS = {
+    "differences",
+    "includeSourceObject",
+    "lastUpdatedPartitionConfig",
+    "unchangedObjects",
+    "_allowColdReads",
+    "_since",
+}
 
 
 def googles_document(version: str) -> dict[str, Any]:
