@@ -43,7 +43,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test unit coverage infra-test reference audit bench soak lint format lock clean
+.PHONY: help run test unit coverage infra-test picture reference audit bench soak lint format lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,6 +94,9 @@ lint: .venv/.dev ## Check the code's style and types
 format: .venv/.dev ## Format the code, and mend what ruff can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+picture: .venv/.dev ## Take the README's picture of the console anew
+	DICOM_EXPORT_PICTURE=1 $(BIN)/pytest -q tests/end_to_end/test_console.py -k readme_shows
 
 reference: .venv/.dev ## Write the reference pages that follow from the code
 	PYTHONPATH=functions:tests $(BIN)/python -m support.reference_pages

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,11 +30,12 @@ from support.pages import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from playwright.sync_api import Browser, BrowserContext, Page, Route
 
 LARGE = 15_000
+ROOT = Path(__file__).parents[2]
+PICTURE = ROOT / "docs" / "console.png"
 GOOD = ("CT_small.dcm", "MR_small.dcm")
 
 expect.set_options(timeout=30_000)
@@ -120,6 +123,8 @@ def test_an_export_is_watched_to_its_green_check_mark(page: Page, endpoint: str)
     expect(page.get_by_role("row", name="good")).to_contain_text("counted today")
     fill_form(page, endpoint, "good", "scans")
     expect(page.locator("#checks")).to_contain_text("does not exist. The export creates it.")
+    page.get_by_role("button", name="Estimate").click()
+    expect(page.locator("#estimate")).to_contain_text(re.compile(r"Instances\s*about 2"))
     page.get_by_role("radio", name="curl").check(force=True)
     expect(page.locator("#text-curl")).to_contain_text("bq://research.imaging.scans")
     start(page)
@@ -289,6 +294,24 @@ def test_pages_can_be_used_by_everybody(
         assert not scrolls_sideways(page), name
     assert {place: each for place, each in found.items() if each} == {}
     assert len(list(tmp_path.glob("*.png"))) == len(addresses) * len(SIZES)
+
+
+def test_the_readme_shows_the_console(browser: Browser, tmp_path: Path) -> None:
+    """Write the picture if `make picture` asks for it."""
+    (tmp_path / "scans").symlink_to(Path(get_testdata_file("CT_small.dcm")).parent)
+    context = browser.new_context(viewport={"width": 1280, "height": 860}, device_scale_factor=1.5)
+    page = context.new_page()
+    with serving(ConsoleArchive(tmp_path, free_port(), ("scans",))) as (endpoint, _):
+        fill_form(page, endpoint, "scans", "instances")
+        start(page)
+        expect(page.locator("#head .status")).to_have_text("With failures")
+        expect(page.get_by_role("heading", name="What next")).to_be_visible()
+        picture = page.screenshot()
+    context.close()
+    if os.environ.get("DICOM_EXPORT_PICTURE"):
+        PICTURE.write_bytes(picture)
+    assert PICTURE.read_bytes()[:24] == picture[:24], "another size"
+    assert f"]({PICTURE.relative_to(ROOT)})" in (ROOT / "README.md").read_text()
 
 
 def test_a_page_goes_on_when_the_server_was_restarted(

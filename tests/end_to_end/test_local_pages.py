@@ -58,9 +58,25 @@ def test_each_command_of_a_page_succeeds(page: str, tmp_path: Path) -> None:
     scans = make_scans(tmp_path / "scans")
     for file in {"query": ["run/dicom.duckdb"], "verify": ["scans.duckdb"]}.get(Path(page).stem, []):
         assert run("export", scans, "--to", _made(tmp_path / file)).exit_code == 0
-    assert commands(page)
-    for block in commands(page):
+    blocks = [block for block in commands(page) if not is_serving(block)]
+    assert blocks
+    for block in blocks:
         reader.follow(block)
+
+
+def is_serving(block: str) -> bool:
+    return "dicom-export serve " in block
+
+
+def test_the_readme_opens_the_console(tmp_path: Path) -> None:
+    port = str(free_port())
+    reader = PageReader(tmp_path, {"--data data": f"--data data --port {port}"})
+    make_scans(tmp_path / "scans")
+    (serve,) = [block for block in commands("README.md") if is_serving(block)]
+    with reader.following(serve) as printed:
+        wait_for(lambda: "Listening on" in printed.read_text())
+        with urlopen(f"http://127.0.0.1:{port}/") as answer:
+            assert "dicomStores%2Fscans" in answer.read().decode()
 
 
 def _made(file: Path) -> Path:

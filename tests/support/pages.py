@@ -26,13 +26,14 @@ NARROWEST = 320
 
 @dataclass(frozen=True)
 class ConsoleArchive(Archive):
-    """An archive with a store of good files, one with failures, and a large one; at a port that stays the same."""
+    """An archive whose stores are folders of these names, at a port that stays the same."""
 
     port: int = 0
+    stores: tuple[str, ...] = ("good", "mixed", "large")
 
     @property
     def command(self) -> list[str]:
-        stores = [f"--store={name}={self.folder / name}" for name in ("good", "mixed", "large")]
+        stores = [f"--store={name}={self.folder / name}" for name in self.stores]
         program = super().command[:2]
         return [
             *program,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from dicom_export.console.estimates import Estimates
+
 if TYPE_CHECKING:
     from dicom_export.console.counts import Counts
     from dicom_export.exporting.service import ExportService
@@ -27,6 +29,7 @@ class Installation:
     filters: FilterFiles | None = None
     queries: Queries | None = None
     log: LogLines | None = None
+    estimates: Estimates = field(default_factory=Estimates)
     version: str = field(default="")
 
     @property

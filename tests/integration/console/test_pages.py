@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -11,13 +13,16 @@ import pytest
 
 from dicom_export.bootstrap.wiring import dead_letters_on
 from dicom_export.console import security
+from dicom_export.console.estimates import Estimated
 from dicom_export.console.exchange import PageRequest
 from dicom_export.console.pages import operations
 from dicom_export.console.router import answer
+from dicom_export.console.views.estimate import view_of
 from dicom_export.errors import ConfigurationError, Unavailable
 from dicom_export.messages import decode
 from dicom_export.names import GcsFolder, GcsUri, TableName
 from dicom_export.operations.counters import Counters
+from dicom_export.operations.estimate import Found, Sample, on_google_cloud
 from dicom_export.operations.request import FilesRequest, WriteDisposition
 from dicom_export.rows.layout import SchemaKind
 from dicom_export.streaming.config import StreamConfig
@@ -189,6 +194,47 @@ def test_a_store_that_cannot_be_read_says_so(browser: Browser, tmp_path: Path) -
     (tmp_path / "elsewhere").rename(tmp_path / "scans")
     browser.send("/", {})
     assert "13 counted today" in browser.text
+
+
+def test_an_export_is_estimated_on_request_before_it_is_started(browser: Browser) -> None:
+    browser.open(f"/export?store={STORE}")
+    assert "says what an export of all of it takes" in browser.text
+    form = {**browser.forms[0], **table_fields()}
+    assert browser.send("/export", {**form, "intent": "estimate"}) == 200
+    assert re.search(
+        r"Objects 13, [\d.]+ KB Instances about 12 Read about [\d.]+ KB Rows about [\d.]+ KB Time about 1 s",
+        browser.text,
+    )
+    assert "For the whole store, today" in browser.text
+    assert browser.forms[0]["table"] == "pacs"
+    browser.open(f"/export?store={STORE}")
+    assert "Instances about 12" in browser.text
+    browser.open(f"/export?store={STORE}&schema=json")
+    assert "Instances about 12" not in browser.text
+
+
+def test_a_store_that_cannot_be_estimated_says_why(browser: Browser, tmp_path: Path) -> None:
+    browser.open(f"/export?store={STORE}")
+    form = {**browser.forms[0], **table_fields()}
+    (tmp_path / "scans").rename(tmp_path / "elsewhere")
+    assert browser.send("/export", {**form, "intent": "estimate"}) == 200
+    assert f"The estimate was not made: Folder '{tmp_path}/scans' was not found" in browser.text
+
+
+def test_the_estimate_of_a_bucket_has_its_price_and_its_cold_objects() -> None:
+    found = Found(Counter({"STANDARD": 1, "COLDLINE": 2}), stored_bytes=3_000_000, is_complete=False)
+    estimate = replace(on_google_cloud(found, Sample(3, 3, 3, 30_000, 3_000, 0.1, 0.01)), price=12.345)
+    view = view_of(Estimated(estimate, datetime.now(UTC)))
+    assert dict(view.facts) == {
+        "Objects": "more than 3, 3.0 MB",
+        "Instances": "about 3",
+        "Read": "about 30.0 KB",
+        "In cold classes": "2",
+        "Rows": "about 3.0 KB",
+        "Time": "about 1 s",
+        "US dollars": "about 12.35",
+    }
+    assert view.note.startswith("Listing took too long")
 
 
 def test_an_export_is_started_watched_and_repeated(browser: Browser, world: World) -> None:

@@ -13,6 +13,7 @@ from dicom_export.console.shell import page
 from dicom_export.console.texts import t
 from dicom_export.console.views import commands
 from dicom_export.console.views.checks import Check, Destination, similar
+from dicom_export.console.views.estimate import view_of
 from dicom_export.console.views.export_form import (
     DISPOSITIONS,
     FILTER,
@@ -26,6 +27,7 @@ from dicom_export.errors import DicomExportError, InvalidArgument, NotFound, Per
 from dicom_export.names import GcsFolder, GcsUri, OperationName, StoreName, TableName
 from dicom_export.operations.reserved_names import check_table
 from dicom_export.protocol.export_request import parse_export_request
+from dicom_export.rows.layout import SchemaKind
 from dicom_export.stores import declared
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from dicom_export.operations.operation import Operation
 
 _VERSION = "v1"
-_START, _CONFIRMED = "start", "replace"
+_START, _CONFIRMED, _ESTIMATE = "start", "replace", "estimate"
 
 
 def show(request: PageRequest, installation: Installation) -> Page:
@@ -47,6 +49,8 @@ def send(request: PageRequest, installation: Installation) -> Page:
     """Check the form, or start its export. Rows are replaced only after a confirmation that says how many."""
     form = ExportForm(request.form)
     store = _store(form, installation)
+    if form.get("intent") == _ESTIMATE:
+        return _page(request, installation, form, store, problem=_estimated(form, store, installation))
     if form.get("intent") != _START:
         return _page(request, installation, form, store)
     errors = form.missing()
@@ -67,6 +71,15 @@ def send(request: PageRequest, installation: Installation) -> Page:
     except DicomExportError as error:
         return _page(request, installation, form, store, errors_of(error, form))
     return see_other(f"operation?{urlencode({'name': str(operation.name)})}")
+
+
+def _estimated(form: ExportForm, store: StoreName, installation: Installation) -> str:
+    """Estimate an export of the store, and return why that could not be done."""
+    try:
+        installation.estimates.make(store, SchemaKind(form.schema), installation.service)
+    except DicomExportError as error:
+        return error.message
+    return ""
 
 
 def _started(form: ExportForm, store: StoreName, installation: Installation) -> Operation:
@@ -124,8 +137,10 @@ def _page(
     errors: list[FormError] | None = None,
     *,
     asks: bool = False,
+    problem: str = "",
 ) -> Page:
     form = _with_defaults(form, installation)
+    estimated = installation.estimates.latest(store, SchemaKind(form.schema))
     destination = _destination(form, installation)
     body = form.request()
     root = request.host_url
@@ -134,6 +149,8 @@ def _page(
         "store": store,
         "address": objects.uri("").removeprefix("file://") if installation.is_local else objects.uri(""),
         "count": installation.counts.latest(store),
+        "estimate": view_of(estimated) if estimated and not problem else None,
+        "estimate_problem": problem,
         "form": form,
         "errors": errors or [],
         "error_of": {each.field: each.message for each in reversed(errors or [])},

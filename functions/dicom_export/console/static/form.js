@@ -11,20 +11,43 @@ export function checkForm() {
   let timer;
   let running;
 
+  async function send(intent, signal) {
+    const fields = new FormData(form);
+    fields.set("intent", intent);
+    // A file is read when the export starts.
+    fields.delete("filter_upload");
+    const response = await fetch(form.action, { method: "POST", body: fields, signal });
+    if (response.ok) take(await response.text());
+  }
+
   async function check() {
     running?.abort();
     running = new AbortController();
-    const fields = new FormData(form);
-    fields.set("intent", "check");
-    // A file is read when the export starts.
-    fields.delete("filter_upload");
     try {
-      const response = await fetch(form.action, { method: "POST", body: fields, signal: running.signal });
-      if (response.ok) take(await response.text());
+      await send("check", running.signal);
     } catch {
       // The next key or the server's answer to the form says what is wrong.
     }
   }
+
+  // A part is made without leaving the page, so that a chosen file stays chosen.
+  form.addEventListener("submit", async (event) => {
+    const button = event.submitter;
+    if (!button || !("part" in button.dataset)) return;
+    event.preventDefault();
+    if (button.getAttribute("aria-disabled") === "true") return;
+    const label = button.querySelector("span");
+    const word = label.textContent;
+    button.setAttribute("aria-disabled", "true");
+    label.textContent = button.dataset.busy;
+    try {
+      await send(button.value);
+      label.textContent = word;
+    } catch {
+      label.textContent = button.dataset.failed;
+    }
+    button.removeAttribute("aria-disabled");
+  });
 
   form.addEventListener("input", (event) => {
     if (event.target.type === "file") return;
