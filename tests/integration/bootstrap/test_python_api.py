@@ -181,8 +181,8 @@ def test_a_script_without_a_guard_exports_once_by_processes(tmp_path: Path) -> N
 
 @pytest.fixture
 def script(tmp_path: Path) -> Callable[[], subprocess.Popen[str]]:
-    """Return what starts a program that exports 600 instances in small messages."""
-    folder = make_folder(tmp_path / "scans", 600)
+    """Return what starts a program that exports 2,000 instances in small messages."""
+    folder = make_folder(tmp_path / "scans", 2_000)
     text = SMALL_MESSAGES + SCRIPT.format(folder=str(folder), file=str(tmp_path / "scans.duckdb"))
 
     def start() -> subprocess.Popen[str]:
@@ -218,9 +218,9 @@ def test_a_killed_export_is_resumed_by_the_same_call(
     process.kill()
     process.communicate()
     result = dicom_export.export(tmp_path / "scans", to=tmp_path / "scans.duckdb")
-    assert result.counters.success == 600
+    assert result.counters.success == 2_000
     assert operation_ids(result.file) == [result.operation]
-    assert rows(result.file, "SELECT COUNT(*), COUNT(DISTINCT SOPInstanceUID) FROM dicom") == [(600, 600)]
+    assert rows(result.file, "SELECT COUNT(*), COUNT(DISTINCT SOPInstanceUID) FROM dicom") == [(2_000, 2_000)]
 
 
 def test_an_export_that_ends_with_an_error_raises_it(folder: Path, tmp_path: Path) -> None:
