@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dicom_export.adapters.local.folder import walk
 from dicom_export.adapters.local.folder.store import FolderStore
 from dicom_export.adapters.local.folder.walk import name_of_entry, path_of_name
 from dicom_export.errors import InstanceError, InstanceGone, NotFound, PermissionDenied
@@ -139,6 +140,25 @@ def test_folders_without_the_prefix_are_not_even_opened(open_folder: Path) -> No
     with as_ordinary_user():
         assert names(open_folder, "open/") == ["open/1"]
         assert [stored.name for stored in FolderStore(open_folder).list(start_after="closed0")] == ["open/1"]
+
+
+def test_the_folders_of_a_prefix_are_entered_without_a_look_at_what_is_beside_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a/x/1", "a/y/1", "b/1", "ü\\x41/1", "link"):
+        put(tmp_path / name)
+    (tmp_path / "c").symlink_to(tmp_path / "a")
+    listed: list[str] = []
+    scanned = walk.scanned
+    monkeypatch.setattr(walk, "scanned", lambda path: listed.append(path) or scanned(path))
+    assert names(tmp_path, "a/y/") == ["a/y/1"]
+    assert names(tmp_path, "a/") == ["a/x/1", "a/y/1"]
+    assert names(tmp_path, "c/x/1") == ["c/x/1"]
+    assert names(tmp_path, "ü\\x5cx41/") == ["ü\\x5cx41/1"]
+    assert str(tmp_path) not in listed
+    for nowhere in ("d/", "link/", "b/1/", "a//", "/", "../a/", "\ud800/"):
+        assert names(tmp_path, nowhere) == []
+    assert [stored.name for stored in FolderStore(tmp_path).list(prefix="a/", start_after="b")] == []
 
 
 @given(st.binary(min_size=1).filter(lambda raw: b"/" not in raw and b"\0" not in raw and raw not in {b".", b".."}))

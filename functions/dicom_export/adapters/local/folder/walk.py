@@ -147,6 +147,8 @@ class _Walk:
 
         If a folder can be listed only in part, such as on a bad disk, return that part.
         """
+        if self.prefix.startswith(above.encode()) and b"/" in self.prefix[len(above.encode()) :]:
+            return self._next_of_prefix(above)
         wanted: list[tuple[bytes, str]] = []
         try:
             if above:
@@ -161,6 +163,15 @@ class _Walk:
             self.unlisted(above, error)
         wanted.sort()
         return wanted
+
+    def _next_of_prefix(self, above: str) -> list[tuple[bytes, str]]:
+        """Return the one folder below `above` that may hold wanted names. Nothing else is listed, however much is there."""
+        key = self.prefix[: self.prefix.index(b"/", len(above.encode())) + 1]
+        name = key.decode("utf-8", "surrogatepass")
+        path = path_of_name(self.root, name[:-1])
+        if path is None or not _may_hold(key, self.prefix, self.start_after) or self.ignores(name):
+            return []
+        return [(key, os.path.basename(path))]  # noqa: PTH119 - as everywhere in this module
 
     def _add_wanted(self, path: str, above: str, wanted: list[tuple[bytes, str]]) -> None:
         with scanned(path) as entries:
