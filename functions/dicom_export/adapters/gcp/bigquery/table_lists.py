@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from dicom_export.errors import InvalidArgument, NotFound, PermissionDenied
 from dicom_export.names import TableName
 from dicom_export.operations.reserved_names import is_reserved_dataset, is_reserved_table
 
@@ -30,7 +31,12 @@ class BigQueryLists:
         from dicom_export.adapters.gcp.calls import TIMEOUT_SECONDS
 
         client = self._tables.client
-        found = _seen(lambda: client.list_datasets(project, max_results=_MOST, timeout=TIMEOUT_SECONDS))
+        found = _seen(
+            f"List the datasets of project {project}",
+            lambda: (
+                each.dataset_id for each in client.list_datasets(project, max_results=_MOST, timeout=TIMEOUT_SECONDS)
+            ),
+        )
         return sorted(each for each in found if not is_reserved_dataset(each))
 
     def tables(self, project: str, dataset: str) -> list[str]:
@@ -38,21 +44,22 @@ class BigQueryLists:
 
         client = self._tables.client
         name = f"{project}.{dataset}"
-        found = _seen(lambda: client.list_tables(name, max_results=_MOST, timeout=TIMEOUT_SECONDS))
+        found = _seen(
+            f"List the tables of {name}",
+            lambda: (each.table_id for each in client.list_tables(name, max_results=_MOST, timeout=TIMEOUT_SECONDS)),
+        )
         return sorted(each for each in found if not is_reserved_table(each))
 
     def location(self, project: str, dataset: str) -> str:
         return self._tables.location_of(TableName(project, dataset, "any"))
 
 
-def _seen(listed: Callable[[], Iterable[object]]) -> list[str]:
-    """Return the ids that a list has, or nothing if it may not be seen: nobody has to choose from a list."""
-    from google.api_core.exceptions import ClientError
+def _seen(doing: str, listed: Callable[[], Iterable[str]]) -> list[str]:
+    """Return the names that a list has, or nothing if it may not be seen: nobody has to choose from a list."""
+    from dicom_export.adapters.gcp.calls import google_errors
 
     try:
-        return [
-            str(getattr(each, "dataset_id", "") if not hasattr(each, "table_id") else each.table_id)
-            for each in islice(listed(), _MOST)
-        ]
-    except ClientError:
+        with google_errors(doing):
+            return list(islice(listed(), _MOST))
+    except (InvalidArgument, NotFound, PermissionDenied):
         return []
