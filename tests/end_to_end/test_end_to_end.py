@@ -11,7 +11,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -251,6 +251,45 @@ def test_a_verification_finds_what_came_after_the_export_and_repairs_it(quiet: C
     assert quiet.wait(f"{operation}-repair")["metadata"]["counter"]["success"] == "1"
     assert quiet.count("verified") == (before + 1, before + 1)
     assert {table for table in quiet.tables() if "inventory" in table} == set()
+
+
+def test_an_append_again_adds_only_what_is_new_and_its_table_is_verified_by_its_objects(quiet: Cloud) -> None:
+    destination = {
+        "tableUri": f"bq://{quiet.dataset}.renewed",
+        "writeDisposition": "WRITE_APPEND",
+        "includeSourceObject": True,
+    }
+
+    def append() -> Any:
+        answer = quiet.call("POST", f"{STORE}:export", {"bigqueryDestination": destination})
+        return quiet.wait(answer["name"])["metadata"]
+
+    first = append()["counter"]
+    again = append()
+    assert again["unchangedObjects"] == first["success"]
+    assert "success" not in again["counter"]
+    (new,) = islice(make_archive_objects(23, 1), 22, None)
+    quiet.put([new])
+    assert append()["counter"]["success"] == "1"
+    rows = int(first["success"]) + 1
+    assert (
+        quiet.count("renewed", f"SourceObject LIKE 'gs://{quiet.bucket}/dicom/%' AND SourceGeneration > 0")[0] == rows
+    )
+    quiet.delete([new[0]])
+    verify = {"tableUri": f"bq://{quiet.dataset}.renewed", "reportTableUri": f"bq://{quiet.dataset}.found_objects"}
+    job = quiet.publish("export-requests", json.dumps({"name": str(STORE), "verify": verify}).encode())
+    operation = f"{STORE.parent}/operations/{job}"
+    wait_until(lambda: "error" not in quiet.call("GET", operation), 30)
+    found = quiet.wait(operation)["metadata"]["differences"]
+    assert found == {"missing": "0", "stale": "0", "orphaned": "1", "outranked": "0"}
+
+
+def test_the_service_estimates_what_an_export_takes(quiet: Cloud) -> None:
+    found = quiet.call("GET", f"{STORE}:estimateExport")
+    assert int(found["exact"]["objects"]) == len(quiet.objects())
+    assert found["exact"]["isComplete"] is True
+    assert 0 < int(found["estimated"]["instances"]) <= len(quiet.objects())
+    assert found["estimated"]["priceUsd"] > 0
 
 
 def test_of_two_exports_into_one_empty_table_the_second_is_refused(quiet: Cloud) -> None:
