@@ -115,6 +115,11 @@ def test_tables_logs_and_dashboards_are_links_to_googles_consoles(browser: Brows
     assert "https://console.cloud.google.com/monitoring" in browser.html
 
 
+def test_only_buckets_have_cold_objects(browser: Browser, world: World, tmp_path: Path) -> None:
+    assert "Read objects in cold storage" in checks(browser)
+    assert "cold storage" not in checks(Browser(installation_of(world, tmp_path)))
+
+
 def test_a_file_of_ones_own_is_copied_to_a_bucket_first(browser: Browser) -> None:
     assert "gcloud storage cp FILE gs://BUCKET/" in checks(browser, take="filter")
     form = {**browser.forms[0], "take": "filter", "filter_text": "/studies/1.2", "intent": "start"}

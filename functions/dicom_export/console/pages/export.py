@@ -157,7 +157,7 @@ def _page(
         "destination": destination,
         "checks": [*destination.checks, *_filter_checks(form, installation)],
         "dispositions": DISPOSITIONS,
-        "options": OPTIONS,
+        "options": [each for each in OPTIONS if not (each.is_of_buckets and installation.is_local)],
         "commands": commands.commands(store, body, root, is_local=installation.is_local),
         "lists": _lists(form, installation),
         "asks": asks,

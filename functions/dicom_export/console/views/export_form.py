@@ -32,18 +32,19 @@ _ON = "on"
 class Option:
     """A box to tick: its name in the form, its place in the request, and the version of the API that has it.
 
-    `gcloud` is its flag, if gcloud has one.
+    `gcloud` is its flag, if gcloud has one. `is_of_buckets` says that it changes nothing on one machine.
     """
 
     name: str
     path: tuple[str, ...]
     gcloud: str = ""
+    is_of_buckets: bool = False
 
 
 OPTIONS = (
     Option("source_store", (_DESTINATION, "includeSourceStore")),
     Option("source_object", (_DESTINATION, "includeSourceObject")),
-    Option("cold_reads", ("_allowColdReads",)),
+    Option("cold_reads", ("_allowColdReads",), is_of_buckets=True),
 )
 """The options of the last group. One that is about the table is left out of an export of files. Their texts are `option.NAME.name` and `option.NAME.text`."""
 
