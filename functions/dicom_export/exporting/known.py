@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dicom_export.operations.operation import Operation
     from dicom_export.operations.planning import PlanLimits, Task
     from dicom_export.ports import Comparisons, DicomStore
+    from dicom_export.stored_object import StoredObject
 
 
 class Divided(NamedTuple):
@@ -38,16 +39,29 @@ def divided(
     """
     if not operation.compares_objects:
         return Divided(tasks)
-    request = operation.request
-    table = request.compared if isinstance(request, VerifyRequest) else operation.table
-    tables.keep_objects(table, operation.objects, job=f"{operation.name.operation}-objects")
-    listed = [stored for task in tasks for stored in task]
-    known, _ = split_known(listed, store.uri, tables, operation.objects)
+    known, _ = _split([stored for task in tasks for stored in task], operation, store, tables)
     if not known:
         return Divided(tasks)
+    request = operation.request
     names = {stored.name for stored in known}
     unknown = (tuple(stored for stored in task if stored.name not in names) for task in tasks)
     remaining = bundled(unknown, limits.bundle)
     if not isinstance(request, VerifyRequest):
         return Divided(remaining, unchanged=len(known))
     return Divided(remaining, bundled(((stored,) for stored in known), limits.split))
+
+
+def without_row(
+    objects: Sequence[StoredObject], operation: Operation, store: DicomStore, tables: Comparisons
+) -> Sequence[StoredObject]:
+    """Return the objects that the operation has to read: all, unless it compares them with the rows of a table."""
+    return _split(objects, operation, store, tables)[1] if operation.compares_objects and objects else objects
+
+
+def _split(
+    objects: Sequence[StoredObject], operation: Operation, store: DicomStore, tables: Comparisons
+) -> tuple[list[StoredObject], list[StoredObject]]:
+    request = operation.request
+    table = request.compared if isinstance(request, VerifyRequest) else operation.table
+    tables.keep_objects(table, operation.objects, job=f"{operation.name.operation}-objects")
+    return split_known(objects, store.uri, tables, operation.objects)

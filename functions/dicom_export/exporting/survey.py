@@ -5,10 +5,11 @@ It counts objects of which a read costs more, and objects whose rows the table d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from dicom_export.exporting.known import without_row
 from dicom_export.exporting.listing import listing
 from dicom_export.operations.cold_reads import ColdObjects, Survey, counted, refuse
 from dicom_export.operations.partitions import partitioning_for, refuse_untimely
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from dicom_export.operations.operation import Operation
     from dicom_export.operations.planning import Cursor, Task
-    from dicom_export.ports import Tables
+    from dicom_export.ports import Tables, Warehouse
     from dicom_export.rows.partitioning import Partitioning
     from dicom_export.state.filters import FilterIndex
     from dicom_export.state.journal import Journal
@@ -31,6 +32,8 @@ SURVEY_OBJECTS = 500_000
 """Objects that one message lists: 500 list calls take some minutes, and a push has ten."""
 _SEARCH = 250
 """A search that finds nothing takes as long as listing so many objects."""
+_COMPARED = 10_000
+"""Objects that are compared at once with the rows of a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,18 @@ class Looked:
         if not self.may_read_cold:
             counted(counts, stored)
         return untimely.and_one(stored.updated, self.partitioning, now) if self.partitioning else untimely
+
+    def added(self, found: Survey, objects: Iterable[StoredObject], now: datetime) -> Survey:
+        """Return what was found with the objects in addition."""
+        counts, untimely = dict(found.counts), found.untimely
+        for stored in objects:
+            untimely = self.note(counts, untimely, stored, now)
+        return Survey(counts, found.next, untimely)
+
+    def concerns(self, stored: StoredObject, now: datetime) -> bool:
+        """Say whether the object would be counted."""
+        counts: dict[str, ColdObjects] = {}
+        return bool(self.note(counts, Untimely(), stored, now) or counts)
 
     def refuse(self, found: Survey, store: DeclaredStore, operation: Operation) -> None:
         """Raise FailedPrecondition if such objects were found."""
@@ -71,9 +86,12 @@ def survey(
     operation: Operation,
     index: FilterIndex | None,
     journal: Journal,
+    tables: Warehouse,
     looked: Looked,
 ) -> bool:
     """List a part of what the export is about, and say whether all of it is listed.
+
+    Objects that have a row already, and that the export therefore does not read, are not counted.
 
     A part is created once, so that a message that is delivered again goes on where it was. Raises
     FailedPrecondition, with the sum, if everything is listed and some of it may not be exported.
@@ -81,7 +99,7 @@ def survey(
     number, last = journal.surveys.last(operation.name)
     if last is None or last.next:
         cursor = (last and last.next) or begin
-        last = _listed(store, cursor, operation, index, journal, last or Survey(), looked)
+        last = _listed(store, cursor, operation, index, journal, tables, last or Survey(), looked)
         journal.surveys.create(operation.name, number, last)
     if last.next is None:
         looked.refuse(last, store, operation)
@@ -94,19 +112,25 @@ def _listed(
     operation: Operation,
     index: FilterIndex | None,
     journal: Journal,
+    tables: Warehouse,
     before: Survey,
     looked: Looked,
 ) -> Survey:
-    counts, untimely = dict(before.counts), before.untimely
     now = datetime.now(UTC)
-    passed = 0
+    found, passed = before, 0
+    waiting: list[StoredObject] = []
     for step in listing(store, cursor, operation, index, journal, lambda _: None, warns=False):
-        if step.stored:
-            untimely = looked.note(counts, untimely, step.stored, now)
+        if step.stored and looked.concerns(step.stored, now):
+            waiting.append(step.stored)
+        if len(waiting) == _COMPARED:
+            found, waiting = looked.added(found, without_row(waiting, operation, store.objects, tables), now), []
         passed += 1 if step.stored else _SEARCH
         if passed >= SURVEY_OBJECTS:
-            return Survey(counts, step.cursor, untimely)
-    return Survey(counts, None, untimely)
+            found = replace(found, next=step.cursor)
+            break
+    else:
+        found = replace(found, next=None)
+    return looked.added(found, without_row(waiting, operation, store.objects, tables), now)
 
 
 def refuse_tasks(
@@ -116,10 +140,6 @@ def refuse_tasks(
 
     An operation that a version without the survey began goes on.
     """
-    counts: dict[str, ColdObjects] = {}
-    untimely, now = Untimely(), datetime.now(UTC)
-    for task in tasks:
-        for stored in task:
-            untimely = looked.note(counts, untimely, stored, now)
-    if (counts or untimely) and journal.surveys.last(operation.name)[1]:
-        looked.refuse(Survey(counts, None, untimely), store, operation)
+    found = looked.added(Survey(), (stored for task in tasks for stored in task), datetime.now(UTC))
+    if (found.counts or found.untimely) and journal.surveys.last(operation.name)[1]:
+        looked.refuse(found, store, operation)

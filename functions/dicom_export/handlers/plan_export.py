@@ -160,7 +160,7 @@ def _plan_page(
         index = store_filter(operation, buckets, journal) if operation.request.is_filtered else None
         cursor = begin or first_cursor(store, index)
         looked = looked_for(store, operation, tables)
-        if number == 0 and looked and not survey(store, cursor, operation, index, journal, looked):
+        if number == 0 and looked and not survey(store, cursor, operation, index, journal, tables, looked):
             return None
         unlisted: dict[Unlisted, None] = {}
         found = listing(store, cursor, operation, index, journal, unlisted.setdefault)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from dicom_export.errors import Unavailable
+from dicom_export.exporting import survey
 from dicom_export.names import GcsUri
 from dicom_export.operations.counters import Counters
 from dicom_export.operations.planning import PlanLimits
@@ -15,6 +17,7 @@ from dicom_export.operations.request import WriteDisposition
 from dicom_export.rows.layout import SchemaKind
 from support.buckets import Bucket
 from support.dicom_files import make_instance
+from support.factories import STORE
 from support.faults import Faults
 from support.worlds import World
 
@@ -67,6 +70,12 @@ def write(bucket: Bucket, number: int, **elements: Any) -> None:
     bucket.write(f"{folder}/{number}.dcm", make_instance(SOPInstanceUID=f"1.2.3.{number}", **elements))
 
 
+def cool(bucket: Bucket) -> None:
+    """Move all objects to a cold class, as a lifecycle rule does: their generations stay."""
+    for name, (stored, content) in bucket.objects.items():
+        bucket.objects[name] = stored._replace(storage_class="NEARLINE"), content
+
+
 def exported(world: World, **options: Any) -> Operation:
     """Export to the end, and return the operation."""
     operation = world.export(**options)
@@ -98,6 +107,29 @@ def test_the_same_export_again_adds_only_what_is_new(
     assert len(world.instances()) == len(set(world.instances())) == 14
     write(bucket, 3)
     assert exported(world, **named).counters == Counters(planned=1, success=1, studies=1, unchanged=13)
+
+
+@pytest.mark.parametrize("compared_at_once", [1, 3, 100])
+def test_cold_objects_that_have_a_row_are_not_read_and_do_not_count(
+    open_world: Callable[..., World], bucket: CountedBucket, monkeypatch: pytest.MonkeyPatch, compared_at_once: int
+) -> None:
+    monkeypatch.setattr(survey, "_COMPARED", compared_at_once)
+    world = open_world()
+    exported(world, include_source_object=True)
+    cool(bucket)
+    cast("Any", world.ports.stores)[STORE] = replace(world.ports.stores[STORE], allow_cold_reads=False)
+    write(bucket, 100)
+    assert exported(world).counters == Counters(planned=1, success=1, studies=1, unchanged=4)
+    write(bucket, 101)
+    cool(bucket)
+    bucket.reads = 0
+    operation = world.export()
+    world.drain()
+    ended = world.ended(operation)
+    assert ended.error
+    assert "1 in NEARLINE" in ended.error.message
+    assert world.tables.describe(ended.objects) is None
+    assert bucket.reads == 0
 
 
 @pytest.mark.parametrize("disposition", [WriteDisposition.WRITE_EMPTY, WriteDisposition.WRITE_TRUNCATE])
