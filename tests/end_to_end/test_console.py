@@ -298,7 +298,7 @@ def test_pages_can_be_used_by_everybody(
 
 def test_the_readme_shows_the_console(browser: Browser, tmp_path: Path) -> None:
     """Write the picture if `make picture` asks for it."""
-    (tmp_path / "scans").symlink_to(Path(get_testdata_file("CT_small.dcm")).parent)
+    (tmp_path / "scans").symlink_to(Path(str(get_testdata_file("CT_small.dcm"))).parent)
     context = browser.new_context(viewport={"width": 1280, "height": 860}, device_scale_factor=1.5)
     page = context.new_page()
     with serving(ConsoleArchive(tmp_path, free_port(), ("scans",))) as (endpoint, _):

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicom_export.adapters.local.folder import walk
+from dicom_export.adapters.local.folder import long_paths, walk
 from dicom_export.adapters.local.folder.store import FolderStore
 from dicom_export.adapters.local.folder.walk import name_of_entry, path_of_name
 from dicom_export.errors import InstanceError, InstanceGone, NotFound, PermissionDenied
@@ -149,8 +149,12 @@ def test_the_folders_of_a_prefix_are_entered_without_a_look_at_what_is_beside_th
         put(tmp_path / name)
     (tmp_path / "c").symlink_to(tmp_path / "a")
     listed: list[str] = []
-    scanned = walk.scanned
-    monkeypatch.setattr(walk, "scanned", lambda path: listed.append(path) or scanned(path))
+
+    def noted(path: str) -> object:
+        listed.append(path)
+        return long_paths.scanned(path)
+
+    monkeypatch.setattr(walk, "scanned", noted)
     assert names(tmp_path, "a/y/") == ["a/y/1"]
     assert names(tmp_path, "a/") == ["a/x/1", "a/y/1"]
     assert names(tmp_path, "c/x/1") == ["c/x/1"]
