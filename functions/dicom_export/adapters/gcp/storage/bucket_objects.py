@@ -24,13 +24,13 @@ class BucketObjects:
     """The live objects of a bucket whose names begin with `prefix`.
 
     The names here are without the prefix. `page_size` is the number of objects that one request
-    lists; the default is Cloud Storage's own, 1,000. `user_project` pays for the requests to a
+    lists; Cloud Storage lists 1,000 at most. `user_project` pays for the requests to a
     bucket whose requester pays.
     """
 
     bucket: str
     prefix: str = ""
-    page_size: int | None = None
+    page_size: int = 1_000
     user_project: str | None = None
     client: Callable[[], Client] = shared_client
 
