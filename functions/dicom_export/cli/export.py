@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from dicom_export.cli.exit_codes import FAILED
+from dicom_export.cli.folder_runs import run_and_report
 from dicom_export.cli.help import Command
 from dicom_export.cli.options import (
-    FilterPath,
     archives_option,
     file_option,
+    filter_option,
     folder_argument,
     ignore_option,
+    operation_format_option,
     schema_option,
     source_object_option,
     source_store_option,
@@ -27,15 +24,11 @@ from dicom_export.cli.options import (
 from dicom_export.cli.verbosity import Verbosity, verbosity_options
 from dicom_export.errors import InvalidArgument
 from dicom_export.folder_export.arguments import DISPOSITIONS, parse_since
-from dicom_export.folder_export.ctrl_c import threads_without_ctrl_c
 from dicom_export.folder_export.request import folder_export
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-    from dicom_export.folder_export.request import FolderExport
-    from dicom_export.operations.operation import Operation
-    from dicom_export.settings import LocalSettings
+    from pathlib import Path
 
 
 def _since(_context: click.Context, _parameter: click.Parameter, text: str | None) -> datetime | None:
@@ -57,14 +50,7 @@ def _since(_context: click.Context, _parameter: click.Parameter, text: str | Non
 @folder_argument
 @file_option
 @table_option
-@click.option(
-    "--filter",
-    "filter_file",
-    type=FilterPath(dir_okay=False, exists=True, path_type=Path),
-    metavar="FILE",
-    help="Export only what the lines of this file name: /studies/UID[/series/UID[/instances/UID]]. A quoted pattern such as"
-    " 'filter-*.csv' names several files.",
-)
+@filter_option
 @click.option(
     "--write-disposition",
     type=click.Choice(DISPOSITIONS),
@@ -86,14 +72,7 @@ def _since(_context: click.Context, _parameter: click.Parameter, text: str | Non
 @ignore_option
 @archives_option
 @verbosity_options
-@click.option(
-    "--format",
-    "output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Print a summary as text, or the Operation resource as JSON.",
-)
+@operation_format_option
 def export(
     folder: Path,
     file: Path,
@@ -129,41 +108,4 @@ def export(
         since=since,
         ignore=ignore,
     )
-    operation = _run(asked, folder, verbosity)
-    _report(operation, asked.settings, file, output, folder=folder, verbosity=verbosity)
-    sys.exit(FAILED if operation.error else 0)
-
-
-def _run(asked: FolderExport, folder: Path, verbosity: Verbosity) -> Operation:
-    # `--help` and a mistyped option are answered without loading DuckDB and the rest.
-    from dicom_export.bootstrap.local import local_deployment
-    from dicom_export.cli.console import standard_error, warnings_on
-    from dicom_export.cli.running import Run
-
-    console = standard_error()
-    with warnings_on(console, verbosity), ExitStack() as stack:
-        with threads_without_ctrl_c():
-            deployment = stack.enter_context(local_deployment(asked.settings))
-        return Run(deployment, asked.request, asked.ignored, console, reports=True, verbosity=verbosity).to_its_end(
-            folder
-        )
-
-
-def _report(
-    operation: Operation, settings: LocalSettings, file: Path, output: str, *, folder: Path, verbosity: Verbosity
-) -> None:
-    """Print how the operation ended, then note that it was reported. After a crash in between it is reported again."""
-    from dicom_export.bootstrap.local import local_operations
-    from dicom_export.cli.console import echo_lines
-    from dicom_export.cli.summary import summary
-    from dicom_export.protocol.operations_json import operation_to_json
-
-    operations = local_operations(settings.data)
-    if output == "json":
-        click.echo(json.dumps(operation_to_json(operation), indent=2))
-    elif operation.error or not verbosity.is_quiet or operations.unlisted(operation.name):
-        unlisted = operations.unlisted(operation.name)
-        failures, passed_over = operations.failures(operation.name), operations.passed_over(operation.name)
-        lines = summary(operation, failures, passed_over, file, unlisted, folder=folder)
-        echo_lines(lines)
-    operations.set_reported(operation.name)
+    run_and_report(asked, folder, file, output, verbosity=verbosity)

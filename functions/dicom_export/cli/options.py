@@ -80,3 +80,19 @@ ignore_option = click.option(
     metavar="PATTERN",
     help="Ignore names below the folder that match, such as '*.txt'. May be repeated.",
 )
+filter_option = click.option(
+    "--filter",
+    "filter_file",
+    type=FilterPath(dir_okay=False, exists=True, path_type=Path),
+    metavar="FILE",
+    help="Export only what the lines of this file name: /studies/UID[/series/UID[/instances/UID]]. A quoted pattern such as"
+    " 'filter-*.csv' names several files.",
+)
+operation_format_option = click.option(
+    "--format",
+    "output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Print a summary as text, or the Operation resource as JSON.",
+)
