@@ -11,6 +11,7 @@ import click
 
 from dicom_export.cli.exit_codes import FAILED
 from dicom_export.folder_export.ctrl_c import threads_without_ctrl_c
+from dicom_export.folder_export.refusals import in_callers_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +38,8 @@ def run_and_report(
 
     `prepare` is called before the export begins. `destination` is the DuckDB file or the folder.
     """
-    operation = _run(asked, folder, verbosity, prepare)
+    with in_callers_words(destination, "--write-disposition {}".format):
+        operation = _run(asked, folder, verbosity, prepare)
     _report(operation, asked.settings, destination, output, folder=folder, verbosity=verbosity)
     sys.exit(FAILED if operation.error else 0)
 
