@@ -53,7 +53,7 @@ def _run(
     # `--help` and a mistyped option are answered without loading DuckDB and the rest.
     from dicom_export.bootstrap.local import local_deployment
     from dicom_export.cli.console import standard_error, warnings_on
-    from dicom_export.cli.running import Run
+    from dicom_export.cli.running import folder_run
 
     console = standard_error()
     with warnings_on(console, verbosity), ExitStack() as stack:
@@ -61,9 +61,8 @@ def _run(
             deployment = stack.enter_context(local_deployment(asked.settings))
         if prepare:
             prepare(deployment.service)
-        return Run(deployment, asked.request, asked.ignored, console, reports=True, verbosity=verbosity).to_its_end(
-            folder
-        )
+        run = folder_run(deployment, asked.request, asked.ignored, console, folder, reports=True, verbosity=verbosity)
+        return run.to_its_end()
 
 
 def _report(
@@ -72,7 +71,7 @@ def _report(
     """Print how the operation ended, then note that it was reported. After a crash in between it is reported again."""
     from dicom_export.bootstrap.local import local_operations
     from dicom_export.cli.console import echo_lines
-    from dicom_export.cli.summary import summary
+    from dicom_export.cli.summary import folder_places, summary
     from dicom_export.protocol.operations_json import operation_to_json
 
     operations = local_operations(settings.data)
@@ -81,5 +80,5 @@ def _report(
         click.echo(json.dumps(operation_to_json(operation), indent=2))
     elif operation.error or not verbosity.is_quiet or unlisted:
         failures, passed_over = operations.failures(operation.name), operations.passed_over(operation.name)
-        echo_lines(summary(operation, failures, passed_over, destination, unlisted, folder=folder))
+        echo_lines(summary(operation, failures, passed_over, folder_places(operation, folder, destination), unlisted))
     operations.set_reported(operation.name)
