@@ -4,6 +4,9 @@ DicomExportError
 ├── PermanentError             counted or answered, acknowledged, never retried
 │   ├── InvalidArgument        the request, a message or a value is malformed
 │   ├── FailedPrecondition     valid by itself, but not possible in the present state
+│   │   ├── TableHasRows       the export needs an empty or a new table
+│   │   ├── TableTaken         another export needs the same empty or new table
+│   │   └── InUse              another process uses a resource, and may release it
 │   ├── NotFound
 │   ├── AlreadyExists
 │   ├── PermissionDenied
@@ -128,6 +131,24 @@ class FailedPrecondition(PermanentError):
     """The request is valid by itself, but not possible in the present state."""
 
     code = Code.FAILED_PRECONDITION
+
+
+class TableHasRows(FailedPrecondition):
+    """The table of an export that needs an empty or a new one has rows. `table` is its name without project and dataset."""
+
+    def __init__(self, message: str, table: str, rows: int) -> None:
+        super().__init__(message)
+        self.table = table
+        self.rows = rows
+
+
+class TableTaken(FailedPrecondition):
+    """Another export, which has not ended, needs the same empty or new table. `operation` is its id."""
+
+    def __init__(self, message: str, table: str, operation: str) -> None:
+        super().__init__(message)
+        self.table = table
+        self.operation = operation
 
 
 class InUse(FailedPrecondition):

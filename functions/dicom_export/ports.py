@@ -406,6 +406,51 @@ class Exports(Protocol):
         """Return the names of the dataset's stores, in order."""
 
 
+class Operations(Protocol):
+    """The operations of an installation, for the command line: read from its state, or served by its API.
+
+    Every method may raise any DicomExportError.
+    """
+
+    def get_operation(self, name: OperationName) -> Operation:
+        """Return the operation with its current counters. Raises NotFound."""
+
+    def newest_first(self, parent: DatasetName) -> Iterator[Operation]:
+        """Yield the operations of a dataset."""
+
+    def cancel_operation(self, name: OperationName) -> Operation:
+        """Request cancellation, and return the operation in its state after that.
+
+        Does nothing to an operation that has ended. Raises NotFound.
+        """
+
+    def failures(self, name: OperationName) -> Iterator[Failure]:
+        """Yield the failed instances so far. Raises NotFound."""
+
+
+class ServedExports(Operations, Protocol):
+    """Exports that a service runs, for the command line."""
+
+    def create_export(self, request: ExportRequest | FilesRequest) -> Operation:
+        """Start an export. Only the name and the time of the returned operation need be known."""
+
+    def estimate(self, name: StoreName, kind: SchemaKind) -> Estimate:
+        """Return the estimated effort of an export of the store. Raises NotFound."""
+
+
+class ExportSteps(Protocol):
+    """An export that a command starts, follows and may cancel."""
+
+    def begin(self) -> Operation:
+        """Start the export, or continue one that was interrupted."""
+
+    def states(self, operation: Operation) -> Iterator[Operation]:
+        """Yield the operation as it is, again and again, and last after its end."""
+
+    def cancel(self, operation: Operation) -> None:
+        """Request the operation's end."""
+
+
 class TableLists(Protocol):
     """The names of the tables that exist, for people who choose one.
 

@@ -21,6 +21,7 @@ from dicom_export.folder_export.arguments import (
     parse_since,
 )
 from dicom_export.folder_export.ctrl_c import threads_without_ctrl_c
+from dicom_export.folder_export.refusals import in_callers_words
 from dicom_export.folder_export.request import folder_export
 from dicom_export.folder_export.run import Run, error_besides_failures
 from dicom_export.folder_export.systems import check_system
@@ -135,7 +136,9 @@ def export(
         since=_instant(since),
         ignore=(ignore,) if isinstance(ignore, str) else tuple(ignore),
     )
-    return _result(_ended(asked), asked, file)
+    with in_callers_words(file, 'write_disposition="{}"'.format):
+        operation = _ended(asked)
+    return _result(operation, asked, file)
 
 
 def _ended(asked: FolderExport) -> Operation:

@@ -172,6 +172,20 @@ def test_curl_exports_with_an_id_token(reader: Reader, installation: Cloud) -> N
     assert token in reader.noted()
 
 
+def test_the_command_exports_and_lists_what_it_exported(reader: Reader, installation: Cloud) -> None:
+    drop_table(installation)
+    (block,) = blocks("dicom-export")
+    printed = reader.follow(block)
+    assert f"instances: about {TOTAL}\n" in printed
+    assert (
+        f"{TOTAL} of {TOTAL} instances ({STUDIES} studies) exported to table bq://{installation.dataset}.instances in "
+        in printed
+    )
+    assert f"done: {TOTAL} exported, 0 failed" in printed
+    operations(installation)
+    assert installation.count("instances") == (TOTAL, TOTAL)
+
+
 def unsigned_token(claims: dict[str, Any]) -> str:
     """Return a token in the form in which Google issues one."""
     parts = ({"alg": "RS256"}, claims)
@@ -225,7 +239,7 @@ def test_the_scheduler_is_told_of_a_request_that_exports(reader: Reader, install
 def test_a_message_exports_and_the_command_line_lists_it(reader: Reader, installation: Cloud) -> None:
     drop_table(installation)
     before = len(operations(installation)) if installation.call("GET", f"{STORE.parent}/operations") else 0
-    (batch,), (environment,) = blocks("A batch job"), blocks("The command line")
+    (batch,), (environment,) = blocks("A batch job"), blocks("The settings of the installation")
     published = reader.follow(batch)
     (message,) = re.findall(r"'(\d+)'", published)
     installation.wait(f"{STORE.parent}/operations/{message}")

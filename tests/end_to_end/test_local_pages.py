@@ -145,9 +145,17 @@ def test_curl_and_python_export_from_the_server(tmp_path: Path) -> None:
         (program,) = code(SERVE, "python")
         reader.follow(program, is_python=True)
         wait_for_exports(tmp_path, 2)
-        (operations,) = [block for block in others if "operations list --data" in block]
+        (operations,) = [block for block in others if "operations list --data /" in block]
         assert len(reader.follow(operations).splitlines()) == 2
     assert rows(tmp_path / "data" / "my-project.duckdb", "SELECT COUNT(*) FROM my_dataset.dicom") == [(4,)]
+
+
+def test_the_command_exports_from_the_server(tmp_path: Path) -> None:
+    with serving(tmp_path) as (reader, others):
+        (block,) = [each for each in others if "--endpoint" in each]
+        printed = reader.follow(block)
+        assert "2 of 2 instances (2 studies) exported to table bq://my-project.my_dataset.dicom in " in printed
+        assert "done: 2 exported, 0 failed" in printed
 
 
 @pytest.mark.requires_gcloud

@@ -139,8 +139,8 @@ COUNT = 120
 COUNTED = "SELECT count(*), count(DISTINCT SOPInstanceUID) FROM dicom"
 DIES_BEFORE_ITS_REPORT = """
 import os, signal
-from dicom_export.cli import export
-export._report = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+from dicom_export.cli import folder_runs
+folder_runs._report = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 """
 OPTIONS = ["write-empty", "write-append", "write-truncate"]
 # Twelve messages; the process dies once so many of them have their result.

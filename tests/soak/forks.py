@@ -26,6 +26,7 @@ from support.command_line import run
 for _module in (
     "dicom_export.bootstrap.local",
     "dicom_export.cli.export",
+    "dicom_export.cli.folder_runs",
     "dicom_export.cli.running",
     "dicom_export.cli.summary",
     "dicom_export.cli.verifying",

@@ -15,7 +15,7 @@ from dicom_export.adapters.local.folder.state import FolderState
 from dicom_export.adapters.local.folder.store import FolderStore
 from dicom_export.bootstrap.reopening import reopen
 from dicom_export.bootstrap.wiring import Ports, handlers_on, service_on
-from dicom_export.cli.running import Run
+from dicom_export.cli.running import folder_run
 from dicom_export.decoding.counted import DecodedCounts
 from dicom_export.folder_export.ignored import Ignored
 from dicom_export.operations.counters import Counters
@@ -104,7 +104,7 @@ class Machine:
         request = ExportRequest(STORE, TABLE, self.disposition, SchemaKind.JSON)
         console = Console(file=(self.root / "errors.txt").open("a"), force_terminal=False)
         ignored = Ignored(frozenset(), self.data / "ignored")
-        operation = Run(deployment, request, ignored, console, reports=True).to_its_end(self.store)
+        operation = folder_run(deployment, request, ignored, console, self.store, reports=True).to_its_end()
         faults.reach("end")
         self.reported.append(operation)
         faults.reach("report")

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 from dicom_export.errors import ConfigurationError
 
+_IDENTITY_LIBRARIES = ("google.auth", "requests")
 _LIBRARIES = (
     "google.cloud.bigquery",
     "google.cloud.bigquery_storage_v1",
@@ -17,11 +18,19 @@ _LIBRARIES = (
 
 def check_cloud_libraries() -> None:
     """Raise ConfigurationError if one is not installed. None of them is imported."""
-    missing = [name for name in _LIBRARIES if not _is_installed(name)]
+    _check(_LIBRARIES, "The environment describes an installation on Google Cloud", "")
+
+
+def check_identity_libraries() -> None:
+    """Raise ConfigurationError if an identity token cannot be had, because a library is not installed."""
+    _check(_IDENTITY_LIBRARIES, "A service on another machine needs an identity token", ", or set DICOM_EXPORT_TOKEN")
+
+
+def _check(libraries: tuple[str, ...], why: str, instead: str) -> None:
+    missing = [name for name in libraries if not _is_installed(name)]
     if missing:
         raise ConfigurationError(
-            f"The environment describes an installation on Google Cloud, but {missing[0]} is not installed:"
-            " pip install 'dicom-export[cloud]'"
+            f"{why}, but {missing[0]} is not installed: pip install 'dicom-export[cloud]'{instead}"
         )
 
 

@@ -32,8 +32,10 @@ _STYLES = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "r
 
 def standard_error() -> Console:
     """Return the console of standard error, which prints text without markup. Only a terminal gets it wrapped."""
-    is_whole = not sys.stderr.isatty()
-    return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=is_whole)
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    # rich takes every dumb terminal for one of 80 columns.
+    console.soft_wrap = not sys.stderr.isatty() or console.is_dumb_terminal
+    return console
 
 
 def printable(text: str) -> str:

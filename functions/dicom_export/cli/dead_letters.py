@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from dicom_export.cli.help import Group
-from dicom_export.cli.whose import of_whom
+from dicom_export.cli.whose import of_whose_state
 from dicom_export.errors import FailedPrecondition
 from dicom_export.exporting.replay import replay_name
 from dicom_export.messages import ExportStudy
 from dicom_export.protocol.operations_json import timestamp
 
 if TYPE_CHECKING:
-    from dicom_export.cli.whose import Whose
+    from dicom_export.cli.whose import WhoseState
     from dicom_export.state.dead_letters import DeadLetter
 
 
@@ -37,9 +37,9 @@ def dead_letters() -> None:
     ),
 )
 @click.argument("operation", required=False)
-@of_whom
+@of_whose_state
 @click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def list_(whose: Whose, operation: str | None, output: str) -> None:
+def list_(whose: WhoseState, operation: str | None, output: str) -> None:
     """List the dead letters of one operation, or of all. JSON has one object per line."""
     name = whose.name(operation) if operation else None
     for letter in whose.operations.dead_letters(whose.parent, name):
@@ -50,8 +50,8 @@ def list_(whose: Whose, operation: str | None, output: str) -> None:
     examples=("dicom-export dead-letters replay export-0123456789abcdef",),
 )
 @click.argument("operation")
-@of_whom
-def replay(whose: Whose, operation: str) -> None:
+@of_whose_state
+def replay(whose: WhoseState, operation: str) -> None:
     """Export the instances of an operation's dead letters to the same table. Each operation can be replayed once."""
     name = whose.name(operation)
     if whose.exports is None:

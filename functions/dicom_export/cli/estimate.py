@@ -1,4 +1,4 @@
-"""`dicom-export estimate`: what an export of a folder, or of a store that a service serves, would take."""
+"""`dicom-export estimate`: what an export of a folder, or of a store of an installation, would take."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dicom_export.cli.endpoint import endpoint_options
 from dicom_export.cli.help import Command
 from dicom_export.cli.options import ignore_option
-from dicom_export.errors import DicomExportError, NotFound, Unavailable
+from dicom_export.errors import NotFound
 from dicom_export.names import StoreName
 from dicom_export.rows.layout import TABLE_SCHEMAS, RowLayout, SchemaKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TOKEN = "DICOM_EXPORT_TOKEN"  # noqa: S105 - the variable that has it
-_SECONDS = 120
+    from dicom_export.cli.endpoint import Endpoint
+
 _KIBI = 1024
 
 
@@ -28,16 +29,11 @@ _KIBI = 1024
     short_help="Estimate what an export would take.",
     examples=(
         "dicom-export estimate scans",
-        "dicom-export estimate projects/p/locations/l/datasets/d/dicomStores/s --service https://export-api.example.com",
+        "dicom-export estimate projects/p/locations/l/datasets/d/dicomStores/s --endpoint https://dicom-export-api.example.com",
     ),
 )
 @click.argument("source", metavar="FOLDER|STORE")
-@click.option(
-    "--service",
-    metavar="URL",
-    help="The address of the service that serves STORE.",
-)
-@click.option("--token", envvar=TOKEN, help=f"The identity token for the service.  [env: {TOKEN}]")
+@endpoint_options
 @click.option(
     "--schema",
     type=click.Choice([kind.value for kind in TABLE_SCHEMAS]),
@@ -47,20 +43,19 @@ _KIBI = 1024
 )
 @ignore_option
 @click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def estimate(
-    source: str, service: str | None, token: str | None, schema: str, ignore: tuple[str, ...], output: str
-) -> None:
+def estimate(source: str, endpoint: Endpoint | None, schema: str, ignore: tuple[str, ...], output: str) -> None:
     """Estimate what an export of FOLDER, or of the DICOM store STORE, would take.
 
     It lists the objects and reads a sample of at most 200 headers. Numbers from the sample are preceded by "about". STORE is a resource
     name: projects/PROJECT/locations/LOCATION/datasets/DATASET/dicomStores/STORE.
     """
-    if service:
-        found = _asked(service, token, StoreName.parse(source), schema)
-    elif Path(source).is_dir():
+    is_folder = Path(source).is_dir()
+    if endpoint and not (is_folder and endpoint.is_default):
+        found = endpoint.exports().estimate(StoreName.parse(source), SchemaKind(schema)).to_json()
+    elif is_folder:
         found = _of_folder(Path(source), SchemaKind(schema), ignore)
     else:
-        raise NotFound(f"{source!r} is not a folder; expected a folder, or a DICOM store with --service URL")
+        raise NotFound(f"{source!r} is not a folder; expected a folder, or a DICOM store with --endpoint URL")
     click.echo(json.dumps(found) if output == "json" else "\n".join(lines(found)))
 
 
@@ -90,32 +85,6 @@ def _of_folder(folder: Path, kind: SchemaKind, ignore: tuple[str, ...]) -> dict[
     store = folder_store(folder, ignore)
     workers = os.cpu_count() or 1
     return estimate_export(store, RowLayout(kind), local_limits().objects, workers=workers).to_json()
-
-
-def _asked(service: str, token: str | None, store: StoreName, schema: str) -> dict[str, Any]:
-    """Return the answer of a service. Raises what the service says, and Unavailable."""
-    from urllib.error import HTTPError, URLError
-    from urllib.request import Request, urlopen
-
-    if not service.startswith(("https://", "http://")):
-        raise click.BadParameter(f"{service!r} is not an address; expected https://…", param_hint="--service")
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    url = f"{service.rstrip('/')}/v1/{store}:estimateExport?schema={schema}"
-    try:
-        with urlopen(Request(url, headers=headers), timeout=_SECONDS) as response:  # noqa: S310 - checked above
-            return json.load(response)  # type: ignore[no-any-return]
-    except HTTPError as error:
-        raise _refused(error.code, error.read()) from error
-    except (URLError, OSError, ValueError) as error:
-        raise Unavailable(f"{service} does not answer as the service does: {type(error).__name__}") from error
-
-
-def _refused(status: int, body: bytes) -> DicomExportError:
-    try:
-        message = json.loads(body)["error"]["message"]
-    except (ValueError, LookupError, TypeError):
-        message = f"HTTP {status}; set {TOKEN} to an identity token if the service needs one"
-    return Unavailable(f"The service refused: {message}")
 
 
 def _size(number: float) -> str:

@@ -1,24 +1,24 @@
-"""`dicom-export export`: export a folder to a table of a DuckDB file, by the same messages and handlers as on Google Cloud."""
+"""`dicom-export export`: export a folder to a table of a DuckDB file, or have an installation export a store to BigQuery."""
 
 from __future__ import annotations
 
-import json
-import sys
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
+from click.core import ParameterSource
 
-from dicom_export.cli.exit_codes import FAILED
+from dicom_export.cli.endpoint import ENDPOINT, Endpoint, endpoint_options
+from dicom_export.cli.folder_runs import run_and_report
 from dicom_export.cli.help import Command
 from dicom_export.cli.options import (
-    FilterPath,
     archives_option,
-    file_option,
-    folder_argument,
+    destination_option,
+    filter_source_option,
     ignore_option,
+    operation_format_option,
     schema_option,
+    source_argument,
     source_object_option,
     source_store_option,
     table_option,
@@ -27,15 +27,22 @@ from dicom_export.cli.options import (
 from dicom_export.cli.verbosity import Verbosity, verbosity_options
 from dicom_export.errors import InvalidArgument
 from dicom_export.folder_export.arguments import DISPOSITIONS, parse_since
-from dicom_export.folder_export.ctrl_c import threads_without_ctrl_c
 from dicom_export.folder_export.request import folder_export
+from dicom_export.names import GcsUri, StoreName, TableName
+from dicom_export.operations.request import ExportRequest, WriteDisposition
+from dicom_export.rows.layout import SchemaKind
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from dicom_export.folder_export.request import FolderExport
-    from dicom_export.operations.operation import Operation
-    from dicom_export.settings import LocalSettings
+T = TypeVar("T")
+
+_SERVED = (
+    "dicom-export export projects/p/locations/l/datasets/d/dicomStores/s --to bq://p.dicom.instances"
+    " --endpoint https://dicom-export-api.example.com"
+)
+_FOR_FOLDERS = ("table", "views", "archives", "ignore")
+_FOR_STORES = ("waits", "allow_cold_reads")
 
 
 def _since(_context: click.Context, _parameter: click.Parameter, text: str | None) -> datetime | None:
@@ -47,24 +54,18 @@ def _since(_context: click.Context, _parameter: click.Parameter, text: str | Non
 
 @click.command(
     cls=Command,
-    short_help="Export a folder of DICOM files to a table.",
+    short_help="Export DICOM files to a table.",
     examples=(
         "dicom-export export scans --to scans.duckdb",
         "dicom-export export scans --to scans.duckdb --write-disposition write-append",
         "dicom-export export scans --to scans.duckdb --table ct --filter ct.csv",
+        _SERVED,
     ),
 )
-@folder_argument
-@file_option
+@source_argument
+@destination_option
 @table_option
-@click.option(
-    "--filter",
-    "filter_file",
-    type=FilterPath(dir_okay=False, exists=True, path_type=Path),
-    metavar="FILE",
-    help="Export only what the lines of this file name: /studies/UID[/series/UID[/instances/UID]]. A quoted pattern such as"
-    " 'filter-*.csv' names several files.",
-)
+@filter_source_option
 @click.option(
     "--write-disposition",
     type=click.Choice(DISPOSITIONS),
@@ -85,38 +86,79 @@ def _since(_context: click.Context, _parameter: click.Parameter, text: str | Non
 @source_object_option
 @ignore_option
 @archives_option
-@verbosity_options
+@endpoint_options
 @click.option(
-    "--format",
-    "output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Print a summary as text, or the Operation resource as JSON.",
+    "--async", "waits", flag_value=False, default=True, help="Start the export of a store, and do not wait for its end."
 )
+@click.option(
+    "--allow-cold-reads",
+    is_flag=True,
+    help="Read objects of a store in Nearline, Coldline and Archive, too, which costs more.",
+)
+@verbosity_options
+@operation_format_option
 def export(
-    folder: Path,
-    file: Path,
+    source: Path | StoreName,
+    destination: Path | TableName,
     table: str,
-    filter_file: Path | None,
+    filter_source: Path | GcsUri | None,
     write_disposition: str,
     since: datetime | None,
     schema: str,
     ignore: tuple[str, ...],
+    endpoint: Endpoint | None,
     output: str,
     *,
     include_source_store: bool,
     views: bool,
     archives: bool,
     include_source_object: bool,
+    waits: bool,
+    allow_cold_reads: bool,
     verbosity: Verbosity,
 ) -> None:
-    """Export the DICOM files in FOLDER, and in all folders below it, to a table.
+    """Export DICOM files to a table: those in FOLDER and in all folders below it, or those of the DICOM store STORE.
 
-    To resume an interrupted export, run the same command again. Ctrl-C cancels the export.
+    To resume an interrupted export of a folder, run the same command again. Ctrl-C cancels the export.
+
+    STORE is a resource name, projects/PROJECT/locations/LOCATION/datasets/DATASET/dicomStores/STORE. The installation at
+    --endpoint exports it to BigQuery.
     """
+    if isinstance(source, StoreName):
+        _check_is_given_to_none(_FOR_FOLDERS, "a folder", "a DICOM store")
+        # `--help` and a mistyped option are answered without loading rich and the rest.
+        from dicom_export.cli.served_export import export_store
+
+        export_store(
+            ExportRequest(
+                source,
+                _of_type(TableName, destination, "--to", "a DICOM store is exported to bq://PROJECT.DATASET.TABLE"),
+                WriteDisposition(write_disposition.upper().replace("-", "_")),
+                SchemaKind(schema),
+                include_source_store,
+                _of_type(GcsUri, filter_source, "--filter", "the filter of a DICOM store is gs://BUCKET/FILE")
+                if filter_source
+                else None,
+                allow_cold_reads=allow_cold_reads,
+                include_source_object=include_source_object,
+                since=since,
+            ),
+            _named(endpoint),
+            output,
+            waits=waits,
+            verbosity=verbosity,
+        )
+    _check_is_given_to_none(_FOR_STORES, "a DICOM store", "a folder")
+    if endpoint and not endpoint.is_default:
+        raise click.UsageError(
+            f"--endpoint is for a DICOM store, projects/P/locations/L/datasets/D/dicomStores/S. {source} is a folder."
+        )
+    file = _of_type(Path, destination, "--to", "a folder is exported to FILE.duckdb")
+    filter_file = (
+        _of_type(Path, filter_source, "--filter", "the filter of a folder is a file") if filter_source else None
+    )
     asked = folder_export(
-        folder,
+        source,
         file,
         table=table,
         filter_file=filter_file,
@@ -129,41 +171,28 @@ def export(
         since=since,
         ignore=ignore,
     )
-    operation = _run(asked, folder, verbosity)
-    _report(operation, asked.settings, file, output, folder=folder, verbosity=verbosity)
-    sys.exit(FAILED if operation.error else 0)
+    run_and_report(asked, source, file, output, verbosity=verbosity)
 
 
-def _run(asked: FolderExport, folder: Path, verbosity: Verbosity) -> Operation:
-    # `--help` and a mistyped option are answered without loading DuckDB and the rest.
-    from dicom_export.bootstrap.local import local_deployment
-    from dicom_export.cli.console import standard_error, warnings_on
-    from dicom_export.cli.running import Run
+def _check_is_given_to_none(names: tuple[str, ...], of: str, other: str) -> None:
+    """Raise UsageError if one of these parameters, which are for one kind of source, was given with another kind."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        if parameter.name in names and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(
+                f"{'/'.join((*parameter.opts, *parameter.secondary_opts))} is for the export of {of}, not of {other}."
+            )
 
-    console = standard_error()
-    with warnings_on(console, verbosity), ExitStack() as stack:
-        with threads_without_ctrl_c():
-            deployment = stack.enter_context(local_deployment(asked.settings))
-        return Run(deployment, asked.request, asked.ignored, console, reports=True, verbosity=verbosity).to_its_end(
-            folder
+
+def _of_type(kind: type[T], given: object, option: str, expected: str) -> T:
+    if not isinstance(given, kind):
+        raise click.BadParameter(f"{str(given)!r}: {expected}.", param_hint=f"'{option}'")
+    return given
+
+
+def _named(endpoint: Endpoint | None) -> Endpoint:
+    if endpoint is None:
+        raise click.UsageError(
+            f"Specify the installation that exports the store with --endpoint URL, or in {ENDPOINT}."
         )
-
-
-def _report(
-    operation: Operation, settings: LocalSettings, file: Path, output: str, *, folder: Path, verbosity: Verbosity
-) -> None:
-    """Print how the operation ended, then note that it was reported. After a crash in between it is reported again."""
-    from dicom_export.bootstrap.local import local_operations
-    from dicom_export.cli.console import echo_lines
-    from dicom_export.cli.summary import summary
-    from dicom_export.protocol.operations_json import operation_to_json
-
-    operations = local_operations(settings.data)
-    if output == "json":
-        click.echo(json.dumps(operation_to_json(operation), indent=2))
-    elif operation.error or not verbosity.is_quiet or operations.unlisted(operation.name):
-        unlisted = operations.unlisted(operation.name)
-        failures, passed_over = operations.failures(operation.name), operations.passed_over(operation.name)
-        lines = summary(operation, failures, passed_over, file, unlisted, folder=folder)
-        echo_lines(lines)
-    operations.set_reported(operation.name)
+    return endpoint

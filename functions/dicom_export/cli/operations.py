@@ -1,25 +1,28 @@
-"""`dicom-export operations`: show exports, their progress and their failures, also while one runs."""
+"""`dicom-export operations`: show exports, their progress and their failures, also while one runs; wait for them, or cancel them."""
 
 from __future__ import annotations
 
 import json
+import sys
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import click
 
-from dicom_export.cli.console import printable
+from dicom_export.cli.console import printable, standard_error
+from dicom_export.cli.exit_codes import FAILED
 from dicom_export.cli.help import Group
 from dicom_export.cli.summary import failure_line
-from dicom_export.cli.whose import of_whom
+from dicom_export.cli.verbosity import Verbosity, verbosity_options
+from dicom_export.cli.whose import of_whom, of_whose_state
 from dicom_export.folder_export.run import error_besides_failures
 from dicom_export.operations.counters import Counters
 from dicom_export.operations.request import FilesRequest
 from dicom_export.protocol.operations_json import operation_to_json, timestamp
 
 if TYPE_CHECKING:
-    from dicom_export.cli.whose import Whose
+    from dicom_export.cli.whose import Whose, WhoseState
     from dicom_export.operations.operation import Operation
     from dicom_export.operations.request import Request
 
@@ -35,9 +38,9 @@ _LISTED = 50
     ),
 )
 def operations() -> None:
-    """Show and cancel exports: to a DuckDB file (--from), of `serve` (--data), or on Google Cloud.
+    """Show and cancel exports: to a DuckDB file (--from), of `serve` (--data), or on Google Cloud (--endpoint).
 
-    Without --from and --data, the command works with the installation on Google Cloud whose settings are in the environment.
+    Without these options, the command works with the installation on Google Cloud whose settings are in the environment.
 
     OPERATION is the id or the resource name of an operation. Without it, the newest operation is used.
     """
@@ -54,6 +57,7 @@ _operation_argument = partial(click.argument, "operation", required=False)
     examples=(
         "dicom-export operations list --from scans.duckdb",
         "dicom-export operations list --from scans.duckdb --limit 5 --format json",
+        "dicom-export operations list --endpoint https://dicom-export-api.example.com --dataset projects/p/locations/l/datasets/d",
     ),
 )
 @click.option("--limit", type=click.IntRange(min=1), default=_LISTED, show_default=True, help="Maximum number to list.")
@@ -61,7 +65,7 @@ _operation_argument = partial(click.argument, "operation", required=False)
 @_format_option()
 def list_(whose: Whose, limit: int, output: str) -> None:
     """List exports, the newest first."""
-    found = [each for _, each in islice(whose.operations.list_operations(whose.parent), limit)]
+    found = list(islice(whose.operations.newest_first(whose.parent), limit))
     if output == "json":
         click.echo(json.dumps([operation_to_json(operation) for operation in found], indent=2))
         return
@@ -98,6 +102,31 @@ def cancel(whose: Whose, operation: str | None, output: str) -> None:
 
 
 @operations.command(
+    examples=("dicom-export operations wait --from scans.duckdb",),
+)
+@_operation_argument()
+@of_whom
+@verbosity_options
+@_format_option()
+def wait(whose: Whose, operation: str | None, output: str, verbosity: Verbosity) -> None:
+    """Wait until an export has ended, and show how.
+
+    The exit code is 1 if it ended with an error or with failed instances. Ctrl-C ends the waiting, not the export. An
+    interrupted export ends only when its command is run again.
+    """
+    from dicom_export.cli.served_export import served_progress
+    from dicom_export.cli.served_run import states
+
+    name = whose.name(operation)
+    with served_progress(standard_error(), verbosity) as progress:
+        for current in states(whose.operations, name, whose.option):
+            progress.show(current)
+    if current.error or output == "json" or not verbosity.is_quiet:
+        _show(current, output, whose)
+    sys.exit(FAILED if current.error else 0)
+
+
+@operations.command(
     examples=(
         "dicom-export operations failures --from scans.duckdb",
         "dicom-export operations failures --from scans.duckdb --format json",
@@ -117,9 +146,9 @@ def failures(whose: Whose, operation: str | None, output: str) -> None:
     examples=("dicom-export operations passed-over --from scans.duckdb",),
 )
 @_operation_argument()
-@of_whom
+@of_whose_state
 @_format_option()
-def passed_over(whose: Whose, operation: str | None, output: str) -> None:
+def passed_over(whose: WhoseState, operation: str | None, output: str) -> None:
     """List every file that is not DICOM with its kind. JSON has one object per line."""
     for name, kind in whose.operations.passed_over(whose.name(operation)):
         click.echo(json.dumps({"object": name, "kind": kind}) if output == "json" else printable(f"{name}: {kind}"))

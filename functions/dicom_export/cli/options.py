@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from dicom_export.errors import DicomExportError, InvalidArgument
 from dicom_export.folder_export.arguments import SCHEMAS, check_is_database, is_pattern
+from dicom_export.names import GcsUri, StoreName, TableName
 from dicom_export.rows.layout import SchemaKind
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
+
+T = TypeVar("T")
 
 
 class FilterPath(click.Path):
@@ -26,6 +30,45 @@ class FilterPath(click.Path):
             return path if is_pattern(path) else super().convert(value, param, ctx)
         except DicomExportError as error:
             self.fail(error.message, param, ctx)
+
+
+class FilterSource(FilterPath):
+    """Such a path, or the address of an object in Cloud Storage."""
+
+    def convert(self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401 - click.Path declares it without GcsUri
+        if not str(value).startswith("gs://"):
+            return super().convert(value, param, ctx)
+        return _parsed(lambda: GcsUri.parse(str(value)), self, param, ctx)
+
+
+class Source(click.Path):
+    """The path of a folder that exists, or the name of a DICOM store."""
+
+    def convert(self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401 - click.Path declares it without StoreName
+        text = str(value)
+        if not text.startswith("projects/") or Path(text).exists():
+            return super().convert(value, param, ctx)
+        return _parsed(lambda: StoreName.parse(text), self, param, ctx)
+
+
+class Destination(click.Path):
+    """The path of a DuckDB file, or a table of BigQuery."""
+
+    def convert(self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401 - click.Path declares it without TableName
+        text = str(value)
+        if text.startswith("bq://"):
+            return _parsed(lambda: TableName.parse(text), self, param, ctx)
+        _parsed(lambda: check_is_database(Path(text)), self, param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def _parsed(
+    parse: Callable[[], T], kind: click.ParamType[Any], param: click.Parameter | None, ctx: click.Context | None
+) -> T:
+    try:
+        return parse()
+    except InvalidArgument as error:
+        kind.fail(error.message, param, ctx)
 
 
 def _check_is_database(_context: click.Context, _parameter: click.Parameter, file: Path) -> Path:
@@ -79,4 +122,39 @@ ignore_option = click.option(
     multiple=True,
     metavar="PATTERN",
     help="Ignore names below the folder that match, such as '*.txt'. May be repeated.",
+)
+source_argument = click.argument(
+    "source", metavar="FOLDER|STORE", type=Source(exists=True, file_okay=False, path_type=Path)
+)
+destination_option = click.option(
+    "--to",
+    "destination",
+    required=True,
+    type=Destination(dir_okay=False, path_type=Path),
+    metavar="FILE.duckdb|TABLE",
+    help="The DuckDB file to write, which is created if it does not exist. For a store the table, bq://PROJECT.DATASET.TABLE.",
+)
+filter_source_option = click.option(
+    "--filter",
+    "filter_source",
+    type=FilterSource(dir_okay=False, exists=True, path_type=Path),
+    metavar="FILE",
+    help="Export only what the lines of this file name: /studies/UID[/series/UID[/instances/UID]]. A quoted pattern such as"
+    " 'filter-*.csv' names several files. For a store, gs://BUCKET/FILE.",
+)
+filter_option = click.option(
+    "--filter",
+    "filter_file",
+    type=FilterPath(dir_okay=False, exists=True, path_type=Path),
+    metavar="FILE",
+    help="Export only what the lines of this file name: /studies/UID[/series/UID[/instances/UID]]. A quoted pattern such as"
+    " 'filter-*.csv' names several files.",
+)
+operation_format_option = click.option(
+    "--format",
+    "output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Print a summary as text, or the Operation resource as JSON.",
 )

@@ -12,7 +12,7 @@ from dicom_export.cli.verbosity import Verbosity
 from dicom_export.folder_export import run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from types import FrameType
 
@@ -22,6 +22,39 @@ if TYPE_CHECKING:
     from dicom_export.folder_export.ignored import Ignored
     from dicom_export.operations.operation import Operation
     from dicom_export.operations.request import Request
+    from dicom_export.ports import ExportSteps
+
+
+def folder_run(
+    deployment: LocalDeployment,
+    request: Request,
+    ignored: Ignored,
+    console: Console,
+    folder: Path,
+    *,
+    reports: bool = False,
+    verbosity: Verbosity = Verbosity.NORMAL,
+) -> Run:
+    """Return the run of a request about a folder in a deployment on this machine."""
+    exports_a_part = request.filter_uri is not None or request.since is not None
+
+    def progress(operation: Operation) -> ExportProgress:
+        counted = None if exports_a_part or operation.compares_objects else folder
+        return ExportProgress(console, counted, deployment.decoded, is_shown=not verbosity.is_quiet)
+
+    steps = run.Run(deployment, request, ignored, teller(console, verbosity), reports=reports)
+    return Run(
+        steps,
+        progress,
+        console,
+        "Cancelling: batches that are being written are completed. Press Ctrl-C again to stop at once.",
+        lambda: "Stopped at once; the same command brings the cancelled export to its end.",
+    )
+
+
+def teller(console: Console, verbosity: Verbosity) -> Callable[[str], None]:
+    """Return a function that prints a sentence, unless the command is quiet."""
+    return _ignore if verbosity.is_quiet else console.print
 
 
 def _ignore(_sentence: str) -> None:
@@ -29,44 +62,52 @@ def _ignore(_sentence: str) -> None:
 
 
 class Run:
-    """A request and its deployment, which `folder_export.run.Run` runs."""
+    """An export that shows its progress, and that Ctrl-C cancels.
+
+    `cancelling` is printed at the first Ctrl-C, and what `stopped` returns at the second.
+    """
 
     def __init__(
         self,
-        deployment: LocalDeployment,
-        request: Request,
-        ignored: Ignored,
+        steps: ExportSteps,
+        progress: Callable[[Operation], ExportProgress],
         console: Console,
-        *,
-        reports: bool = False,
-        verbosity: Verbosity = Verbosity.NORMAL,
+        cancelling: str,
+        stopped: Callable[[], str],
     ) -> None:
-        tell = _ignore if verbosity.is_quiet else console.print
-        self._run = run.Run(deployment, request, ignored, tell, reports=reports)
-        self._decoded = deployment.decoded
-        self._is_quiet = verbosity.is_quiet
-        self._exports_a_part = request.filter_uri is not None or request.since is not None
+        self._steps = steps
+        self._progress = progress
         self._console = console
+        self._cancelling = cancelling
+        self._stopped = stopped
         self._interrupts = 0
+        self._is_told = False
 
-    def to_its_end(self, folder: Path) -> Operation:
-        """Run the operation and return it after its end. Raises the error that stopped the workers, such as a full disk."""
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether Ctrl-C was pressed."""
+        return self._interrupts > 0
+
+    def to_its_end(self) -> Operation:
+        """Run the operation and return it after its end. Raises the error that stopped it, such as a full disk."""
         with self._interruptible():
-            operation = self._run.begin()
-            return operation if operation.is_done else self._watch(operation, folder)
+            operation = self._steps.begin()
+            return operation if operation.is_done else self._watch(operation)
 
-    def _watch(self, operation: Operation, folder: Path) -> Operation:
-        counted = None if self._exports_a_part or operation.compares_objects else folder
-        with ExportProgress(self._console, counted, self._decoded, is_shown=not self._is_quiet) as progress:
-            for current in self._run.states(operation):
+    def _watch(self, operation: Operation) -> Operation:
+        with self._progress(operation) as progress:
+            for current in self._steps.states(operation):
                 operation = current
-                if self._interrupts and not (operation.cancel_requested or operation.is_done):
-                    self._console.print(
-                        "Cancelling: batches that are being written are completed. Press Ctrl-C again to stop at once."
-                    )
-                    self._run.cancel(operation)
+                if self.is_interrupted and not (operation.cancel_requested or operation.is_done):
+                    self._cancel(operation)
                 progress.show(operation)
         return operation
+
+    def _cancel(self, operation: Operation) -> None:
+        if not self._is_told:
+            self._console.print(self._cancelling)
+            self._is_told = True
+        self._steps.cancel(operation)
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
@@ -81,4 +122,4 @@ class Run:
         self._interrupts += 1
         if self._interrupts > 1:
             self._console.show_cursor()
-            stop_at_once("Stopped at once; the same command brings the cancelled export to its end.")
+            stop_at_once(self._stopped())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections import Counter
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -26,14 +27,40 @@ _NAMES_SHOWN = 3
 _NUMBERS = re.compile(r"\d+")
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """From where to where an export went, as its user knows it.
+
+    `unit` is what `source` has many of, and `empty` says that it has none. `operation` are the arguments of `operations` that select the
+    operation.
+    """
+
+    source: str
+    destination: str
+    unit: str
+    empty: str
+    operation: str
+
+
+def folder_places(operation: Operation, folder: Path, file: Path) -> Places:
+    """Return the places of an export of a folder to a DuckDB file or another folder."""
+    is_table = isinstance(operation.destination, TableName)
+    source = printable(str(folder))
+    return Places(
+        source,
+        f"table {operation.table.table} of {file}" if is_table else f"folder {file}",
+        "file",
+        f"The folder {source} is empty, or has no files except ignored ones",
+        f"{operation.name.operation} --from {shlex.quote(str(file))}",
+    )
+
+
 def summary(
     operation: Operation,
     failures: Iterable[Failure],
     passed_over: Iterable[tuple[str, str]],
-    file: Path,
+    places: Places,
     unlisted: Sequence[Unlisted] = (),
-    *,
-    folder: Path,
 ) -> Iterator[str]:
     """Yield the lines of the summary.
 
@@ -44,19 +71,21 @@ def summary(
     yield (
         f"{counters.success:,} of {counters.found:,} instances ({counters.studies:,} {'study' if counters.studies == 1 else 'studies'})"
         " exported"
-        f" to {_destination(operation, file)}"
+        f" to {places.destination}"
         f" in {seconds:,.1f} s, {counters.success / max(seconds, 0.001):,.0f} instances/s"
     )
-    if not counters.planned and not (counters.unchanged or unlisted or operation.error):
-        yield _nothing_found(operation, folder)
+    if not (counters.planned or counters.unchanged or counters.unlisted or unlisted or operation.error):
+        yield f"{_nothing_found(operation, places)}: nothing was exported."
     if counters.unchanged:
         yield (
-            f"{counters.unchanged:,} {'file has' if counters.unchanged == 1 else 'files have'} a row in the table already and"
+            f"{counters.unchanged:,} {places.unit}{' has' if counters.unchanged == 1 else 's have'} a row in the table already and"
             " did not change since"
         )
     if counters.skipped:
         yield f"{counters.skipped:,} {'file' if counters.skipped == 1 else 'files'} passed over:"
         yield from _kinds(passed_over, counters.skipped)
+    if counters.unlisted and not unlisted:
+        yield f"{counters.unlisted:,} {'folder' if counters.unlisted == 1 else 'folders'} could not be listed: see the log of the service"
     yield from unlisted_lines(unlisted)
     error = error_besides_failures(operation)
     if error:
@@ -65,22 +94,15 @@ def summary(
         yield f"{counters.failure:,} failed:" if error else f"Finished, but {counters.failure:,} failed:"
         yield from _reasons(failures)
         yield "List all of them:"
-        yield f"{COMMAND}operations failures {operation.name.operation} --from {shlex.quote(str(file))}"
+        yield f"{COMMAND}operations failures {places.operation}"
 
 
-def _nothing_found(operation: Operation, folder: Path) -> str:
-    """Return why there was nothing to export from the folder."""
+def _nothing_found(operation: Operation, places: Places) -> str:
+    """Return why there was nothing to export."""
     request = operation.request
     if request.since is not None:
-        return f"No file in {printable(str(folder))} was modified after the time of --since: nothing was exported."
-    if request.is_filtered:
-        return f"The filter names no file in {printable(str(folder))}: nothing was exported."
-    return f"The folder {printable(str(folder))} is empty, or has no files except ignored ones: nothing was exported."
-
-
-def _destination(operation: Operation, file: Path) -> str:
-    is_table = isinstance(operation.destination, TableName)
-    return f"table {operation.table.table} of {file}" if is_table else f"folder {file}"
+        return f"No {places.unit} in {places.source} was modified after the time of --since"
+    return f"The filter names no {places.unit} in {places.source}" if request.is_filtered else places.empty
 
 
 def unlisted_lines(unlisted: Sequence[Unlisted]) -> Iterator[str]:

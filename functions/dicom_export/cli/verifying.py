@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_export.bootstrap.local import local_deployment
 from dicom_export.cli.console import printable, standard_error, warnings_on
-from dicom_export.cli.running import Run
+from dicom_export.cli.running import folder_run
 from dicom_export.cli.summary import unlisted_lines
 from dicom_export.cli.verbosity import Verbosity
 from dicom_export.folder_export.ctrl_c import threads_without_ctrl_c
@@ -179,9 +179,8 @@ class Verifying:
             return None
         request = verification.repair_request(self.store, GcsUri(self.repairs, name))
         ignored = Ignored(frozenset(self.ignore), self.settings.data / "ignored")
-        operation = Run(deployment, request, ignored, standard_error(), verbosity=verbosity).to_its_end(
-            self.settings.stores[self.store]
-        )
+        folder = self.settings.stores[self.store]
+        operation = folder_run(deployment, request, ignored, standard_error(), folder, verbosity=verbosity).to_its_end()
         path.unlink()
         return operation
 

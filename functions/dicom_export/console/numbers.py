@@ -60,13 +60,8 @@ def percent(part: int, whole: int) -> str:
 def moment(time: datetime, now: datetime | None = None) -> str:
     """Return a time in the zone of the server: `today 14:22`, `yesterday 09:40`, `27 Nov 2026, 14:22`."""
     local = time.astimezone()
-    today = (now or datetime.now(UTC)).astimezone().date()
-    clock = f"{local:%H:%M}"
-    if local.date() == today:
-        return f"today {clock}"
-    if local.date() == today - timedelta(days=1):
-        return f"yesterday {clock}"
-    return f"{local.day} {local:%b %Y}, {clock}"
+    recent = _recent_day(local, now)
+    return f"{recent} {clock(time)}" if recent else f"{local.day} {local:%b %Y}, {clock(time)}"
 
 
 def clock(time: datetime) -> str:
@@ -77,18 +72,20 @@ def clock(time: datetime) -> str:
 def day(time: datetime, now: datetime | None = None) -> str:
     """Return the day of a time: `Today, 27 November`."""
     local = time.astimezone()
-    today = (now or datetime.now(UTC)).astimezone().date()
+    recent = _recent_day(local, now)
     date = f"{local.day} {local:%B}"
-    if local.date() == today:
-        return f"Today, {date}"
-    if local.date() == today - timedelta(days=1):
-        return f"Yesterday, {date}"
-    return f"{date} {local:%Y}"
+    return f"{recent.capitalize()}, {date}" if recent else f"{date} {local:%Y}"
 
 
 def iso(time: datetime) -> str:
     """Return the time for a program."""
     return time.astimezone().isoformat(timespec="seconds")
+
+
+def _recent_day(local: datetime, now: datetime | None) -> str:
+    """Return `today` or `yesterday`, or an empty text for a time of another day."""
+    today = (now or datetime.now(UTC)).astimezone().date()
+    return {today: "today", today - timedelta(days=1): "yesterday"}.get(local.date(), "")
 
 
 def _two(whole: int, length: int, unit: str, smaller: int, small: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from dicom_export.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
+from dicom_export.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, TableHasRows, TableTaken
 from dicom_export.exporting.copying import existing_folder
 from dicom_export.exporting.filter_objects import filter_generation
 from dicom_export.logs import Event, operation_event
@@ -174,9 +174,11 @@ def wants_table_for_itself(request: TableRequest) -> bool:
 
 def _require_holder(request: TableRequest, name: OperationName, holder: OperationName | None) -> None:
     if holder != name:
-        raise FailedPrecondition(
+        raise TableTaken(
             f"Operation {holder} is exporting to {request.table}; wait for its end, cancel it, or set writeDisposition to"
-            " WRITE_APPEND"
+            " WRITE_APPEND",
+            request.table.table,
+            holder.operation if holder else "",
         )
 
 
@@ -191,7 +193,9 @@ def check_table(request: TableRequest, table: TableInfo | None) -> None:
                 " WRITE_APPEND or WRITE_TRUNCATE"
             )
         case WriteDisposition.WRITE_EMPTY if table.row_count:
-            raise FailedPrecondition(
+            raise TableHasRows(
                 f"Table {request.table} has {table.row_count} rows; WRITE_EMPTY takes an empty or a new one,"
-                " WRITE_APPEND adds to it, WRITE_TRUNCATE replaces it"
+                " WRITE_APPEND adds to it, WRITE_TRUNCATE replaces it",
+                request.table.table,
+                table.row_count,
             )

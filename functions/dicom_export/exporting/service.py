@@ -57,6 +57,10 @@ class OperationsService:
         for position, operation in self.journal.operations.newest_first(parent, start_after):
             yield position, self._counted(operation)
 
+    def newest_first(self, parent: DatasetName) -> Iterator[Operation]:
+        """Yield a dataset's operations."""
+        return (operation for _, operation in self.list_operations(parent))
+
     def cancel_operation(self, name: OperationName) -> Operation:
         """Request the operation's end. This has no effect on one that has ended. Raises NotFound."""
         operation = self.journal.operations.change(

@@ -11,7 +11,7 @@ from dicom_export.operations import prices
 from dicom_export.operations.planning import PlanLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 _LIST_PAGE = 1_000
 # Per message and per page, as docs/benchmarks.md counts them.
@@ -87,6 +87,26 @@ class Estimate:
         if self.price is not None:
             estimated["priceUsd"] = round(self.price, 6)
         return {"exact": exact, "estimated": estimated, "sampledObjects": str(self.sample.objects)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Estimate:
+        """Return the estimate that `to_json` wrote, of whose sample only the size is known.
+
+        Raises LookupError, TypeError or ValueError for anything else.
+        """
+        exact, about = data["exact"], data["estimated"]
+        classes = Counter({name: int(count) for name, count in exact["storageClasses"].items()})
+        return cls(
+            Found(classes, int(exact["storedBytes"]), bool(exact["isComplete"])),
+            Sample(int(data["sampledObjects"])),
+            instances=int(about["instances"]),
+            read_bytes=int(about["readBytes"]),
+            row_bytes=int(about["rowBytes"]),
+            reads=int(about["readRequests"]),
+            other_requests=int(about["otherRequests"]),
+            seconds=float(about["seconds"]),
+            price=float(about["priceUsd"]) if "priceUsd" in about else None,
+        )
 
 
 def on_one_machine(found: Found, sample: Sample, workers: int) -> Estimate:

@@ -51,10 +51,19 @@ def _outcome(operation: Operation, counters: Counters) -> Status | None:
     if counters.failure:
         return Status(
             Code.INTERNAL if counters.abandoned else Code.INVALID_ARGUMENT,
-            f"{counters.failure} of {counters.found} instances failed. To list each with its reason: dicom-export operations"
-            f" failures {operation.name}, with --from FILE.duckdb or, for what serve exported, --data DIR.",
+            f"{_failures(counters)} To list each with its reason: dicom-export operations failures {operation.name}, with --from"
+            " FILE.duckdb, with --endpoint URL or, for what serve exported, with --data DIR.",
         )
     return None
+
+
+def _failures(counters: Counters) -> str:
+    return f"{counters.failure} of {counters.found} instances failed."
+
+
+def says_that_instances_failed(status: Status, counters: Counters) -> bool:
+    """Say whether an operation with these final counters ended so only because some instances failed."""
+    return status.code is Code.INVALID_ARGUMENT and status.message.startswith(_failures(counters))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The decoded body of `dicomStores.export`: table or folder, and part of the store.
+"""The body of `dicomStores.export`, read and written: table or folder, and part of the store.
 
 Source:
 https://cloud.google.com/healthcare-api/docs/reference/rest/v1beta1/projects.locations.datasets.dicomStores/export
@@ -7,7 +7,7 @@ https://cloud.google.com/healthcare-api/docs/reference/rest/v1beta1/projects.loc
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dicom_export.errors import Unimplemented
 from dicom_export.names import GcsUri, TableName
@@ -78,6 +78,41 @@ def parse_export_request(store: StoreName, body: object, *, api_version: str) ->
         since=since,
         partitioning=partitioning,
     )
+
+
+def export_request_to_json(request: ExportRequest | FilesRequest) -> dict[str, Any]:
+    """Return the body that `parse_export_request` reads.
+
+    A body cannot say `views` and `repeats_rows`: the service decides.
+    """
+    body: dict[str, Any] = {}
+    if isinstance(request, FilesRequest):
+        body["gcsDestination"] = {"uriPrefix": str(request.folder)}
+    else:
+        body["bigqueryDestination"] = _destination_to_json(request)
+    if request.filter_uri:
+        body["filterConfig"] = {"resourcePathsGcsUri": str(request.filter_uri)}
+    if request.since:
+        body["_since"] = request.since.isoformat()
+    if request.allow_cold_reads:
+        body[ALLOW_COLD_READS] = True
+    return body
+
+
+def _destination_to_json(request: ExportRequest) -> dict[str, Any]:
+    is_new = request.write_disposition is WriteDisposition.CREATE_NEW
+    destination: dict[str, Any] = {
+        "tableUri": str(request.table),
+        **({"force": False} if is_new else {"writeDisposition": request.write_disposition.value}),
+        _SCHEMAS[request.schema is SchemaKind.JSON]: {},
+    }
+    if request.include_source_store:
+        destination["includeSourceStore"] = True
+    if request.include_source_object:
+        destination["includeSourceObject"] = True
+    if request.partitioning:
+        destination[PARTITION_CONFIG] = request.partitioning.to_json()
+    return destination
 
 
 def _check_name(request: JsonMessage, store: StoreName) -> None:

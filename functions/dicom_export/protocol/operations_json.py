@@ -1,4 +1,4 @@
-"""An operation in the API: google.longrunning.Operation with the Healthcare API's metadata.
+"""An operation in the API, written and read: google.longrunning.Operation with the Healthcare API's metadata.
 
 Source:
 https://cloud.google.com/healthcare-api/docs/reference/rest/v1/projects.locations.datasets.operations
@@ -6,31 +6,51 @@ https://cloud.google.com/healthcare-api/docs/reference/rest/v1/projects.location
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import re
+from dataclasses import asdict, dataclass, field
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from dicom_export.errors import Code
 from dicom_export.logs import OPERATION_LABEL
+from dicom_export.names import OperationName
+from dicom_export.operations.counters import Counters, DifferenceCounts
+from dicom_export.operations.failure import Failure, FailureStage, Status
+from dicom_export.operations.operation import Operation
+from dicom_export.operations.outcome import says_that_instances_failed
 from dicom_export.operations.request import FilesRequest, VerifyRequest
+from dicom_export.protocol.instants import parse_instant
+from dicom_export.uids import InstanceUids
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
-
-    from dicom_export.operations.counters import Counters, DifferenceCounts
-    from dicom_export.operations.failure import Failure, Status
-    from dicom_export.operations.operation import Operation
 
 _EMPTY = "type.googleapis.com/google.protobuf.Empty"
 _TYPE_PREFIX = "type.googleapis.com/google.cloud.healthcare"
+_METADATA = re.compile(re.escape(_TYPE_PREFIX) + r"\.(\w+)\.OperationMetadata")
+
+
+@dataclass(frozen=True, slots=True)
+class ServedOperation(Operation):
+    """An operation as an API served it, with that resource.
+
+    The API tells neither the request nor which objects were passed over. `plan_error` is how the operation ended, unless this only says
+    that instances failed.
+    """
+
+    resource: Mapping[str, Any] = field(default_factory=dict)
 
 
 def operation_to_json(operation: Operation, read_by: str = "v1", root: str = "") -> dict[str, Any]:
     """Return the resource, with the type names of the API version that started the operation.
 
     If that version is unknown, `read_by` is used. `root` is the address of the API, with version
-    and slash, if it is served.
+    and slash, if it is served. The resource of a served operation is returned as it was.
     """
+    if isinstance(operation, ServedOperation):
+        return dict(operation.resource)
     version = operation.api_version or read_by
     resource = {"name": str(operation.name), "metadata": _metadata(operation, version)}
     if not operation.is_done:
@@ -105,6 +125,49 @@ def _error(operation: Operation, status: Status, root: str) -> dict[str, Any]:
     return {"code": int(status.code), "message": message, "details": [help_links]}
 
 
+def operation_from_json(resource: Mapping[str, Any], now: datetime) -> ServedOperation:
+    """Return the operation of a resource. One that was just started may have a name only: then it was created `now`.
+
+    Raises LookupError, TypeError, ValueError or InvalidArgument for anything else.
+    """
+    metadata = resource.get("metadata", {})
+    created = parse_instant(metadata["createTime"]) if metadata else now
+    ended = parse_instant(metadata["endTime"]) if resource.get("done") else None
+    version = _METADATA.fullmatch(metadata.get("@type", ""))
+    counters = _counters(metadata)
+    error = Status(Code(resource["error"]["code"]), str(resource["error"]["message"])) if "error" in resource else None
+    is_told = error is None or says_that_instances_failed(error, counters)
+    differences = metadata.get("differences")
+    return ServedOperation(
+        OperationName.parse(resource["name"]),
+        version[1] if version else "",
+        created,
+        None,
+        cancel_requested=bool(metadata.get("cancelRequested")),
+        plan_error=None if is_told else error,
+        end_time=ended,
+        counters=counters,
+        error=error,
+        differences=DifferenceCounts(**{name: int(count) for name, count in differences.items()})
+        if differences
+        else None,
+        resource=resource,
+    )
+
+
+def _counters(metadata: Mapping[str, Any]) -> Counters:
+    found = {name: int(count) for name, count in metadata.get("counter", {}).items()}
+    success, failure = found.get("success", 0), found.get("failure", 0)
+    return Counters(
+        planned=success + failure + found.get("pending", 0),
+        success=success,
+        failure=failure,
+        studies=found.get("secondarySuccess", 0),
+        unlisted=int(metadata.get("unlistedFolders", 0)),
+        unchanged=int(metadata.get("unchangedObjects", 0)),
+    )
+
+
 def failure_to_json(failure: Failure) -> dict[str, Any]:
     """Return a failed instance as the API shows it.
 
@@ -122,6 +185,18 @@ def failure_to_json(failure: Failure) -> dict[str, Any]:
         "stage": failure.stage,
         "error": {"code": int(failure.code), "message": failure.message},
     }
+
+
+def failure_from_json(data: Mapping[str, Any]) -> Failure:
+    """Return the failed instance that `failure_to_json` wrote. Raises LookupError, TypeError or ValueError."""
+    return Failure(
+        data["object"],
+        int(data["generation"]),
+        FailureStage(data["stage"]),
+        Code(data["error"]["code"]),
+        data["error"]["message"],
+        InstanceUids(data.get("studyInstanceUid"), data.get("seriesInstanceUid"), data.get("sopInstanceUid")),
+    )
 
 
 def logs_url(operation: Operation) -> str:

@@ -136,7 +136,7 @@ def test_the_options_are_those_of_the_command(folder: Path, tmp_path: Path) -> N
 
 def test_the_rows_of_an_earlier_export_are_not_overwritten_unasked(folder: Path, tmp_path: Path) -> None:
     dicom_export.export(folder, to=tmp_path / "scans.duckdb")
-    with pytest.raises(FailedPrecondition):
+    with pytest.raises(FailedPrecondition, match=r'has 2 rows\. To add rows, use write_disposition="write-append"'):
         dicom_export.export(folder, to=tmp_path / "scans.duckdb")
 
 

@@ -30,16 +30,16 @@ def test_the_estimate_of_a_folder(tmp_path: Path) -> None:
 
 def test_the_estimate_of_a_store_comes_from_the_service(tmp_path: Path) -> None:
     with running(make_archive(tmp_path)) as endpoint:
-        result = run("estimate", STORE, "--service", endpoint, "--schema", "json")
+        result = run("estimate", STORE, "--endpoint", endpoint, "--schema", "json")
         assert result.exit_code == 0
         assert "instances: about 2\n" in result.output
-        refused = run("estimate", f"{STORE}x", "--service", endpoint)
-        assert "The service refused: DICOM store" in refused.output
-        assert refused.exit_code != 0
+        refused = run("estimate", f"{STORE}x", "--endpoint", endpoint)
+        assert "DICOM store" in refused.output
+        assert refused.exit_code == 2
 
 
 def test_what_is_no_folder_is_refused_with_what_to_do(tmp_path: Path) -> None:
     result = run("estimate", tmp_path / "missing")
-    assert "is not a folder; expected a folder, or a DICOM store with --service URL" in result.output
-    assert "expected https://" in run("estimate", STORE, "--service", "ftp://x").output
-    assert "does not answer" in run("estimate", STORE, "--service", "http://127.0.0.1:9").output
+    assert "is not a folder; expected a folder, or a DICOM store with --endpoint URL" in result.output
+    assert "expected https://" in run("estimate", STORE, "--endpoint", "ftp://x").output
+    assert "cannot be reached: Connection refused" in run("estimate", STORE, "--endpoint", "http://127.0.0.1:9").output

@@ -163,7 +163,10 @@ def test_a_table_with_rows_is_not_written_to_unless_it_is_said_how(folder: Path,
     run("export", folder, "--to", file)
     result = run("export", folder, "--to", file)
     assert result.exit_code == 2
-    assert "has 2 rows; WRITE_EMPTY takes an empty or a new one" in result.stderr
+    assert result.stderr == (
+        f"Error: Table dicom of {file} has 2 rows. To add rows, use --write-disposition write-append. To replace them, use"
+        " --write-disposition write-truncate.\n"
+    )
 
 
 def test_a_filter_exports_what_it_names_and_warns_of_what_it_does_not_find(

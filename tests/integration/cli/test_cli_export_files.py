@@ -120,7 +120,9 @@ def test_a_folder_that_was_deleted_before_the_end_was_reported_is_filled_from_th
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("dicom_export.cli.export_files._report", lambda *_: None)  # as if it had been killed just before
+        patch.setattr(
+            "dicom_export.cli.folder_runs._report", lambda *_, **__: None
+        )  # as if it had been killed just before
         run("export-files", folder, "--to", tmp_path / "out")
     shutil.rmtree(tmp_path / "out")
     assert "2 of 2 instances" in run("export-files", folder, "--to", tmp_path / "out").stdout

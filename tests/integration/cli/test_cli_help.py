@@ -28,7 +28,7 @@ def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[t
 
 
 COMMANDS = {" ".join(path): command for path, command in commands(main)}
-NEEDS_A_CLOUD = ("doctor", "smoke-test", "dead-letters list", "dead-letters replay", "serve", "estimate projects/")
+NEEDS_A_CLOUD = ("doctor", "smoke-test", "dead-letters list", "dead-letters replay", "serve")
 FIRST = "export scans --to scans.duckdb"
 ENDLESS = "watch scans --to scans.duckdb"
 
@@ -83,7 +83,7 @@ def test_every_example_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     tried = 0
     for example in EXAMPLES:
         command = example.removeprefix("dicom-export ")
-        if command.startswith(NEEDS_A_CLOUD) or command in (FIRST, ENDLESS):
+        if command.startswith(NEEDS_A_CLOUD) or "--endpoint" in command or command in (FIRST, ENDLESS):
             continue
         words, _, stdin = command.partition(" < ")
         result = run(*shlex.split(words), stdin=(tmp_path / stdin).read_text() if stdin else None)

@@ -169,6 +169,7 @@ def test_an_interrupted_export_is_not_resumed_with_other_patterns_to_ignore(fold
     refused = run(*ignoring)
     assert refused.exit_code == 2
     assert f"Export {unfinished} to table dicom is unfinished: the command that began it resumes it" in refused.stderr
+    assert f"Export {unfinished}, which is unfinished, needs table dicom of {file} for itself." in refused.stderr
     result = run(*ignoring, "--table", "other")
     assert result.exit_code == 0, result.output
     assert rows(file, "SELECT count(*) FROM other") == [(COUNT * 9 // 10,)]

@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import pty
-import struct
-import subprocess
-import sys
-import termios
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -19,6 +12,7 @@ from rich.cells import cell_len
 
 from dicom_export.cli import text_table
 from dicom_export.cli.text_table import as_text, as_vertical
+from support.terminal import on_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -136,23 +130,11 @@ def test_rows_are_printed_before_the_last_is_read(monkeypatch: pytest.MonkeyPatc
     assert list(lines) == ["xx", "xxx", "xxxx", "xxxxx", "(5 rows)"]
 
 
-def on_terminal(columns: int, *arguments: object) -> list[str]:
-    """Run the command with a terminal of so many columns as its standard output."""
-    leader, follower = pty.openpty()
-    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    command = [sys.executable, "-c", "from dicom_export.cli import main; main()", *map(str, arguments)]
-    environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=follower, env=environment)
-    os.close(follower)
-    output = bytearray()
-    while True:
-        try:
-            output += os.read(leader, 4096)
-        except OSError:  # the other end is closed
-            break
-    os.close(leader)
-    assert process.wait() == 0
-    return output.decode().splitlines()
+def lines_on_terminal(columns: int, *arguments: object) -> list[str]:
+    """Run the command in a terminal of so many columns."""
+    code, sent = on_terminal(columns, *arguments)
+    assert code == 0, sent
+    return sent.splitlines()
 
 
 def test_the_width_is_that_of_the_terminal_and_vertical_can_be_asked_for(tmp_path: Path) -> None:
@@ -160,7 +142,7 @@ def test_the_width_is_that_of_the_terminal_and_vertical_can_be_asked_for(tmp_pat
     with duckdb.connect(file) as connection:
         connection.execute(f"CREATE TABLE dicom AS SELECT 'CT' AS Modality, '{UID}' AS StudyInstanceUID")
     query = ("query", "SELECT * FROM dicom", "--from", file)
-    assert on_terminal(40, *query)[2] == f"CT        {UID[:29]}…"
-    assert on_terminal(100, *query)[2] == f"CT        {UID}"
-    assert on_terminal(24, *query)[0] == "-[ row 1 ]-"
-    assert on_terminal(100, *query, "--format", "vertical")[:2] == ["-[ row 1 ]-", "Modality          CT"]
+    assert lines_on_terminal(40, *query)[2] == f"CT        {UID[:29]}…"
+    assert lines_on_terminal(100, *query)[2] == f"CT        {UID}"
+    assert lines_on_terminal(24, *query)[0] == "-[ row 1 ]-"
+    assert lines_on_terminal(100, *query, "--format", "vertical")[:2] == ["-[ row 1 ]-", "Modality          CT"]

@@ -13,9 +13,15 @@ from hypothesis import strategies as st
 
 from dicom_export.api import HttpRequest, answer
 from dicom_export.errors import DicomExportError, InvalidArgument, Unimplemented
-from dicom_export.names import DatasetName, GcsUri, StoreName, TableName
-from dicom_export.operations.request import ExportRequest, RepairRequest, WriteDisposition, request_from_json
-from dicom_export.protocol.export_request import parse_export_request
+from dicom_export.names import DatasetName, GcsFolder, GcsUri, StoreName, TableName
+from dicom_export.operations.request import (
+    ExportRequest,
+    FilesRequest,
+    RepairRequest,
+    WriteDisposition,
+    request_from_json,
+)
+from dicom_export.protocol.export_request import export_request_to_json, parse_export_request
 from dicom_export.protocol.tolerant_json import parse_json
 from dicom_export.protocol.verify_request import parse_verify_request
 from dicom_export.rows.layout import SchemaKind
@@ -430,3 +436,35 @@ def test_the_bodies_of_googles_how_to_page_are_requests() -> None:
     requests = [request for request, _ in service.requests]
     assert {request.write_disposition for request in requests} == {WriteDisposition.WRITE_APPEND}
     assert {request.filter_uri and request.filter_uri.bucket for request in requests} == {None, "bucket"}
+
+
+REQUESTS = st.builds(
+    ExportRequest,
+    st.just(STORE),
+    st.just(TableName("my-project", "my_dataset", "dicom")),
+    st.sampled_from(WriteDisposition),
+    st.sampled_from((SchemaKind.FLATTENED, SchemaKind.JSON)),
+    st.booleans(),
+    st.none() | st.just(GcsUri("bucket", "a/ü*.txt")),
+    allow_cold_reads=st.booleans(),
+    include_source_object=st.booleans(),
+    since=st.none() | st.datetimes(datetime(1, 1, 2), datetime(9998, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - bounds have none
+    partitioning=st.none()
+    | st.builds(
+        Partitioning,
+        st.sampled_from((PartitionType.DAY, PartitionType.MONTH, PartitionType.YEAR)),
+        st.none() | st.integers(1, 2**62),
+    ),
+) | st.builds(
+    FilesRequest,
+    st.just(STORE),
+    st.sampled_from((GcsFolder("bucket"), GcsFolder("bucket", "a/b/"))),
+    st.none() | st.just(GcsUri("bucket", "filter.txt")),
+    st.booleans(),
+)
+
+
+@given(REQUESTS)
+def test_a_request_that_is_written_is_read_as_it_was(request: ExportRequest | FilesRequest) -> None:
+    body = json.loads(json.dumps(export_request_to_json(request)))
+    assert parse_export_request(STORE, body, api_version="v1") == request

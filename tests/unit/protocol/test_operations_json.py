@@ -1,18 +1,25 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta, timezone
 from urllib.parse import unquote
 
 import pytest
 
 from dicom_export.errors import Code
-from dicom_export.operations.counters import Counters
-from dicom_export.operations.failure import Status
+from dicom_export.operations.counters import Counters, DifferenceCounts
+from dicom_export.operations.failure import Failure, FailureStage, Status
 from dicom_export.operations.operation import Operation
 from dicom_export.operations.outcome import final_status
-from dicom_export.protocol.operations_json import operation_to_json, timestamp
+from dicom_export.protocol.operations_json import (
+    failure_from_json,
+    failure_to_json,
+    operation_from_json,
+    operation_to_json,
+    timestamp,
+)
+from dicom_export.uids import InstanceUids
 from support.exports import CREATED, make_operation
 
 NAME = "projects/p/locations/us-central1/datasets/d/operations/o1"
@@ -109,3 +116,50 @@ def test_the_logs_url_asks_for_the_label_that_log_entries_have() -> None:
 def test_a_timestamp_is_in_utc_with_six_digits() -> None:
     assert timestamp(datetime(2026, 1, 2, tzinfo=UTC)) == "2026-01-02T00:00:00.000000Z"
     assert timestamp(datetime(2026, 1, 2, tzinfo=timezone(timedelta(hours=1)))) == "2026-01-01T23:00:00.000000Z"
+
+
+COUNTERS = Counters(planned=9, success=3, failure=2, studies=1, unlisted=4, unchanged=5)
+OPERATIONS = {
+    "running": make_operation(counters=COUNTERS),
+    "being cancelled": make_operation(counters=COUNTERS, cancel_requested=True),
+    "done": make_operation(end_time=ENDED, counters=Counters(planned=2, success=2)),
+    "a failed verification": make_operation(
+        end_time=ENDED,
+        counters=Counters(),
+        differences=DifferenceCounts(1, 2, 3, 1),
+        error=Status(Code.NOT_FOUND, "No table"),
+        plan_error=Status(Code.NOT_FOUND, "No table"),
+        api_version="v1beta1",
+    ),
+}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_an_operation_is_read_as_it_was_written_but_for_its_request(operation: Operation) -> None:
+    resource = json.loads(json.dumps(operation_to_json(operation, "v1", "http://x/v1/")))
+    found = operation_from_json(resource, ENDED)
+    assert operation_to_json(found) == resource
+    read = Operation(**{each.name: getattr(found, each.name) for each in fields(Operation)})
+    assert read == replace(operation, requested=None)
+
+
+@pytest.mark.parametrize("failure", [2, 0])
+def test_what_only_says_that_instances_failed_is_told_from_other_errors(failure: int) -> None:
+    counters = Counters(planned=5, success=5 - failure, failure=failure)
+    operation = make_operation(end_time=ENDED, counters=counters)
+    error = final_status(operation, counters) or Status(Code.INVALID_ARGUMENT, "Line 1 is malformed")
+    found = operation_from_json(operation_to_json(replace(operation, error=error), "v1", "http://x/v1/"), ENDED)
+    assert found.error
+    assert (found.plan_error is None) == bool(failure)
+
+
+def test_an_operation_that_was_just_started_has_a_name_only() -> None:
+    found = operation_from_json({"name": NAME}, CREATED)
+    assert (str(found.name), found.create_time, found.is_done) == (NAME, CREATED, False)
+    assert operation_to_json(found) == {"name": NAME}
+
+
+@pytest.mark.parametrize("uids", [InstanceUids("1", "2", "3"), InstanceUids()])
+def test_a_failure_is_read_as_it_was_written(uids: InstanceUids) -> None:
+    failure = Failure("a/b.dcm", 1234, FailureStage.COPY, Code.NOT_FOUND, "Gone", uids)
+    assert failure_from_json(json.loads(json.dumps(failure_to_json(failure)))) == failure

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -11,19 +9,17 @@ from urllib.parse import urlsplit
 import google.auth
 import requests
 from google.api_core import exceptions
-from google.auth import exceptions as auth
 from google.auth.credentials import CredentialsWithQuotaProject
-from google.auth.transport.requests import AuthorizedSession, Request
-from google.oauth2 import id_token
+from google.auth.transport.requests import AuthorizedSession
 
 from dicom_export.adapters.gcp.calls import RETRY, TIMEOUT_SECONDS, google_errors
+from dicom_export.adapters.gcp.identity import identity_token
 from dicom_export.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
-_GCLOUD_SECONDS = 60
 _BRIEF = RETRY.with_timeout(25.0)
 
 
@@ -92,35 +88,5 @@ class ApiCaller:
             return {}
         audience = f"https://{parts.netloc}"
         if audience not in self._tokens:
-            self._tokens[audience] = _identity_token(audience)
+            self._tokens[audience] = identity_token(audience)
         return {"Authorization": f"Bearer {self._tokens[audience]}"}
-
-
-def _identity_token(audience: str) -> str:
-    """Return an ID token of the caller: a service account's for the audience, a user's from gcloud."""
-    try:
-        return str(id_token.fetch_id_token(Request(), audience))
-    except auth.GoogleAuthError:
-        return _users_token()
-
-
-def _users_token() -> str:
-    """Return the token of the account that is signed in to gcloud: only gcloud gets one that Cloud Run takes."""
-    gcloud = shutil.which("gcloud")
-    if gcloud is None:
-        raise Unavailable(
-            "no identity token: gcloud is not on the PATH, and the application default credentials are not a service account's"
-        )
-    try:
-        done = subprocess.run(  # noqa: S603 - gcloud itself
-            [gcloud, "auth", "print-identity-token"],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=_GCLOUD_SECONDS,
-        )
-    except (subprocess.SubprocessError, OSError) as error:
-        raise Unavailable(
-            "no identity token: `gcloud auth print-identity-token` failed; run `gcloud auth login`"
-        ) from error
-    return done.stdout.strip()
