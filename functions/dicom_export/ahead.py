@@ -21,6 +21,9 @@ ITEMS_PER_THREAD = 2
 MOST_BYTES = 8 * 1024 * 1024
 """The size of all results that are requested and not used yet, but for the next one, which may be larger."""
 
+MOST_READERS = 64
+"""The number of calls that one machine makes at once to a slow store, unless it is set."""
+
 _SLOW_SECONDS = 0.0005
 _SLOW_IN_A_ROW = 4
 _CALLS_UNTIL_NEXT_LOOK = 1_000

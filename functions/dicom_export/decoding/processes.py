@@ -17,7 +17,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from dicom_export.ahead import Ahead
+from dicom_export.ahead import MOST_READERS, Ahead
 from dicom_export.crashes import keep_values_back
 from dicom_export.decoding.batches import (
     BATCH_HEADER_BYTES,
@@ -57,9 +57,6 @@ _SMALL_BATCH = 500
 
 # Some hundreds of rows: they hold no cycles, and after 700 objects, as by default, the collector would look through each of them again and again.
 _OBJECTS_WITHOUT_CYCLES = 200_000
-
-MOST_READERS = 64
-"""The number of objects that all processes together read at once from a slow store."""
 
 _OOM_SCORE = Path("/proc/self/oom_score_adj")
 

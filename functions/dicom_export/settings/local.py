@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dicom_export.ahead import MOST_READERS
 from dicom_export.decoding.budget import ColumnLimits, Limits
 from dicom_export.names import DatasetName, StoreName
 from dicom_export.operations.planning import PlanLimits
@@ -45,6 +46,7 @@ class LocalSettings:
     that has no file in `databases`. `datasets` are created if they are missing. `ignore` are
     patterns of the names of files that are not instances. With `links`, copies of files are hard
     links where that is possible. With `archives`, the members of ZIP and tar archives are instances.
+    `readers` is the number of files that are read at once if the disk is slow; with 1, each process reads one.
     `shows_rows` says whether the console may show rows, which are patient data.
     """
 
@@ -59,6 +61,7 @@ class LocalSettings:
     links: bool = False
     archives: bool = False
     shows_rows: bool = True
+    readers: int = MOST_READERS
 
     @property
     def filter_folder(self) -> Path:
@@ -78,6 +81,7 @@ class LocalSettings:
             "links": self.links,
             "archives": self.archives,
             "shows_rows": self.shows_rows,
+            "readers": self.readers,
         }
 
     @classmethod
@@ -94,4 +98,5 @@ class LocalSettings:
             data.get("links", False),
             data.get("archives", False),
             data.get("shows_rows", True),
+            data.get("readers", MOST_READERS),
         )
