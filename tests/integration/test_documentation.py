@@ -12,7 +12,7 @@ import click
 import pytest
 
 from dicom_export.cli import main
-from dicom_export.settings import cloud, limits
+from dicom_export.settings import cloud, limits, local
 from support import reference_pages
 from support.command_line import run, subcommands
 from support.doc_pages import ROOT, code
@@ -114,7 +114,11 @@ def test_each_entry_point_is_described_and_no_other() -> None:
 
 
 def test_each_environment_variable_is_described_and_no_other() -> None:
-    assert set(re.findall(r"`(DICOM_EXPORT_[A-Z_]+)`", TEXT)) == set(cloud.VARIABLES) | set(limits.VARIABLES)
+    assert set(re.findall(r"`(DICOM_EXPORT_[A-Z_]+)`", TEXT)) == {
+        *cloud.VARIABLES,
+        *limits.VARIABLES,
+        local.READS_AT_ONCE,
+    }
 
 
 def test_each_make_target_shown_is_there_and_explained() -> None:

@@ -11,6 +11,7 @@ from dicom_export.ahead import MOST_READERS
 from dicom_export.decoding.budget import ColumnLimits, Limits
 from dicom_export.names import DatasetName, StoreName
 from dicom_export.operations.planning import PlanLimits
+from dicom_export.settings.limits import number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +21,11 @@ LOCAL_PARENT = DatasetName("local", "local", "local")
 
 CONSOLE_BUCKET = "console-filters"
 """The bucket of the filter files that people paste or choose in the console."""
+
+READS_AT_ONCE = "DICOM_EXPORT_READS_AT_ONCE"
+"""The environment variable for `readers`."""
+
+_MOST_AT_ONCE = 256
 
 # Smaller messages let a killed run repeat less work and the progress bar move in smaller steps, but each message costs
 # a commit, which is slow for a table of many columns.
@@ -31,6 +37,11 @@ def _plan_limits(data: Mapping[str, Any]) -> PlanLimits:
     return PlanLimits(
         **{**data, "objects": Limits(**data.get("objects", {})), "columns": ColumnLimits(**data.get("columns", {}))}
     )
+
+
+def readers(environment: Mapping[str, str]) -> int:
+    """Return how many files may be read at once. Raises ConfigurationError, which names the variable and what is expected."""
+    return number(environment, READS_AT_ONCE, MOST_READERS, _MOST_AT_ONCE)
 
 
 def local_store(name: str) -> StoreName:
