@@ -7,9 +7,8 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
-from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, ParamSpec, Self, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -30,6 +29,7 @@ _CALLS_UNTIL_NEXT_LOOK = 1_000
 
 K = TypeVar("K")
 V = TypeVar("V")
+P = ParamSpec("P")
 
 
 class Pace:
@@ -89,30 +89,30 @@ class Ahead:
 
     def over(
         self, items: Iterable[K], call: Callable[[K], V], size_of: Callable[[K], int | None] = lambda _: 0
-    ) -> Iterator[tuple[K, Callable[[], V]]]:
+    ) -> Iterator[tuple[K, Callable[[], V] | None]]:
         """Yield each item, in order, with a function that returns the result of its call or raises its error.
 
-        The function is called at most once, before the next item is requested. `size_of` returns the bytes of a
-        result, or None for an item whose call is not made before that. When the iteration ends early, calls that have
-        not begun are not made.
+        An item whose call was not begun comes with None: use `alone` for the call. `size_of` returns the bytes of a result, or None
+        for an item whose call must not begin early. When the iteration ends early, calls that have not begun are not made.
         """
         waiting: deque[_Requested[K, V]] = deque()
         held = 0
         try:
             for item in items:
-                size = size_of(item)
-                while waiting and (not self._is_worth_it or self._is_full(len(waiting), held + (size or 0))):
-                    first = waiting.popleft()
-                    held -= first.size
-                    yield first.item, first.result
-                if size is not None and (waiting or self._is_worth_it):
-                    future = self._begin(call, item)
-                    waiting.append(_Requested(item, size, future.result, future))
-                    held += size
-                elif waiting:
-                    waiting.append(_Requested(item, 0, partial(call, item)))
+                size = None
+                if waiting or self._is_worth_it:
+                    size = size_of(item)
+                    while waiting and (not self._is_worth_it or self._is_full(len(waiting), held + (size or 0))):
+                        first = waiting.popleft()
+                        held -= first.size
+                        yield first.item, first.result
+                if not waiting and not self._is_worth_it:
+                    yield item, None
+                elif size is None:
+                    waiting.append(_Requested(item))
                 else:
-                    yield item, partial(call, item) if size is None else partial(self._timed, call, item)
+                    waiting.append(_Requested(item, size, self._begin(call, item)))
+                    held += size
             while waiting:
                 first = waiting.popleft()
                 yield first.item, first.result
@@ -120,6 +120,14 @@ class Ahead:
             for each in waiting:
                 if each.future:
                     each.future.cancel()
+
+    def alone(self, call: Callable[P, V], *arguments: P.args, **options: P.kwargs) -> V:
+        """Make a call that nothing overlaps, and note how long it takes."""
+        begun = self._clock()
+        try:
+            return call(*arguments, **options)
+        finally:
+            self._pace.note(self._clock() - begun)
 
     @property
     def _is_worth_it(self) -> bool:
@@ -136,19 +144,16 @@ class Ahead:
         self._pace.note_overlapped()
         return pool.submit(copy_context().run, call, item)
 
-    def _timed(self, call: Callable[[K], V], item: K) -> V:
-        begun = self._clock()
-        try:
-            return call(item)
-        finally:
-            self._pace.note(self._clock() - begun)
-
 
 @dataclass(frozen=True, slots=True)
 class _Requested(Generic[K, V]):
-    """An item that waits to be used, the bytes that its result takes, and how to get that."""
+    """An item that waits to be used, the bytes that its result takes, and the call for it if that has begun."""
 
     item: K
-    size: int
-    result: Callable[[], V]
+    size: int = 0
     future: Future[V] | None = None
+
+    @property
+    def result(self) -> Callable[[], V] | None:
+        """The function that waits for the result."""
+        return self.future.result if self.future else None

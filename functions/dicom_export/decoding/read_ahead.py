@@ -32,6 +32,17 @@ class BegunStore(WrappedStore):
         return data + self._store.read(stored, len(data), length - len(data))
 
 
+class TimedStore(WrappedStore):
+    """A DicomStore whose reads show whether it is slow."""
+
+    def __init__(self, store: DicomStore, ahead: Ahead) -> None:
+        super().__init__(store)
+        self._ahead = ahead
+
+    def read(self, stored: StoredObject, start: int, length: int) -> bytes:
+        return self._ahead.alone(self._store.read, stored, start, length)
+
+
 def read_ahead(
     store: DicomStore, objects: Sequence[StoredObject], first_range: Callable[[str], int], ahead: Ahead
 ) -> Iterator[tuple[StoredObject, DicomStore]]:
@@ -48,5 +59,6 @@ def read_ahead(
         is_read_alone = stored.content_encoding or not stored.size or next(archives_in(stored.name), None)
         return None if is_read_alone else min(first_range(stored.name), stored.size)
 
+    timed = TimedStore(store, ahead)
     for stored, first in ahead.over(objects, read, size_of):
-        yield stored, BegunStore(store, first)
+        yield stored, BegunStore(store, first) if first else timed

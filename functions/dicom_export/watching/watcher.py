@@ -152,7 +152,7 @@ class FolderWatch:
         seen: dict[str, StoredObject | None] = {}
         for name, found in self.ahead.over(names, self._found):
             with suppress(PermissionDenied):
-                seen[name] = found()
+                seen[name] = found() if found else self.ahead.alone(self._found, name)
         return seen
 
     def _found(self, name: str) -> StoredObject | None:

@@ -111,7 +111,7 @@ class _Folder:
     path: str
     name: str
     identity: _Identity
-    left: Iterator[tuple[_Entry, Callable[[], os.stat_result]]]
+    left: Iterator[tuple[_Entry, Callable[[], os.stat_result] | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +133,9 @@ class _Walk:
             if following is None:
                 entered.pop()
                 continue
-            (key, entry), status_of_entry = following
+            (key, entry), begun = following
             name, path = key.decode(), f"{folder.path}/{entry}"
-            status = self._status(folder, path, name, status_of_entry)
+            status = self._status(folder, path, name, begun)
             if status is None:
                 continue
             if stat.S_ISREG(status.st_mode) and not name.endswith("/"):
@@ -181,11 +181,11 @@ class _Walk:
                     wanted.append((key, entry.name))
 
     def _status(
-        self, folder: _Folder, path: str, name: str, status_of_path: Callable[[], os.stat_result]
+        self, folder: _Folder, path: str, name: str, begun: Callable[[], os.stat_result] | None
     ) -> os.stat_result | None:
         """Return the status of the path, or of the link's end; None if nothing is there, or nothing can be seen."""
         try:
-            return status_of_path()
+            return begun() if begun else self.ahead.alone(status_of, path)
         except OSError as error:
             if is_link(path) and not isinstance(error, PermissionError):
                 _LOG.warning("Symbolic link %r leads to no file: %s", path, error.strerror)
