@@ -117,12 +117,12 @@ class Run(NamedTuple):
     peak: int
 
 
-def run(*arguments: object) -> Run:
-    """Run `dicom-export` with the arguments to its end, whatever its exit code is."""
+def run(*arguments: object, **environment: str) -> Run:
+    """Run `dicom-export` with the arguments, and these variables in its environment, to its end, whatever its exit code is."""
     program = Path(sys.executable).with_name("dicom-export")
     begin, used = time.perf_counter(), _processor_seconds()
     with subprocess.Popen(  # noqa: S603 - our own program
-        [program, *map(str, arguments)], stdout=subprocess.PIPE, text=True
+        [program, *map(str, arguments)], stdout=subprocess.PIPE, text=True, env={**os.environ, **environment}
     ) as process:
         peak = PeakMemory(process.pid)
         output = process.communicate()[0]

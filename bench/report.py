@@ -17,6 +17,7 @@ from pathlib import Path
 from cloud_requests import print_cloud_requests
 from headers import print_headers
 from local_export import print_local_export
+from network_drive import print_network_drive
 from planner import print_planner
 from streaming import print_streaming
 from tables import machine
@@ -46,6 +47,7 @@ def main() -> None:
         print_headers(options.scale)
         print_local_export(options.sizes)
         print_ways(options.ways)
+        print_network_drive(options.slow, options.repeats)
         print_streaming(options.events)
         print_planner(options.objects)
         print_cloud_requests(options.instances)
@@ -66,6 +68,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure dicom-export, and print markdown.")
     parser.add_argument("--sizes", type=int, nargs="*", default=[10_000, 100_000], help="instances of local exports")
     parser.add_argument("--ways", type=int, default=4_000, help="instances of the folder of each way to export")
+    parser.add_argument("--slow", type=int, default=3_000, help="instances of the folder on a slow disk")
+    parser.add_argument("--repeats", type=int, default=3, help="how often each command on a slow disk is run")
     parser.add_argument("--objects", type=int, nargs="*", default=[1_000_000], help="objects of plans")
     parser.add_argument("--events", type=int, default=2_000, help="uploads that are streamed")
     parser.add_argument(

@@ -56,16 +56,16 @@ def _rows(instances: int) -> Iterator[tuple[str, ...]]:
 
 def _tables(root: Path, instances: int) -> Iterator[tuple[str, ...]]:
     folder, plain, full = root / "store", root / "plain.duckdb", root / "full.duckdb"
-    _write(folder, range(instances))
+    write_files(folder, range(instances))
     yield _export("export, rows only", instances, folder, "--to", plain, "--no-views", "--no-source-object")
     yield _export("export, with views and source columns", instances, folder, "--to", full)
-    _expect(_count(full, "SELECT count(*) FROM dicomView") == instances, "the view has other rows")
+    expect(count(full, "SELECT count(*) FROM dicomView") == instances, "the view has other rows")
     append = ("export", folder, "--to", full, "--write-disposition", "write-append")
     yield _row("append, nothing new", instances, run(*append), f"{instances} files have a row in the table already")
     added = max(1, instances // NEW_DIVISOR)
-    _write(folder, range(instances, instances + added))
+    write_files(folder, range(instances, instances + added))
     yield _row(f"append, {added:,} new", instances + added, run(*append), f"{added} of {added} instances")
-    _expect(_count(full, "SELECT count(*) FROM dicom") == instances + added, "rows were added twice, or not at all")
+    expect(count(full, "SELECT count(*) FROM dicom") == instances + added, "rows were added twice, or not at all")
     compared = f"{instances + added} instances compared"
     for name, file in (("verify, headers read", plain), ("verify, from the listing", full)):
         yield _row(name, instances + added, run("verify", folder, "--from", file), compared)
@@ -73,11 +73,11 @@ def _tables(root: Path, instances: int) -> Iterator[tuple[str, ...]]:
 
 def _links(root: Path, instances: int) -> Iterator[tuple[str, ...]]:
     folder, target = root / "store", root / "files"
-    _write(folder, range(instances))
+    write_files(folder, range(instances))
     ran = run("export-files", folder, "--to", target)
     yield _row("export of files, hard links", instances, ran, f"{instances} of {instances} instances")
     links = [path.stat().st_nlink for path in target.rglob("*.dcm")]
-    _expect(links == [2] * instances, f"{len(links)} files with {set(links)} links")
+    expect(links == [2] * instances, f"{len(links)} files with {set(links)} links")
 
 
 def _archives(root: Path, instances: int) -> Iterator[tuple[str, ...]]:
@@ -89,12 +89,12 @@ def _archives(root: Path, instances: int) -> Iterator[tuple[str, ...]]:
 
 
 def _multiframe(root: Path, instances: int) -> Iterator[tuple[str, ...]]:
-    count = max(1, instances // FRAMES_DIVISOR)
-    write_multiframe(root / "store", count, FRAMES)
+    some = max(1, instances // FRAMES_DIVISOR)
+    write_multiframe(root / "store", some, FRAMES)
     file = root / "out.duckdb"
-    yield _export(f"enhanced MR, {FRAMES:,} frames, JSON", count, root / "store", "--to", file, "--schema", "json")
+    yield _export(f"enhanced MR, {FRAMES:,} frames, JSON", some, root / "store", "--to", file, "--schema", "json")
     whole = f"json_array_length(Metadata, '$.\"52009230\".Value') = {FRAMES}"
-    _expect(_count(file, f"SELECT count(*) FROM dicom WHERE {whole}") == count, "frames are missing")  # noqa: S608 - our own
+    expect(count(file, f"SELECT count(*) FROM dicom WHERE {whole}") == some, "frames are missing")  # noqa: S608 - our own
 
 
 def _export(name: str, instances: int, *arguments: object) -> tuple[str, ...]:
@@ -103,7 +103,7 @@ def _export(name: str, instances: int, *arguments: object) -> tuple[str, ...]:
 
 def _row(name: str, instances: int, ran: Run, expected: str) -> tuple[str, ...]:
     """Return the table's row. Raises SystemExit if the command did not print what is expected."""
-    _expect(expected in ran.output.replace(",", ""), f"{name}: {ran.output}")
+    expect(expected in ran.output.replace(",", ""), f"{name}: {ran.output}")
     return (
         name,
         f"{instances:,}",
@@ -119,7 +119,8 @@ def _files(numbers: range) -> Iterator[tuple[str, bytes]]:
     return ((archive.name(number), archive.data(number)) for number in numbers)
 
 
-def _write(folder: Path, numbers: range) -> None:
+def write_files(folder: Path, numbers: range) -> None:
+    """Write these instances into the folder, in a folder per study."""
     for name, data in _files(numbers):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -140,13 +141,14 @@ def _tar(folder: Path, files: Iterable[tuple[str, bytes]]) -> None:
             archive.addfile(member, io.BytesIO(data))
 
 
-def _count(file: Path, sql: str) -> int:
+def count(file: Path, sql: str) -> int:
+    """Return the number that the query of the file gives."""
     with duckdb.connect(str(file), read_only=True) as connection:
         found = connection.execute(sql).fetchone()
     return int(found[0]) if found else 0
 
 
-def _expect(is_so: bool, otherwise: str) -> None:  # noqa: FBT001 - the claim, as of an assertion
+def expect(is_so: bool, otherwise: str) -> None:  # noqa: FBT001 - the claim, as of an assertion
     """Raise SystemExit if a row would claim what was not done."""
     if not is_so:
         raise SystemExit(otherwise)

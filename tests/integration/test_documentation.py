@@ -13,7 +13,7 @@ import pytest
 
 from dicom_export.cli import main
 from dicom_export.cli.endpoint import ENDPOINT, TOKEN
-from dicom_export.settings import cloud, limits
+from dicom_export.settings import cloud, limits, local
 from support import reference_pages
 from support.command_line import run, subcommands
 from support.doc_pages import ROOT, code
@@ -120,6 +120,7 @@ def test_each_environment_variable_is_described_and_no_other() -> None:
         *limits.VARIABLES,
         ENDPOINT,
         TOKEN,
+        local.READS_AT_ONCE,
     }
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dicom_export.adapters.local.folder.state import FolderState
+from dicom_export.ahead import Ahead
 from dicom_export.bootstrap.reopening import needed_streams, reopen
 from dicom_export.bootstrap.wiring import Ports, dead_letters_on, handlers_on, objects_of, service_on
 from dicom_export.errors import NotFound
@@ -86,7 +87,8 @@ def local_deployment(local: LocalSettings, disorder: Disorder | None = None) -> 
             FolderState(local.data / "state"),
             {
                 name: DeclaredStore(
-                    objects_of(FolderStore(folder, local.ignore), local.ignore, archives=local.archives), local.ignore
+                    objects_of(FolderStore(folder, local.ignore, local.readers), local.ignore, archives=local.archives),
+                    local.ignore,
                 )
                 for name, folder in local.stores.items()
             },
@@ -100,7 +102,7 @@ def local_deployment(local: LocalSettings, disorder: Disorder | None = None) -> 
         parents = {name.parent for name in local.stores}
         reopen(service, tables, KnownFiles(ports.operations, tables), parents, local.datasets)
         stack.callback(lambda: tables.keep_streams(needed_streams(service.journal)))
-        decode = stack.enter_context(ParallelDecoder(local.workers, local.limits.objects))
+        decode = stack.enter_context(ParallelDecoder(local.workers, local.limits.objects, local.readers))
         decoded = DecodedCounts()
         stack.enter_context(queue).start(
             handlers_on(ports, local.limits, decode, CountedBatches(decode.batches, decoded))
@@ -129,12 +131,13 @@ def folder_watcher(
     folder = local.stores[request.store]
     touched = Touched()
     unlisted: dict[str, str] = {}
-    store = DeclaredStore(FolderStore(folder, local.ignore), local.ignore)
+    store = DeclaredStore(FolderStore(folder, local.ignore, local.readers), local.ignore)
     layout = request.row_layout
 
     _remove_unneeded_streams(local.data)
     with ExitStack() as stack:
-        decode = stack.enter_context(ParallelDecoder(local.workers, local.limits.objects))
+        decode = stack.enter_context(ParallelDecoder(local.workers, local.limits.objects, local.readers))
+        ahead = stack.enter_context(Ahead(local.readers))
 
         @contextmanager
         def opened() -> Iterator[FolderWatch]:
@@ -145,7 +148,15 @@ def folder_watcher(
                 rows = WatchedTable(tables, request.table, request.store, layout, limits, uri_of, views=request.views)
                 patience = PATIENCE_SECONDS if follows else 0
                 yield FolderWatch(
-                    store, rows, decode, layout, touched, patience=patience, unlisted=unlisted, mounts=Mounts(folder)
+                    store,
+                    rows,
+                    decode,
+                    layout,
+                    touched,
+                    patience=patience,
+                    unlisted=unlisted,
+                    mounts=Mounts(folder),
+                    ahead=ahead,
                 )
 
         if follows:

@@ -101,6 +101,7 @@ def serve(
         datasets=tuple(map(_dataset, datasets)),
         ignore=ignore,
         limits=settings.local_limits(),
+        readers=settings.local_readers(),
         archives=archives,
         # There is no authentication: who is elsewhere sees no patient data.
         shows_rows=_is_loopback(host),

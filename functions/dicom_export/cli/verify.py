@@ -14,7 +14,7 @@ from dicom_export.cli.help import Command
 from dicom_export.cli.options import archives_option, folder_argument, ignore_option, table_option
 from dicom_export.cli.verbosity import Verbosity, verbosity_options
 from dicom_export.folder_export.places import DATASET, PROJECT, check_file, own_files, state_of, store_of, table_of
-from dicom_export.settings import LocalSettings, local_limits
+from dicom_export.settings import LocalSettings, local_limits, local_readers
 
 _REPAIRS = "repairs"
 _LIMIT = 20
@@ -76,6 +76,7 @@ def verify(
         datasets=((PROJECT, DATASET),),
         ignore=(*ignore, *own_files(file, folder)),
         limits=local_limits(),
+        readers=local_readers(),
         archives=archives,
     )
     repairs.mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,7 @@ from dicom_export.folder_export.ctrl_c import threads_without_ctrl_c
 from dicom_export.folder_export.places import DATASET, PROJECT, check_file, own_files, state_of, store_of, table_of
 from dicom_export.operations.request import ExportRequest
 from dicom_export.rows.layout import SchemaKind
-from dicom_export.settings import LocalSettings, local_limits
+from dicom_export.settings import LocalSettings, local_limits, local_readers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,6 +88,7 @@ def watch(
         datasets=((PROJECT, DATASET),),
         ignore=(*ignore, *own_files(file, folder)),
         limits=local_limits(),
+        readers=local_readers(),
     )
     _watch(settings, request, once=once, verbosity=verbosity)
 

@@ -19,7 +19,7 @@ from dicom_export.folder_export.places import (
 from dicom_export.names import GcsUri
 from dicom_export.operations.request import ExportRequest, WriteDisposition
 from dicom_export.rows.layout import SchemaKind
-from dicom_export.settings import LocalSettings, local_limits
+from dicom_export.settings import LocalSettings, local_limits, local_readers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,6 +78,7 @@ def folder_export(
         datasets=((PROJECT, DATASET),),
         ignore=(*ignore, *own_files(file, folder)),
         limits=local_limits(),
+        readers=local_readers(),
         archives=archives,
     )
     check_file(file)

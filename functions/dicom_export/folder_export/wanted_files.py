@@ -11,7 +11,7 @@ from dicom_export.folder_export.places import FILTER_BUCKET, check_is_file, stat
 from dicom_export.names import GcsFolder, GcsUri, adds_to
 from dicom_export.operations.failure import Status
 from dicom_export.operations.request import FilesRequest
-from dicom_export.settings import LocalSettings, local_limits
+from dicom_export.settings import LocalSettings, local_limits, local_readers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,6 +56,7 @@ def files_export(
         buckets={_BUCKET: target, **({FILTER_BUCKET: filter_file.parent} if filter_file else {})},
         ignore=tuple(ignore),
         limits=replace(local_limits(), bundle=_TASK_OBJECTS, split=_TASK_OBJECTS),
+        readers=local_readers(),
         links=links,
     )
     return FilesExport(request, settings, Ignored(frozenset(ignore), state_of(target) / "ignored"))

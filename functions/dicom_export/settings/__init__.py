@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dicom_export.errors import ConfigurationError
-from dicom_export.settings import cloud
+from dicom_export.settings import cloud, local
 from dicom_export.settings.cloud import CloudSettings
 from dicom_export.settings.limits import column_limits, object_limits
 from dicom_export.settings.local import CONSOLE_BUCKET, LOCAL_LIMITS, LOCAL_PARENT, LocalSettings, local_store
@@ -29,6 +29,7 @@ __all__ = [
     "installation",
     "is_in_cloud",
     "local_limits",
+    "local_readers",
     "local_store",
     "publish",
 ]
@@ -61,6 +62,11 @@ def from_environment() -> LocalSettings | CloudSettings:
 def local_limits() -> PlanLimits:
     """Return the limits of an installation on one machine. Raises ConfigurationError, which names the variable and what is expected."""
     return replace(LOCAL_LIMITS, objects=object_limits(os.environ), columns=column_limits(os.environ))
+
+
+def local_readers() -> int:
+    """Return how many files one machine reads at once from a slow disk. Raises ConfigurationError, as above."""
+    return local.readers(os.environ)
 
 
 def has_display() -> bool:

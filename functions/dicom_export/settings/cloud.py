@@ -63,7 +63,7 @@ _MOST = {"split": MAX_SPLIT, "page_objects": MAX_PAGE_OBJECTS}
 _ANY_NUMBER = 1_000_000
 _OURS = "DICOM_EXPORT_"
 # The variables of an installation on one machine, and of the tests.
-_KNOWN_ELSEWHERE = {"DICOM_EXPORT_LOCAL", "DICOM_EXPORT_REQUIRE_STACK"}
+_KNOWN_ELSEWHERE = {"DICOM_EXPORT_LOCAL", "DICOM_EXPORT_READS_AT_ONCE", "DICOM_EXPORT_REQUIRE_STACK"}
 _MAX_READERS = 64
 _MOST_STALENESS_HOURS = 24
 _PROJECT_ID = re.compile(r"(?:[a-z0-9.-]+:)?[A-Za-z0-9_-]+")

@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dicom_export.ahead import MOST_READERS
 from dicom_export.decoding.budget import ColumnLimits, Limits
 from dicom_export.names import DatasetName, StoreName
 from dicom_export.operations.planning import PlanLimits
+from dicom_export.settings.limits import number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +21,11 @@ LOCAL_PARENT = DatasetName("local", "local", "local")
 
 CONSOLE_BUCKET = "console-filters"
 """The bucket of the filter files that people paste or choose in the console."""
+
+READS_AT_ONCE = "DICOM_EXPORT_READS_AT_ONCE"
+"""The environment variable for `readers`."""
+
+_MOST_AT_ONCE = 256
 
 # Smaller messages let a killed run repeat less work and the progress bar move in smaller steps, but each message costs
 # a commit, which is slow for a table of many columns.
@@ -30,6 +37,11 @@ def _plan_limits(data: Mapping[str, Any]) -> PlanLimits:
     return PlanLimits(
         **{**data, "objects": Limits(**data.get("objects", {})), "columns": ColumnLimits(**data.get("columns", {}))}
     )
+
+
+def readers(environment: Mapping[str, str]) -> int:
+    """Return how many files may be read at once. Raises ConfigurationError, which names the variable and what is expected."""
+    return number(environment, READS_AT_ONCE, MOST_READERS, _MOST_AT_ONCE)
 
 
 def local_store(name: str) -> StoreName:
@@ -45,6 +57,7 @@ class LocalSettings:
     that has no file in `databases`. `datasets` are created if they are missing. `ignore` are
     patterns of the names of files that are not instances. With `links`, copies of files are hard
     links where that is possible. With `archives`, the members of ZIP and tar archives are instances.
+    `readers` is the number of files that are read at once if the disk is slow; with 1, each process reads one.
     `shows_rows` says whether the console may show rows, which are patient data.
     """
 
@@ -59,6 +72,7 @@ class LocalSettings:
     links: bool = False
     archives: bool = False
     shows_rows: bool = True
+    readers: int = MOST_READERS
 
     @property
     def filter_folder(self) -> Path:
@@ -78,6 +92,7 @@ class LocalSettings:
             "links": self.links,
             "archives": self.archives,
             "shows_rows": self.shows_rows,
+            "readers": self.readers,
         }
 
     @classmethod
@@ -94,4 +109,5 @@ class LocalSettings:
             data.get("links", False),
             data.get("archives", False),
             data.get("shows_rows", True),
+            data.get("readers", MOST_READERS),
         )

@@ -13,6 +13,7 @@ from heapq import merge
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, TypeVar
 
+from dicom_export.ahead import Ahead
 from dicom_export.decoding.decoded import DecodedInstance
 from dicom_export.errors import InstanceGone, NotFound, PermanentError, PermissionDenied
 from dicom_export.operations.planning import is_ignored, is_planned
@@ -78,7 +79,8 @@ class FolderWatch:
     """Looks at the files of a store. A file that fails is looked at again, in `touched`, until it has been at rest for `patience` seconds.
 
     `unlisted` has the entries that could not be listed or seen so far, by name, with the reason, so that each is reported once.
-    Their files are not reported as gone, because nothing is known of them.
+    Their files are not reported as gone, because nothing is known of them. If the store is slow, `ahead` looks for several files at
+    once.
     """
 
     store: DeclaredStore
@@ -91,6 +93,7 @@ class FolderWatch:
     patience: float = PATIENCE_SECONDS
     unlisted: dict[str, str] = field(default_factory=dict)
     mounts: Mounts = field(default_factory=NoMounts)
+    ahead: Ahead = field(default_factory=lambda: Ahead(1))
 
     def look_at(self, names: Iterable[str]) -> Iterator[Looked]:
         """Bring the rows of these files up to date. Existing files come first, so that a renamed file is not taken for a deleted one."""
@@ -147,11 +150,14 @@ class FolderWatch:
     def _seen(self, names: Iterable[str]) -> dict[str, StoredObject | None]:
         """Return the object of each name, or None for one that does not exist; without names for which this is unknown."""
         seen: dict[str, StoredObject | None] = {}
-        for name in names:
+        for name, found in self.ahead.over(names, self._found):
             with suppress(PermissionDenied):
-                stored = None if is_ignored(name, self.store.ignore) else self.store.objects.get(name)
-                seen[name] = stored if stored and is_planned(stored, self.store.ignore) else None
+                seen[name] = found() if found else self.ahead.alone(self._found, name)
         return seen
+
+    def _found(self, name: str) -> StoredObject | None:
+        stored = None if is_ignored(name, self.store.ignore) else self.store.objects.get(name)
+        return stored if stored and is_planned(stored, self.store.ignore) else None
 
     def _written(self, changed: Sequence[StoredObject]) -> Iterator[Written]:
         for stored, decoded in zip(changed, self.decode(self.store.objects, changed, self.layout), strict=True):

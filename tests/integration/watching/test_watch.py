@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from threading import Event
+from threading import Event, current_thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dicom_export.adapters.local.folder.store import FolderStore
+from dicom_export.ahead import Ahead, always_slow
 from dicom_export.decoding.decoded import DecodedInstance
 from dicom_export.errors import NotDicom, NotFound, Unavailable
 from dicom_export.rows.layout import RowLayout, SchemaKind
@@ -198,6 +200,25 @@ def test_what_was_exported_before_the_first_look_adds_no_row() -> None:
     ]
     assert not any(watch_of(folder, rows).scan())
     assert set(rows.remembered) == {"a"}
+
+
+def test_files_of_a_slow_store_are_looked_for_several_at_once() -> None:
+    folder, rows = Folder(), Rows()
+    folder.files = {f"{number:03}": (f"1.{number}", 1, 1) for number in range(100)}
+    looked_for = []
+    find = folder.get
+
+    def noted(name: str) -> StoredObject | None:
+        looked_for.append(current_thread().name.startswith("ahead"))
+        return find(name)
+
+    folder.get = noted  # type: ignore[method-assign]
+    with Ahead(4, always_slow()) as ahead:
+        watch = replace(watch_of(folder, rows), ahead=ahead)
+        names = [f"{number:03}" for number in range(0, 200, 2)]
+        assert sum((each for each in watch.look_at(names)), Looked()).created == 50
+    assert looked_for == [True] * 200
+    assert sorted(rows.latest()) == sorted(f"1.{number}" for number in range(0, 100, 2))
 
 
 def test_a_failure_is_told_once_and_again_when_the_file_has_changed() -> None:

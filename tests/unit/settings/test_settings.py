@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dicom_export import settings
+from dicom_export.ahead import MOST_READERS
 from dicom_export.errors import ConfigurationError
 from dicom_export.names import StoreName, TableName
 from dicom_export.operations.planning import PlanLimits
 from dicom_export.rows.layout import SchemaKind
 from dicom_export.rows.partitioning import Partitioning, PartitionType
-from dicom_export.settings import cloud
+from dicom_export.settings import cloud, local
 from dicom_export.settings.cloud import BucketFolder
 from dicom_export.streaming.config import StreamConfig
 from support.installations import description
@@ -300,3 +302,17 @@ def test_the_installation_is_read_as_terraform_writes_it() -> None:
 def test_a_malformed_installation_is_refused_with_where_to_get_it(text: str, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         cloud.parse_installation({"DICOM_EXPORT_INSTALLATION": text})
+
+
+def test_one_machine_reads_as_many_files_at_once_as_is_set() -> None:
+    assert local.readers({}) == MOST_READERS
+    assert local.readers({"DICOM_EXPORT_READS_AT_ONCE": "1"}) == 1
+    with pytest.raises(
+        ConfigurationError, match="Invalid DICOM_EXPORT_READS_AT_ONCE '257': expected a number from 1 to 256"
+    ):
+        local.readers({"DICOM_EXPORT_READS_AT_ONCE": "257"})
+
+
+def test_the_settings_of_one_machine_are_the_same_after_their_way_through_the_environment() -> None:
+    settings = local.LocalSettings(Path("data"), {}, readers=3)
+    assert local.LocalSettings.from_json(json.loads(json.dumps(settings.to_json()))).readers == 3

@@ -8,7 +8,10 @@ import os
 import shutil
 import socket
 import tempfile
+import threading
+import time
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
@@ -108,6 +111,58 @@ def test_a_folder_that_vanishes_while_it_is_listed_is_as_if_empty(
     shutil.rmtree(tmp_path / "b")
     assert [stored.name for stored in listing] == ["c/1"]
     assert not [record for record in caplog.records if record.levelno > logging.WARNING]
+
+
+@pytest.fixture
+def slow_disk(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Have each status take 1 ms, and return in which kinds of threads they are read."""
+    threads = []
+
+    def slow_status(path: str) -> os.stat_result:
+        threads.append(threading.current_thread().name.rpartition("_")[0])
+        time.sleep(0.001)
+        return Path(path).stat()
+
+    monkeypatch.setattr(walk, "status_of", slow_status)
+    return threads
+
+
+def test_a_slow_disk_is_listed_in_the_same_order_by_several_threads(tmp_path: Path, slow_disk: list[str]) -> None:
+    for number in range(60):
+        put(tmp_path / f"{number % 7}" / f"{number:02}", b"x" * number)
+    put(tmp_path / "3-1/file")
+    (tmp_path / "5/loop").symlink_to(tmp_path)
+    (tmp_path / "5/nowhere").symlink_to(tmp_path / "no file")
+    alone = list(FolderStore(tmp_path, readers=1).list())
+    assert set(slow_disk) == {""}
+    assert list(FolderStore(tmp_path).list()) == alone
+    assert len(alone) == 61
+    assert set(slow_disk) == {"", "ahead"}
+    assert slow_disk.count("ahead") > 60
+
+
+def test_a_listing_of_a_slow_disk_that_is_abandoned_ends_its_threads(tmp_path: Path, slow_disk: list[str]) -> None:
+    for number in range(300):
+        put(tmp_path / f"{number:03}")
+    assert [stored.name for stored in islice(FolderStore(tmp_path).list(), 10)] == [
+        f"{number:03}" for number in range(10)
+    ]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
+    assert len(slow_disk) < 300
+
+
+def test_a_closed_folder_on_a_slow_disk_is_named_and_left_out(open_folder: Path, slow_disk: list[str]) -> None:
+    for number in range(20):
+        put(open_folder / f"a/{number:02}")
+        put(open_folder / f"closed/{number:02}")
+    (open_folder / "closed").chmod(0o644)
+    unlisted: list[Unlisted] = []
+    with as_ordinary_user():
+        found = [stored.name for stored in FolderStore(open_folder).list(unlisted=unlisted.append)]
+    (open_folder / "closed").chmod(0o755)
+    assert found == [f"a/{number:02}" for number in range(20)]
+    assert unlisted == [Unlisted("closed/", "Permission denied")]
+    assert "ahead" in slow_disk
 
 
 def test_a_file_is_no_store(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from urllib.parse import quote_from_bytes
 from dicom_export.adapters.local.folder.files import NO_SUCH_NAME
 from dicom_export.adapters.local.folder.long_paths import is_link, open_file, status_of
 from dicom_export.adapters.local.folder.walk import path_of_name, walk
+from dicom_export.ahead import MOST_READERS
 from dicom_export.errors import InstanceError, InstanceGone, PermissionDenied
 from dicom_export.operations.planning import is_ignored, is_ignored_folder
 from dicom_export.stored_object import StoredObject, Unlisted
@@ -38,11 +39,13 @@ class FolderStore:
     An object's generation is its modification time in nanoseconds. A file that is replaced within one tick of the file
     system's clock by one of the same size is taken for the old one.
 
-    Folders that the patterns of `ignore` ignore are not entered.
+    Folders that the patterns of `ignore` ignore are not entered. A listing of a slow disk looks at as many files at once as
+    there are `readers`.
     """
 
     root: Path
     ignore: tuple[str, ...] = ()
+    readers: int = MOST_READERS
 
     def uri(self, name: str) -> str:
         """Return `file://` and the path, percent-encoded. Links on the way to the folder are resolved."""
@@ -60,6 +63,7 @@ class FolderStore:
             start_after=start_after,
             ignores=self._ignores,
             unlisted=lambda name, error: unlisted(Unlisted(name, _reason(error))),
+            readers=self.readers,
         )
         for name, status in found:
             yield _stored_object(name, status)

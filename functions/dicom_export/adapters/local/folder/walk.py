@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dicom_export.adapters.local.folder.long_paths import can_be_seen, is_link, scanned, status_of
+from dicom_export.ahead import Ahead
 from dicom_export.errors import NotFound, PermissionDenied, Unavailable
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ _ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
 _NEVER_ESCAPED = re.compile(rb"\\x(?!5c)[0-7][0-9a-f]")
 _NO_ENTRY = re.compile(r"/\.{0,2}/")
 _Identity = tuple[int, int]
+_Entry = tuple[bytes, str]
 
 
 def name_of_entry(entry: str) -> str:
@@ -81,13 +83,15 @@ def walk(
     start_after: str = "",
     ignores: Callable[[str], bool] = lambda _: False,
     unlisted: Callable[[str, OSError], None] = _refuse,
+    readers: int = 1,
 ) -> Iterator[tuple[str, os.stat_result]]:
     """Yield name and status of the regular files whose name has the prefix and sorts after `start_after`, in order.
 
     `ignores` is asked about each name, that of a folder with `/` at its end, and what it ignores is neither read nor entered.
     What cannot be listed or seen is passed to `unlisted` by its name and left out; the default raises PermissionDenied or the
     error itself. Symbolic links are followed, except into a folder that contains them. Folders that cannot hold
-    such a name are not read. A folder that vanishes meanwhile is empty, and a file that vanishes is left out.
+    such a name are not read. A folder that vanishes meanwhile is empty, and a file that vanishes is left out. If that is slow, the
+    status of the next entries is read in `readers` threads.
 
     Raises NotFound if the root is not a folder, PermissionDenied if it may not be read, Unavailable if it cannot be.
     """
@@ -96,7 +100,8 @@ def walk(
     if not stat.S_ISDIR(status.st_mode):
         raise NotFound(f"{str(root)!r} is not a folder")
     bounds = (prefix.encode("utf-8", "surrogatepass"), start_after.encode("utf-8", "surrogatepass"))
-    yield from _Walk(root, *bounds, ignores, unlisted).files(_identity(status))
+    with Ahead(readers) as ahead:
+        yield from _Walk(root, *bounds, ignores, unlisted, ahead).files(_identity(status))
 
 
 @dataclass(slots=True)
@@ -106,7 +111,7 @@ class _Folder:
     path: str
     name: str
     identity: _Identity
-    left: Iterator[tuple[bytes, str]]
+    left: Iterator[tuple[_Entry, Callable[[], os.stat_result] | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,17 +123,19 @@ class _Walk:
     start_after: bytes
     ignores: Callable[[str], bool]
     unlisted: Callable[[str, OSError], None]
+    ahead: Ahead
 
     def files(self, identity: _Identity) -> Iterator[tuple[str, os.stat_result]]:
         entered = [self._enter(str(self.root), "", identity)]
         while entered:
             folder = entered[-1]
-            key, entry = next(folder.left, (b"", ""))
-            if not entry:
+            following = next(folder.left, None)
+            if following is None:
                 entered.pop()
                 continue
+            (key, entry), begun = following
             name, path = key.decode(), f"{folder.path}/{entry}"
-            status = self._status(folder, path, name)
+            status = self._status(folder, path, name, begun)
             if status is None:
                 continue
             if stat.S_ISREG(status.st_mode) and not name.endswith("/"):
@@ -140,7 +147,8 @@ class _Walk:
                 entered.append(self._enter(path, name, _identity(status)))
 
     def _enter(self, path: str, name: str, identity: _Identity) -> _Folder:
-        return _Folder(path, name, identity, iter(self._wanted_entries(path, name)))
+        entries = self._wanted_entries(path, name)
+        return _Folder(path, name, identity, self.ahead.over(entries, lambda each: status_of(f"{path}/{each[1]}")))
 
     def _wanted_entries(self, path: str, above: str) -> list[tuple[bytes, str]]:
         """Return the entries of a folder that are or may hold wanted names, by name in order; a folder's ends in `/`.
@@ -183,10 +191,12 @@ class _Walk:
                 if _may_hold(key, self.prefix, self.start_after) and not self.ignores(name):
                     wanted.append((key, entry.name))
 
-    def _status(self, folder: _Folder, path: str, name: str) -> os.stat_result | None:
+    def _status(
+        self, folder: _Folder, path: str, name: str, begun: Callable[[], os.stat_result] | None
+    ) -> os.stat_result | None:
         """Return the status of the path, or of the link's end; None if nothing is there, or nothing can be seen."""
         try:
-            return status_of(path)
+            return begun() if begun else self.ahead.alone(status_of, path)
         except OSError as error:
             if is_link(path) and not isinstance(error, PermissionError):
                 _LOG.warning("Symbolic link %r leads to no file: %s", path, error.strerror)
