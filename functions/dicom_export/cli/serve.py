@@ -19,7 +19,7 @@ from dicom_export.errors import FailedPrecondition, InvalidArgument
 from dicom_export.folder_export.ctrl_c import threads_without_ctrl_c
 from dicom_export.names import TableName
 from dicom_export.operations.reserved_names import check_dataset_name
-from dicom_export.settings import LocalSettings, local_store
+from dicom_export.settings import LOCAL_DATASET, LocalSettings, local_store
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @click.command(
     cls=Command,
-    short_help="Serve the Cloud Healthcare API over local folders.",
+    short_help="Serve the console and the Cloud Healthcare API over local folders.",
     examples=(
         "dicom-export serve --store scans=scans --data run",
         "dicom-export serve --store scans=scans --data run --bq-dataset my-project.my_dataset --port 8081",
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     "datasets",
     multiple=True,
     metavar="PROJECT.DATASET",
-    help="Create this dataset if it does not exist. May be repeated.",
+    help="Create this dataset if it does not exist. May be repeated. Without it, the dataset is local.main, in DIR/local.duckdb.",
 )
 @click.option(
     "--bucket",
@@ -98,7 +98,7 @@ def serve(
         data=data,
         stores={local_store(name): folder for name, folder in _pairs(stores).items()},
         buckets=_pairs(buckets),
-        datasets=tuple(map(_dataset, datasets)),
+        datasets=tuple(map(_dataset, datasets)) or (LOCAL_DATASET,),
         ignore=ignore,
         limits=settings.local_limits(),
         readers=settings.local_readers(),
@@ -179,7 +179,7 @@ def _dataset(text: str) -> tuple[str, str]:
 
 
 def _announce(endpoint: str, store: StoreName, datasets: tuple[tuple[str, str], ...]) -> None:
-    project, dataset = datasets[0] if datasets else ("PROJECT", "DATASET")
+    project, dataset = datasets[0]
     parent = store.parent
     click.echo(
         f"Listening on {endpoint} (Ctrl-C ends it). A browser shows the console there. In another terminal, run:\n"

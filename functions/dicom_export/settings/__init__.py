@@ -12,7 +12,14 @@ from dicom_export.errors import ConfigurationError
 from dicom_export.settings import cloud, local
 from dicom_export.settings.cloud import CloudSettings
 from dicom_export.settings.limits import column_limits, object_limits
-from dicom_export.settings.local import CONSOLE_BUCKET, LOCAL_LIMITS, LOCAL_PARENT, LocalSettings, local_store
+from dicom_export.settings.local import (
+    CONSOLE_BUCKET,
+    LOCAL_DATASET,
+    LOCAL_LIMITS,
+    LOCAL_PARENT,
+    LocalSettings,
+    local_store,
+)
 
 if TYPE_CHECKING:
     from dicom_export.diagnosing.installation import Installation
@@ -20,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONSOLE_BUCKET",
+    "LOCAL_DATASET",
     "LOCAL_PARENT",
     "LOCAL_SETTINGS",
     "CloudSettings",

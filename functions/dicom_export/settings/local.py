@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 LOCAL_PARENT = DatasetName("local", "local", "local")
 """The Healthcare dataset of stores that are named by their id only."""
 
+LOCAL_DATASET = ("local", "main")
+"""The project and the dataset of the tables of a server that is told of no other."""
+
 CONSOLE_BUCKET = "console-filters"
 """The bucket of the filter files that people paste or choose in the console."""
 

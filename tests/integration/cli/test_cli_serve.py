@@ -64,24 +64,46 @@ def test_it_answers_as_the_healthcare_api_does(server: subprocess.Popen[str]) ->
     assert stores == {"dicomStores": [{"name": "projects/local/locations/local/datasets/local/dicomStores/scans"}]}
 
 
+def exported(endpoint: str, table: str) -> Any:
+    """Return the operation of an export to the table after its end."""
+    store = "v1/projects/local/locations/local/datasets/local/dicomStores/scans"
+    body = json.dumps({"bigqueryDestination": {"tableUri": table}}).encode()
+    headers = {"Content-Type": "application/json"}
+    started = urllib.request.Request(f"{endpoint}{store}:export", body, headers)  # noqa: S310 - as in `get`
+    with urllib.request.urlopen(started) as response:  # noqa: S310 - as in `get`
+        name = json.load(response)["name"]
+    while not (operation := get(f"{endpoint}v1/{name}")).get("done"):
+        time.sleep(0.05)
+    return operation
+
+
 def test_what_is_ignored_is_not_exported(folder: Path, tmp_path: Path) -> None:
     (folder / "notes.txt").write_text("no DICOM")
     arguments = ("--store", f"scans={folder}", "--data", tmp_path / "data", "--port", 0, "--bq-dataset", "p.d")
     process = start("serve", *arguments, "--ignore", "*.txt", "--ignore", "000001*")
     try:
-        root = f"{endpoint_of(announced(process))}v1/"
-        store = "projects/local/locations/local/datasets/local/dicomStores/scans"
-        body = json.dumps({"bigqueryDestination": {"tableUri": "bq://p.d.dicom"}}).encode()
-        headers = {"Content-Type": "application/json"}
-        started = urllib.request.Request(f"{root}{store}:export", body, headers)  # noqa: S310 - as in `get`
-        with urllib.request.urlopen(started) as response:  # noqa: S310 - as in `get`
-            name = json.load(response)["name"]
-        while not (operation := get(f"{root}{name}")).get("done"):
-            time.sleep(0.05)
+        operation = exported(endpoint_of(announced(process)), "bq://p.d.dicom")
     finally:
         process.kill()
         process.communicate()
     assert operation["metadata"]["counter"] == {"success": "1", "secondarySuccess": "1"}
+
+
+def test_without_a_dataset_there_is_one_for_tables(folder: Path, tmp_path: Path) -> None:
+    process = start("serve", "--store", f"scans={folder}", "--data", tmp_path / "data", "--port", 0)
+    try:
+        text = announced(process)
+        assert "--bq-table=bq://local.main.dicom" in text
+        operation = exported(endpoint_of(text), "bq://local.main.dicom")
+        with urllib.request.urlopen(f"{endpoint_of(text)}export") as response:  # noqa: S310 - as in `get`
+            page = response.read().decode()
+    finally:
+        process.kill()
+        process.communicate()
+    assert operation["metadata"]["counter"]["success"] == "2"
+    assert (tmp_path / "data" / "local.duckdb").exists()
+    for field, value in (("project", "local"), ("dataset", "main"), ("table", "scans")):
+        assert f'id="{field}" name="{field}" value="{value}"' in page
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])

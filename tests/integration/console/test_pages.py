@@ -346,7 +346,8 @@ def test_the_checks_say_what_is_there(browser: Browser, world: World, tmp_path: 
     finished(world)
     (tmp_path / "filters" / "c.csv").write_text("/studies/1\n")
     for values, words in (
-        ({}, "Name a dataset."),
+        ({}, "Table archive does not exist. The export creates it."),
+        ({"project": "local"}, "Name a dataset."),
         ({"project": "none"}, "Project none is not on this machine. There is: local."),
         ({"project": "local", "dataset": "x"}, "Dataset local.x was not found"),
         ({"project": "local", "dataset": "main"}, "Name a table."),
@@ -539,3 +540,52 @@ def test_a_filter_of_a_request_is_shown(browser: Browser, world: World, tmp_path
     operation = world.export(filter_uri=GcsUri("filters", "c.csv"))
     browser.open(page_of(operation))
     assert "gs://filters/c.csv" in browser.text
+
+
+def test_a_new_form_can_be_sent_as_it_is(browser: Browser, world: World) -> None:
+    browser.open(f"/export?store={STORE}")
+    form = browser.forms[0]
+    assert (form["project"], form["dataset"], form["table"]) == ("local", "main", "archive")
+    assert browser.send("/export", {**form, "intent": "start"}) == 200
+    world.drain()
+    (operation,) = (each for _, each in world.service.list_operations(PARENT))
+    assert operation.counters
+    assert operation.counters.success == 12
+
+
+def test_of_several_datasets_a_new_form_has_that_of_the_latest_export(browser: Browser, world: World) -> None:
+    for dataset in ("a", "b"):
+        world.tables.create_dataset("local", dataset)
+    browser.open(f"/export?store={STORE}")
+    assert (browser.forms[0]["project"], browser.forms[0]["dataset"]) == ("local", "")
+    finished(world)
+    browser.open(f"/export?store={STORE}")
+    assert (browser.forms[0]["project"], browser.forms[0]["dataset"]) == ("local", "main")
+
+
+def test_no_list_of_projects_is_empty(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(browser.installation.lists), "projects", lambda _: [])
+    browser.open(f"/export?store={STORE}&project=my-project")
+    assert "No project is on this machine yet. Start the server with --bq-dataset my-project.DATASET" in browser.text
+    assert "There is:" not in browser.text
+
+
+def test_only_a_new_form_has_the_box_of_files_ticked(browser: Browser) -> None:
+    browser.open(f"/export?store={STORE}")
+    form = {**browser.forms[0], "intent": "check"}
+    assert form.pop("source_object") == "on"
+    assert "includeSourceObject" in browser.text
+    assert browser.send("/export", form) == 200
+    assert "source_object" not in browser.forms[0]
+    assert "includeSourceObject" not in browser.text
+    browser.open(f"/export?{urlencode({'store': str(STORE), 'project': 'local', 'dataset': 'main', 'table': 'pacs'})}")
+    assert "source_object" not in browser.forms[0], "a request that is repeated had it not"
+
+
+def test_a_filter_has_no_command_of_gcloud_and_shows_that_of_curl(browser: Browser) -> None:
+    fields = {"take": "filter", "filter_uri": "gs://filters/c.csv"}
+    browser.open(f"/export?{urlencode({'store': str(STORE), **fields})}")
+    assert "gcloud healthcare dicom-stores export" not in browser.text
+    assert "gcloud has no flag for: the filter file" in browser.text
+    assert browser.forms[0]["show_as"] == "curl"
+    assert "gs://filters/c.csv" in browser.html.partition('id="text-curl"')[2].partition("</pre>")[0]

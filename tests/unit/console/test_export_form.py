@@ -54,7 +54,7 @@ def test_a_time_without_a_zone_is_in_that_of_the_server() -> None:
     form = ExportForm({**TABLE, "take": "since", "since": "2026-11-27T14:22"})
     request = parse_export_request(STORE, form.request(), api_version="v1")
     assert request.since == datetime(2026, 11, 27, 14, 22).astimezone()
-    assert "the time" in commands(STORE, form.request(), ROOT, is_local=True)[0].note
+    assert "the time" in commands(STORE, form, ROOT, is_local=True)[0].note
     with pytest.raises(InvalidArgument) as raised:
         parse_export_request(STORE, ExportForm({**TABLE, "take": "since", "since": "x"}).request(), api_version="v1")
     assert [each.field for each in errors_of(raised.value, form)] == ["since"]
@@ -68,7 +68,7 @@ def test_the_form_of_files_is_a_request_for_files() -> None:
     assert isinstance(request, FilesRequest)
     assert str(request.folder).startswith("gs://cohorts/a")
     assert [each.field for each in ExportForm({"destination": "files"}).missing()] == ["prefix"]
-    assert "export gcs scans" in commands(STORE, form.request(), ROOT, is_local=True)[0].text
+    assert "export gcs scans" in commands(STORE, form, ROOT, is_local=True)[0].text
     with pytest.raises(InvalidArgument) as raised:
         parse_export_request(STORE, ExportForm({**values, "prefix": "x"}).request(), api_version="v1")
     assert [each.field for each in errors_of(raised.value, form)] == ["prefix"]
@@ -112,7 +112,7 @@ def test_an_error_is_shown_at_its_field() -> None:
 def test_every_client_sends_the_same_request() -> None:
     form = ExportForm({**TABLE, "table": 'it\'s a "table"', "schema": "json", "source_store": "on"})
     body = form.request()
-    gcloud, curl, powershell, python = commands(STORE, body, ROOT, is_local=True)
+    gcloud, curl, powershell, python = commands(STORE, form, ROOT, is_local=True)
     arguments = shlex.split(curl.text.replace("\\\n", " "))
     assert json.loads(arguments[arguments.index("--data") + 1]) == body
     assert arguments[-1] == f"{ROOT}v1/{STORE}:export"
@@ -131,8 +131,33 @@ def test_every_client_sends_the_same_request() -> None:
 
 
 def test_on_google_cloud_the_commands_authenticate() -> None:
-    texts = [each.text for each in commands(STORE, ExportForm(TABLE).request(), ROOT, is_local=False)]
+    texts = [each.text for each in commands(STORE, ExportForm(TABLE), ROOT, is_local=False)]
     assert "CLOUDSDK_AUTH_DISABLE_CREDENTIALS" not in texts[0]
     assert "print-identity-token" in texts[1]
     assert "print-identity-token" in texts[2]
     assert "AnonymousCredentials" not in texts[3]
+
+
+FILTER_FILE = {"take": "filter", "filter_uri": "gs://filters/c.csv"}
+
+
+@pytest.mark.parametrize("fields", [FILTER_FILE, {"take": "since", "since": "2026-11-27T14:22"}])
+def test_no_command_of_gcloud_exports_the_whole_store_instead_of_a_part(fields: dict[str, str]) -> None:
+    gcloud, *others = commands(STORE, ExportForm({**TABLE, **fields}), ROOT, is_local=True)
+    assert gcloud.text == ""
+    assert "gcloud has no flag for" in gcloud.note
+    assert all(each.text and not each.note for each in others)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"take": "filter"}, "Name the filter file first."),
+        ({"take": "filter", "filter_text": "/studies/1"}, "Pasted lines become a filter file"),
+        ({"take": "since"}, "Name the time first."),
+    ],
+)
+def test_there_is_no_command_until_the_form_says_which_instances(fields: dict[str, str], said: str) -> None:
+    found = commands(STORE, ExportForm({**TABLE, **fields}), ROOT, is_local=True)
+    assert len(found) == 4
+    assert all(not each.text and said in each.note for each in found)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from dicom_export.console import numbers
 from dicom_export.console.exchange import Page, see_other
+from dicom_export.console.latest import latest_tables
 from dicom_export.console.shell import page
 from dicom_export.console.texts import t
 from dicom_export.console.views import commands
@@ -18,6 +20,7 @@ from dicom_export.console.views.export_form import (
     DISPOSITIONS,
     FILTER,
     MOST_FILTER_BYTES,
+    ON_BY_DEFAULT,
     OPTIONS,
     ExportForm,
     FormError,
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from dicom_export.operations.operation import Operation
 
 _VERSION = "v1"
+_MAIN = "main"
 _START, _CONFIRMED, _ESTIMATE = "start", "replace", "estimate"
 
 
@@ -139,11 +143,10 @@ def _page(
     asks: bool = False,
     problem: str = "",
 ) -> Page:
-    form = _with_defaults(form, installation)
+    form = _with_defaults(form, store, installation)
     estimated = installation.estimates.latest(store, SchemaKind(form.schema))
     destination = _destination(form, installation)
-    body = form.request()
-    root = request.host_url
+    found = commands.commands(store, form, request.host_url, is_local=installation.is_local)
     objects = declared(installation.service.stores, store).objects
     values: dict[str, Any] = {
         "store": store,
@@ -158,26 +161,45 @@ def _page(
         "checks": [*destination.checks, *_filter_checks(form, installation)],
         "dispositions": DISPOSITIONS,
         "options": [each for each in OPTIONS if not (each.is_of_buckets and installation.is_local)],
-        "commands": commands.commands(store, body, root, is_local=installation.is_local),
+        "commands": found,
         "lists": _lists(form, installation),
         "asks": asks,
         "operation_id": form.operation_id or str(secrets.randbelow(9 * 10**18) + 10**18),
-        "shown": request.value.get("show_as", "gcloud"),
+        "shown": request.value.get("show_as") or ("curl" if found[0].note else "gcloud"),
     }
     return page(request, installation, "export.html", **values)
 
 
-def _with_defaults(form: ExportForm, installation: Installation) -> ExportForm:
-    """Return the form with a project and a dataset, where only one can be meant."""
-    values = dict(form.values)
-    if "project" not in values:
-        projects = installation.lists.projects()
-        values["project"] = projects[0] if len(projects) == 1 else ""
-        datasets = (
-            [each for each in installation.lists.datasets(values["project"]) if each != "main"] if projects else []
-        )
-        values["dataset"] = datasets[0] if len(datasets) == 1 else values.get("dataset", "")
-    return ExportForm(values)
+def _with_defaults(form: ExportForm, store: StoreName, installation: Installation) -> ExportForm:
+    """Return a form that names no project with the fields that can only mean one thing, and with a table named after the store."""
+    if "project" in form.values:
+        return form
+    project, dataset = _usual_dataset(installation)
+    given = {**form.values, "project": project, "dataset": form.get("dataset") or dataset}
+    return ExportForm({"table": _table_name(store), **ON_BY_DEFAULT, **given})
+
+
+def _usual_dataset(installation: Installation) -> tuple[str, str]:
+    """Return the only project and its only dataset, else those of the latest export. They may be empty."""
+    lists = installation.lists
+    projects = lists.projects()
+    datasets = list(lists.datasets(projects[0])) if len(projects) == 1 else []
+    if installation.is_local and len(datasets) > 1:
+        # Every DuckDB file has `main`, also one whose datasets have other names.
+        datasets = [each for each in datasets if each != _MAIN]
+    if len(datasets) == 1:
+        return projects[0], datasets[0]
+    latest = next(latest_tables(installation.service, installation.service.datasets()), None)
+    if latest and latest.project in projects:
+        return latest.project, latest.dataset
+    return projects[0] if len(projects) == 1 else "", ""
+
+
+def _table_name(store: StoreName) -> str:
+    """Return the store's id if a table can have this name."""
+    with suppress(InvalidArgument):
+        return check_table(TableName.parse(f"bq://p.d.{store.store}")).table
+    return ""
 
 
 def _lists(form: ExportForm, installation: Installation) -> dict[str, list[str]]:
@@ -225,7 +247,8 @@ def _dataset_check(form: ExportForm, installation: Installation) -> tuple[Check,
     if installation.is_local:
         if form.project not in lists.projects():
             others = similar(lists.projects(), form.project)
-            return (Check("project", "error", t("check.project_missing", project=form.project, others=others)),)
+            key = "check.project_missing" if others else "check.no_projects"
+            return (Check("project", "error", t(key, project=form.project, others=others)),)
         found.append(Check("project", "ok", t("check.project", project=form.project)))
     if not form.dataset:
         return (*found, Check("dataset", "wait", t("check.no_dataset")))

@@ -8,7 +8,9 @@ import { enableQuery } from "./query.js";
 for (const button of document.querySelectorAll("[data-copy]")) {
   button.hidden = false;
   button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+    const source = document.getElementById(button.dataset.copy);
+    if (!source) return;
+    await navigator.clipboard.writeText(source.textContent);
     document.getElementById("announcement").textContent = button.dataset.done;
     const word = button.querySelector("span");
     const before = word.textContent;

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from markupsafe import Markup
 
+    from dicom_export.console.views.export_form import ExportForm
     from dicom_export.names import StoreName
 
 _TOKEN = "$(gcloud auth print-identity-token)"  # noqa: S105 - a command
@@ -25,7 +26,10 @@ _BOOLEAN = re.compile(r"(?<=: )(true|false)(?=,?$)", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A way to send the request: its id, its name, its text, and what it cannot send."""
+    """A way to send the request: its id, its name, its text, and what it cannot send.
+
+    The text is empty if the command would export other instances than the form.
+    """
 
     id: str
     name: str
@@ -33,11 +37,15 @@ class Command:
     note: Markup | str = ""
 
 
-def commands(store: StoreName, body: Mapping[str, Any], root: str, *, is_local: bool) -> list[Command]:
-    """Return the request for each client. `root` is the address of the server, with a slash."""
-    address = f"{root}v1/{store}:export"
+def commands(store: StoreName, form: ExportForm, root: str, *, is_local: bool) -> list[Command]:
+    """Return the request of the form for each client. `root` is the address of the server, with a slash."""
+    body, address = form.request(), f"{root}v1/{store}:export"
+    if form.lacks_instances:
+        names = (("gcloud", "gcloud"), ("curl", "curl"), ("powershell", "PowerShell"), ("python", "Python"))
+        return [Command(each, name, "", form.lacks_instances) for each, name in names]
+    gcloud = "" if _is_about_others(body) else _gcloud(store, body, root, is_local=is_local)
     return [
-        Command("gcloud", "gcloud", _gcloud(store, body, root, is_local=is_local), _left_out(body)),
+        Command("gcloud", "gcloud", gcloud, _left_out(body)),
         Command("curl", "curl", _curl(body, address, is_local=is_local)),
         Command("powershell", "PowerShell", _powershell(body, address, is_local=is_local)),
         Command("python", "Python", _python(store, body, root, is_local=is_local)),
@@ -59,6 +67,11 @@ def _gcloud(store: StoreName, body: Mapping[str, Any], root: str, *, is_local: b
         flags.append(f"--gcs-uri-prefix={shlex.quote(body['gcsDestination']['uriPrefix'])}")
     command = f"gcloud healthcare dicom-stores export {'bq' if table else 'gcs'} {shlex.quote(store.store)}"
     return "\n".join([*before, " \\\n  ".join([command, *flags])])
+
+
+def _is_about_others(body: Mapping[str, Any]) -> bool:
+    """Say whether gcloud would export other instances, because it has no flag for a part of the request."""
+    return "filterConfig" in body or "_since" in body
 
 
 def _left_out(body: Mapping[str, Any]) -> Markup | str:

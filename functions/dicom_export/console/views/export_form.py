@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from dicom_export.console.texts import t
 from dicom_export.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from markupsafe import Markup
 
     from dicom_export.errors import DicomExportError
 
@@ -47,6 +50,9 @@ OPTIONS = (
     Option("cold_reads", ("_allowColdReads",), is_of_buckets=True),
 )
 """The options of the last group. One that is about the table is left out of an export of files. Their texts are `option.NAME.name` and `option.NAME.text`."""
+
+ON_BY_DEFAULT = {"source_object": _ON}
+"""The boxes that are ticked in a new form, as for `dicom-export export`. An unticked box is not sent, so that only a new form has them."""
 
 _FIELDS_OF_VIOLATIONS = {
     "bigquery_destination.table_uri": "table",
@@ -160,6 +166,18 @@ class ExportForm:
         if self.take == FILTER and not (self.filter_uri or self.filter_lines):
             found.append(FormError("filter_uri", "error.no_filter"))
         return found
+
+    @property
+    def lacks_instances(self) -> Markup | str:
+        """What a command for this form would lack that says which instances are exported, or an empty text.
+
+        Without it, the command would export the whole store.
+        """
+        if self.take == SINCE and not self.since:
+            return t("command.no_since")
+        if self.take == FILTER and not self.filter_uri:
+            return t("command.pasted_filter" if self.filter_lines else "command.no_filter")
+        return ""
 
     def request(self, filter_uri: str = "") -> dict[str, Any]:
         """Return the body of `dicomStores.export`."""
