@@ -397,6 +397,8 @@ TEXTS: Mapping[str, str] = {
     "query.title": "Query",
     "query.language": "BigQuery SQL",
     "query.samples": "Sample queries",
+    "query.unusable": "{n} samples need columns that this table lacks",
+    "query.unusable.one": "1 sample needs columns that this table lacks",
     "query.sample.newest-studies": "Newest studies",
     "query.sample.dicomweb-paths": "DICOMweb paths",
     "query.sample.latest-instances": "Current instances",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from io import BytesIO
 from threading import Timer
@@ -16,11 +17,13 @@ from pyarrow import parquet
 from dicom_export.adapters.local.duckdb import reading
 from dicom_export.adapters.local.duckdb.reading import DuckDbQueries
 from dicom_export.adapters.local.duckdb.tables import DuckDbTables
+from dicom_export.console.texts import TEXTS
 from dicom_export.errors import Cancelled, DicomExportError
-from dicom_export.operations.request import WriteDisposition
+from dicom_export.operations.request import ExportRequest, WriteDisposition
 from dicom_export.rows.layout import SchemaKind
 from support.command_line import make_folder
 from support.console import Browser, check_markup, installation_of
+from support.factories import STORE
 from support.factories import TABLE as FACTORY_TABLE
 from support.worlds import World
 
@@ -273,3 +276,42 @@ def test_a_server_for_others_shows_no_rows(world: World, tmp_path: Path) -> None
     for path in ("/data", "/result"):
         closed.open("/")
         assert closed.send(path, {"table": TABLE, "sql": "SELECT 1 AS n", "kind": "csv"}) == 400
+
+
+@pytest.mark.parametrize("schema", SchemaKind)
+def test_exactly_the_samples_are_offered_that_the_table_can_answer(tmp_path: Path, schema: SchemaKind) -> None:
+    world = World(tmp_path, make_folder(tmp_path / "scans", 2))
+    try:
+        world.export(WriteDisposition.WRITE_APPEND, schema=schema)
+        world.drain()
+        browser = Browser(installation_of(world, tmp_path))
+        assert browser.open("/data") == 200
+        offered = set(re.findall(r"sample=([\w-]+)", browser.html))
+        assert "need columns that this table lacks" in browser.text
+        if schema is not SchemaKind.INVENTORY:
+            assert "Duplicates: SourceObject" in browser.text
+        assert browser.send("/data", next(each for each in browser.forms if "ticket" in each)) == 200
+        assert "The query was not run" not in browser.text, "the first query that the page shows can be run"
+        known = {key.removeprefix("query.sample.") for key in TEXTS if key.startswith("query.sample.")}
+        able = set()
+        for name in known:
+            browser.open(f"/data?{urlencode({'table': TABLE, 'sample': name})}")
+            browser.send("/data", next(each for each in browser.forms if "ticket" in each))
+            if "The query was not run" not in browser.text:
+                able.add(name)
+        assert offered == able
+    finally:
+        world.close()
+
+
+def test_data_opens_the_table_of_the_latest_export(tmp_path: Path) -> None:
+    world = World(tmp_path, make_folder(tmp_path / "scans", 2))
+    try:
+        browser = Browser(installation_of(world, tmp_path))
+        for name in ("b", "a", "c"):
+            world.service.create_export(ExportRequest(STORE, replace(FACTORY_TABLE, table=name)))
+            world.drain()
+        assert browser.open("/data") == 200
+        assert next(each["table"] for each in browser.forms if "ticket" in each) == "local.main.c"
+    finally:
+        world.close()

@@ -7,11 +7,13 @@ import secrets
 import tempfile
 import time
 from contextlib import suppress
+from functools import cache
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from dicom_export.console import security
 from dicom_export.console.exchange import Page, see_other
+from dicom_export.console.latest import latest_tables
 from dicom_export.console.pages.export import filter_name
 from dicom_export.console.shell import page
 from dicom_export.console.texts import t
@@ -45,13 +47,16 @@ def show(request: PageRequest, installation: Installation) -> Page:
     """Show a table, with a query to run."""
     query = request.query
     tables = _tables(installation)
-    table = data.parse_table(query["table"]) if query.get("table") else next(iter(tables), None)
+    table = data.parse_table(query["table"]) if query.get("table") else _latest(tables, installation)
     if installation.queries is None or table is None:
         return page(request, installation, "data.html", tables=tables, table=None)
     if query.get("column"):
         sql = data.studies_where(table, data.check_column(query["column"]), query.get("value", ""))
+    elif query.get("sample"):
+        sql = data.sample(query["sample"], table)
     else:
-        sql = data.sample(query.get("sample", data.FIRST_SAMPLE), table)
+        usable = next((each.name for each in _samples(installation.queries, table, tables) if not each.lacks), "")
+        sql = data.sample(usable, table) if usable == data.FIRST_SAMPLE else data.first_rows(table)
     return _page(request, installation, table, sql=sql, chosen=query.get("sample", ""))
 
 
@@ -136,12 +141,27 @@ def _tables(installation: Installation) -> list[TableName]:
     return found
 
 
+def _latest(tables: list[TableName], installation: Installation) -> TableName | None:
+    """Return the table of the latest export, else the first one."""
+    exported = latest_tables(installation.service, installation.service.datasets())
+    return next((each for each in exported if each in tables), next(iter(tables), None))
+
+
+def _samples(queries: Queries, table: TableName, tables: list[TableName]) -> list[data.Sample]:
+    @cache
+    def columns_of(table: TableName) -> frozenset[str]:
+        return frozenset(each.path[0] for each in queries.columns(table)) if table in tables else frozenset()
+
+    return data.samples(table, tables, columns_of)
+
+
 def _page(request: PageRequest, installation: Installation, table: TableName, **values: Any) -> Page:  # noqa: ANN401 - what the template names
     queries = _queries(installation)
     found = queries.columns(table)
     rows = _count(queries, table)
     tables = _tables(installation)
     word = request.value.get("find", "").strip()
+    samples = _samples(queries, table, tables)
     is_slow = rows > _MANY_ROWS and not request.query.get("charts")
     frame: dict[str, Any] = {
         "tables": tables,
@@ -150,7 +170,8 @@ def _page(request: PageRequest, installation: Installation, table: TableName, **
         "rows": rows,
         "columns": data.columns(found, word),
         "find": word,
-        "samples": data.samples(table, tables),
+        "samples": [each.name for each in samples if not each.lacks],
+        "unusable": [each for each in samples if each.lacks],
         "chosen": "",
         "result": None,
         "problem": "",

@@ -17,7 +17,7 @@ from dicom_export.rows.descriptions import description
 from dicom_export.rows.result_values import plain_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from dicom_export.ports import QueryAnswer, TableColumn
 
@@ -31,6 +31,9 @@ FIRST_SAMPLE = "newest-studies"
 _SUFFIX = "View"
 _VIEW = re.compile(r"\bFROM dicomView\b")
 _TABLE = re.compile(r"\bFROM dicom\b")
+# Comments, strings, the names of results, also where the rows are sorted by them, and the fields of records.
+_NO_WORDS = re.compile(r"--[^\n]*|'[^']*'|\bAS \w+|\bORDER BY [\w, ]+|\.\w+")
+_WORD = re.compile(r"\b[A-Z]\w+")
 _MOST_COLUMNS = 200
 _LONGEST_CELL = 300
 _LEVELS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
@@ -61,10 +64,30 @@ def _samples() -> Mapping[str, str]:
     return {each.name.removesuffix(".sql"): each.read_text() for each in sorted(found, key=lambda file: file.name)}
 
 
-def samples(table: TableName, known: Sequence[TableName]) -> list[str]:
-    """Return the names of the sample queries about the table, the most useful first. Those about a view need it."""
-    found = [name for name, text in _samples().items() if not _VIEW.search(text) or view_of(table) in known]
-    return sorted(found, key=lambda name: (name != FIRST_SAMPLE, name))
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A sample query: its name, and the columns that it needs and the table lacks."""
+
+    name: str
+    lacks: tuple[str, ...]
+
+
+def samples(
+    table: TableName, known: Sequence[TableName], columns_of: Callable[[TableName], Collection[str]]
+) -> list[Sample]:
+    """Return the sample queries about the table, the most useful first. Those about a view need it."""
+    found = [
+        Sample(name, _missing(text, columns_of(view_of(table) if _VIEW.search(text) else _whole(table))))
+        for name, text in _samples().items()
+        if not _VIEW.search(text) or view_of(table) in known
+    ]
+    return sorted(found, key=lambda each: (each.name != FIRST_SAMPLE, each.name))
+
+
+def _missing(sql: str, names: Collection[str]) -> tuple[str, ...]:
+    """Return the columns of an exported table that the query reads, and that are not among the names."""
+    words = _WORD.findall(_NO_WORDS.sub(" ", sql))
+    return tuple(word for word in dict.fromkeys(words) if description((word,)) and word not in names)
 
 
 def view_of(table: TableName) -> TableName:
@@ -72,9 +95,19 @@ def view_of(table: TableName) -> TableName:
     return table if table.table.endswith(_SUFFIX) else replace(table, table=f"{table.table}{_SUFFIX}")
 
 
+def _whole(table: TableName) -> TableName:
+    """Return the table of a view of instances."""
+    return replace(table, table=table.table.removesuffix(_SUFFIX) or table.table)
+
+
+def first_rows(table: TableName) -> str:
+    """Return the query for some rows of any table."""
+    return f"SELECT *\nFROM {in_query(table)}\nLIMIT 20"  # noqa: S608 - a parsed name
+
+
 def sample(name: str, table: TableName) -> str:
     """Return a sample query about the table, or an empty text."""
-    whole = replace(table, table=table.table.removesuffix(_SUFFIX) or table.table)
+    whole = _whole(table)
     text = _VIEW.sub(lambda _: f"FROM {in_query(view_of(table))}", _samples().get(name, ""))
     return _TABLE.sub(lambda _: f"FROM {in_query(whole)}", text)
 
