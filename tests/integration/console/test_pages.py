@@ -395,7 +395,23 @@ def test_a_table_is_repaired(browser: Browser, world: World) -> None:
     form = next(each for each in browser.forms if each.get("intent") == "repair")
     assert browser.send("/operation", form) == 200
     assert "Verify local.main.dicom with archive" in browser.text
+    verification = next(each for _, each in world.service.list_operations(PARENT)).name
+    address = f"/operation?{urlencode({'name': str(verification)})}"
+    repair = replace(verification, operation=f"{verification.operation}-repair")
+    while world.service.journal.operations.find(repair) is None:
+        world.deliver()
+    while not world.service.get_operation(verification).is_done:
+        world.deliver()
+    browser.open(address)
+    assert "The repair runs" in browser.text
+    assert 'data-refresh="1000"' in browser.html
     world.drain()
+    browser.open(address)
+    assert "Repaired: 1 Nothing is left to do." in browser.text
+    assert 'data-refresh="0"' in browser.html
+    following = browser.html.partition('id="outcome"')[2].partition('class="button" href="')[2].partition('"')[0]
+    assert browser.open(following.replace("&amp;", "&")) == 200
+    assert "Repair local.main.dicom from archive" in browser.text
     assert len(world.rows()) == 12
     browser.open("/operations")
     assert "Repair local.main.dicom from archive" in browser.text
@@ -589,3 +605,74 @@ def test_a_filter_has_no_command_of_gcloud_and_shows_that_of_curl(browser: Brows
     assert "gcloud has no flag for: the filter file" in browser.text
     assert browser.forms[0]["show_as"] == "curl"
     assert "gs://filters/c.csv" in browser.html.partition('id="text-curl"')[2].partition("</pre>")[0]
+
+
+def test_a_repair_of_a_complete_table_says_that_nothing_is_to_do(browser: Browser, world: World) -> None:
+    operation = finished(world)
+    browser.open(page_of(operation))
+    assert browser.send("/operation", next(each for each in browser.forms if each.get("intent") == "repair")) == 200
+    world.drain()
+    verification = next(each for _, each in world.service.list_operations(PARENT))
+    browser.open(page_of(verification))
+    assert "Nothing to repair Every instance of the store has its row." in browser.text
+
+
+def test_a_repair_deletes_no_rows_and_says_so(browser: Browser, world: World, tmp_path: Path) -> None:
+    operation = finished(world)
+    (tmp_path / "scans" / "000000.dcm").unlink()
+    browser.open(page_of(operation))
+    assert browser.send("/operation", next(each for each in browser.forms if each.get("intent") == "repair")) == 200
+    world.drain()
+    browser.open(page_of(next(each for _, each in world.service.list_operations(PARENT))))
+    assert "Nothing that a repair can correct" in browser.text
+
+
+def test_an_export_without_a_match_says_why(browser: Browser, world: World, tmp_path: Path) -> None:
+    (tmp_path / "filters" / "c.csv").write_text("/studies/9.9.9\n")
+    for options, said in (
+        ({"since": datetime(2100, 1, 1, tzinfo=UTC)}, "No file was written since then"),
+        ({"filter_uri": GcsUri("filters", "c.csv")}, "No file matches the filter"),
+    ):
+        operation = world.export(**options)
+        world.drain()
+        browser.open(page_of(operation))
+        assert f"{said} The" in browser.text, world.ended(operation).counters
+        assert "0 of 0 instances" not in browser.text
+        assert "Repair" not in browser.text
+    for file in (tmp_path / "scans").iterdir():
+        file.unlink()
+    operation = world.export()
+    world.drain()
+    browser.open(page_of(operation))
+    assert "The store has no DICOM files" in browser.text
+
+
+def test_an_export_of_files_that_have_a_row_says_so(browser: Browser, world: World, tmp_path: Path) -> None:
+    (tmp_path / "scans" / BAD_NAME).unlink()
+    for _ in range(2):
+        operation = world.export(include_source_object=True)
+        world.drain()
+    browser.open(page_of(operation))
+    assert "12 files have a row already" in browser.text
+    assert "0 of 0 instances" not in browser.text
+
+
+def test_what_is_passed_over_is_listed_by_kind(browser: Browser, world: World, tmp_path: Path) -> None:
+    for number in range(4):
+        (tmp_path / "scans" / f"picture{number}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 200)
+    operation = finished(world)
+    browser.open(page_of(operation))
+    check_markup(browser.page)
+    assert 'href="#passed-over"' in browser.html
+    section = browser.html.partition('id="passed-over"')[2].partition("</section>")[0]
+    assert "PNG" in section
+    assert '<td class="num" data-label="Files">4</td>' in section
+    assert section.count("picture") == 3
+
+
+def test_what_next_comes_before_the_failures_and_the_way_to_ignore_files_is_named(
+    browser: Browser, world: World
+) -> None:
+    browser.open(page_of(finished(world)))
+    assert browser.text.index("What next") < browser.text.index("Failures by reason")
+    assert "--ignore PATTERN" in browser.text

@@ -14,11 +14,14 @@ from dicom_export.console.shell import page
 from dicom_export.console.texts import t
 from dicom_export.console.views.failures import MOST_GROUPED, csv_lines, grouped, matches
 from dicom_export.console.views.operation import view_of
+from dicom_export.console.views.outcome import nothing_exported, repair_of
+from dicom_export.console.views.passed_over import MOST_COUNTED, passed_over
 from dicom_export.console.views.strip import film_strip
 from dicom_export.errors import FailedPrecondition, InvalidArgument
 from dicom_export.names import OperationName
 from dicom_export.operations.request import ExportRequest, VerifyRequest
 from dicom_export.protocol.operations_json import logs_url
+from dicom_export.verifying.compare import repair_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +63,11 @@ def show(request: PageRequest, installation: Installation) -> Page:
     failures = list(islice(_failures(wanted, installation), _PER_PAGE + 1)) if view.counters.failure else []
     reasons = grouped(_first(installation, name)) if view.counters.failure else []
     ask = request.query.get("ask", "")
+    repair = (
+        service.journal.operations.find(repair_name(name)) if isinstance(operation.requested, VerifyRequest) else None
+    )
+    nothing = nothing_exported(operation)
+    skipped = view.counters.skipped if view.is_done else 0
     return page(
         request,
         installation,
@@ -76,10 +84,15 @@ def show(request: PageRequest, installation: Installation) -> Page:
         logs_url=logs_url(operation),
         can_repair=view.is_done
         and isinstance(operation.requested, ExportRequest)
-        and not operation.requested.is_filtered,
+        and not operation.requested.is_filtered
+        and (nothing is None or view.counters.unchanged > 0),
+        nothing=nothing,
+        outcome=nothing or repair_of(operation, service.get_operation(repair.name) if repair else None),
+        passed=passed_over(service.passed_over(name), skipped) if skipped else None,
+        most_passed=MOST_COUNTED,
         has_letters=view.is_done and next(service.dead_letters(name.parent, name), None) is not None,
         ask=ask if ask in ("cancel", "repair") else "",
-        live=0 if view.is_done else _REFRESH,
+        live=_REFRESH if not view.is_done or (repair and not repair.is_done) else 0,
     )
 
 
