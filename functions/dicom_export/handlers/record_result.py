@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from dicom_export.errors import PermanentError
+from dicom_export.errors import Code, PermanentError
 from dicom_export.exporting.listing import warn_unmatched
 from dicom_export.exporting.replay import is_replay
 from dicom_export.exporting.writing import requested_partitioning
@@ -112,16 +112,23 @@ def _finish(
 
     _drop_objects(operation, tables)
 
+    has_ended = False
+
     def ended(current: Operation) -> Operation:
-        if current.is_done:
+        nonlocal has_ended
+        has_ended = current.is_done
+        if has_ended:
             return current
         return replace(current, end_time=datetime.now(UTC), counters=counters, error=error, differences=differences)
 
     journal.operations.change(operation.name, ended)
+    if has_ended:
+        return  # another message was first: both found the last result
     if not (counters.abandoned or is_replay(operation.name)):
         _warn_of_unmatched_paths(operation, journal)
     log.info(
-        "Export ended: %d exported, %d failed, %d in the table already",
+        "Export %s: %d exported, %d failed, %d in the table already",
+        "cancelled" if error and error.code is Code.CANCELLED else "ended",
         counters.success,
         counters.failure,
         counters.unchanged,

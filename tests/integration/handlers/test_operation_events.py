@@ -11,8 +11,8 @@ import pytest
 
 from dicom_export import logs
 from dicom_export.errors import Unavailable
-from dicom_export.handlers.record_result import record_dead_letter
-from dicom_export.messages import ExportStudy, decode
+from dicom_export.handlers.record_result import record_dead_letter, record_result
+from dicom_export.messages import ExportStudy, StudyExported, decode
 from dicom_export.operations.failure import Status
 from support.dicom_files import make_instance
 from support.worlds import World
@@ -94,6 +94,31 @@ def test_instances_of_a_cancelled_operation_are_cancelled(world: World, caplog: 
     world.drain()
     assert instances(entries(caplog)) == {"cancelled": 4}
     assert entries(caplog)[-1]["event"] == "ended"
+
+
+def test_an_operation_that_two_messages_end_ends_once(
+    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operation = world.export()
+    world.deliver()
+    world.service.cancel_operation(operation.name)
+    journal = world.ports.journal
+    change = type(journal.operations).change
+
+    def change_after_another(self: Any, name: Any, changed: Any) -> Any:
+        monkeypatch.setattr(type(journal.operations), "change", change)
+        message = StudyExported(name, 0)
+        record_result(message, journal=journal, tables=world.ports.tables, publisher=world.ports.publisher)
+        return change(self, name, changed)
+
+    while decode(*world.mailbox.waiting[0]).topic != "study-exported":
+        world.deliver()
+    monkeypatch.setattr(type(journal.operations), "change", change_after_another)
+    world.drain()
+    assert [each["event"] for each in entries(caplog)].count("ended") == 1
+    assert [each["message"] for each in entries(caplog) if each["event"] == "ended"] == [
+        "Export cancelled: 0 exported, 0 failed, 0 in the table already"
+    ]
 
 
 def test_a_dead_letter_is_an_event_of_failed_instances(world: World, caplog: pytest.LogCaptureFixture) -> None:
