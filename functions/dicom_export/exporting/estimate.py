@@ -6,7 +6,7 @@ import time
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from dicom_export.decoding.decoded import DecodedInstance
+from dicom_export.decoding.decoded import DecodedInstance, Skipped
 from dicom_export.decoding.many import decode_in_turn
 from dicom_export.operations.estimate import Estimate, Found, Sample, on_google_cloud, on_one_machine
 from dicom_export.operations.planning import is_planned
@@ -73,16 +73,18 @@ def take_sample(
     """Decode the objects, until that takes too long, and return what it took."""
     counted = _CountedStore(store)
     begin, cpu = clock(), time.thread_time()
-    rows, objects = [], 0
+    rows, objects, instances = [], 0, 0
     for decoded in decode_in_turn(counted, chosen, layout, limits=limits):
         objects += 1
+        # An export counts what fails as an instance, too.
+        instances += not isinstance(decoded, Skipped)
         if isinstance(decoded, DecodedInstance):
             rows.append(decoded.row)
         if clock() - begin > SAMPLING_SECONDS:
             break
     seconds, cpu_seconds = clock() - begin, time.thread_time() - cpu
     row_bytes = sum(_bytes_of(row, layout) for row in rows)
-    return Sample(objects, len(rows), counted.reads, counted.read_bytes, row_bytes, seconds, cpu_seconds)
+    return Sample(objects, instances, counted.reads, counted.read_bytes, row_bytes, seconds, cpu_seconds)
 
 
 def _bytes_of(row: dict[str, Any], layout: RowLayout) -> int:

@@ -40,7 +40,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What the headers of some objects took. `instances` of the `objects` are DICOM; `seconds` are of a clock, `cpu_seconds` of a core."""
+    """What the headers of some objects took. `instances` of the `objects` are instances for an export, including those that fail; `seconds` are of a clock, `cpu_seconds` of a core."""
 
     objects: int = 0
     instances: int = 0
