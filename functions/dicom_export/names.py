@@ -29,6 +29,9 @@ _TABLE_URI = re.compile(
 # Letters, marks, numbers, connectors, dashes and spaces, at most 1024 bytes of UTF-8:
 # https://cloud.google.com/bigquery/docs/tables#table_naming
 _TABLE_ID = re.compile(r"[\w\- ]+")
+_DATASET_ID = re.compile(r"[A-Za-z0-9_]+")
+_MAX_TABLE_BYTES = 1024
+_QUOTED = 100
 _GCS_URI = re.compile(r"gs://(?P<bucket>[a-z0-9][a-z0-9._-]{1,221})/(?P<object>.+)", re.DOTALL)
 _GCS_FOLDER = re.compile(r"gs://(?P<bucket>[a-z0-9][a-z0-9._-]{1,221})(?:/(?P<prefix>.*))?", re.DOTALL)
 # A bucket's object cannot be named so, or a file system takes it for another folder.
@@ -121,20 +124,39 @@ class TableName:
             raise InvalidArgument(f"The table URI has {len(uri)} characters; expected at most {MAX_TABLE_URI_LENGTH}")
         match = _TABLE_URI.fullmatch(uri)
         if not match:
+            _check_dataset_of(uri)
             raise InvalidArgument(f"{uri!r} is not a BigQuery table URI; {right}")
         if len(match["project"]) > _MAX_PROJECT_LENGTH:
             raise InvalidArgument(
                 f"The project ID has {len(match['project'])} characters; expected at most {_MAX_PROJECT_LENGTH}"
             )
         table = match["table"]
-        if not _TABLE_ID.fullmatch(table) or len(table.encode()) > 1024:  # noqa: PLR2004 - BigQuery's limit, cited above
+        if not _TABLE_ID.fullmatch(table):
             raise InvalidArgument(
-                f"{table!r} is not a BigQuery table name; expected letters, digits, underscores, dashes and spaces"
+                f"{table[:_QUOTED]!r} is not a BigQuery table name; expected letters, digits, underscores, dashes and spaces"
             )
+        if (length := len(table.encode())) > _MAX_TABLE_BYTES:
+            raise InvalidArgument(f"The table name has {length:,} bytes; expected at most {_MAX_TABLE_BYTES:,}")
         return cls(**match.groupdict())
 
     def __str__(self) -> str:
         return f"bq://{self.project}.{self.dataset}.{self.table}"
+
+
+def check_dataset_id(dataset: str) -> str:
+    """Return the name of a BigQuery dataset. Raises InvalidArgument if it has a character that no dataset has."""
+    if not _DATASET_ID.fullmatch(dataset):
+        raise InvalidArgument(
+            f"Dataset name {dataset[:_QUOTED]!r} is invalid; expected letters, digits and underscores"
+        )
+    return dataset
+
+
+def _check_dataset_of(uri: str) -> None:
+    """Raise InvalidArgument if the text is the URI of a table but for the name of its dataset."""
+    project, *rest = uri.removeprefix("bq://").rsplit(".", 2)
+    if uri.startswith("bq://") and project and len(rest) == 2 and all(rest):  # noqa: PLR2004 - dataset and table
+        check_dataset_id(rest[0])
 
 
 @dataclass(frozen=True, slots=True, order=True)

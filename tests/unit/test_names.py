@@ -49,7 +49,20 @@ def test_what_is_no_such_name_is_refused_with_what_would_be(
 ) -> None:
     with pytest.raises(InvalidArgument) as error:
         kind.parse(text)
-    assert repr(text) in error.value.message or "is not a BigQuery table name" in error.value.message
+    named = (
+        "is not a BigQuery table name",
+        "Dataset name 'data-set' is invalid; expected letters, digits and underscores",
+    )
+    assert repr(text) in error.value.message or any(each in error.value.message for each in named)
+
+
+def test_a_table_name_that_is_too_long_is_not_quoted() -> None:
+    with pytest.raises(InvalidArgument) as error:
+        TableName.parse(f"bq://p.d.{'x' * 1100}")
+    assert error.value.message == "The table name has 1,100 bytes; expected at most 1,024"
+    with pytest.raises(InvalidArgument) as error:
+        TableName.parse(f"bq://p.d.{'/' * 1100}")
+    assert len(error.value.message) < 250
 
 
 def test_a_table_uri_has_at_most_2000_characters() -> None:

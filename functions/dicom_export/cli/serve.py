@@ -173,7 +173,9 @@ def _dataset(text: str) -> tuple[str, str]:
     try:
         table = TableName.parse(f"bq://{text}.dicom")
     except InvalidArgument as error:
-        raise InvalidArgument(f"Invalid dataset {text!r}: expected PROJECT.DATASET") from error
+        raise InvalidArgument(
+            f"Invalid dataset {text!r}: expected PROJECT.DATASET, where DATASET has only letters, digits and underscores"
+        ) from error
     check_dataset_name(table.project, table.dataset)
     return table.project, table.dataset
 

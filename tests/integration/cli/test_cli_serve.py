@@ -122,6 +122,10 @@ WRONG = {
     "no folder": (("--store", "s={folder}/none", "--data", "{tmp}/d"), "does not exist"),
     "no store's name": (("--store", "a/b={folder}", "--data", "{tmp}/d"), "'a/b' is not a DICOM store name"),
     "no dataset": (("--store", "s={folder}", "--data", "{tmp}/d", "--bq-dataset", "d"), "expected PROJECT.DATASET"),
+    "a dataset with a dash": (
+        ("--store", "s={folder}", "--data", "{tmp}/d", "--bq-dataset", "p.my-dataset"),
+        "DATASET has only letters, digits and underscores",
+    ),
     "no dataset's name": (
         ("--store", "s={folder}", "--data", "{tmp}/d", "--bq-dataset", "p.a b"),
         "expected PROJECT.DATASET",

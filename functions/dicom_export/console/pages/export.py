@@ -27,7 +27,7 @@ from dicom_export.console.views.export_form import (
     errors_of,
 )
 from dicom_export.errors import DicomExportError, InvalidArgument, NotFound, PermissionDenied
-from dicom_export.names import GcsFolder, GcsUri, OperationName, StoreName, TableName
+from dicom_export.names import GcsFolder, GcsUri, OperationName, StoreName, TableName, check_dataset_id
 from dicom_export.operations.reserved_names import check_table
 from dicom_export.protocol.export_request import parse_export_request
 from dicom_export.rows.layout import SchemaKind
@@ -253,8 +253,8 @@ def _dataset_check(form: ExportForm, installation: Installation) -> tuple[Check,
     if not form.dataset:
         return (*found, Check("dataset", "wait", t("check.no_dataset")))
     try:
-        location = lists.location(form.project, form.dataset)
-    except NotFound as error:
+        location = lists.location(form.project, check_dataset_id(form.dataset))
+    except (InvalidArgument, NotFound) as error:
         return (*found, Check("dataset", "error", error.message))
     key = "check.dataset_in" if location else "check.dataset"
     found.append(Check("dataset", "ok", t(key, dataset=form.dataset, location=location)))

@@ -212,9 +212,14 @@ def errors_of(error: DicomExportError, form: ExportForm) -> list[FormError]:
     """Return what a refused request means for the fields of the form."""
     if isinstance(error, InvalidArgument) and error.violations:
         return [
-            FormError(_FIELDS_OF_VIOLATIONS.get(each.field, "table"), each.description) for each in error.violations
+            FormError(_field_of_violation(each.field, each.description), each.description) for each in error.violations
         ]
     return [FormError(_field_of(error.message, form), error.message)]
+
+
+def _field_of_violation(field: str, description: str) -> str:
+    """Return the field of a violation. That of a table's URI may be about its dataset."""
+    return "dataset" if description.startswith("Dataset ") else _FIELDS_OF_VIOLATIONS.get(field, "table")
 
 
 def _field_of(message: str, form: ExportForm) -> str:

@@ -56,13 +56,19 @@ def repair_of(verification: Operation, repair: Operation | None) -> OutcomeView 
     request = verification.requested
     if not isinstance(request, VerifyRequest) or not request.repair:
         return None
-    if repair is None:
-        found = verification.differences
-        if found is None or found.repairable:
-            return None
-        if found.total:
-            return OutcomeView("info", t("repair.not_possible"), t("repair.not_possible_text"))
-        return OutcomeView("ok", t("repair.nothing"), t("repair.nothing_text"))
+    return _nothing_to_repair(verification) if repair is None else _progress(repair)
+
+
+def _nothing_to_repair(verification: Operation) -> OutcomeView | None:
+    found = verification.differences
+    if found is None or found.repairable:
+        return None
+    if found.total:
+        return OutcomeView("info", t("repair.not_possible"), t("repair.not_possible_text"))
+    return OutcomeView("ok", t("repair.nothing"), t("repair.nothing_text"))
+
+
+def _progress(repair: Operation) -> OutcomeView:
     view = view_of(repair)
     link = t("repair.open")
     if not repair.is_done:

@@ -59,6 +59,8 @@ def parse(sql: str) -> Script:
     except SqlglotError as error:
         raise InvalidArgument("The SQL is wrong: a quotation mark, a comment or a bracket is not closed") from error
     match statements:
+        case []:
+            raise InvalidArgument("The query is empty: write a query, such as SELECT COUNT(*) FROM dicom")
         case [*declares, exp.Query() as query] if all(isinstance(each, exp.Declare) for each in declares):
             _check_parameters(query)
             return Script(query, tuple(item for each in declares for item in each.expressions))

@@ -118,7 +118,9 @@ class DuckDbQueries:
     def _stoppable(self, cursor: duckdb.DuckDBPyConnection, seconds: float, ticket: str) -> Iterator[None]:
         running = _Running(cursor)
         timer = Timer(
-            seconds, running.stop, [f"The query took longer than {seconds:g} seconds; name fewer rows or columns"]
+            seconds,
+            running.stop,
+            [f"The query took longer than {seconds:g} seconds; add a condition, or read fewer columns"],
         )
         if ticket:
             with self._lock:
