@@ -315,3 +315,9 @@ def test_data_opens_the_table_of_the_latest_export(tmp_path: Path) -> None:
         assert next(each["table"] for each in browser.forms if "ticket" in each) == "local.main.c"
     finally:
         world.close()
+
+
+@pytest.mark.parametrize("sql", ["", "  ", "-- nothing"])
+def test_an_empty_query_says_what_to_write(browser: Browser, sql: str) -> None:
+    assert run(browser, sql) == 200
+    assert "The query is empty: write a query" in browser.text

@@ -202,15 +202,15 @@ def test_an_export_is_estimated_on_request_before_it_is_started(browser: Browser
     form = {**browser.forms[0], **table_fields()}
     assert browser.send("/export", {**form, "intent": "estimate"}) == 200
     assert re.search(
-        r"Objects 13, [\d.]+ KB Instances about 12 Read about [\d.]+ KB Rows about [\d.]+ KB Time about 1 s",
+        r"Objects 13, [\d.]+ KB Instances about 13 Read about [\d.]+ KB Rows about [\d.]+ KB Time about 1 s",
         browser.text,
     )
     assert "For the whole store, today" in browser.text
     assert browser.forms[0]["table"] == "pacs"
     browser.open(f"/export?store={STORE}")
-    assert "Instances about 12" in browser.text
+    assert "Instances about 13" in browser.text
     browser.open(f"/export?store={STORE}&schema=json")
-    assert "Instances about 12" not in browser.text
+    assert "Instances about 13" not in browser.text
 
 
 def test_a_store_that_cannot_be_estimated_says_why(browser: Browser, tmp_path: Path) -> None:
@@ -279,6 +279,8 @@ def test_a_refused_export_keeps_what_was_entered(browser: Browser, world: World)
         (table_fields("x.y"), "The name of the table has a dot"),
         (table_fields("x/y"), "is not a BigQuery table name"),
         (table_fields("x" * 2000), "characters; expected at most"),
+        (table_fields("x" * 1100), "The table name has 1,100 bytes; expected at most 1,024"),
+        (table_fields("pacs", dataset="my-dataset"), "Dataset name 'my-dataset' is invalid; expected letters, digits"),
         (table_fields("pacs", dataset="none"), "Dataset local.none was not found"),
         (table_fields("pacs", project="none"), "Dataset none.main was not found"),
         (table_fields("dicom_export_staging_1"), "is reserved"),
@@ -351,6 +353,7 @@ def test_the_checks_say_what_is_there(browser: Browser, world: World, tmp_path: 
         ({"project": "none"}, "Project none is not on this machine. There is: local."),
         ({"project": "local", "dataset": "x"}, "Dataset local.x was not found"),
         ({"project": "local", "dataset": "main"}, "Name a table."),
+        ({"project": "local", "dataset": "my-data"}, "Dataset name 'my-data' is invalid; expected letters, digits"),
         ({"project": "local", "dataset": "main", "table": "new"}, "Table new does not exist. The export creates it."),
         ({"project": "local", "dataset": "main", "table": "dicom"}, "Table dicom exists with 12 rows"),
         ({"project": "local", "dataset": "main", "table": "a.b"}, "The name of the table has a dot"),
@@ -676,3 +679,18 @@ def test_what_next_comes_before_the_failures_and_the_way_to_ignore_files_is_name
     browser.open(page_of(finished(world)))
     assert browser.text.index("What next") < browser.text.index("Failures by reason")
     assert "--ignore PATTERN" in browser.text
+
+
+def test_enter_in_a_field_of_the_form_checks_and_starts_nothing(browser: Browser) -> None:
+    browser.open(f"/export?store={STORE}")
+    form = browser.html.partition('<form class="columns"')[2]
+    first = re.search(r"<button[^>]*>", form)
+    assert first, "Enter presses the first button of a form"
+    assert 'value="check"' in first[0]
+
+
+def test_the_fields_of_the_page_of_data_follow_the_order_of_use(browser: Browser, world: World) -> None:
+    finished(world)
+    browser.open("/data")
+    places = [browser.html.index(f'id="{each}"') for each in ("table", "sql", "find")]
+    assert places == sorted(places)

@@ -33,6 +33,12 @@ export function checkForm() {
   // A part is made without leaving the page, so that a chosen file stays chosen.
   form.addEventListener("submit", async (event) => {
     const button = event.submitter;
+    if (button && "enter" in button.dataset) {
+      event.preventDefault();
+      clearTimeout(timer);
+      check();
+      return;
+    }
     if (!button || !("part" in button.dataset)) return;
     event.preventDefault();
     if (button.getAttribute("aria-disabled") === "true") return;
