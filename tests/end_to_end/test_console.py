@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 from pydicom.data import get_testdata_file
 
 from support.command_line import run
-from support.dicom_files import element, make_file
+from support.dicom_files import element, make_file, make_instance
 from support.emulators.process import free_port
 from support.local_server import serving
 from support.pages import (
@@ -117,6 +117,12 @@ def status(page: Page) -> str:
     return page.locator("#head .status").inner_text()
 
 
+def small_targets(page: Page) -> list[str]:
+    """Return the links in rows that are lower than 24 CSS pixels (WCAG 2.2, 2.5.8)."""
+    script = "[...document.querySelectorAll(':is(td, th, dd) a')].filter(a => a.offsetHeight && a.offsetHeight < 24).map(a => a.outerHTML)"
+    return list(evaluated(page, script))
+
+
 def test_an_export_is_watched_to_its_green_check_mark(page: Page, endpoint: str) -> None:
     page.goto(endpoint)
     page.get_by_role("button", name="Count good").click()
@@ -145,7 +151,9 @@ def test_failures_are_named_with_their_reason_and_in_a_file(page: Page, endpoint
     expect(page.locator("#failures")).to_contain_text(
         "The file ends too early. Copy it again from its source, then repair."
     )
-    expect(page.locator("#failures")).to_contain_text("Not a DICOM file. To leave such files out, ignore their names.")
+    expect(page.locator("#failures")).to_contain_text(
+        "Not a DICOM file. To leave such files out, name them with --ignore PATTERN"
+    )
     page.get_by_role("link", name=re.compile("^Show ?: Cut short")).click()
     expect(page.locator("#objects")).to_contain_text("<b>cut.dcm")
     expect(page.locator("#objects")).not_to_contain_text("other.dcm")
@@ -183,6 +191,34 @@ def test_what_is_typed_before_the_script_runs_is_checked_once_it_does(page: Page
     page.get_by_label("Table", exact=True).fill("early")
     held[0].continue_()
     expect(page.locator("#checks")).to_contain_text("Table early")
+
+
+def test_enter_in_a_field_checks_and_starts_nothing(page: Page, endpoint: str) -> None:
+    fill_form(page, endpoint, "good", "entered")
+    page.get_by_label("Table", exact=True).fill("entered_too")
+    page.get_by_label("Table", exact=True).press("Enter")
+    expect(page.locator("#checks")).to_contain_text("Table entered_too does not exist")
+    assert "/export?" in page.url
+    page.goto(f"{endpoint}operations?q=entered")
+    expect(page.get_by_role("heading", name="No operation matches")).to_be_visible()
+
+
+def test_a_repair_is_followed_from_the_page_of_its_verification(
+    page: Page, endpoint: str, archive: ConsoleArchive
+) -> None:
+    fill_form(page, endpoint, "good", "repaired")
+    start(page)
+    expect(page.locator("#head .status")).to_have_text("OK")
+    later = archive.folder / "good" / "later.dcm"
+    later.write_bytes(make_instance(SOPInstanceUID="1.2.3.99999"))
+    try:
+        page.get_by_role("link", name="Repair").click()
+        page.get_by_role("button", name="Start the repair").click()
+        expect(page.locator("#outcome")).to_contain_text("Repaired: 1")
+    finally:
+        later.unlink()
+    page.get_by_role("link", name="Open the repair").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Repair research.imaging.repaired from good")
 
 
 def test_a_refused_export_says_at_the_field_what_is_wrong(page: Page, endpoint: str) -> None:
@@ -289,7 +325,7 @@ def test_pages_can_be_used_by_everybody(
             page.emulate_media(color_scheme=scheme)
             page.screenshot(path=tmp_path / f"{name}-{width}-{scheme}.png", full_page=True)
             if scheme == "dark" or width == min(SIZES)[0]:
-                found[name, width, scheme] = violations(page, axe)
+                found[name, width, scheme] = violations(page, axe) + small_targets(page)
         page.set_viewport_size({"width": NARROWEST, "height": 900})
         assert not scrolls_sideways(page), name
     assert {place: each for place, each in found.items() if each} == {}

@@ -36,8 +36,9 @@ class OutcomeView:
 def nothing_exported(operation: Operation) -> OutcomeView | None:
     """Return why an export found nothing to do, or None if it did something or failed."""
     request, found = operation.requested, operation.counters or Counters()
-    is_export = isinstance(request, ExportRequest | FilesRequest)
-    if not operation.is_done or operation.error or not is_export or found.found or found.unlisted:
+    if not isinstance(request, ExportRequest | FilesRequest) or not operation.is_done or operation.error:
+        return None
+    if found.found or found.unlisted:
         return None
     if found.unchanged:
         return OutcomeView(
