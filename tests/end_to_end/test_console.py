@@ -212,7 +212,7 @@ def test_a_repair_is_followed_from_the_page_of_its_verification(
     later = archive.folder / "good" / "later.dcm"
     later.write_bytes(make_instance(SOPInstanceUID="1.2.3.99999"))
     try:
-        page.get_by_role("link", name="Repair").click()
+        page.get_by_role("link", name="Repair", exact=True).click()
         page.get_by_role("button", name="Start the repair").click()
         expect(page.locator("#outcome")).to_contain_text("Repaired: 1")
     finally:
