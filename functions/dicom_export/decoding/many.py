@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from dicom_export.decoding.budget import DEFAULT_LIMITS, Limits
 from dicom_export.decoding.fast.memory import Memory
 from dicom_export.decoding.instance import decode_instance
+from dicom_export.decoding.read_ahead import read_ahead
 from dicom_export.errors import DicomExportError, Internal, PermanentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from dicom_export.ahead import Ahead
     from dicom_export.decoding.decoded import Decoded
     from dicom_export.ports import DicomStore
     from dicom_export.rows.layout import RowLayout
@@ -26,11 +28,19 @@ def decode_in_turn(
     limits: Limits = DEFAULT_LIMITS,
     *,
     following: int = 0,  # noqa: ARG001 - there is nothing to start
+    ahead: Ahead | None = None,
 ) -> Iterator[Decoded]:
-    """Yield what each object holds, in order: an instance, a reason to skip it, or the error that it fails with."""
+    """Yield what each object holds, in order: an instance, a reason to skip it, or the error that it fails with.
+
+    With `ahead`, the next objects are read while one is decoded, if the store is slow.
+    """
     memory = memory or Memory()
-    for stored in objects:
-        yield decode_one(store, stored, layout, memory, limits)
+    if ahead is None:
+        for stored in objects:
+            yield decode_one(store, stored, layout, memory, limits)
+        return
+    for stored, begun in read_ahead(store, objects, memory.series.first_range, ahead):
+        yield decode_one(begun, stored, layout, memory, limits)
 
 
 def decode_one(store: DicomStore, stored: StoredObject, layout: RowLayout, memory: Memory, limits: Limits) -> Decoded:

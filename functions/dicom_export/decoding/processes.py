@@ -17,6 +17,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from dicom_export.ahead import Ahead
 from dicom_export.crashes import keep_values_back
 from dicom_export.decoding.batches import (
     BATCH_HEADER_BYTES,
@@ -57,6 +58,9 @@ _SMALL_BATCH = 500
 # Some hundreds of rows: they hold no cycles, and after 700 objects, as by default, the collector would look through each of them again and again.
 _OBJECTS_WITHOUT_CYCLES = 200_000
 
+MOST_READERS = 64
+"""The number of objects that all processes together read at once from a slow store."""
+
 _OOM_SCORE = Path("/proc/self/oom_score_adj")
 
 T = TypeVar("T")
@@ -66,14 +70,17 @@ class ParallelDecoder:
     """Decodes the objects of large messages in processes, which start as soon as there is enough to decode.
 
     With limits above the default ones, an object may take more memory than there is: then this process decodes none.
+    The processes share the `readers`, which read the next objects if the store is slow.
     """
 
-    def __init__(self, processes: int, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(self, processes: int, limits: Limits = DEFAULT_LIMITS, readers: int = MOST_READERS) -> None:
         self._processes = processes
         self._is_bounded = is_within(limits, DEFAULT_LIMITS)
-        self._in_turn = partial(decode_in_turn, limits=limits)
-        self._decode_chunk = partial(_decode_chunk, limits=limits)
-        self._decode_batch = partial(_decode_batch, limits=limits)
+        readers_each = max(readers // max(processes, 1), 1)
+        self._ahead = Ahead(readers_each)
+        self._in_turn = partial(decode_in_turn, limits=limits, ahead=self._ahead)
+        self._decode_chunk = partial(_decode_chunk, limits=limits, readers=readers_each)
+        self._decode_batch = partial(_decode_batch, limits=limits, readers=readers_each)
         self._pool: ProcessPoolExecutor | None = None
         self._batch_rows = BATCH_ROWS
         self._seen = 0
@@ -90,6 +97,7 @@ class ParallelDecoder:
         if self._pool:
             self._pool.shutdown(cancel_futures=True)
         self._isolation.close()
+        self._ahead.__exit__(None, None, None)
 
     def __call__(
         self, store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, /, *, following: int = 0
@@ -143,14 +151,15 @@ class ParallelDecoder:
 
     def _in_processes(
         self,
-        decode: Callable[[DicomStore, Sequence[StoredObject], RowLayout], T],
+        decode: Callable[..., T],
         store: DicomStore,
         chunks: Iterable[Sequence[StoredObject]],
         layout: RowLayout,
     ) -> Iterator[tuple[Sequence[StoredObject], T]]:
         """Yield each chunk and its result, in order.
 
-        If a process is killed, the objects that it worked on, or was to work on, are decoded again separately.
+        If a process is killed, the objects that it worked on, or was to work on, are decoded again separately. They are not
+        read ahead then, so that the object that a process reads is the one that it decodes.
         """
         remaining = iter(chunks)
         waiting: deque[tuple[Sequence[StoredObject], Future[T]]] = deque()
@@ -164,7 +173,7 @@ class ParallelDecoder:
                     suspects = [chunk for chunk, _ in waiting]
                     waiting.clear()
                     for chunk in suspects:
-                        yield from self._isolation.decode(decode, store, chunk, layout)
+                        yield from self._isolation.decode(partial(decode, readers=1), store, chunk, layout)
                 else:
                     return
 
@@ -234,12 +243,12 @@ def _pool_of(processes: int) -> ProcessPoolExecutor:
 
 
 def _decode_chunk(
-    store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, *, limits: Limits
+    store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, *, limits: Limits, readers: int = 1
 ) -> list[Decoded]:
     """Return the results of the first objects: of all objects, unless their headers are long."""
     chunk: list[Decoded] = []
     header_bytes = 0
-    for each in decode_in_turn(store, objects, layout, _memory(), limits):
+    for each in decode_in_turn(store, objects, layout, _memory(), limits, ahead=_ahead(readers)):
         chunk.append(without_excess(each, layout.kind))
         header_bytes += size_of(each) if isinstance(each, DecodedInstance) else 0
         if header_bytes >= BATCH_HEADER_BYTES:
@@ -248,10 +257,12 @@ def _decode_chunk(
 
 
 def _decode_batch(
-    store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, *, limits: Limits
+    store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, *, limits: Limits, readers: int = 1
 ) -> DecodedBatch:
     """Return the first batch of the objects: all of them, unless their headers are long."""
-    return next(in_batches(decode_in_turn(store, objects, layout, _memory(), limits), layout.kind))
+    return next(
+        in_batches(decode_in_turn(store, objects, layout, _memory(), limits, ahead=_ahead(readers)), layout.kind)
+    )
 
 
 def _cut(objects: Sequence[StoredObject], count: int) -> Iterator[Sequence[StoredObject]]:
@@ -270,6 +281,12 @@ def _rows_like(batch: DecodedBatch) -> int:
 def _memory() -> Memory:
     """Return the memory of this process: the chunks of a series come to it one after the other."""
     return Memory()
+
+
+@cache
+def _ahead(readers: int) -> Ahead:
+    """Return the readers of this process, which know from one chunk to the next whether the store is slow."""
+    return Ahead(readers)
 
 
 def _begin() -> None:

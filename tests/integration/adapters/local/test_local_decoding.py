@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -139,6 +140,39 @@ def test_an_object_that_kills_processes_costs_only_itself(store: FolderStore) ->
     for number, (one, other) in enumerate(zip(comparable(found), comparable(expected), strict=True)):
         assert (one == other) is (number not in killed)
     assert [number for number, each in enumerate(found) if isinstance(each, LimitExceeded)] == sorted(killed)
+
+
+class OnSlowDisk(FolderStore):
+    """A store of which each read takes 2 ms."""
+
+    def read(self, stored: StoredObject, start: int, length: int) -> bytes:
+        time.sleep(0.002)
+        return super().read(stored, start, length)
+
+
+class DeadlyOnSlowDisk(OnSlowDisk, Deadly):
+    """A slow store of which some objects kill the process that reads them."""
+
+
+def test_processes_that_read_ahead_give_what_one_gives_in_the_same_order(store: FolderStore) -> None:
+    objects, slow = list(store.list()), OnSlowDisk(store.root)
+    with ParallelDecoder(2) as decode:
+        first = comparable(decode(slow, objects, LAYOUT, following=MANY))
+        assert decode._ahead._pool  # it was slow enough
+        assert first == comparable(decode(slow, objects, LAYOUT)) == comparable(in_turn(store))
+        found, _ = seen(decode.batches(slow, objects, LAYOUT, None))
+    assert found == comparable(each.uids if isinstance(each, DecodedInstance) else each for each in in_turn(store))
+
+
+def test_an_object_that_kills_processes_which_read_ahead_costs_only_itself(store: FolderStore) -> None:
+    objects, deadly = list(store.list()), DeadlyOnSlowDisk(store.root)
+    expected = comparable(in_turn(store))
+    with ParallelDecoder(2) as decode:
+        decode._started()
+        found = list(decode(deadly, objects, LAYOUT))
+    assert [number for number, each in enumerate(found) if isinstance(each, LimitExceeded)] == [7, 144]
+    others = [number for number in range(len(objects)) if number not in {7, 144}]
+    assert [comparable(found)[number] for number in others] == [expected[number] for number in others]
 
 
 class OnlyElsewhere(Deadly):
