@@ -1,10 +1,14 @@
-"""Check the libraries that only an installation on Google Cloud needs: the extra `cloud` of the package."""
+"""Check the libraries of the extras of the package: `cloud` for Google Cloud, `s3` for S3 buckets."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from dicom_export.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _LIBRARIES = (
     "google.cloud.bigquery",
@@ -14,15 +18,32 @@ _LIBRARIES = (
     "pycurl",
 )
 
+_OF_GOOGLE_BUCKETS = ("google.cloud.storage", "pycurl", "certifi")
+_OF_S3_BUCKETS = ("botocore",)
+
 
 def check_cloud_libraries() -> None:
     """Raise ConfigurationError if one is not installed. None of them is imported."""
-    missing = [name for name in _LIBRARIES if not _is_installed(name)]
+    missing = _missing(_LIBRARIES)
     if missing:
         raise ConfigurationError(
             f"The environment describes an installation on Google Cloud, but {missing[0]} is not installed:"
             " pip install 'dicom-export[cloud]'"
         )
+
+
+def check_bucket_libraries(uri: str, *, is_google: bool) -> None:
+    """Raise ConfigurationError if a library that reads the bucket is not installed. None of them is imported."""
+    missing = _missing(_OF_GOOGLE_BUCKETS if is_google else _OF_S3_BUCKETS)
+    if missing:
+        extra = "cloud" if is_google else "s3"
+        raise ConfigurationError(
+            f"{uri} is a bucket, but {missing[0]} is not installed: pip install 'dicom-export[{extra}]'"
+        )
+
+
+def _missing(libraries: Sequence[str]) -> list[str]:
+    return [name for name in libraries if not _is_installed(name)]
 
 
 def _is_installed(name: str) -> bool:

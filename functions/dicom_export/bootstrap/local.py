@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from dicom_export.adapters.local.folder.state import FolderState
 from dicom_export.bootstrap.reopening import needed_streams, reopen
 from dicom_export.bootstrap.wiring import Ports, dead_letters_on, handlers_on, objects_of, service_on
-from dicom_export.errors import NotFound
+from dicom_export.errors import InvalidArgument, NotFound
 from dicom_export.exporting.service import ExportService, OperationsService
-from dicom_export.settings import CONSOLE_BUCKET
+from dicom_export.settings import CONSOLE_BUCKET, LocalBucket
 from dicom_export.state.journal import Journal
 from dicom_export.stores import DeclaredStore
 from dicom_export.watching.touched import Touched
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dicom_export.names import GcsFolder, TableName
     from dicom_export.operations.request import TableRequest
     from dicom_export.ports import DicomStore
-    from dicom_export.settings import LocalSettings
+    from dicom_export.settings import LocalSettings, Place
     from dicom_export.stored_object import StoredObject
     from dicom_export.verifying.verify import Verification
     from dicom_export.watching.keep_watch import Watcher
@@ -86,9 +86,9 @@ def local_deployment(local: LocalSettings, disorder: Disorder | None = None) -> 
             FolderState(local.data / "state"),
             {
                 name: DeclaredStore(
-                    objects_of(FolderStore(folder, local.ignore), local.ignore, archives=local.archives), local.ignore
+                    objects_of(_objects_in(place, local.ignore), local.ignore, archives=local.archives), local.ignore
                 )
-                for name, folder in local.stores.items()
+                for name, place in local.stores.items()
             },
             {name: FolderStore(folder) for name, folder in buckets.items()}.get,
             tables,
@@ -127,6 +127,8 @@ def folder_watcher(
     from dicom_export.watching.watcher import PATIENCE_SECONDS, REST_SECONDS, FolderWatch
 
     folder = local.stores[request.store]
+    if isinstance(folder, LocalBucket):
+        raise InvalidArgument(f"{folder} is a bucket: expected a folder")
     touched = Touched()
     unlisted: dict[str, str] = {}
     store = DeclaredStore(FolderStore(folder, local.ignore), local.ignore)
@@ -163,11 +165,16 @@ def _remove_unneeded_streams(data: Path) -> None:
             streams.keep(needed_streams(local_operations(data).journal))
 
 
-def folder_store(folder: Path, ignore: tuple[str, ...]) -> DeclaredStore:
-    """Return the folder as a store."""
-    from dicom_export.adapters.local.folder.store import FolderStore
+def local_store_of(place: Place, ignore: tuple[str, ...]) -> DeclaredStore:
+    """Return the folder or the bucket as a store. Raises ConfigurationError if the library of the bucket is not installed."""
+    return DeclaredStore(_objects_in(place, ignore), ignore)
 
-    return DeclaredStore(FolderStore(folder, ignore), ignore)
+
+def _objects_in(place: Place, ignore: tuple[str, ...]) -> DicomStore:
+    from dicom_export.adapters.local.folder.store import FolderStore
+    from dicom_export.bootstrap.buckets import bucket_store
+
+    return bucket_store(place) if isinstance(place, LocalBucket) else FolderStore(place, ignore)
 
 
 def file_and_store(file: Path) -> tuple[DicomStore, StoredObject]:

@@ -1,4 +1,4 @@
-"""`dicom-export export`: export a folder to a table of a DuckDB file, by the same messages and handlers as on Google Cloud."""
+"""`dicom-export export`: export a folder or a bucket to a table of a DuckDB file, by the same messages and handlers as on Google Cloud."""
 
 from __future__ import annotations
 
@@ -14,20 +14,24 @@ from dicom_export.cli.exit_codes import FAILED
 from dicom_export.cli.help import Command
 from dicom_export.cli.options import (
     FilterPath,
+    anonymous_option,
     archives_option,
+    endpoint_url_option,
     file_option,
-    folder_argument,
     ignore_option,
+    place_argument,
     schema_option,
     source_object_option,
     source_store_option,
     table_option,
+    user_project_option,
     views_option,
 )
 from dicom_export.cli.verbosity import Verbosity, verbosity_options
 from dicom_export.errors import InvalidArgument
 from dicom_export.folder_export.arguments import DISPOSITIONS, parse_since
 from dicom_export.folder_export.ctrl_c import threads_without_ctrl_c
+from dicom_export.folder_export.places import place_of
 from dicom_export.folder_export.request import folder_export
 
 if TYPE_CHECKING:
@@ -35,7 +39,7 @@ if TYPE_CHECKING:
 
     from dicom_export.folder_export.request import FolderExport
     from dicom_export.operations.operation import Operation
-    from dicom_export.settings import LocalSettings
+    from dicom_export.settings import LocalSettings, Place
 
 
 def _since(_context: click.Context, _parameter: click.Parameter, text: str | None) -> datetime | None:
@@ -47,14 +51,16 @@ def _since(_context: click.Context, _parameter: click.Parameter, text: str | Non
 
 @click.command(
     cls=Command,
-    short_help="Export a folder of DICOM files to a table.",
+    short_help="Export a folder or bucket of DICOM files to a table.",
     examples=(
         "dicom-export export scans --to scans.duckdb",
         "dicom-export export scans --to scans.duckdb --write-disposition write-append",
         "dicom-export export scans --to scans.duckdb --table ct --filter ct.csv",
+        "dicom-export export gs://bucket/scans --to gcs.duckdb",
+        "dicom-export export s3://bucket/scans --to s3.duckdb",
     ),
 )
-@folder_argument
+@place_argument
 @file_option
 @table_option
 @click.option(
@@ -85,6 +91,9 @@ def _since(_context: click.Context, _parameter: click.Parameter, text: str | Non
 @source_object_option
 @ignore_option
 @archives_option
+@anonymous_option
+@user_project_option
+@endpoint_url_option
 @verbosity_options
 @click.option(
     "--format",
@@ -95,7 +104,7 @@ def _since(_context: click.Context, _parameter: click.Parameter, text: str | Non
     help="Print a summary as text, or the Operation resource as JSON.",
 )
 def export(
-    folder: Path,
+    folder: Path | str,
     file: Path,
     table: str,
     filter_file: Path | None,
@@ -103,8 +112,11 @@ def export(
     since: datetime | None,
     schema: str,
     ignore: tuple[str, ...],
+    user_project: str | None,
+    endpoint_url: str | None,
     output: str,
     *,
+    anonymous: bool,
     include_source_store: bool,
     views: bool,
     archives: bool,
@@ -113,10 +125,13 @@ def export(
 ) -> None:
     """Export the DICOM files in FOLDER, and in all folders below it, to a table.
 
+    BUCKET is gs://BUCKET/FOLDER in Cloud Storage, or s3://BUCKET/FOLDER.
+
     To resume an interrupted export, run the same command again. Ctrl-C cancels the export.
     """
+    place = place_of(str(folder), is_anonymous=anonymous, user_project=user_project, endpoint_url=endpoint_url)
     asked = folder_export(
-        folder,
+        place,
         file,
         table=table,
         filter_file=filter_file,
@@ -129,12 +144,12 @@ def export(
         since=since,
         ignore=ignore,
     )
-    operation = _run(asked, folder, verbosity)
-    _report(operation, asked.settings, file, output, folder=folder, verbosity=verbosity)
+    operation = _run(asked, place, verbosity)
+    _report(operation, asked.settings, file, output, place=place, verbosity=verbosity)
     sys.exit(FAILED if operation.error else 0)
 
 
-def _run(asked: FolderExport, folder: Path, verbosity: Verbosity) -> Operation:
+def _run(asked: FolderExport, place: Place, verbosity: Verbosity) -> Operation:
     # `--help` and a mistyped option are answered without loading DuckDB and the rest.
     from dicom_export.bootstrap.local import local_deployment
     from dicom_export.cli.console import standard_error, warnings_on
@@ -145,12 +160,12 @@ def _run(asked: FolderExport, folder: Path, verbosity: Verbosity) -> Operation:
         with threads_without_ctrl_c():
             deployment = stack.enter_context(local_deployment(asked.settings))
         return Run(deployment, asked.request, asked.ignored, console, reports=True, verbosity=verbosity).to_its_end(
-            folder
+            place
         )
 
 
 def _report(
-    operation: Operation, settings: LocalSettings, file: Path, output: str, *, folder: Path, verbosity: Verbosity
+    operation: Operation, settings: LocalSettings, file: Path, output: str, *, place: Place, verbosity: Verbosity
 ) -> None:
     """Print how the operation ended, then note that it was reported. After a crash in between it is reported again."""
     from dicom_export.bootstrap.local import local_operations
@@ -164,6 +179,6 @@ def _report(
     elif operation.error or not verbosity.is_quiet or operations.unlisted(operation.name):
         unlisted = operations.unlisted(operation.name)
         failures, passed_over = operations.failures(operation.name), operations.passed_over(operation.name)
-        lines = summary(operation, failures, passed_over, file, unlisted, folder=folder)
+        lines = summary(operation, failures, passed_over, file, unlisted, place=place)
         echo_lines(lines)
     operations.set_reported(operation.name)

@@ -127,6 +127,6 @@ def _report(
     elif operation.error or not verbosity.is_quiet or operations.unlisted(operation.name):
         unlisted = operations.unlisted(operation.name)
         failures, passed_over = operations.failures(operation.name), operations.passed_over(operation.name)
-        lines = summary(operation, failures, passed_over, destination, unlisted, folder=folder)
+        lines = summary(operation, failures, passed_over, destination, unlisted, place=folder)
         echo_lines(lines)
     operations.set_reported(operation.name)

@@ -10,10 +10,10 @@ from dicom_export.cli.interruption import stop_at_once
 from dicom_export.cli.progress import ExportProgress
 from dicom_export.cli.verbosity import Verbosity
 from dicom_export.folder_export import run
+from dicom_export.settings import LocalBucket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
     from types import FrameType
 
     from rich.console import Console
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dicom_export.folder_export.ignored import Ignored
     from dicom_export.operations.operation import Operation
     from dicom_export.operations.request import Request
+    from dicom_export.settings import Place
 
 
 def _ignore(_sentence: str) -> None:
@@ -49,14 +50,16 @@ class Run:
         self._console = console
         self._interrupts = 0
 
-    def to_its_end(self, folder: Path) -> Operation:
+    def to_its_end(self, place: Place) -> Operation:
         """Run the operation and return it after its end. Raises the error that stopped the workers, such as a full disk."""
         with self._interruptible():
             operation = self._run.begin()
-            return operation if operation.is_done else self._watch(operation, folder)
+            return operation if operation.is_done else self._watch(operation, place)
 
-    def _watch(self, operation: Operation, folder: Path) -> Operation:
-        counted = None if self._exports_a_part or operation.compares_objects else folder
+    def _watch(self, operation: Operation, place: Place) -> Operation:
+        # A bucket is listed once: each page of a listing is paid for.
+        is_whole = not (self._exports_a_part or operation.compares_objects)
+        counted = place if is_whole and not isinstance(place, LocalBucket) else None
         with ExportProgress(self._console, counted, self._decoded, is_shown=not self._is_quiet) as progress:
             for current in self._run.states(operation):
                 operation = current

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from dicom_export.operations.failure import Failure
     from dicom_export.operations.operation import Operation
+    from dicom_export.settings import Place
     from dicom_export.stored_object import Unlisted
 
 _GROUPS_SHOWN = 20
@@ -33,7 +34,7 @@ def summary(
     file: Path,
     unlisted: Sequence[Unlisted] = (),
     *,
-    folder: Path,
+    place: Place,
 ) -> Iterator[str]:
     """Yield the lines of the summary.
 
@@ -48,7 +49,7 @@ def summary(
         f" in {seconds:,.1f} s, {counters.success / max(seconds, 0.001):,.0f} instances/s"
     )
     if not counters.planned and not (counters.unchanged or unlisted or operation.error):
-        yield _nothing_found(operation, folder)
+        yield _nothing_found(operation, place)
     if counters.unchanged:
         yield (
             f"{counters.unchanged:,} {'file has' if counters.unchanged == 1 else 'files have'} a row in the table already and"
@@ -68,14 +69,14 @@ def summary(
         yield f"{COMMAND}operations failures {operation.name.operation} --from {shlex.quote(str(file))}"
 
 
-def _nothing_found(operation: Operation, folder: Path) -> str:
-    """Return why there was nothing to export from the folder."""
+def _nothing_found(operation: Operation, place: Place) -> str:
+    """Return why there was nothing to export from the folder or bucket."""
     request = operation.request
     if request.since is not None:
-        return f"No file in {printable(str(folder))} was modified after the time of --since: nothing was exported."
+        return f"No file in {printable(str(place))} was modified after the time of --since: nothing was exported."
     if request.is_filtered:
-        return f"The filter names no file in {printable(str(folder))}: nothing was exported."
-    return f"The folder {printable(str(folder))} is empty, or has no files except ignored ones: nothing was exported."
+        return f"The filter names no file in {printable(str(place))}: nothing was exported."
+    return f"The folder {printable(str(place))} is empty, or has no files except ignored ones: nothing was exported."
 
 
 def _destination(operation: Operation, file: Path) -> str:

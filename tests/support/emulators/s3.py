@@ -101,9 +101,9 @@ class S3:
     front: Front
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
-    def make_bucket(self) -> str:
+    def make_bucket(self, name: str = "") -> str:
         """Make a bucket that nobody has used, and return its name."""
-        name = f"bucket-{next(self._numbers)}"
+        name = name or f"bucket-{next(self._numbers)}"
         self.client.create_bucket(Bucket=name)
         return name
 

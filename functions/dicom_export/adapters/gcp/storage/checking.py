@@ -1,0 +1,51 @@
+"""Check that a person may list a bucket, and say what to do if not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from google.auth.exceptions import DefaultCredentialsError, MutualTLSChannelError
+
+from dicom_export.adapters.gcp.calls import RETRY
+from dicom_export.errors import FailedPrecondition, InvalidArgument, PermissionDenied
+
+if TYPE_CHECKING:
+    from dicom_export.adapters.gcp.storage.store import BucketStore
+
+# Somebody waits for the answer.
+_SHORT = RETRY.with_timeout(10.0)
+# Cloud Storage writes: "Bucket is a requester pays bucket but no user project provided."
+_REQUESTER_PAYS = "requester pays"
+
+
+def check_store(store: BucketStore, *, is_anonymous: bool) -> None:
+    """List one object. Raises NotFound, PermissionDenied, FailedPrecondition, InvalidArgument and Unavailable."""
+    try:
+        store.client()
+    except (DefaultCredentialsError, MutualTLSChannelError) as error:
+        raise FailedPrecondition(
+            f"{store.uri('')} cannot be read without Google credentials ({_first_sentence(error)}): run `gcloud auth"
+            " application-default login`, set GOOGLE_APPLICATION_CREDENTIALS to a file with credentials, or add --anonymous if"
+            " the bucket is public"
+        ) from error
+    try:
+        next(replace(store, page_size=1).listed("name", retry=_SHORT), None)
+    except PermissionDenied as error:
+        what_to_do = (
+            "the bucket is not public. Leave out --anonymous, and use credentials that may read it"
+            if is_anonymous
+            else "expected credentials with the role roles/storage.objectViewer on the bucket, or --anonymous if the bucket"
+            " is public"
+        )
+        raise PermissionDenied(f"{error.message}: {what_to_do}") from error
+    except InvalidArgument as error:
+        if _REQUESTER_PAYS not in error.message:
+            raise
+        raise InvalidArgument(
+            f"{error.message}: add --user-project PROJECT, with a project of yours that pays for the requests"
+        ) from error
+
+
+def _first_sentence(error: Exception) -> str:
+    return str(error).partition(". ")[0].rstrip(".")
