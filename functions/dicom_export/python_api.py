@@ -109,6 +109,7 @@ def export(
     ignore: Sequence[str] = (),
     anonymous: bool = False,
     user_project: str | None = None,
+    allow_cold_reads: bool = False,
     endpoint_url: str | None = None,
 ) -> ExportResult:
     """Export the DICOM files in a folder and its subfolders to a table of the DuckDB file `to`.
@@ -126,6 +127,7 @@ def export(
         is_anonymous=anonymous,
         user_project=user_project,
         endpoint_url=endpoint_url,
+        allows_cold_reads=allow_cold_reads,
     )
     file = _path("to", to)
     asked_filter = None if filter_file is None else _path("filter_file", filter_file)

@@ -6,23 +6,26 @@ from typing import TYPE_CHECKING
 
 from dicom_export.bootstrap.libraries import check_bucket_libraries
 from dicom_export.names import GcsFolder
+from dicom_export.stores import DeclaredStore
 
 if TYPE_CHECKING:
     from dicom_export.adapters.aws.store import S3Store
     from dicom_export.adapters.gcp.storage.store import BucketStore
     from dicom_export.names import S3Folder
-    from dicom_export.ports import DicomStore
     from dicom_export.settings import LocalBucket
 
 
-def bucket_store(bucket: LocalBucket) -> DicomStore:
+def declared_bucket(bucket: LocalBucket) -> DeclaredStore:
     """Return the store, which connects when it is first used, in each process.
 
     Raises ConfigurationError if its library is not installed.
     """
     folder = bucket.folder
     check_bucket_libraries(str(bucket), is_google=isinstance(folder, GcsFolder))
-    return _google_store(folder, bucket) if isinstance(folder, GcsFolder) else _s3_store(folder, bucket)
+    if isinstance(folder, GcsFolder):
+        store = _google_store(folder, bucket)
+        return DeclaredStore(store, allow_cold_reads=bucket.allows_cold_reads, has_autoclass=store.has_autoclass)
+    return DeclaredStore(_s3_store(folder, bucket))
 
 
 def check_bucket(bucket: LocalBucket) -> None:

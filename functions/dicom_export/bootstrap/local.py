@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -85,9 +85,7 @@ def local_deployment(local: LocalSettings, disorder: Disorder | None = None) -> 
         ports = Ports(
             FolderState(local.data / "state"),
             {
-                name: DeclaredStore(
-                    objects_of(_objects_in(place, local.ignore), local.ignore, archives=local.archives), local.ignore
-                )
+                name: local_store_of(place, local.ignore, archives=local.archives)
                 for name, place in local.stores.items()
             },
             {name: FolderStore(folder) for name, folder in buckets.items()}.get,
@@ -165,16 +163,15 @@ def _remove_unneeded_streams(data: Path) -> None:
             streams.keep(needed_streams(local_operations(data).journal))
 
 
-def local_store_of(place: Place, ignore: tuple[str, ...]) -> DeclaredStore:
+def local_store_of(place: Place, ignore: tuple[str, ...], *, archives: bool = False) -> DeclaredStore:
     """Return the folder or the bucket as a store. Raises ConfigurationError if the library of the bucket is not installed."""
-    return DeclaredStore(_objects_in(place, ignore), ignore)
-
-
-def _objects_in(place: Place, ignore: tuple[str, ...]) -> DicomStore:
     from dicom_export.adapters.local.folder.store import FolderStore
-    from dicom_export.bootstrap.buckets import bucket_store
+    from dicom_export.bootstrap.buckets import declared_bucket
 
-    return bucket_store(place) if isinstance(place, LocalBucket) else FolderStore(place, ignore)
+    if isinstance(place, LocalBucket):
+        declared = declared_bucket(place)
+        return replace(declared, objects=objects_of(declared.objects, ignore, archives=archives), ignore=ignore)
+    return DeclaredStore(objects_of(FolderStore(place, ignore), ignore, archives=archives), ignore)
 
 
 def file_and_store(file: Path) -> tuple[DicomStore, StoredObject]:

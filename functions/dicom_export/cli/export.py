@@ -14,6 +14,7 @@ from dicom_export.cli.exit_codes import FAILED
 from dicom_export.cli.help import Command
 from dicom_export.cli.options import (
     FilterPath,
+    allow_cold_reads_option,
     anonymous_option,
     archives_option,
     endpoint_url_option,
@@ -93,6 +94,7 @@ def _since(_context: click.Context, _parameter: click.Parameter, text: str | Non
 @archives_option
 @anonymous_option
 @user_project_option
+@allow_cold_reads_option
 @endpoint_url_option
 @verbosity_options
 @click.option(
@@ -117,6 +119,7 @@ def export(
     output: str,
     *,
     anonymous: bool,
+    allow_cold_reads: bool,
     include_source_store: bool,
     views: bool,
     archives: bool,
@@ -129,7 +132,13 @@ def export(
 
     To resume an interrupted export, run the same command again. Ctrl-C cancels the export.
     """
-    place = place_of(str(folder), is_anonymous=anonymous, user_project=user_project, endpoint_url=endpoint_url)
+    place = place_of(
+        str(folder),
+        is_anonymous=anonymous,
+        user_project=user_project,
+        endpoint_url=endpoint_url,
+        allows_cold_reads=allow_cold_reads,
+    )
     asked = folder_export(
         place,
         file,

@@ -70,6 +70,11 @@ user_project_option = click.option(
     metavar="PROJECT",
     help="The project that pays for the requests to a bucket of Cloud Storage whose requester pays.",
 )
+allow_cold_reads_option = click.option(
+    "--allow-cold-reads",
+    is_flag=True,
+    help="Read objects in the classes Nearline, Coldline and Archive of Cloud Storage, which costs more.",
+)
 endpoint_url_option = click.option(
     "--endpoint-url", metavar="URL", help="The address of a server of S3 other than Amazon's.  [env: AWS_ENDPOINT_URL]"
 )

@@ -13,6 +13,7 @@ from dicom_export.cli.console import echo_lines
 from dicom_export.cli.exit_codes import FAILED
 from dicom_export.cli.help import Command
 from dicom_export.cli.options import (
+    allow_cold_reads_option,
     anonymous_option,
     archives_option,
     endpoint_url_option,
@@ -62,6 +63,7 @@ _LIMIT = 20
 @archives_option
 @anonymous_option
 @user_project_option
+@allow_cold_reads_option
 @endpoint_url_option
 @click.option("--repair", is_flag=True, help="Export the missing and stale instances, then compare again.")
 @click.option(
@@ -80,6 +82,7 @@ def verify(
     output: str,
     *,
     anonymous: bool,
+    allow_cold_reads: bool,
     archives: bool,
     repair: bool,
     verbosity: Verbosity,
@@ -93,7 +96,13 @@ def verify(
     """
     check_file(file)
     destination = table_of(table)
-    place = place_of(str(folder), is_anonymous=anonymous, user_project=user_project, endpoint_url=endpoint_url)
+    place = place_of(
+        str(folder),
+        is_anonymous=anonymous,
+        user_project=user_project,
+        endpoint_url=endpoint_url,
+        allows_cold_reads=allow_cold_reads,
+    )
     if isinstance(place, LocalBucket):
         check_bucket(place)
     store = store_of(place)

@@ -67,7 +67,12 @@ def table_of(name: str) -> TableName:
 
 
 def place_of(
-    text: str, *, is_anonymous: bool = False, user_project: str | None = None, endpoint_url: str | None = None
+    text: str,
+    *,
+    is_anonymous: bool = False,
+    user_project: str | None = None,
+    endpoint_url: str | None = None,
+    allows_cold_reads: bool = False,
 ) -> Place:
     """Return the folder with this path, or the bucket with this address.
 
@@ -76,14 +81,15 @@ def place_of(
     is_google, is_s3 = text.startswith(_GOOGLE), text.startswith(_S3)
     if is_anonymous and not (is_google or is_s3):
         raise InvalidArgument(f"--anonymous is for a bucket, and {text!r} is a folder")
-    if user_project and not is_google:
-        raise InvalidArgument(f"--user-project is for a bucket of Cloud Storage, gs://BUCKET, and not for {text!r}")
+    for option, given in (("--user-project", user_project), ("--allow-cold-reads", allows_cold_reads)):
+        if given and not is_google:
+            raise InvalidArgument(f"{option} is for a bucket of Cloud Storage, gs://BUCKET, and not for {text!r}")
     if endpoint_url and not is_s3:
         raise InvalidArgument(f"--endpoint-url is for an S3 bucket, s3://BUCKET, and not for {text!r}")
     if endpoint_url and not _URL.fullmatch(endpoint_url):
         raise InvalidArgument(f"Invalid --endpoint-url {endpoint_url!r}: expected https://HOST or http://HOST:PORT")
     if is_google:
-        return LocalBucket(GcsFolder.parse(text), is_anonymous, user_project)
+        return LocalBucket(GcsFolder.parse(text), is_anonymous, user_project, allows_cold_reads=allows_cold_reads)
     if is_s3:
         return LocalBucket(S3Folder.parse(text), is_anonymous, endpoint_url=endpoint_url)
     return Path(text)

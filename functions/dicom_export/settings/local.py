@@ -42,13 +42,15 @@ class LocalBucket:
     """A bucket, or a folder in one, that a command on one machine reads as a store.
 
     `is_anonymous` says that no credentials are used. `user_project` pays for the requests to a bucket of Cloud Storage whose
-    requester pays. `endpoint_url` is the address of a server of S3 other than Amazon's.
+    requester pays. `endpoint_url` is the address of a server of S3 other than Amazon's. `allows_cold_reads` is whether
+    objects in cold storage classes of Cloud Storage may be read.
     """
 
     folder: GcsFolder | S3Folder
     is_anonymous: bool = False
     user_project: str | None = None
     endpoint_url: str | None = None
+    allows_cold_reads: bool = False
 
     def __str__(self) -> str:
         return str(self.folder)

@@ -59,8 +59,8 @@ class GoogleService:
 
         patch.setattr(Ranges, "read", counted)
 
-    def put(self, name: str, content: bytes) -> None:
-        self._storage.put(self._bucket, f"archive/dicom/{name}", content)
+    def put(self, name: str, content: bytes, storage_class: str = "STANDARD") -> None:
+        self._storage.put(self._bucket, f"archive/dicom/{name}", content, storage_class=storage_class)
 
     def reads(self) -> list[str]:
         return [name.removeprefix("archive/dicom/") for name in self._reads]
@@ -317,6 +317,32 @@ def test_objects_that_may_not_be_read_are_failures(s3_server: S3, tmp_path: Path
     assert f"Reading {service.uri}/000000.dcm: Forbidden (403)" in done.output
 
 
+def test_objects_of_cold_classes_are_read_only_if_asked_for(
+    storage_emulator: Storage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    service = GoogleService(storage_emulator, monkeypatch)
+    standard, cold = sorted(make_folder(tmp_path / "scans", 2).iterdir())
+    service.put("standard.dcm", standard.read_bytes())
+    service.put("cold.dcm", cold.read_bytes(), "COLDLINE")
+    file = tmp_path / "scans.duckdb"
+    refused = run("export", service.uri, "--to", file)
+    assert refused.exit_code == 1
+    assert "FAILED_PRECONDITION: The export would read objects in cold storage classes: 1 in COLDLINE" in refused.output
+    assert "on one machine, add --allow-cold-reads" in refused.output
+    assert service.reads() == []
+    assert "1 of 1 instances" in run("export", service.uri, "--to", file, "--ignore", "cold.dcm").output
+    verified = run("verify", service.uri, "--from", file)
+    assert verified.exit_code == 2
+    assert f"{service.uri}/cold.dcm has no row that names it, and is in the storage class COLDLINE" in verified.stderr
+    assert "cold.dcm" not in service.reads()
+    verified = run("verify", service.uri, "--from", file, "--allow-cold-reads", "--repair")
+    assert "1 instances exported" in verified.output
+    assert verified.exit_code == 0
+    assert "0 missing, 0 stale, 0 orphaned" in run("verify", service.uri, "--from", file).output
+    done = run("export", service.uri, "--to", tmp_path / "all.duckdb", "--allow-cold-reads")
+    assert "2 of 2 instances" in done.output
+
+
 def test_an_endpoint_can_be_named(s3_server: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     service = S3Service(s3_server)
     filled(service, make_folder(tmp_path / "scans", 2))
@@ -331,6 +357,7 @@ def test_an_endpoint_can_be_named(s3_server: S3, tmp_path: Path, monkeypatch: py
         (("scans", "--anonymous"), "--anonymous is for a bucket, and '.*scans' is a folder"),
         (("scans", "--user-project", "p"), "--user-project is for a bucket of Cloud Storage, gs://BUCKET, and not for"),
         (("s3://bucket", "--user-project", "p"), "--user-project is for a bucket of Cloud Storage"),
+        (("s3://bucket", "--allow-cold-reads"), "--allow-cold-reads is for a bucket of Cloud Storage"),
         (("gs://bucket", "--endpoint-url", "http://localhost"), "--endpoint-url is for an S3 bucket, s3://BUCKET"),
         (
             ("s3://bucket", "--endpoint-url", "localhost:9000"),
