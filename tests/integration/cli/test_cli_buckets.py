@@ -6,11 +6,14 @@ import json
 import re
 import zipfile
 from collections import Counter
+from contextlib import contextmanager
 from io import BytesIO
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
 import duckdb
 import pytest
+from werkzeug.serving import make_server
 
 from dicom_export.adapters.gcp.storage import client as google_client
 from dicom_export.adapters.gcp.storage.ranges import Ranges
@@ -20,6 +23,7 @@ from support.emulators import s3
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+    from wsgiref.types import StartResponse, WSGIEnvironment
 
     from support.emulators.s3 import S3
     from support.emulators.storage import Storage
@@ -283,20 +287,64 @@ def test_missing_google_credentials_are_wrong_usage(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.parametrize(
-    ("options", "advice"),
+    ("options", "message"),
     [
-        ((), "--anonymous if the bucket is public"),
-        (("--anonymous",), "the bucket is not public. Leave out --anonymous"),
+        ((), "Listing s3://theirs/scans/: Access Denied (AccessDenied): expected credentials with s3:ListBucket"),
+        (("--anonymous",), "s3://theirs/scans/ cannot be listed without credentials: the bucket is not public"),
     ],
 )
 def test_a_refusal_of_s3_is_wrong_usage(
-    s3_server: S3, options: tuple[str, ...], advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    s3_server: S3, options: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(s3_server.front, "refusal", ("403 Forbidden", "AccessDenied", "Access Denied"))
     done = asked("export", "s3://theirs/scans", tmp_path, *options)
+    assert (done.exit_code, done.stderr.startswith(f"Error: {message}")) == (2, True)
+
+
+@contextmanager
+def refusing(status: str, message: str) -> Iterator[str]:
+    """Run a Cloud Storage that answers each request with an error, and yield its address."""
+
+    def app(_environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+        start_response(status, [("Content-Type", "application/json")])
+        return [json.dumps({"error": {"code": int(status[:3]), "message": message}}).encode()]
+
+    server = make_server("127.0.0.1", 0, app)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+NO_LIST = "someone@example.com does not have storage.objects.list access to the Google Cloud Storage bucket"
+PAYS = "Bucket is a requester pays bucket but no user project provided"
+
+
+@pytest.mark.usefixtures("new_clients")
+@pytest.mark.parametrize(
+    ("status", "answer", "options", "message"),
+    [
+        ("403 Forbidden", NO_LIST, (), f"{NO_LIST}: expected credentials with the role roles/storage.objectViewer"),
+        (
+            "401 Unauthorized",
+            NO_LIST,
+            ("--anonymous",),
+            "cannot be listed without credentials: the bucket is not public",
+        ),
+        ("400 Bad Request", PAYS, (), f"{PAYS}: add --user-project PROJECT"),
+    ],
+    ids=["403", "401", "400"],
+)
+def test_a_refusal_of_cloud_storage_is_wrong_usage(
+    status: str, answer: str, options: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with refusing(status, f"{answer}.") as url:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
+        done = asked("export", "gs://theirs/scans", tmp_path, *options)
     assert done.exit_code == 2
-    assert "Listing s3://theirs/scans/: Access Denied (AccessDenied): " in done.stderr
-    assert advice in done.stderr
+    assert message in done.stderr
 
 
 def test_anonymous_requests_have_no_signature(s3_server: S3, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import NoCredentialsError, PartialCredentialsError
 
 from dicom_export.errors import FailedPrecondition, PermissionDenied, Unavailable
+from dicom_export.stores import not_public
 
 if TYPE_CHECKING:
     from dicom_export.adapters.aws.store import S3Store
@@ -18,13 +19,12 @@ def check_store(store: S3Store) -> None:
     try:
         next(replace(store, page_size=1).list(), None)
     except PermissionDenied as error:
-        what_to_do = (
-            "the bucket is not public. Leave out --anonymous, and use credentials that may read it"
-            if store.connection.is_anonymous
-            else "expected credentials with s3:ListBucket on the bucket and s3:GetObject on its objects, or --anonymous if"
-            " the bucket is public"
-        )
-        raise PermissionDenied(f"{error.message}: {what_to_do}") from error
+        if store.connection.is_anonymous:
+            raise PermissionDenied(not_public(store.uri(""))) from error
+        raise PermissionDenied(
+            f"{error.message}: expected credentials with s3:ListBucket on the bucket and s3:GetObject on its objects, or"
+            " --anonymous if the bucket is public"
+        ) from error
     except Unavailable as error:
         if not isinstance(error.__cause__, (NoCredentialsError, PartialCredentialsError)):
             raise

@@ -9,6 +9,7 @@ from google.auth.exceptions import DefaultCredentialsError, MutualTLSChannelErro
 
 from dicom_export.adapters.gcp.calls import RETRY
 from dicom_export.errors import FailedPrecondition, InvalidArgument, PermissionDenied
+from dicom_export.stores import not_public
 
 if TYPE_CHECKING:
     from dicom_export.adapters.gcp.storage.store import BucketStore
@@ -32,18 +33,17 @@ def check_store(store: BucketStore, *, is_anonymous: bool) -> None:
     try:
         next(replace(store, page_size=1).listed("name", retry=_SHORT), None)
     except PermissionDenied as error:
-        what_to_do = (
-            "the bucket is not public. Leave out --anonymous, and use credentials that may read it"
-            if is_anonymous
-            else "expected credentials with the role roles/storage.objectViewer on the bucket, or --anonymous if the bucket"
-            " is public"
-        )
-        raise PermissionDenied(f"{error.message}: {what_to_do}") from error
+        if is_anonymous:
+            raise PermissionDenied(not_public(store.uri(""))) from error
+        raise PermissionDenied(
+            f"{error.message.rstrip('.')}: expected credentials with the role roles/storage.objectViewer on the bucket, or"
+            " --anonymous if the bucket is public"
+        ) from error
     except InvalidArgument as error:
         if _REQUESTER_PAYS not in error.message:
             raise
         raise InvalidArgument(
-            f"{error.message}: add --user-project PROJECT, with a project of yours that pays for the requests"
+            f"{error.message.rstrip('.')}: add --user-project PROJECT, with a project of yours that pays for the requests"
         ) from error
 
 
