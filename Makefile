@@ -72,7 +72,7 @@ bench: .venv/.dev .venv-bigquery/.installed bench/dicom_parser/node_modules/.pac
 
 soak: .venv/.dev .venv-bigquery/.installed ## Kill, overload, poison and disturb exports, for an hour or more; docs/reliability.md has the figures
 	$(SOAK).kills
-	DICOM_EXPORT_SOAK=1 $(BIN)/pytest tests/end_to_end/test_rerun.py tests/end_to_end/test_killed_processes.py tests/end_to_end/test_end_to_end.py
+	DICOM_EXPORT_SOAK=1 $(BIN)/pytest tests/end_to_end/test_rerun.py tests/end_to_end/test_killed_processes.py tests/end_to_end/test_end_to_end.py tests/integration/cli/test_cli_buckets.py
 	$(SOAK).functions 2>/dev/null
 	$(SOAK).full_disk
 	$(SOAK).changing_store
