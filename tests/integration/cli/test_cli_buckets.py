@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import duckdb
 import pytest
+from google.auth.exceptions import RefreshError, TransportError
 from werkzeug.serving import make_server
 
+from dicom_export.adapters.gcp.calls import RETRY
 from dicom_export.adapters.gcp.storage import client as google_client
 from dicom_export.adapters.gcp.storage.ranges import Ranges
 from support.command_line import SMALL_MESSAGES, make_folder, operation_ids, rows, run, start, wait_for
@@ -289,6 +291,33 @@ def test_missing_google_credentials_are_wrong_usage(tmp_path: Path, monkeypatch:
     assert "gs://some-bucket/scans/ cannot be read without Google credentials" in done.stderr
     assert "gcloud auth application-default login" in done.stderr
     assert "--anonymous" in done.stderr
+
+
+@pytest.mark.usefixtures("new_clients")
+@pytest.mark.parametrize(
+    ("reason", "exit_code", "message"),
+    [
+        (
+            RefreshError("Reauthentication is needed. Please run it.", {"error": "invalid_grant"}),
+            2,
+            "cannot be read, because the Google credentials are refused (Reauthentication is needed): run `gcloud auth",
+        ),
+        (TransportError("no route"), 1, "Error: Listing gs://some-bucket/scans/: TransportError: no route"),
+    ],
+    ids=["refused", "unreachable"],
+)
+def test_the_last_reason_is_told_when_retries_have_ended(
+    reason: Exception, exit_code: int, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: Any, **_options: Any) -> None:
+        raise reason
+
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:9")
+    monkeypatch.setattr("google.cloud.storage.Client.list_blobs", fail)
+    monkeypatch.setattr("dicom_export.adapters.gcp.storage.checking._SHORT", RETRY.with_timeout(0.01))
+    done = asked("export", "gs://some-bucket/scans", tmp_path)
+    assert done.exit_code == exit_code
+    assert message in done.stderr
 
 
 @pytest.mark.parametrize(
