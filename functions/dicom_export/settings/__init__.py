@@ -12,7 +12,15 @@ from dicom_export.errors import ConfigurationError
 from dicom_export.settings import cloud, local
 from dicom_export.settings.cloud import CloudSettings
 from dicom_export.settings.limits import column_limits, object_limits
-from dicom_export.settings.local import CONSOLE_BUCKET, LOCAL_LIMITS, LOCAL_PARENT, LocalSettings, local_store
+from dicom_export.settings.local import (
+    CONSOLE_BUCKET,
+    LOCAL_LIMITS,
+    LOCAL_PARENT,
+    LocalBucket,
+    LocalSettings,
+    Place,
+    local_store,
+)
 
 if TYPE_CHECKING:
     from dicom_export.diagnosing.installation import Installation
@@ -23,7 +31,9 @@ __all__ = [
     "LOCAL_PARENT",
     "LOCAL_SETTINGS",
     "CloudSettings",
+    "LocalBucket",
     "LocalSettings",
+    "Place",
     "from_environment",
     "has_display",
     "installation",
