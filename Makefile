@@ -28,7 +28,7 @@ NOT_EMULATED := alembic asgiref grpcio-tools httpcore httptools httpx mako marku
 	sqlalchemy uvloop watchfiles websockets
 
 # What people install; what the tests' emulators run on is in no deployment.
-AUDITED := requirements.txt requirements-local.txt requirements-dev.txt
+AUDITED := requirements.txt requirements-local.txt requirements-s3.txt requirements-dev.txt
 
 # What the command line requires and the functions never import: their image would only be larger.
 NOT_DEPLOYED := duckdb markdown-it-py mdurl pygments pytz rich sqlglot
@@ -72,7 +72,7 @@ bench: .venv/.dev .venv-bigquery/.installed bench/dicom_parser/node_modules/.pac
 
 soak: .venv/.dev .venv-bigquery/.installed ## Kill, overload, poison and disturb exports, for an hour or more; docs/reliability.md has the figures
 	$(SOAK).kills
-	DICOM_EXPORT_SOAK=1 $(BIN)/pytest tests/end_to_end/test_rerun.py tests/end_to_end/test_killed_processes.py tests/end_to_end/test_end_to_end.py
+	DICOM_EXPORT_SOAK=1 $(BIN)/pytest tests/end_to_end/test_rerun.py tests/end_to_end/test_killed_processes.py tests/end_to_end/test_end_to_end.py tests/integration/cli/test_cli_buckets.py
 	$(SOAK).functions 2>/dev/null
 	$(SOAK).full_disk
 	$(SOAK).changing_store
@@ -108,7 +108,8 @@ audit: .venv/.dev .venv-audit/.installed ## Look up known vulnerabilities of all
 lock: .venv/.dev ## Lock the newest versions that pyproject.toml allows
 	$(LOCK) --upgrade --extra cloud $(NOT_DEPLOYED:%=--no-emit-package %) -o requirements.txt
 	$(LOCK) --upgrade -c requirements.txt -o requirements-local.txt
-	$(LOCK) --upgrade --extra cloud --group dev -c requirements.txt -c requirements-local.txt -o requirements-dev.txt
+	$(LOCK) --upgrade --extra s3 -c requirements.txt -c requirements-local.txt -o requirements-s3.txt
+	$(LOCK) --upgrade --extra cloud --extra s3 --group dev -c requirements.txt -c requirements-s3.txt -o requirements-dev.txt
 	$(COMPILE) --upgrade --group pyproject.toml:bigquery-emulator $(NOT_EMULATED:%=--no-emit-package %) -o requirements-bigquery-emulator.txt
 	$(COMPILE) --upgrade --group pyproject.toml:checkov -o requirements-checkov.txt
 	$(COMPILE) --upgrade --group pyproject.toml:duckdb-lts -o requirements-duckdb-lts.txt

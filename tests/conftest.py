@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 from hypothesis import HealthCheck, settings
 
-from support.emulators import bigquery, pubsub, storage
+from support.emulators import bigquery, pubsub, s3, storage
 from support.packages import unreachable_registry
 from support.terraform import chosen
 
@@ -153,6 +153,15 @@ def storage_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stora
     log = tmp_path_factory.mktemp("storage") / "emulator.log"
     with storage.emulator(_fake_gcs_server(), log) as running, pytest.MonkeyPatch.context() as patch:
         patch.setenv(storage.HOST_VARIABLE, running.url)
+        yield running
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[s3.S3]:
+    """Run a server of S3; every client of this process and of those that it starts talks to it."""
+    with s3.server() as running, pytest.MonkeyPatch.context() as patch:
+        for name, value in {**s3.ENVIRONMENT, s3.ENDPOINT_VARIABLE: running.url}.items():
+            patch.setenv(name, value)
         yield running
 
 

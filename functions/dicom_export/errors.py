@@ -186,7 +186,7 @@ class Cancelled(PermanentError):
 
 
 class RowsRefused(PermanentError):
-    """The table refuses some rows of a batch, and took none of the others.
+    """The table refuses some rows of a batch. It wrote no row of the batch.
 
     `indices` are the positions of the refused rows, counted from the first row of the batch.
     """
@@ -277,7 +277,7 @@ class ColumnsNotKnown(Unavailable):
 
 
 class Aborted(TransientError):
-    """Others change the same table or file at once. A retry sees their changes."""
+    """Another writer changed the same table or file at the same time. A retry sees its changes."""
 
     code = Code.ABORTED
 

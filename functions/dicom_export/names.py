@@ -34,6 +34,9 @@ _MAX_TABLE_BYTES = 1024
 _QUOTED = 100
 _GCS_URI = re.compile(r"gs://(?P<bucket>[a-z0-9][a-z0-9._-]{1,221})/(?P<object>.+)", re.DOTALL)
 _GCS_FOLDER = re.compile(r"gs://(?P<bucket>[a-z0-9][a-z0-9._-]{1,221})(?:/(?P<prefix>.*))?", re.DOTALL)
+# Old buckets, and those of other servers, have capitals and underscores:
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+_S3_FOLDER = re.compile(r"s3://(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]{1,254})(?:/(?P<prefix>.*))?", re.DOTALL)
 # A bucket's object cannot be named so, or a file system takes it for another folder.
 _NOT_IN_FOLDER = re.compile(r"[\0\r\n]|(?:^|/)\.{0,2}/")
 # The names of objects have 1,024 bytes; three UIDs and a generation follow.
@@ -193,25 +196,48 @@ class GcsFolder:
     @classmethod
     def parse(cls, uri: str) -> Self:
         """Raise InvalidArgument if the text is not a Cloud Storage URI of a bucket or a folder."""
-        shown = f"{uri[:MAX_TABLE_URI_LENGTH]!r}"
-        match = _GCS_FOLDER.fullmatch(uri)
-        if not match:
-            raise InvalidArgument(f"{shown} is not a Cloud Storage URI; expected gs://BUCKET/FOLDER")
-        folder = (match["prefix"] or "").removesuffix("/")
-        prefix = f"{folder}/" if folder else ""
-        if uri.endswith("//") or _NOT_IN_FOLDER.search(prefix) or not _is_text(prefix):
-            raise InvalidArgument(
-                f"{shown} has an empty part, a part . or .., or a character that no object's name has;"
-                " expected gs://BUCKET/FOLDER"
-            )
-        if len(prefix.encode()) > _MAX_FOLDER_BYTES:
-            raise InvalidArgument(
-                f"The folder of the URI has {len(prefix.encode())} bytes; expected at most {_MAX_FOLDER_BYTES}"
-            )
-        return cls(match["bucket"], prefix)
+        return cls(*_folder_parts(_GCS_FOLDER, uri, "a Cloud Storage URI", "gs://BUCKET/FOLDER"))
 
     def __str__(self) -> str:
         return f"gs://{self.bucket}/{self.prefix}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class S3Folder:
+    """`s3://BUCKET/PREFIX`, the objects of an S3 bucket whose keys begin with the prefix.
+
+    The prefix is empty or ends in `/`.
+    """
+
+    bucket: str
+    prefix: str = ""
+
+    @classmethod
+    def parse(cls, uri: str) -> Self:
+        """Raise InvalidArgument if the text is not an S3 URI of a bucket or a folder."""
+        return cls(*_folder_parts(_S3_FOLDER, uri, "an S3 URI", "s3://BUCKET/FOLDER"))
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}"
+
+
+def _folder_parts(pattern: re.Pattern[str], uri: str, kind: str, right: str) -> tuple[str, str]:
+    """Return bucket and prefix of a folder's URI. Raises InvalidArgument."""
+    shown = f"{uri[:MAX_TABLE_URI_LENGTH]!r}"
+    match = pattern.fullmatch(uri)
+    if not match:
+        raise InvalidArgument(f"{shown} is not {kind}; expected {right}")
+    folder = (match["prefix"] or "").removesuffix("/")
+    prefix = f"{folder}/" if folder else ""
+    if uri.endswith("//") or _NOT_IN_FOLDER.search(prefix) or not _is_text(prefix):
+        raise InvalidArgument(
+            f"{shown} has an empty part, a part . or .., or a character that no object's name has; expected {right}"
+        )
+    if len(prefix.encode()) > _MAX_FOLDER_BYTES:
+        raise InvalidArgument(
+            f"The folder of the URI has {len(prefix.encode())} bytes; expected at most {_MAX_FOLDER_BYTES}"
+        )
+    return match["bucket"], prefix
 
 
 def adds_to(folder: str, root: str) -> bool:

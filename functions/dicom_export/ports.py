@@ -664,7 +664,7 @@ class Laboratory(Protocol):
         """Return the names of the columns that a stream shows."""
 
     def append(self, stream: str, batch: pa.RecordBatch, *, as_proto: bool = False) -> str:
-        """Append rows as Arrow, or rows of text as protocol buffers. Return how the append was refused, or an empty text."""
+        """Append rows as Arrow, or rows of text as protocol buffers. Return the reason if the append was refused, or an empty text."""
 
     def finish(self, table: TableName, stream: str) -> str:
         """Finalize and commit a stream. Return the errors of the commit, or an empty text."""

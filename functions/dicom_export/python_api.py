@@ -21,6 +21,7 @@ from dicom_export.folder_export.arguments import (
     parse_since,
 )
 from dicom_export.folder_export.ctrl_c import threads_without_ctrl_c
+from dicom_export.folder_export.places import place_of
 from dicom_export.folder_export.refusals import in_callers_words
 from dicom_export.folder_export.request import folder_export
 from dicom_export.folder_export.run import Run, error_besides_failures
@@ -107,8 +108,14 @@ def export(
     include_source_object: bool = True,
     since: str | datetime | None = None,
     ignore: Sequence[str] = (),
+    anonymous: bool = False,
+    user_project: str | None = None,
+    allow_cold_reads: bool = False,
+    endpoint_url: str | None = None,
 ) -> ExportResult:
     """Export the DICOM files in a folder and its subfolders to a table of the DuckDB file `to`.
+
+    `folder` is a path, or a bucket: `gs://BUCKET/FOLDER` or `s3://BUCKET/FOLDER`.
 
     The arguments are the options of `dicom-export export`. The same call resumes an export that was
     interrupted. Ctrl-C cancels the export: batches that are being written are completed, then
@@ -116,9 +123,17 @@ def export(
     export could not be started, or ended for another reason than failed instances.
     """
     check_system()
-    source, file = _path("folder", folder), _path("to", to)
+    source = place_of(
+        folder if isinstance(folder, str) else str(_path("folder", folder)),
+        is_anonymous=anonymous,
+        user_project=user_project,
+        endpoint_url=endpoint_url,
+        allows_cold_reads=allow_cold_reads,
+    )
+    file = _path("to", to)
     asked_filter = None if filter_file is None else _path("filter_file", filter_file)
-    check_folder(source)
+    if isinstance(source, Path):
+        check_folder(source)
     check_is_database(file)
     if asked_filter:
         check_filter(asked_filter)

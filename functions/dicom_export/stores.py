@@ -83,6 +83,14 @@ def content_encoding(name: str | None) -> str:
     return "" if encoding == "identity" else encoding[:_LONGEST_ENCODING]
 
 
+def not_public(uri: str) -> str:
+    """Return the message for a bucket that cannot be listed without credentials."""
+    return (
+        f"{uri} cannot be listed without credentials: the bucket is not public. Leave out --anonymous, and use credentials"
+        " that may read it"
+    )
+
+
 def declared(stores: Mapping[StoreName, DeclaredStore], name: StoreName) -> DeclaredStore:
     """Return the store. Raises NotFound if it is not declared."""
     if name not in stores:

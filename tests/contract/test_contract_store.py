@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dicom_export.adapters.aws.store import S3Store
 from dicom_export.adapters.gcp.storage.store import BucketStore
 from dicom_export.adapters.local.folder.store import FolderStore
 from dicom_export.errors import InstanceGone, NotFound
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dicom_export.ports import DicomStore
+    from support.emulators.s3 import S3
     from support.emulators.storage import Storage
 
 NAMES = ["a-b/x", "a.dcm", "a/b/1", "a/b/2", "a/c", "a0", "b/é", "b/ü/1", "b/z", "b/𝄞", "b/\uffee"]
+ELSEWHERE = ("a", "archive/a/b", "archive/dicom", "archive/dicom-a/b/1", "archive/dicom/", "archive/dicom0", "z")
 
 
 class Stores(Protocol):
@@ -88,18 +91,53 @@ class BucketStores:
         return BucketStore("missing", self.prefix)
 
 
+class S3Stores:
+    def __init__(self, s3: S3, prefix: str) -> None:
+        self.s3 = s3
+        self.prefix = prefix
+        self.bucket = s3.make_bucket()
+
+    def make(self, objects: dict[str, bytes]) -> DicomStore:
+        for name, content in objects.items():
+            self.put(name, content)
+        return S3Store(self.bucket, self.prefix, page_size=3)
+
+    def put(self, name: str, content: bytes) -> tuple[datetime, datetime]:
+        # S3 says whole seconds.
+        earliest = datetime.now(UTC).replace(microsecond=0)
+        self.s3.put(self.bucket, self.prefix + name, content)
+        return earliest, datetime.now(UTC)
+
+    def delete(self, name: str) -> None:
+        self.s3.delete(self.bucket, self.prefix + name)
+
+    def missing(self) -> DicomStore:
+        return S3Store("missing", self.prefix)
+
+
+def s3_folder(s3: S3) -> S3Stores:
+    """Return stores below a prefix of an S3 bucket, as `folder_of_a_bucket`."""
+    stores = S3Stores(s3, "archive/dicom/")
+    for name in ELSEWHERE:
+        s3.put(stores.bucket, name, b"elsewhere")
+    return stores
+
+
 def folder_of_a_bucket(storage: Storage) -> BucketStores:
     """Return stores below a prefix, with what is not theirs beside it, and the folder as consoles make it."""
     stores = BucketStores(storage, "archive/dicom/")
-    for name in ("a", "archive/a/b", "archive/dicom", "archive/dicom-a/b/1", "archive/dicom/", "archive/dicom0", "z"):
+    for name in ELSEWHERE:
         storage.put(stores.bucket, name, b"elsewhere")
     return stores
 
 
-@pytest.fixture(params=["folder", "bucket", "folder of a bucket"])
+@pytest.fixture(params=["folder", "bucket", "folder of a bucket", "S3 bucket", "folder of an S3 bucket"])
 def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Stores:
     if request.param == "folder":
         return LocalStores(tmp_path / "store")
+    if "S3" in request.param:
+        s3: S3 = request.getfixturevalue("s3_server")
+        return S3Stores(s3, "") if request.param == "S3 bucket" else s3_folder(s3)
     storage: Storage = request.getfixturevalue("storage_emulator")
     return BucketStores(storage, "") if request.param == "bucket" else folder_of_a_bucket(storage)
 

@@ -22,9 +22,13 @@ from support.emulators.process import free_port
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from support.emulators.s3 import S3
+    from support.emulators.storage import Storage
+
 _WAIT_SECONDS = 60
 CONSOLE, SERVE, WATCH = "docs/how-to/console.md", "docs/how-to/serve.md", "docs/how-to/watch.md"
 FILES = "docs/how-to/export-files.md"
+BUCKETS = "docs/how-to/buckets-on-one-machine.md"
 ENDED_BY_THEMSELVES = [
     "README.md",
     "docs/tutorial.md",
@@ -77,6 +81,24 @@ def test_the_readme_opens_the_console(tmp_path: Path) -> None:
         wait_for(lambda: "Listening on" in printed.read_text())
         with urlopen(f"http://127.0.0.1:{port}/") as answer:
             assert "dicomStores%2Fscans" in answer.read().decode()
+
+
+def test_the_page_about_buckets_exports_from_cloud_storage_and_s3(
+    tmp_path: Path, storage_emulator: Storage, s3_server: S3
+) -> None:
+    reader = PageReader(tmp_path)
+    for service in (storage_emulator, s3_server):
+        service.make_bucket("my-bucket")
+        for path in make_scans(tmp_path / type(service).__name__).iterdir():
+            service.put("my-bucket", f"scans/{path.name}", path.read_bytes())
+    export, verify, from_s3 = commands(BUCKETS)
+    assert "2 of 2 instances (2 studies) exported" in reader.follow(export)
+    assert "2 instances compared with table dicom of scans.duckdb: 0 missing" in reader.follow(verify)
+    assert "2 of 2 instances (2 studies) exported" in reader.follow(from_s3)
+    assert rows(tmp_path / "s3.duckdb", "SELECT SourceObject FROM dicom ORDER BY 1") == [
+        ("s3://my-bucket/scans/000000.dcm",),
+        ("s3://my-bucket/scans/000001.dcm",),
+    ]
 
 
 def _made(file: Path) -> Path:
@@ -198,7 +220,7 @@ def test_every_page_about_one_machine_is_followed() -> None:
         for name in ("deploy", "batch-jobs", "new-uploads", "dead-letters", "check-an-installation")
     }
     ended = {page for page in ENDED_BY_THEMSELVES if "how-to" in page}
-    assert pages - on_google_cloud == ended | {CONSOLE, SERVE, WATCH, FILES}
+    assert pages - on_google_cloud == ended | {BUCKETS, CONSOLE, SERVE, WATCH, FILES}
 
 
 def test_make_run_exports_and_queries(tmp_path: Path) -> None:

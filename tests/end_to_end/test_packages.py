@@ -58,6 +58,7 @@ BUILDPACK_FLAGS = (
 # Modules that only one machine needs.
 LOCAL_MODULES = (
     "dicom_export.__main__",
+    "dicom_export.adapters.aws",
     "dicom_export.adapters.local",
     "dicom_export.bootstrap.local",
     "dicom_export.bootstrap.reopening",

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reference" / "licences.md"
 
 _EVERYWHERE, _ON_ONE_MACHINE = ROOT / "requirements.txt", ROOT / "requirements-local.txt"
+_FOR_S3 = ROOT / "requirements-s3.txt"
 _LOCKED = re.compile(r"^([a-z0-9._-]+)==", re.MULTILINE)
 _INTRODUCTION = """\
 # Licences
@@ -57,11 +58,14 @@ def _short(text: str) -> str:
 def page() -> str:
     """Return the whole page."""
     everywhere = locked(_EVERYWHERE)
-    beside = [package for package in locked(_ON_ONE_MACHINE) if package not in everywhere]
+    on_one_machine = locked(_ON_ONE_MACHINE)
+    beside = [package for package in on_one_machine if package not in everywhere]
+    for_s3 = [package for package in locked(_FOR_S3) if package not in {*everywhere, *on_one_machine}]
     parts = [
         _INTRODUCTION,
         *_table("With every installation", everywhere),
         *_table("On one machine besides (`dicom-export[local]`)", beside),
+        *_table("For S3 buckets besides (`dicom-export[s3]`)", for_s3),
     ]
     return "\n".join(parts)
 

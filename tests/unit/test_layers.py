@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from functools import cache
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ OWNERS = {
     "duckdb": ("dicom_export.adapters.local",),
     "sqlglot": ("dicom_export.adapters.local",),
     "google.cloud": ("dicom_export.adapters.gcp",),
+    "botocore": ("dicom_export.adapters.aws",),
     "watchdog": ("dicom_export.adapters.local",),
     "click": ("dicom_export.cli",),
     "rich": ("dicom_export.cli",),
@@ -73,8 +75,8 @@ def test_only_its_owners_import_it(imported: str) -> None:
     assert {name for name in importers if not any(is_within(name, owner) for owner in owners)} == set()
 
 
-def test_the_two_deployments_do_not_know_each_other() -> None:
-    for deployment, other in (("local", "gcp"), ("gcp", "local")):
+def test_adapters_of_different_services_do_not_know_each_other() -> None:
+    for deployment, other in permutations(("local", "gcp", "aws"), 2):
         for name in MODULES:
             if is_within(name, f"dicom_export.adapters.{deployment}"):
                 assert not [each for each in imports_of(name) if is_within(each, f"dicom_export.adapters.{other}")], (

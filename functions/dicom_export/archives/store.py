@@ -30,8 +30,8 @@ class ArchiveStore(WrappedStore):
     """The objects of another store, with the members of archives in place of archives.
 
     An archive is recognised by its name and its content. A member has the generation and the time
-    of its archive. An archive that cannot be read is an object that cannot be read; one that is cut
-    short is that as well, in addition to the members before. Archives whose names match a pattern of
+    of its archive. An archive that cannot be read is listed as an object that cannot be read. So is a
+    truncated one; the members before that point are listed too. Archives whose names match a pattern of
     `ignore` are not opened.
     """
 

@@ -1,10 +1,14 @@
-"""Check the libraries that only an installation on Google Cloud needs: the extra `cloud` of the package."""
+"""Check the libraries of the extras of the package: `cloud` for Google Cloud, `s3` for S3 buckets."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from dicom_export.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _IDENTITY_LIBRARIES = ("google.auth", "requests")
 _LIBRARIES = (
@@ -14,6 +18,9 @@ _LIBRARIES = (
     "google.cloud.storage",
     "pycurl",
 )
+
+_OF_GOOGLE_BUCKETS = ("google.cloud.storage", "pycurl", "certifi")
+_OF_S3_BUCKETS = ("botocore",)
 
 
 def check_cloud_libraries() -> None:
@@ -26,12 +33,26 @@ def check_identity_libraries() -> None:
     _check(_IDENTITY_LIBRARIES, "A service on another machine needs an identity token", ", or set DICOM_EXPORT_TOKEN")
 
 
-def _check(libraries: tuple[str, ...], why: str, instead: str) -> None:
-    missing = [name for name in libraries if not _is_installed(name)]
+def _check(libraries: Sequence[str], why: str, instead: str) -> None:
+    missing = _missing(libraries)
     if missing:
         raise ConfigurationError(
             f"{why}, but {missing[0]} is not installed: pip install 'dicom-export[cloud]'{instead}"
         )
+
+
+def check_bucket_libraries(uri: str, *, is_google: bool) -> None:
+    """Raise ConfigurationError if a library that reads the bucket is not installed. None of them is imported."""
+    missing = _missing(_OF_GOOGLE_BUCKETS if is_google else _OF_S3_BUCKETS)
+    if missing:
+        extra = "cloud" if is_google else "s3"
+        raise ConfigurationError(
+            f"{uri} is a bucket, but {missing[0]} is not installed: pip install 'dicom-export[{extra}]'"
+        )
+
+
+def _missing(libraries: Sequence[str]) -> list[str]:
+    return [name for name in libraries if not _is_installed(name)]
 
 
 def _is_installed(name: str) -> bool:

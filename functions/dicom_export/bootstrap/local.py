@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from dicom_export.adapters.local.folder.state import FolderState
-from dicom_export.ahead import Ahead
+from dicom_export.ahead import MOST_READERS, Ahead
 from dicom_export.bootstrap.reopening import needed_streams, reopen
 from dicom_export.bootstrap.wiring import Ports, dead_letters_on, handlers_on, objects_of, service_on
-from dicom_export.errors import NotFound
+from dicom_export.errors import InvalidArgument, NotFound
 from dicom_export.exporting.service import ExportService, OperationsService
-from dicom_export.settings import CONSOLE_BUCKET
+from dicom_export.settings import CONSOLE_BUCKET, LocalBucket
 from dicom_export.state.journal import Journal
 from dicom_export.stores import DeclaredStore
 from dicom_export.watching.touched import Touched
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from dicom_export.names import GcsFolder, TableName
     from dicom_export.operations.request import TableRequest
     from dicom_export.ports import DicomStore
-    from dicom_export.settings import LocalSettings
+    from dicom_export.settings import LocalSettings, Place
     from dicom_export.stored_object import StoredObject
     from dicom_export.verifying.verify import Verification
     from dicom_export.watching.keep_watch import Watcher
@@ -86,11 +86,8 @@ def local_deployment(local: LocalSettings, disorder: Disorder | None = None) -> 
         ports = Ports(
             FolderState(local.data / "state"),
             {
-                name: DeclaredStore(
-                    objects_of(FolderStore(folder, local.ignore, local.readers), local.ignore, archives=local.archives),
-                    local.ignore,
-                )
-                for name, folder in local.stores.items()
+                name: local_store_of(place, local.ignore, local.readers, archives=local.archives)
+                for name, place in local.stores.items()
             },
             {name: FolderStore(folder) for name, folder in buckets.items()}.get,
             tables,
@@ -129,6 +126,8 @@ def folder_watcher(
     from dicom_export.watching.watcher import PATIENCE_SECONDS, REST_SECONDS, FolderWatch
 
     folder = local.stores[request.store]
+    if isinstance(folder, LocalBucket):
+        raise InvalidArgument(f"{folder} is a bucket: expected a folder")
     touched = Touched()
     unlisted: dict[str, str] = {}
     store = DeclaredStore(FolderStore(folder, local.ignore, local.readers), local.ignore)
@@ -174,11 +173,17 @@ def _remove_unneeded_streams(data: Path) -> None:
             streams.keep(needed_streams(local_operations(data).journal))
 
 
-def folder_store(folder: Path, ignore: tuple[str, ...]) -> DeclaredStore:
-    """Return the folder as a store."""
+def local_store_of(
+    place: Place, ignore: tuple[str, ...], readers: int = MOST_READERS, *, archives: bool = False
+) -> DeclaredStore:
+    """Return the folder or the bucket as a store. Raises ConfigurationError if the library of the bucket is not installed."""
     from dicom_export.adapters.local.folder.store import FolderStore
+    from dicom_export.bootstrap.buckets import declared_bucket
 
-    return DeclaredStore(FolderStore(folder, ignore), ignore)
+    if isinstance(place, LocalBucket):
+        declared = declared_bucket(place)
+        return replace(declared, objects=objects_of(declared.objects, ignore, archives=archives), ignore=ignore)
+    return DeclaredStore(objects_of(FolderStore(place, ignore, readers), ignore, archives=archives), ignore)
 
 
 def file_and_store(file: Path) -> tuple[DicomStore, StoredObject]:

@@ -1,4 +1,4 @@
-"""`dicom-export estimate`: what an export of a folder, or of a store of an installation, would take."""
+"""`dicom-export estimate`: what an export of a folder, of a bucket, or of a store of an installation, would take."""
 
 from __future__ import annotations
 
@@ -9,17 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dicom_export.bootstrap.buckets import check_bucket
 from dicom_export.cli.endpoint import endpoint_options
 from dicom_export.cli.help import Command
-from dicom_export.cli.options import ignore_option
+from dicom_export.cli.options import anonymous_option, endpoint_url_option, ignore_option, user_project_option
 from dicom_export.errors import NotFound
+from dicom_export.folder_export.places import is_bucket, place_of
 from dicom_export.names import StoreName
 from dicom_export.rows.layout import TABLE_SCHEMAS, RowLayout, SchemaKind
+from dicom_export.settings import LocalBucket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dicom_export.cli.endpoint import Endpoint
+    from dicom_export.settings import Place
 
 _KIBI = 1024
 
@@ -29,10 +33,11 @@ _KIBI = 1024
     short_help="Estimate what an export would take.",
     examples=(
         "dicom-export estimate scans",
+        "dicom-export estimate gs://bucket/scans",
         "dicom-export estimate projects/p/locations/l/datasets/d/dicomStores/s --endpoint https://dicom-export-api.example.com",
     ),
 )
-@click.argument("source", metavar="FOLDER|STORE")
+@click.argument("source", metavar="FOLDER|BUCKET|STORE")
 @endpoint_options
 @click.option(
     "--schema",
@@ -42,20 +47,35 @@ _KIBI = 1024
     help="One column per element, or all elements in one JSON column.",
 )
 @ignore_option
+@anonymous_option
+@user_project_option
+@endpoint_url_option
 @click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def estimate(source: str, endpoint: Endpoint | None, schema: str, ignore: tuple[str, ...], output: str) -> None:
-    """Estimate what an export of FOLDER, or of the DICOM store STORE, would take.
+def estimate(
+    source: str,
+    endpoint: Endpoint | None,
+    schema: str,
+    ignore: tuple[str, ...],
+    user_project: str | None,
+    endpoint_url: str | None,
+    output: str,
+    *,
+    anonymous: bool,
+) -> None:
+    """Estimate what an export of FOLDER, BUCKET, or the DICOM store STORE, would take.
 
-    It lists the objects and reads a sample of at most 200 headers. Numbers from the sample are preceded by "about". STORE is a resource
-    name: projects/PROJECT/locations/LOCATION/datasets/DATASET/dicomStores/STORE.
+    It lists the objects and reads a sample of at most 200 headers. Numbers from the sample are preceded by "about". BUCKET is
+    gs://BUCKET/FOLDER in Cloud Storage, or s3://BUCKET/FOLDER. STORE is a resource name:
+    projects/PROJECT/locations/LOCATION/datasets/DATASET/dicomStores/STORE.
     """
-    is_folder = Path(source).is_dir()
-    if endpoint and not (is_folder and endpoint.is_default):
+    is_place = is_bucket(source) or Path(source).is_dir()
+    if endpoint and not (is_place and endpoint.is_default):
         found = endpoint.exports().estimate(StoreName.parse(source), SchemaKind(schema)).to_json()
-    elif is_folder:
-        found = _of_folder(Path(source), SchemaKind(schema), ignore)
+    elif is_place:
+        place = place_of(source, is_anonymous=anonymous, user_project=user_project, endpoint_url=endpoint_url)
+        found = _of_place(place, SchemaKind(schema), ignore)
     else:
-        raise NotFound(f"{source!r} is not a folder; expected a folder, or a DICOM store with --endpoint URL")
+        raise NotFound(f"{source!r} is not a folder; expected a folder, a bucket, or a DICOM store with --endpoint URL")
     click.echo(json.dumps(found) if output == "json" else "\n".join(lines(found)))
 
 
@@ -76,13 +96,15 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
     yield f"The sample had {int(found['sampledObjects']):,} objects."
 
 
-def _of_folder(folder: Path, kind: SchemaKind, ignore: tuple[str, ...]) -> dict[str, Any]:
+def _of_place(place: Place, kind: SchemaKind, ignore: tuple[str, ...]) -> dict[str, Any]:
     # `--help` is answered without loading pydicom.
-    from dicom_export.bootstrap.local import folder_store
+    from dicom_export.bootstrap.local import local_store_of
     from dicom_export.exporting.estimate import estimate_export
     from dicom_export.settings import local_limits
 
-    store = folder_store(folder, ignore)
+    if isinstance(place, LocalBucket):
+        check_bucket(place)
+    store = local_store_of(place, ignore)
     workers = os.cpu_count() or 1
     return estimate_export(store, RowLayout(kind), local_limits().objects, workers=workers).to_json()
 

@@ -1,4 +1,4 @@
-"""`dicom-export export`: export a folder to a table of a DuckDB file, or have an installation export a store to BigQuery."""
+"""`dicom-export export`: export a folder or a bucket to a table of a DuckDB file, or have an installation export a store to BigQuery."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from dicom_export.cli.endpoint import ENDPOINT, Endpoint, endpoint_options
 from dicom_export.cli.folder_runs import run_and_report
 from dicom_export.cli.help import Command
 from dicom_export.cli.options import (
+    allow_cold_reads_option,
+    anonymous_option,
     archives_option,
     destination_option,
+    endpoint_url_option,
     filter_source_option,
     ignore_option,
     operation_format_option,
@@ -22,11 +25,13 @@ from dicom_export.cli.options import (
     source_object_option,
     source_store_option,
     table_option,
+    user_project_option,
     views_option,
 )
 from dicom_export.cli.verbosity import Verbosity, verbosity_options
 from dicom_export.errors import InvalidArgument
 from dicom_export.folder_export.arguments import DISPOSITIONS, parse_since
+from dicom_export.folder_export.places import place_of
 from dicom_export.folder_export.request import folder_export
 from dicom_export.names import GcsUri, StoreName, TableName
 from dicom_export.operations.request import ExportRequest, WriteDisposition
@@ -41,8 +46,8 @@ _SERVED = (
     "dicom-export export projects/p/locations/l/datasets/d/dicomStores/s --to bq://p.dicom.instances"
     " --endpoint https://dicom-export-api.example.com"
 )
-_FOR_FOLDERS = ("table", "views", "archives", "ignore")
-_FOR_STORES = ("waits", "allow_cold_reads")
+_FOR_FOLDERS = ("table", "views", "archives", "ignore", "anonymous", "user_project", "endpoint_url")
+_FOR_STORES = ("waits",)
 
 
 def _since(_context: click.Context, _parameter: click.Parameter, text: str | None) -> datetime | None:
@@ -59,6 +64,8 @@ def _since(_context: click.Context, _parameter: click.Parameter, text: str | Non
         "dicom-export export scans --to scans.duckdb",
         "dicom-export export scans --to scans.duckdb --write-disposition write-append",
         "dicom-export export scans --to scans.duckdb --table ct --filter ct.csv",
+        "dicom-export export gs://bucket/scans --to gcs.duckdb",
+        "dicom-export export s3://bucket/scans --to s3.duckdb",
         _SERVED,
     ),
 )
@@ -86,19 +93,18 @@ def _since(_context: click.Context, _parameter: click.Parameter, text: str | Non
 @source_object_option
 @ignore_option
 @archives_option
+@anonymous_option
+@user_project_option
+@endpoint_url_option
 @endpoint_options
 @click.option(
     "--async", "waits", flag_value=False, default=True, help="Start the export of a store, and do not wait for its end."
 )
-@click.option(
-    "--allow-cold-reads",
-    is_flag=True,
-    help="Read objects of a store in Nearline, Coldline and Archive, too, which costs more.",
-)
+@allow_cold_reads_option
 @verbosity_options
 @operation_format_option
 def export(
-    source: Path | StoreName,
+    source: Path | str | StoreName,
     destination: Path | TableName,
     table: str,
     filter_source: Path | GcsUri | None,
@@ -107,25 +113,30 @@ def export(
     schema: str,
     ignore: tuple[str, ...],
     endpoint: Endpoint | None,
+    user_project: str | None,
+    endpoint_url: str | None,
     output: str,
     *,
+    anonymous: bool,
+    allow_cold_reads: bool,
     include_source_store: bool,
     views: bool,
     archives: bool,
     include_source_object: bool,
     waits: bool,
-    allow_cold_reads: bool,
     verbosity: Verbosity,
 ) -> None:
-    """Export DICOM files to a table: those in FOLDER and in all folders below it, or those of the DICOM store STORE.
+    """Export DICOM files to a table: those in FOLDER or BUCKET and in all folders below it, or those of the DICOM store STORE.
 
-    To resume an interrupted export of a folder, run the same command again. Ctrl-C cancels the export.
+    To resume an interrupted export of a folder or bucket, run the same command again. Ctrl-C cancels the export.
+
+    BUCKET is gs://BUCKET/FOLDER in Cloud Storage, or s3://BUCKET/FOLDER.
 
     STORE is a resource name, projects/PROJECT/locations/LOCATION/datasets/DATASET/dicomStores/STORE. The installation at
     --endpoint exports it to BigQuery.
     """
     if isinstance(source, StoreName):
-        _check_is_given_to_none(_FOR_FOLDERS, "a folder", "a DICOM store")
+        _check_is_given_to_none(_FOR_FOLDERS, "a folder or bucket", "a DICOM store")
         # `--help` and a mistyped option are answered without loading rich and the rest.
         from dicom_export.cli.served_export import export_store
 
@@ -148,17 +159,26 @@ def export(
             waits=waits,
             verbosity=verbosity,
         )
-    _check_is_given_to_none(_FOR_STORES, "a DICOM store", "a folder")
+    _check_is_given_to_none(_FOR_STORES, "a DICOM store", "a folder or bucket")
     if endpoint and not endpoint.is_default:
         raise click.UsageError(
-            f"--endpoint is for a DICOM store, projects/P/locations/L/datasets/D/dicomStores/S. {source} is a folder."
+            f"--endpoint is for a DICOM store, projects/P/locations/L/datasets/D/dicomStores/S. {source} is a folder or bucket."
         )
-    file = _of_type(Path, destination, "--to", "a folder is exported to FILE.duckdb")
+    file = _of_type(Path, destination, "--to", "a folder or bucket is exported to FILE.duckdb")
     filter_file = (
-        _of_type(Path, filter_source, "--filter", "the filter of a folder is a file") if filter_source else None
+        _of_type(Path, filter_source, "--filter", "the filter of a folder or bucket is a file")
+        if filter_source
+        else None
+    )
+    place = place_of(
+        str(source),
+        is_anonymous=anonymous,
+        user_project=user_project,
+        endpoint_url=endpoint_url,
+        allows_cold_reads=allow_cold_reads,
     )
     asked = folder_export(
-        source,
+        place,
         file,
         table=table,
         filter_file=filter_file,
@@ -171,7 +191,7 @@ def export(
         since=since,
         ignore=ignore,
     )
-    run_and_report(asked, source, file, output, verbosity=verbosity)
+    run_and_report(asked, place, file, output, verbosity=verbosity)
 
 
 def _check_is_given_to_none(names: tuple[str, ...], of: str, other: str) -> None:

@@ -1,4 +1,4 @@
-"""Run an export of a folder, and report how it ended: what `export` and `export-files` share."""
+"""Run an export of a folder or bucket, and report how it ended: what `export` and `export-files` share."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ if TYPE_CHECKING:
     from dicom_export.folder_export.request import FolderExport
     from dicom_export.folder_export.wanted_files import FilesExport
     from dicom_export.operations.operation import Operation
-    from dicom_export.settings import LocalSettings
+    from dicom_export.settings import LocalSettings, Place
 
 
 def run_and_report(
     asked: FolderExport | FilesExport,
-    folder: Path,
+    place: Place,
     destination: Path,
     output: str,
     *,
     verbosity: Verbosity,
     prepare: Callable[[ExportService], None] | None = None,
 ) -> NoReturn:
-    """Run the export of a folder to its end, print how it ended, and exit with 0, or with 1 after an error or failed instances.
+    """Run the export to its end, print how it ended, and exit with 0, or with 1 after an error or failed instances.
 
     `prepare` is called before the export begins. `destination` is the DuckDB file or the folder.
     """
     with in_callers_words(destination, "--write-disposition {}".format):
-        operation = _run(asked, folder, verbosity, prepare)
-    _report(operation, asked.settings, destination, output, folder=folder, verbosity=verbosity)
+        operation = _run(asked, place, verbosity, prepare)
+    _report(operation, asked.settings, destination, output, place=place, verbosity=verbosity)
     sys.exit(FAILED if operation.error else 0)
 
 
 def _run(
     asked: FolderExport | FilesExport,
-    folder: Path,
+    place: Place,
     verbosity: Verbosity,
     prepare: Callable[[ExportService], None] | None,
 ) -> Operation:
@@ -61,12 +61,12 @@ def _run(
             deployment = stack.enter_context(local_deployment(asked.settings))
         if prepare:
             prepare(deployment.service)
-        run = folder_run(deployment, asked.request, asked.ignored, console, folder, reports=True, verbosity=verbosity)
+        run = folder_run(deployment, asked.request, asked.ignored, console, place, reports=True, verbosity=verbosity)
         return run.to_its_end()
 
 
 def _report(
-    operation: Operation, settings: LocalSettings, destination: Path, output: str, *, folder: Path, verbosity: Verbosity
+    operation: Operation, settings: LocalSettings, destination: Path, output: str, *, place: Place, verbosity: Verbosity
 ) -> None:
     """Print how the operation ended, then note that it was reported. After a crash in between it is reported again."""
     from dicom_export.bootstrap.local import local_operations
@@ -80,5 +80,5 @@ def _report(
         click.echo(json.dumps(operation_to_json(operation), indent=2))
     elif operation.error or not verbosity.is_quiet or unlisted:
         failures, passed_over = operations.failures(operation.name), operations.passed_over(operation.name)
-        echo_lines(summary(operation, failures, passed_over, folder_places(operation, folder, destination), unlisted))
+        echo_lines(summary(operation, failures, passed_over, folder_places(operation, place, destination), unlisted))
     operations.set_reported(operation.name)

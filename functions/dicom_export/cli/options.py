@@ -9,6 +9,7 @@ import click
 
 from dicom_export.errors import DicomExportError, InvalidArgument
 from dicom_export.folder_export.arguments import SCHEMAS, check_is_database, is_pattern
+from dicom_export.folder_export.places import is_bucket
 from dicom_export.names import GcsUri, StoreName, TableName
 from dicom_export.rows.layout import SchemaKind
 
@@ -17,6 +18,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+
+
+class Folder(click.Path):
+    """The path of a folder that exists. Refuses the address of a bucket with a sentence of its own."""
+
+    def __init__(self, *, or_bucket: bool = False) -> None:
+        super().__init__(exists=True, file_okay=False, path_type=Path)
+        self._or_bucket = or_bucket
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        if not (isinstance(value, str) and is_bucket(value)):
+            return super().convert(value, param, ctx)
+        if not self._or_bucket:
+            command = ctx.info_name if ctx else "this command"
+            self.fail(
+                f"{value!r} is a bucket, and `{command}` needs a folder. `export` and `verify` read buckets", param, ctx
+            )
+        return value
 
 
 class FilterPath(click.Path):
@@ -42,10 +63,12 @@ class FilterSource(FilterPath):
 
 
 class Source(click.Path):
-    """The path of a folder that exists, or the name of a DICOM store."""
+    """The path of a folder that exists, the address of a bucket, or the name of a DICOM store."""
 
     def convert(self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401 - click.Path declares it without StoreName
         text = str(value)
+        if is_bucket(text):
+            return text
         if not text.startswith("projects/") or Path(text).exists():
             return super().convert(value, param, ctx)
         return _parsed(lambda: StoreName.parse(text), self, param, ctx)
@@ -80,7 +103,26 @@ def _check_is_database(_context: click.Context, _parameter: click.Parameter, fil
     return file
 
 
-folder_argument = click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+folder_argument = click.argument("folder", type=Folder())
+place_argument = click.argument("folder", metavar="FOLDER|BUCKET", type=Folder(or_bucket=True))
+anonymous_option = click.option(
+    "--anonymous",
+    is_flag=True,
+    help="Use no credentials, for a public bucket. By default, they are those of the environment.",
+)
+user_project_option = click.option(
+    "--user-project",
+    metavar="PROJECT",
+    help="The project that pays for the requests to a bucket of Cloud Storage whose requester pays.",
+)
+allow_cold_reads_option = click.option(
+    "--allow-cold-reads",
+    is_flag=True,
+    help="Read objects of a bucket or store in the classes Nearline, Coldline and Archive of Cloud Storage, which costs more.",
+)
+endpoint_url_option = click.option(
+    "--endpoint-url", metavar="URL", help="The address of a server of S3 other than Amazon's.  [env: AWS_ENDPOINT_URL]"
+)
 file_option = click.option(
     "--to",
     "file",
@@ -124,7 +166,7 @@ ignore_option = click.option(
     help="Ignore names below the folder that match, such as '*.txt'. May be repeated.",
 )
 source_argument = click.argument(
-    "source", metavar="FOLDER|STORE", type=Source(exists=True, file_okay=False, path_type=Path)
+    "source", metavar="FOLDER|BUCKET|STORE", type=Source(exists=True, file_okay=False, path_type=Path)
 )
 destination_option = click.option(
     "--to",

@@ -10,10 +10,10 @@ from dicom_export.cli.interruption import stop_at_once
 from dicom_export.cli.progress import ExportProgress
 from dicom_export.cli.verbosity import Verbosity
 from dicom_export.folder_export import run
+from dicom_export.settings import LocalBucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
     from types import FrameType
 
     from rich.console import Console
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dicom_export.operations.operation import Operation
     from dicom_export.operations.request import Request
     from dicom_export.ports import ExportSteps
+    from dicom_export.settings import Place
 
 
 def folder_run(
@@ -30,16 +31,18 @@ def folder_run(
     request: Request,
     ignored: Ignored,
     console: Console,
-    folder: Path,
+    place: Place,
     *,
     reports: bool = False,
     verbosity: Verbosity = Verbosity.NORMAL,
 ) -> Run:
-    """Return the run of a request about a folder in a deployment on this machine."""
+    """Return the run of a request about a folder or bucket in a deployment on this machine."""
     exports_a_part = request.filter_uri is not None or request.since is not None
 
     def progress(operation: Operation) -> ExportProgress:
-        counted = None if exports_a_part or operation.compares_objects else folder
+        # A bucket is listed once: each page of a listing is paid for.
+        is_whole = not (exports_a_part or operation.compares_objects)
+        counted = place if is_whole and not isinstance(place, LocalBucket) else None
         return ExportProgress(console, counted, deployment.decoded, is_shown=not verbosity.is_quiet)
 
     steps = run.Run(deployment, request, ignored, teller(console, verbosity), reports=reports)

@@ -17,6 +17,7 @@ from dicom_export.cli.interruption import stop_by
 from dicom_export.cli.options import archives_option, ignore_option
 from dicom_export.errors import FailedPrecondition, InvalidArgument
 from dicom_export.folder_export.ctrl_c import threads_without_ctrl_c
+from dicom_export.folder_export.places import is_bucket
 from dicom_export.names import TableName
 from dicom_export.operations.reserved_names import check_dataset_name
 from dicom_export.settings import LOCAL_DATASET, LocalSettings, local_store
@@ -163,6 +164,11 @@ def _pair(text: str) -> tuple[str, Path]:
     name, equals, folder = text.partition("=")
     if not (name and equals and folder):
         raise InvalidArgument(f"Invalid value {text!r}: expected NAME=FOLDER")
+    if is_bucket(folder):
+        raise InvalidArgument(
+            f"{folder!r} of {name} is a bucket: expected a folder. `export` and `verify` read buckets on one machine, and an"
+            " installation on Google Cloud serves them"
+        )
     path = Path(folder)
     if not path.is_dir():
         raise InvalidArgument(f"Folder {folder!r} of {name} does not exist; create it, or name another one")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from dicom_export.operations.failure import Failure
     from dicom_export.operations.operation import Operation
+    from dicom_export.settings import Place
     from dicom_export.stored_object import Unlisted
 
 _GROUPS_SHOWN = 20
@@ -42,10 +43,10 @@ class Places:
     operation: str
 
 
-def folder_places(operation: Operation, folder: Path, file: Path) -> Places:
-    """Return the places of an export of a folder to a DuckDB file or another folder."""
+def folder_places(operation: Operation, place: Place, file: Path) -> Places:
+    """Return the places of an export of a folder or bucket to a DuckDB file, or of a folder to another one."""
     is_table = isinstance(operation.destination, TableName)
-    source = printable(str(folder))
+    source = printable(str(place))
     return Places(
         source,
         f"table {operation.table.table} of {file}" if is_table else f"folder {file}",

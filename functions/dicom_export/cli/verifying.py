@@ -17,6 +17,7 @@ from dicom_export.folder_export.ctrl_c import threads_without_ctrl_c
 from dicom_export.folder_export.ignored import Ignored
 from dicom_export.names import GcsUri
 from dicom_export.protocol.operations_json import timestamp
+from dicom_export.settings import LocalBucket
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from dicom_export.names import StoreName, TableName
     from dicom_export.operations.failure import Failure
     from dicom_export.operations.operation import Operation
-    from dicom_export.settings import LocalSettings
+    from dicom_export.settings import LocalSettings, Place
     from dicom_export.stored_object import Unlisted
     from dicom_export.verifying.reconciliation import Difference
     from dicom_export.verifying.verify import Inventory, Report, Verification
@@ -57,7 +58,7 @@ class Verified:
         """Whether there are differences, failures, folders that could not be listed, or rows that could not be judged."""
         return bool(self.report.counts.total or self.failures or self.unlisted or self.report.unjudged)
 
-    def lines(self, file: Path, folder: Path) -> Iterator[str]:
+    def lines(self, file: Path, place: Place) -> Iterator[str]:
         """Yield the report as lines of text."""
         found = self.report.counts
         counts = f"{found.missing:,} missing, {found.stale:,} stale, {found.orphaned:,} orphaned"
@@ -65,7 +66,7 @@ class Verified:
             yield f"{self.exported:,} instances exported"
         yield f"{self.instances:,} instances compared with table {self.table.table} of {file}: {counts}"
         if not (self.instances or self.failures or self.unlisted):
-            yield printable(f"No DICOM files were found in {folder}")
+            yield printable(f"No DICOM files were found in {place}")
         for each in self.report.first:
             yield printable(f"{each.kind:<8}  {each.uids}  {each.object or ''}".rstrip())
             if reason := self.reason(each):
@@ -73,9 +74,10 @@ class Verified:
         if found.total > len(self.report.first):
             yield f"… and {found.total - len(self.report.first):,} more; --limit lists them"
         if found.outranked:
+            what_to_do = "write the objects again" if isinstance(place, LocalBucket) else "`touch` the files first"
             yield (
                 f"{found.outranked:,} of the files are not newer than their row, so that --repair does not repair these:"
-                " `touch` the files first"
+                f" {what_to_do}"
             )
         yield from unlisted_lines(self.unlisted)
         if self.report.unjudged:

@@ -108,7 +108,7 @@ class ParallelDecoder:
     def batches(
         self, store: DicomStore, objects: Sequence[StoredObject], layout: RowLayout, select: Select | None, /
     ) -> Iterable[DecodedBatch]:
-        """Yield batches as `DecodeBatches` does. The processes make them: columns take less to send than rows."""
+        """Yield batches as `DecodeBatches` does. The processes build the batches, because columns are cheaper to send than rows."""
         if select:
             return batches_of(self)(store, objects, layout, select)
         if self._is_bounded and not self._is_worth_it(objects):

@@ -1,25 +1,29 @@
-"""Find the places of an export on one machine: a DuckDB file, the state next to it, and the names of folders."""
+"""Find the places of an export on one machine: a folder or bucket and its name, a DuckDB file, and the state next to it."""
 
 from __future__ import annotations
 
 import re
 from glob import escape
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dicom_export.errors import FailedPrecondition
-from dicom_export.names import TableName
+from dicom_export.errors import FailedPrecondition, InvalidArgument
+from dicom_export.names import GcsFolder, S3Folder, TableName
 from dicom_export.operations.reserved_names import check_table
-from dicom_export.settings import local_store
+from dicom_export.settings import LocalBucket, local_store
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from dicom_export.names import StoreName
+    from dicom_export.settings import Place
 
 PROJECT, DATASET = "local", "main"
 FILTER_BUCKET = "filter"
 
+_GOOGLE, _S3 = "gs://", "s3://"
+_URL = re.compile(r"https?://[^/\s]+(?:/\S*)?")
+# A folder of a bucket may have a longer name than a store.
+_MAX_NAME = 60
 _NOT_IN_STORE_IDS = re.compile(r"[^\w.-]+")
 
 
@@ -62,16 +66,57 @@ def table_of(name: str) -> TableName:
     return check_table(TableName.parse(f"bq://{PROJECT}.{DATASET}.{name}"))
 
 
-def store_of(folder: Path) -> StoreName:
-    """Return the folder's resource name, which differs from those of other folders with the same name."""
-    path = folder.resolve()
-    digest = sha256(bytes(path)).hexdigest()[:8]
-    return local_store(f"{_NOT_IN_STORE_IDS.sub('_', path.name) or 'root'}-{digest}")
+def place_of(
+    text: str,
+    *,
+    is_anonymous: bool = False,
+    user_project: str | None = None,
+    endpoint_url: str | None = None,
+    allows_cold_reads: bool = False,
+) -> Place:
+    """Return the folder with this path, or the bucket with this address.
+
+    Raises InvalidArgument if the address or an option is invalid, or if an option is not one of such a place.
+    """
+    is_google, is_s3 = text.startswith(_GOOGLE), text.startswith(_S3)
+    if is_anonymous and not (is_google or is_s3):
+        raise InvalidArgument(f"--anonymous is for a bucket, and {text!r} is a folder")
+    for option, given in (("--user-project", user_project), ("--allow-cold-reads", allows_cold_reads)):
+        if given and not is_google:
+            raise InvalidArgument(f"{option} is for a bucket of Cloud Storage, gs://BUCKET, and not for {text!r}")
+    if endpoint_url and not is_s3:
+        raise InvalidArgument(f"--endpoint-url is for an S3 bucket, s3://BUCKET, and not for {text!r}")
+    if endpoint_url and not _URL.fullmatch(endpoint_url):
+        raise InvalidArgument(f"Invalid --endpoint-url {endpoint_url!r}: expected https://HOST or http://HOST:PORT")
+    if is_google:
+        return LocalBucket(GcsFolder.parse(text), is_anonymous, user_project, allows_cold_reads=allows_cold_reads)
+    if is_s3:
+        return LocalBucket(S3Folder.parse(text), is_anonymous, endpoint_url=endpoint_url)
+    return Path(text)
 
 
-def own_files(file: Path, folder: Path) -> tuple[str, ...]:
+def is_bucket(text: str) -> bool:
+    """Return whether the text is the address of a bucket."""
+    return text.startswith((_GOOGLE, _S3))
+
+
+def store_of(place: Place) -> StoreName:
+    """Return the resource name of the folder or bucket, which differs from those of others with the same name."""
+    if isinstance(place, LocalBucket):
+        name = place.folder.prefix.removesuffix("/").rpartition("/")[2][:_MAX_NAME] or place.folder.bucket[:_MAX_NAME]
+        identity = str(place).encode()
+    else:
+        path = place.resolve()
+        name, identity = path.name, bytes(path)
+    digest = sha256(identity).hexdigest()[:8]
+    return local_store(f"{_NOT_IN_STORE_IDS.sub('_', name) or 'root'}-{digest}")
+
+
+def own_files(file: Path, place: Place) -> tuple[str, ...]:
     """Return patterns of the names that the DuckDB file and its state have, if they are below the folder."""
-    path, root = file.resolve(), folder.resolve()
+    if isinstance(place, LocalBucket):
+        return ()
+    path, root = file.resolve(), place.resolve()
     if not path.is_relative_to(root):
         return ()
     name = escape(path.relative_to(root).as_posix())

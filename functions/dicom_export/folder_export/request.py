@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from dicom_export.bootstrap.buckets import check_bucket
 from dicom_export.folder_export.ignored import Ignored
 from dicom_export.folder_export.places import (
     DATASET,
@@ -19,12 +20,14 @@ from dicom_export.folder_export.places import (
 from dicom_export.names import GcsUri
 from dicom_export.operations.request import ExportRequest, WriteDisposition
 from dicom_export.rows.layout import SchemaKind
-from dicom_export.settings import LocalSettings, local_limits, local_readers
+from dicom_export.settings import LocalBucket, LocalSettings, local_limits, local_readers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
     from pathlib import Path
+
+    from dicom_export.settings import Place
 
 
 class FolderExport(NamedTuple):
@@ -40,7 +43,7 @@ _ARCHIVES = "//archives"
 
 
 def folder_export(
-    folder: Path,
+    place: Place,
     file: Path,
     *,
     table: str,
@@ -54,13 +57,13 @@ def folder_export(
     since: datetime | None,
     ignore: Sequence[str],
 ) -> FolderExport:
-    """Return the export of the folder to the DuckDB file.
+    """Return the export of the folder or bucket to the DuckDB file.
 
     Raises InvalidArgument for an invalid table, FailedPrecondition if the DuckDB file, its state or
-    the filter file cannot be used.
+    the filter file cannot be used, and the errors of `check_bucket`.
     """
     request = ExportRequest(
-        store_of(folder),
+        store_of(place),
         table_of(table),
         WriteDisposition(write_disposition.upper().replace("-", "_")),
         SchemaKind(schema),
@@ -72,11 +75,11 @@ def folder_export(
     )
     settings = LocalSettings(
         data=state_of(file),
-        stores={request.store: folder},
+        stores={request.store: place},
         buckets={FILTER_BUCKET: filter_file.parent} if filter_file else {},
         databases={PROJECT: file},
         datasets=((PROJECT, DATASET),),
-        ignore=(*ignore, *own_files(file, folder)),
+        ignore=(*ignore, *own_files(file, place)),
         limits=local_limits(),
         readers=local_readers(),
         archives=archives,
@@ -84,6 +87,8 @@ def folder_export(
     check_file(file)
     if filter_file:
         check_is_file(filter_file)
+    if isinstance(place, LocalBucket):
+        check_bucket(place)
     return FolderExport(
         request,
         settings,

@@ -107,5 +107,5 @@ def refuse(counts: Mapping[str, ColdObjects], *, has_autoclass: bool | None) -> 
     raise FailedPrecondition(
         f"The export would read objects in cold storage classes: {classes}. That costs about {dollars:,.2f} US dollars,"
         f' {reason}. Nothing of them was read. To have them read, set "_allowColdReads": true in the request, or allow_cold_reads'
-        " of the store in the settings"
+        " of the store in the settings; on one machine, add --allow-cold-reads"
     )

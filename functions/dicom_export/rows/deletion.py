@@ -20,8 +20,8 @@ def deletion_row(uids: InstanceUids, stored: StoredObject, source: Mapping[str, 
     """Return the row which says that this generation of an object is gone.
 
     `LastUpdated` is the time of the generation plus the smallest step of a TIMESTAMP. So the
-    deletion is ordered after the rows that it deletes, and before all later writes, under this name
-    or another, however late the deletion is announced. `source` has the `source_columns` of the
+    deletion is ordered after the rows that it deletes, and before all later writes, even if its
+    notification is late or the file was renamed. `source` has the `source_columns` of the
     generation.
     """
     return {

@@ -18,7 +18,7 @@ _ADMINISTRATIVE = {
     "OtherElements": _OTHER_ELEMENTS,
     "DroppedTags": "Elements that were left out, such as pixels and other bulk data",
     "Type": "CREATE, or DELETE for the row of a deleted instance",
-    "LastUpdated": "When the object was written; of a DELETE row, 1 microsecond after the row that it ends",
+    "LastUpdated": "When the object was written; for a DELETE row, 1 microsecond after the row of the deleted instance",
     "StorageClass": "The object's storage class",
     "BlobStorageSize": "Size of the object in bytes",
     "SourceDicomStore": "Resource name of the DICOM store that the instance is from",

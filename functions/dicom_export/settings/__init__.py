@@ -17,7 +17,9 @@ from dicom_export.settings.local import (
     LOCAL_DATASET,
     LOCAL_LIMITS,
     LOCAL_PARENT,
+    LocalBucket,
     LocalSettings,
+    Place,
     local_store,
 )
 
@@ -31,7 +33,9 @@ __all__ = [
     "LOCAL_PARENT",
     "LOCAL_SETTINGS",
     "CloudSettings",
+    "LocalBucket",
     "LocalSettings",
+    "Place",
     "from_environment",
     "has_display",
     "installation",

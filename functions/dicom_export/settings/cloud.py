@@ -136,8 +136,8 @@ def parse(environment: Mapping[str, str]) -> CloudSettings:
     missing = [name for name in (_PROJECT, _STORES, _STATE) if not environment.get(name)]
     if missing:
         raise ConfigurationError(
-            f"{', '.join(missing)} not set. On Google Cloud, Terraform sets what an installation needs; on one machine"
-            " `dicom-export serve` does"
+            f"{', '.join(missing)} not set. For a command about an installation on Google Cloud, set what"
+            " `terraform output -json environment` prints: see docs/how-to/check-an-installation.md"
         )
     _check_known(environment)
     stores = _stores(environment[_STORES])

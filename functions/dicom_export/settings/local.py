@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_export.ahead import MOST_READERS
 from dicom_export.decoding.budget import ColumnLimits, Limits
-from dicom_export.names import DatasetName, StoreName
+from dicom_export.names import DatasetName, GcsFolder, S3Folder, StoreName
 from dicom_export.operations.planning import PlanLimits
 from dicom_export.settings.limits import number
 
@@ -53,8 +53,31 @@ def local_store(name: str) -> StoreName:
 
 
 @dataclass(frozen=True, slots=True)
+class LocalBucket:
+    """A bucket, or a folder in one, that a command on one machine reads as a store.
+
+    `is_anonymous` says that no credentials are used. `user_project` pays for the requests to a bucket of Cloud Storage whose
+    requester pays. `endpoint_url` is the address of a server of S3 other than Amazon's. `allows_cold_reads` is whether
+    objects in cold storage classes of Cloud Storage may be read.
+    """
+
+    folder: GcsFolder | S3Folder
+    is_anonymous: bool = False
+    user_project: str | None = None
+    endpoint_url: str | None = None
+    allows_cold_reads: bool = False
+
+    def __str__(self) -> str:
+        return str(self.folder)
+
+
+Place = Path | LocalBucket
+"""Where the objects of a store are."""
+
+
+@dataclass(frozen=True, slots=True)
 class LocalSettings:
-    """The settings of an installation on one machine.
+    """The settings of an installation on one machine. A store of `serve` is a folder, that of a command may be a bucket.
 
     `data` holds the operations' state, uncommitted streams, and PROJECT.duckdb for each project
     that has no file in `databases`. `datasets` are created if they are missing. `ignore` are
@@ -65,7 +88,7 @@ class LocalSettings:
     """
 
     data: Path
-    stores: Mapping[StoreName, Path]
+    stores: Mapping[StoreName, Place]
     buckets: Mapping[str, Path] = field(default_factory=dict)
     databases: Mapping[str, Path] = field(default_factory=dict)
     datasets: tuple[tuple[str, str], ...] = ()

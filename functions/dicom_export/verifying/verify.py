@@ -10,7 +10,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from dicom_export.decoding.decoded import DecodedInstance
-from dicom_export.errors import NotFound, PermanentError
+from dicom_export.errors import FailedPrecondition, NotFound, PermanentError
+from dicom_export.operations.cold_reads import is_cold
 from dicom_export.operations.failure import Failure, FailureStage
 from dicom_export.operations.planning import is_planned
 from dicom_export.operations.request import ExportRequest, WriteDisposition
@@ -75,7 +76,8 @@ class Verification:
     ) -> Iterator[Inventory]:
         """Yield an inventory of the store, in a table next to the one to verify. It is dropped at the end of the context.
 
-        `on_failure` is called for each instance that cannot be exported and so is not in it. Raises NotFound without the table or the store.
+        `on_failure` is called for each instance that cannot be exported and so is not in it. Raises NotFound without the table or the store,
+        FailedPrecondition before an object of a cold storage class is read that may not be.
         """
         names_objects = layout_like(self._require_table().schema).has_source_object
         inventory = replace(self.table, table=f"dicom_export_inventory_{secrets.token_hex(8)}")
@@ -87,6 +89,7 @@ class Verification:
             instances = 0
             while chunk := list(islice(planned, _OBJECTS_AT_ONCE)):
                 known, unknown = self._known(store.objects, chunk) if names_objects else ((), chunk)
+                _check_classes(store, unknown)
                 instances += self._add_rows(inventory, known)
                 for start in range(0, len(unknown), _READ_AT_ONCE):
                     some = unknown[start : start + _READ_AT_ONCE]
@@ -168,3 +171,13 @@ class Verification:
         if rows:
             self.tables.stream(inventory, record_batch(rows, INVENTORY))
         return len(rows)
+
+
+def _check_classes(store: DeclaredStore, objects: Sequence[StoredObject]) -> None:
+    """Raise FailedPrecondition if an object is in a cold storage class and may not be read."""
+    cold = None if store.allow_cold_reads else next(filter(is_cold, objects), None)
+    if cold:
+        raise FailedPrecondition(
+            f"{store.objects.uri(cold.name)} has no row that names it, and is in the storage class {cold.storage_class}, of which a"
+            " read costs more. Nothing of it was read. To have such objects read, add --allow-cold-reads"
+        )

@@ -35,6 +35,8 @@ from support.dicom_files import make_instance
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from support.emulators.s3 import S3
+
 # An export of more instances than are decoded in this process: no guard of `__main__`, as in a user's first script.
 SCRIPT = """
 import dicom_export
@@ -49,6 +51,16 @@ def folder(tmp_path: Path) -> Path:
     (made / "cut.dcm").write_bytes(make_instance(SOPInstanceUID="1.9")[:300])
     (made / "notes.txt").write_text("These are notes about the scans.\n")
     return made
+
+
+def test_a_bucket_takes_the_place_of_the_folder(tmp_path: Path, s3_server: S3) -> None:
+    bucket = s3_server.make_bucket()
+    for path in make_folder(tmp_path / "scans").iterdir():
+        s3_server.put(bucket, path.name, path.read_bytes())
+    done = dicom_export.export(f"s3://{bucket}", to=tmp_path / "s3.duckdb", endpoint_url=s3_server.url)
+    assert done.counters.success == 2
+    with pytest.raises(NotFound, match="Bucket 'no-such-bucket' was not found"):
+        dicom_export.export("s3://no-such-bucket", to=tmp_path / "s3.duckdb")
 
 
 def test_a_row_is_what_an_export_writes(folder: Path, tmp_path: Path) -> None:

@@ -40,6 +40,6 @@ def test_the_estimate_of_a_store_comes_from_the_service(tmp_path: Path) -> None:
 
 def test_what_is_no_folder_is_refused_with_what_to_do(tmp_path: Path) -> None:
     result = run("estimate", tmp_path / "missing")
-    assert "is not a folder; expected a folder, or a DICOM store with --endpoint URL" in result.output
+    assert "is not a folder; expected a folder, a bucket, or a DICOM store with --endpoint URL" in result.output
     assert "expected https://" in run("estimate", STORE, "--endpoint", "ftp://x").output
     assert "cannot be reached: Connection refused" in run("estimate", STORE, "--endpoint", "http://127.0.0.1:9").output

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from support.emulators.s3 import S3
+    from support.emulators.storage import Storage
+
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     yield path, group
@@ -73,8 +76,12 @@ def test_an_example_of_two_lines_is_one_command_for_a_shell() -> None:
     assert words[3:] == ["--from", "scans.duckdb"]
 
 
-def test_every_example_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_example_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, storage_emulator: Storage, s3_server: S3
+) -> None:
     monkeypatch.chdir(tmp_path)
+    for service in (storage_emulator, s3_server):
+        service.put(service.make_bucket("bucket"), "scans/ct.dcm", make_instance(Modality="CT"))
     (make_folder(tmp_path / "scans") / "ct.dcm").write_bytes(make_instance(Modality="CT", SOPInstanceUID="1.2.3.4.9"))
     for name in ("ct.csv", "cohort.csv"):
         (tmp_path / name).write_text("/studies/1.2.3\n")

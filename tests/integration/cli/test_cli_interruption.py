@@ -120,7 +120,7 @@ def test_ctrl_c_before_there_is_anything_to_cancel_ends_with_130_and_no_tracebac
         folder,
         # A signal right before a sleep is noticed only after it.
         before="import time\nfrom dicom_export import bootstrap\nfrom dicom_export.bootstrap import local"
-        "\nlocal.folder_store = lambda *_: (print('begun', flush=True), [time.sleep(0.01) for _ in range(6000)])",
+        "\nlocal.local_store_of = lambda *_, **__: (print('begun', flush=True), [time.sleep(0.01) for _ in range(6000)])",
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "begun\n"

@@ -46,9 +46,9 @@ class Storage:
     client: Client
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
-    def make_bucket(self) -> str:
+    def make_bucket(self, name: str = "") -> str:
         """Make a bucket that nobody has used, and return its name."""
-        name = f"bucket-{next(self._numbers)}"
+        name = name or f"bucket-{next(self._numbers)}"
         self.client.create_bucket(name)
         return name
 

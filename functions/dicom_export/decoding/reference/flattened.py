@@ -62,9 +62,9 @@ class Flattener:
         self._offset = offset
 
     def fill(self, record: dict[str, Any], data_set: DataSet, uids: InstanceUids | None = None) -> None:
-        """Add the columns that the data set's elements make, `OtherElements` among them; what is left out to `dropped`.
+        """Add the columns of the data set's elements, including `OtherElements`. Append what is left out to `dropped`.
 
-        `uids` are those of the instance, where this is its own data set: they are in their columns, whatever their VR.
+        For the top-level data set, `uids` are the instance's UIDs. They get their columns whatever their VR.
         """
         elements = data_set.elements
         known = dict(zip(UIDS, uids, strict=True)) if uids else {}

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from dicom_export.adapters.gcp.calls import TIMEOUT_SECONDS
+from dicom_export.adapters.gcp.calls import RETRY, TIMEOUT_SECONDS
 from dicom_export.adapters.gcp.storage.client import called, shared_client
 from dicom_export.errors import NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from google.api_core.retry import Retry
     from google.cloud.storage import Blob, Bucket, Client  # type: ignore[import-untyped]  # it has no types
 
 _MAX_NAME_BYTES = 1024
@@ -54,7 +55,9 @@ class BucketObjects:
             return False
         return bool(name) and size <= _MAX_NAME_BYTES and whole not in {".", ".."} and _NOT_IN_NAMES.isdisjoint(whole)
 
-    def listed(self, fields: str, *, prefix: str = "", start_after: str = "") -> Iterator[tuple[str, Blob]]:
+    def listed(
+        self, fields: str, *, prefix: str = "", start_after: str = "", retry: Retry = RETRY
+    ) -> Iterator[tuple[str, Blob]]:
         """Yield name and object in the order of the ports; one page is in memory.
 
         `fields` are the fields of an object to request. Raises NotFound without the bucket.
@@ -63,7 +66,7 @@ class BucketObjects:
         while token is not None:
             page = partial(self._page, fields, token, self.prefix + prefix, self.prefix + start_after)
             try:
-                blobs, token = called(f"Listing {self.uri(prefix)}", page)
+                blobs, token = called(f"Listing {self.uri(prefix)}", page, retry)
             except NotFound as error:
                 raise NotFound(f"Bucket {self.bucket!r} was not found") from error
             for blob in blobs:

@@ -37,12 +37,18 @@ def shared_client() -> Client:
         return _client_of_this_process()
 
 
+def anonymous_client() -> Client:
+    """Return the client of this process for public buckets, which needs no credentials; the first call creates it."""
+    with _MAKING:
+        return _client_of_this_process(is_anonymous=True)
+
+
 @cache
-def _client_of_this_process() -> Client:
-    return new_client()
+def _client_of_this_process(*, is_anonymous: bool = False) -> Client:
+    return new_client(is_anonymous=is_anonymous)
 
 
-def new_client(pool_size: int = POOL_SIZE) -> Client:
+def new_client(pool_size: int = POOL_SIZE, *, is_anonymous: bool = False) -> Client:
     """Return a client that keeps up to `pool_size` connections open.
 
     If STORAGE_EMULATOR_HOST is set, the library connects to it, without credentials.
@@ -50,7 +56,7 @@ def new_client(pool_size: int = POOL_SIZE) -> Client:
     from google.cloud.storage import Client
 
     # An object's address has no project, so the library need not look for one.
-    client = Client(project=None)
+    client = Client.create_anonymous_client() if is_anonymous else Client(project=None)
     # For traces that nobody records, the library would request each bucket's location, from threads of its own.
     client._bucket_metadata_cache = None  # noqa: SLF001 - no other setting stops these requests
     session = client._http  # noqa: SLF001 - no other setting changes the pool's size

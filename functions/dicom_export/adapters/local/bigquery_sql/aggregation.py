@@ -110,7 +110,7 @@ def _listed(
     if not found:
         given = ", ".join(each.type.short for each in values)
         known = " or ".join(each.signature for each in signatures.overloads()[name][:4])
-        raise InvalidArgument(f"{name}({given}) is not a way to call it{translator.place(node)}: expected {known}")
+        raise InvalidArgument(f"{name}({given}){translator.place(node)} has the wrong arguments: expected {known}")
     taken = [coerced(value, kind) for value, kind in zip(values, found.arguments, strict=True)]
     if nulls and name in _NULLS_ARE_LEFT_OUT:
         nulls = ""

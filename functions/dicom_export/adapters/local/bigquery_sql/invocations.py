@@ -88,7 +88,7 @@ def scalar(translator: Translator, node: exp.Expr, name: str, arguments: Sequenc
     if not found:
         given = ", ".join(each.type.short for each in arguments)
         known = " or ".join(each.signature for each in signatures.overloads()[name][:4])
-        raise InvalidArgument(f"{name}({given}) is not a way to call it{translator.place(node)}: expected {known}")
+        raise InvalidArgument(f"{name}({given}){translator.place(node)} has the wrong arguments: expected {known}")
     coerced_values = [coerced(value, kind) for value, kind in zip(arguments, found.arguments, strict=True)]
     taken = [_in_zone(found.overload.pattern(i), value) for i, value in enumerate(coerced_values)]
     translated = Call(name, taken, found.result, safe=safe, required=translator.required)

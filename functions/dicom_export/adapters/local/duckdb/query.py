@@ -172,7 +172,7 @@ def _errors_of_values(queried: Queried) -> Iterator[None]:
 
 
 def _value_error(text: str, file: Path) -> str:
-    """Return the error that the translation put into the SQL. DuckDB's own text may quote a value."""
+    """Return the text that the translation put into the SQL for this error. DuckDB's own text may quote a value."""
     if text.startswith(_OUR_ERROR):
         return text.removeprefix(_OUR_ERROR).partition("\n")[0] or "ERROR was called"
     return (
