@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @click.command(
     cls=Command,
-    short_help="Serve the console and the Cloud Healthcare API over local folders.",
+    short_help="Serve a console for browsers, and the API, over folders.",
     examples=(
         "dicom-export serve --store scans=scans --data run",
         "dicom-export serve --store scans=scans --data run --bq-dataset my-project.my_dataset --port 8081",
