@@ -27,12 +27,13 @@ def exchange(endpoint: str, sent: bytes) -> bytes:
 
 
 def answer_of(received: bytes) -> tuple[int, dict[str, str], Any]:
-    """Return status, headers and JSON of the last answer; those before it are `100 Continue`."""
+    """Return status, headers and content of the last answer: JSON, or the bytes of a page. Those before it are `100 Continue`."""
     head, separator, body = received.rpartition(b"\r\n\r\n")
     assert separator, received
     status_line, *lines = head.rpartition(b"HTTP/1.1 ")[2].decode("latin-1").split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
-    return int(status_line[:3]), headers, json.loads(body)
+    is_page = headers.get("content-type", "").startswith("text/html")
+    return int(status_line[:3]), headers, body if is_page else json.loads(body)
 
 
 def request(method: str, path: str, body: bytes = b"", **headers: str) -> bytes:
