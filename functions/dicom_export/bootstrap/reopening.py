@@ -241,7 +241,9 @@ def _older_copy(operation: Operation, written: _Written) -> str:
     file = f"The DuckDB file of table {operation.table.table}"
     if not written.rows_lacking:
         return f"{file} is not as this export left it: it was restored from an older copy"
-    return f"{file} lacks {written.rows_lacking:,} rows that this export had written: it was restored from an older copy"
+    return (
+        f"{file} lacks {written.rows_lacking:,} rows that this export had written: it was restored from an older copy"
+    )
 
 
 def needed_streams(journal: Journal) -> set[str]:
