@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dicom_export.operations.request import WriteDisposition
@@ -87,6 +87,11 @@ def test_what_was_reported_is_begun_anew(
     third=POINTS,
     disposition=st.sampled_from(DISPOSITIONS),
 )
+@example(first=0, second=6, third=1, disposition=WriteDisposition.WRITE_APPEND)
+@example(first=0, second=6, third=2, disposition=WriteDisposition.WRITE_APPEND)
+@example(first=0, second=6, third=1, disposition=WriteDisposition.WRITE_EMPTY)
+@example(first=0, second=6, third=1, disposition=WriteDisposition.WRITE_TRUNCATE)
+@example(first=0, second=6, third=2, disposition=WriteDisposition.WRITE_TRUNCATE)
 def test_a_file_that_came_back_from_an_older_copy_is_completed(
     make_machine: Callable[[WriteDisposition], Machine],
     first: int,

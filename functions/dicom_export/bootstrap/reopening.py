@@ -100,14 +100,19 @@ class Reopening:
             return False
 
     def _start_over(self, operation: Operation, reason: str) -> None:
-        """Have the next run of the same command begin another operation."""
-        if operation.is_done:
-            log.warning("Export %s is not reported: %s", operation.name.operation, reason)
-        else:
-            self._end(operation, reason)
+        """Have the next run of the same command begin another operation.
+
+        An operation ends and stops awaiting its report in one step. If a crash could come in between, the next run would find
+        one that ended without rows, which does not show that it has to start over, and would report it.
+        """
         if _overwrites(operation) and self.known_files.has(operation.table):
             self.tables.drop(operation.target)
-        self.service.set_reported(operation.name)
+        if operation.is_done:
+            log.warning("Export %s is not reported: %s", operation.name.operation, reason)
+            self.service.set_reported(operation.name)
+        else:
+            log.warning("Export %s cannot go on: %s", operation.name.operation, reason)
+            self.service.give_up(operation, Status(Code.FAILED_PRECONDITION, reason), is_reported=True)
 
     def _end(self, operation: Operation, reason: str) -> None:
         status = Status(Code.FAILED_PRECONDITION, reason)
@@ -233,9 +238,11 @@ def _has_left_table(operation: Operation) -> bool:
 
 
 def _older_copy(operation: Operation, written: _Written) -> str:
+    file = f"The DuckDB file of table {operation.table.table}"
+    if not written.rows_lacking:
+        return f"{file} is not as this export left it: it was restored from an older copy"
     return (
-        f"The DuckDB file of table {operation.table.table} lacks {written.rows_lacking:,} rows that this export had written:"
-        " it was restored from an older copy"
+        f"{file} lacks {written.rows_lacking:,} rows that this export had written: it was restored from an older copy"
     )
 
 

@@ -77,6 +77,12 @@ def summary(
     )
     if not (counters.planned or counters.unchanged or counters.unlisted or unlisted or operation.error):
         yield f"{_nothing_found(operation, places)}: nothing was exported."
+    if (
+        counters.skipped
+        and operation.request.is_filtered
+        and not (counters.found or counters.unchanged or operation.error)
+    ):
+        yield f"No instance in {places.source} matches the filter: nothing was exported."
     if counters.unchanged:
         yield (
             f"{counters.unchanged:,} {places.unit}{' has' if counters.unchanged == 1 else 's have'} a row in the table already and"

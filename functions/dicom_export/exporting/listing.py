@@ -141,8 +141,7 @@ def warn_unmatched(operation: Operation, paths: Sequence[FilterPath]) -> None:
     """Log the filter's paths that match nothing in the store."""
     for path in paths:
         log.warning(
-            "The filter's path %s matched nothing in %s",
+            "The filter's path %s matched nothing",
             filters.display(path),
-            operation.request.store,
             extra={"operation": str(operation.name)},
         )

@@ -189,14 +189,20 @@ class ExportService(OperationsService):
             self.resume(operation)
         return operation
 
-    def give_up(self, operation: Operation, reason: Status) -> None:
-        """End an operation that cannot continue, with its counters as they are. This has no effect on one that has ended."""
+    def give_up(self, operation: Operation, reason: Status, *, is_reported: bool = False) -> None:
+        """End an operation that cannot continue, with its counters as they are. This has no effect on one that has ended.
+
+        If `is_reported`, it does not await its report: the same command begins another operation.
+        """
         counters = self.journal.pages.counters(operation)
 
         def ended(current: Operation) -> Operation:
             if current.is_done:
                 return current
-            return replace(current, end_time=datetime.now(UTC), counters=counters, error=reason)
+            awaits_report = current.awaits_report and not is_reported
+            return replace(
+                current, end_time=datetime.now(UTC), counters=counters, error=reason, awaits_report=awaits_report
+            )
 
         self.journal.operations.change(operation.name, ended)
         log.warning("Export given up: %s", reason.message, extra=operation_event(operation.name, Event.ENDED))
