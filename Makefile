@@ -10,7 +10,7 @@ LARGE_INPUTS ?= 100000
 EXPORTS ?= 500
 CLIENTS ?= 100
 LOCAL_INSTANCES ?= 1000000
-CLOUD_INSTANCES ?= 100000
+CLOUD_INSTANCES ?= 50000
 MINUTES ?= 20
 # The floor, in percent, of the branches that the tests of these folders cover. Commands and functions run in processes of their own.
 COVERED := 76
