@@ -144,7 +144,16 @@ def folder_watcher(
                 for project, dataset in local.datasets:
                     tables.create_dataset(project, dataset)
                 limits, uri_of = local.limits.columns, store.objects.uri
-                rows = WatchedTable(tables, request.table, request.store, layout, limits, uri_of, views=request.views)
+                rows = WatchedTable(
+                    tables,
+                    request.table,
+                    request.store,
+                    layout,
+                    limits,
+                    uri_of,
+                    find=store.objects.get,
+                    views=request.views,
+                )
                 patience = PATIENCE_SECONDS if follows else 0
                 yield FolderWatch(
                     store,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import merge
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, TypeVar
@@ -126,7 +126,7 @@ class FolderWatch:
             next(self.store.objects.list(), None)  # raises where it is the folder that is gone
             unmounted = self._unmounted()
             gone = [file for file in gone if not _is_within(file.name, unmounted)]
-        written = [*self._written(changed)]
+        written = [replace(each, before=known.get(each.stored.name)) for each in self._written(changed)]
         replaced = [
             known[each.stored.name]
             for each in written

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -146,6 +147,29 @@ def test_what_was_exported_before_is_not_exported_again(folder: Path, file: Path
             ("1.2", 2),
             ("1.3", 1),
         ]
+
+
+@pytest.mark.parametrize("option", [(), ("--no-source-object",)])
+def test_two_files_of_one_instance_are_not_exported_again(folder: Path, file: Path, option: tuple[str, ...]) -> None:
+    for number, name in enumerate(["a", "b", "c"]):
+        write(folder / f"{name}.dcm", "1.1")
+        os.utime(folder / f"{name}.dcm", (1_000_000_000 + number, 1_000_000_000 + number))
+    write(folder / "d.dcm", "1.2")
+    assert run("export", folder, "--to", file, *option).exit_code == 0
+    for _ in range(3):
+        watched = run("watch", folder, "--to", file, "--once", *option)
+        assert watched.exit_code == 0, watched.output
+        assert "new" not in watched.stderr
+        assert rows(file, "SELECT count(*) FROM dicom") == [(4,)]
+    (folder / "c.dcm").unlink()
+    for _ in range(2):
+        assert run("watch", folder, "--to", file, "--once", *option).exit_code == 0
+    assert rows(file, LATEST) == [("1.1",), ("1.2",)]
+    (folder / "a.dcm").unlink()
+    (folder / "b.dcm").unlink()
+    for _ in range(2):
+        assert run("watch", folder, "--to", file, "--once", *option).exit_code == 0
+    assert rows(file, LATEST) == [("1.2",)]
 
 
 def test_after_an_overwrite_by_an_export_the_folder_is_in_the_table_once(

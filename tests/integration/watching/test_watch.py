@@ -37,6 +37,17 @@ NAMES = ("a", "b", "c", "d")
 BROKEN = "broken"
 
 
+def row_of(stored: StoredObject, instance: str) -> dict[str, Any]:
+    return {
+        "SOPInstanceUID": instance,
+        "Type": "CREATE",
+        "LastUpdated": stored.updated,
+        "Size": stored.size,
+        "SourceObject": stored.name,
+        "SourceGeneration": stored.generation,
+    }
+
+
 class Folder:
     """A folder in memory: by name the instance that a file holds, its size, and when it was written."""
 
@@ -78,14 +89,16 @@ class Folder:
             if instance == BROKEN:
                 yield NotDicom("Not DICOM")
             else:
-                row = {"SOPInstanceUID": instance, "Type": "CREATE", "LastUpdated": stored.updated, "Size": stored.size}
+                row = row_of(stored, instance)
                 yield DecodedInstance(row, InstanceUids("1.2", layout.source_store or "1.3", instance))
 
 
 class Rows:
     """A table and what is remembered beside it, in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Folder | None = None, *, has_sources: bool = False) -> None:
+        self.folder = folder
+        self.has_sources = has_sources
         self.rows: list[dict[str, Any]] = []
         self.remembered: dict[str, WatchedFile] = {}
 
@@ -100,14 +113,32 @@ class Rows:
         for file in self.remembered.values():
             if file.uids and file.uids.instance and file.name not in look.names:
                 others.setdefault(file.uids.instance, []).append(file)
-        latest = {uid: LatestRow(row["LastUpdated"], row["Type"] == "DELETE") for uid, row in self.newest().items()}
-        result = reconcile(look, latest, others)
+        latest = {uid: self._latest(uid, row) for uid, row in self.newest().items()}
+        result = reconcile(look, latest, others, self._source_of, self._is_there)
         self.rows += [*result.created, *result.deleted]
         for name in look.names:
             self.remembered.pop(name, None)
         self.remembered |= {written.stored.name: written.file for written in look.written}
         self.remembered |= {name: as_unread(self.remembered[name]) for name in result.again}
         return result
+
+    def _latest(self, uid: str, row: dict[str, Any]) -> LatestRow:
+        created = [each for each in self.rows if each["SOPInstanceUID"] == uid and each["Type"] == "CREATE"]
+        return LatestRow(
+            row["LastUpdated"],
+            row["Type"] == "DELETE",
+            (row["SourceObject"], row["SourceGeneration"]) if self.has_sources else None,
+            frozenset(each["LastUpdated"] for each in created),
+            frozenset(each["SourceGeneration"] for each in created) if self.has_sources else frozenset(),
+        )
+
+    def _source_of(self, stored: StoredObject) -> dict[str, Any]:
+        return {"SourceObject": stored.name, "SourceGeneration": stored.generation} if self.has_sources else {}
+
+    def _is_there(self, source: tuple[str, int]) -> bool:
+        assert self.folder
+        stored = self.folder.get(source[0])
+        return stored is not None and stored.generation == source[1]
 
     def mounts(self) -> set[str]:
         return set()
@@ -130,6 +161,17 @@ class Rows:
         return {uid: row["Size"] for uid, row in self.newest().items() if row["Type"] == "CREATE"}
 
 
+class ExportedRows(Rows):
+    """A table that an export of the folder wrote, which gives each file a row."""
+
+    def __init__(self, folder: Folder, *, has_sources: bool) -> None:
+        super().__init__(folder, has_sources=has_sources)
+        self.rows = [row_of(stored, folder.files[stored.name][0]) for stored in folder.list()]
+
+    def newest(self) -> dict[str, dict[str, Any]]:
+        return {row["SOPInstanceUID"]: row for row in sorted(self.rows, key=lambda row: row["LastUpdated"])}
+
+
 def watch_of(folder: Folder, rows: Rows, touched: Touched | None = None) -> FolderWatch:
     return FolderWatch(DeclaredStore(folder), rows, folder.decode, LAYOUT, touched or Touched(), patience=0)
 
@@ -147,11 +189,17 @@ steps = st.one_of(
 )
 
 
-@given(st.lists(steps, max_size=20))
-@example([("write", "a", "1.1", 1), ("scan",), ("rename", "a", "b"), ("look", ["a"]), ("look", ["b"])])
-@example([("write", "a", "1.1", 1), ("write", "b", "1.1", 2), ("scan",), ("delete", "b")])
-def test_in_the_end_the_latest_rows_are_what_is_in_the_folder(history: list[tuple[Any, ...]]) -> None:
-    folder, rows = Folder(), Rows()
+@given(history=st.lists(steps, max_size=20), has_sources=st.booleans())
+@example(
+    history=[("write", "a", "1.1", 1), ("scan",), ("rename", "a", "b"), ("look", ["a"]), ("look", ["b"])],
+    has_sources=False,
+)
+@example(history=[("write", "a", "1.1", 1), ("write", "b", "1.1", 2), ("scan",), ("delete", "b")], has_sources=False)
+def test_in_the_end_the_latest_rows_are_what_is_in_the_folder(
+    *, history: list[tuple[Any, ...]], has_sources: bool
+) -> None:
+    folder = Folder()
+    rows = Rows(folder, has_sources=has_sources)
     touched = Touched()
     watch = watch_of(folder, rows, touched)
     for tick, (step, *arguments) in enumerate(history, 100):
@@ -200,6 +248,49 @@ def test_what_was_exported_before_the_first_look_adds_no_row() -> None:
     ]
     assert not any(watch_of(folder, rows).scan())
     assert set(rows.remembered) == {"a"}
+
+
+files = st.dictionaries(names, st.tuples(st.sampled_from(["1.1", "1.2"]), st.integers(1, 3), st.integers(1, 9)))
+
+
+@given(there=files, has_sources=st.booleans(), data=st.data())
+@example(there={"a": ("1.1", 1, 1), "b": ("1.1", 1, 3)}, has_sources=True, data=None)
+@example(there={"a": ("1.1", 1, 1), "b": ("1.1", 1, 3)}, has_sources=False, data=None)
+def test_what_an_export_wrote_of_several_files_of_an_instance_adds_no_row(
+    *, there: dict[str, tuple[str, int, int]], has_sources: bool, data: st.DataObject | None
+) -> None:
+    folder = Folder()
+    folder.files = there
+    rows = ExportedRows(folder, has_sources=has_sources)
+    watch = watch_of(folder, rows)
+    for _ in range(2):
+        order = data.draw(st.permutations(sorted(there))) if data else sorted(there)
+        for name in order:
+            assert not any(watch.look_at([name]))
+        assert not any(watch.scan())
+    assert set(rows.remembered) == set(there)
+
+
+def test_an_exported_file_counts_again_if_a_newer_one_of_its_instance_went_before_the_first_look() -> None:
+    folder = Folder()
+    folder.files = {"a": ("1.1", 1, 1), "b": ("1.1", 2, 3)}
+    rows = ExportedRows(folder, has_sources=True)
+    del folder.files["b"]
+    watch = watch_of(folder, rows)
+    assert sum(watch.scan(), Looked()).created == 1
+    assert rows.latest() == {"1.1": 1}
+    assert not any(watch.scan())
+
+
+def test_a_file_that_goes_while_a_newer_one_of_its_instance_stays_adds_no_row() -> None:
+    folder = Folder()
+    folder.files = {"a": ("1.1", 1, 1), "b": ("1.1", 2, 3), "c": ("1.1", 3, 5)}
+    rows, touched = ExportedRows(folder, has_sources=True), Touched()
+    watch = watch_of(folder, rows, touched)
+    assert not any(watch.scan())
+    del folder.files["a"]
+    assert not any(watch.scan())
+    assert touched.is_quiet
 
 
 def test_files_of_a_slow_store_are_looked_for_several_at_once() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
 
 from dicom_export.adapters.local.duckdb import bookkeeping
 from dicom_export.adapters.local.duckdb.annotations import annotate
 from dicom_export.adapters.local.duckdb.catalogs import catalog
 from dicom_export.adapters.local.duckdb.definitions import create_or_grow, described, table_sql
 from dicom_export.decoding.budget import DEFAULT_COLUMN_LIMITS, ColumnLimits
+from dicom_export.errors import PermissionDenied
 from dicom_export.ports import CHANGE_KEY
 from dicom_export.rows.administrative import source_columns
 from dicom_export.rows.arrow import record_batch
@@ -38,7 +41,10 @@ _COLUMNS = "name, generation, size, study, series, instance, failure"
 
 
 class WatchedTable:
-    """The rows of one folder's files in one table."""
+    """The rows of one folder's files in one table.
+
+    `uri_of` returns the URI of a file's name, and `find` the file of a name, or None if there is none.
+    """
 
     def __init__(
         self,
@@ -49,6 +55,7 @@ class WatchedTable:
         limits: ColumnLimits = DEFAULT_COLUMN_LIMITS,
         uri_of: Callable[[str], str] = str,
         *,
+        find: Callable[[str], StoredObject | None] | None = None,
         views: bool = True,
     ) -> None:
         self._tables = tables
@@ -60,6 +67,7 @@ class WatchedTable:
         self._place = catalog(table.project), table.dataset, table.table
         self._index = bookkeeping.files_sql(catalog(table.project))
         self._uri_of = uri_of
+        self._find = find
         self._schema = merge(columns_of_layout(layout), columns_of(_UIDS, layout.kind))
         with tables.transaction(table) as cursor:
             self._prepare(cursor, self._schema)
@@ -87,7 +95,7 @@ class WatchedTable:
         with self._tables.transaction(self._table) as cursor:
             latest = self._latest(cursor, look.instances)
             others = self._others(cursor, look)
-            result = reconcile(look, latest, others, self._source_of)
+            result = reconcile(look, latest, others, self._source_of, self._is_there)
             self._append(cursor, [*result.created, *result.deleted])
             unread = [as_unread(file) for files in others.values() for file in files if file.name in result.again]
             files = [written.file for written in look.written]
@@ -123,16 +131,41 @@ class WatchedTable:
         return others
 
     def _latest(self, cursor: DuckDBPyConnection, instances: Sequence[str]) -> dict[str, LatestRow]:
-        newest = "epoch_us(max(LastUpdated)), arg_max(Type, LastUpdated) = 'DELETE'"
+        names = {column.name for column in described(cursor, self._table) or ()}
+        has_source = {"SourceObject", "SourceGeneration"} <= names
+        source = "[SourceObject, SourceGeneration::VARCHAR]" if has_source else "[NULL, NULL]"
+        generations = "list(SourceGeneration)" if has_source else "list(NULL::BIGINT)"
+        is_creation = "FILTER (Type IS DISTINCT FROM 'DELETE')"
         where = f"{CHANGE_KEY} IN (SELECT unnest(?::VARCHAR[])) AND LastUpdated IS NOT NULL"
         rows = cursor.execute(
-            f"SELECT {CHANGE_KEY}, {newest} FROM {table_sql(self._table)} WHERE {where} GROUP BY {CHANGE_KEY}",  # noqa: S608 - quoted
+            f"SELECT {CHANGE_KEY}, epoch_us(max(LastUpdated)), arg_max(Type, LastUpdated) = 'DELETE',"  # noqa: S608 - quoted
+            f" arg_max({source}, LastUpdated), list(epoch_us(LastUpdated)) {is_creation}, {generations} {is_creation}"
+            f" FROM {table_sql(self._table)} WHERE {where} GROUP BY {CHANGE_KEY}",
             [[*instances]],
         ).fetchall()
         return {
-            instance: LatestRow(_EPOCH + timedelta(microseconds=updated), bool(is_deletion))
-            for instance, updated, is_deletion in rows
+            instance: LatestRow(
+                _time(updated),
+                bool(is_deletion),
+                (source[0], int(source[1])) if source and None not in source else None,
+                frozenset(map(_time, times or ())),
+                frozenset(generation for generation in generations or () if generation is not None),
+            )
+            for instance, updated, is_deletion, source, times, generations in rows
         }
+
+    def _is_there(self, source: tuple[str, int]) -> bool:
+        """Return whether the folder has this version of a file; True for what is not in the folder, or cannot be seen."""
+        uri, generation = source
+        root = self._uri_of("")
+        name = os.fsdecode(unquote_to_bytes(uri[len(root) :]))
+        if self._find is None or not uri.startswith(root) or self._uri_of(name) != uri:
+            return True
+        try:
+            stored = self._find(name)
+        except PermissionDenied:
+            return True
+        return stored is not None and stored.generation == generation
 
     def _append(self, cursor: DuckDBPyConnection, rows: Sequence[Row]) -> None:
         if rows:
@@ -160,6 +193,10 @@ class WatchedTable:
 
 
 _TYPES = ("VARCHAR", "BIGINT", "BIGINT", "VARCHAR", "VARCHAR", "VARCHAR", "VARCHAR")
+
+
+def _time(microseconds: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=microseconds)
 
 
 def _values(file: WatchedFile) -> tuple[object, ...]:
