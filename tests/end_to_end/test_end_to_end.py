@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 STUDIES, INSTANCES = 200, 25
 TOTAL = STUDIES * INSTANCES
-SEEDS = by_extent(quick=5, soak=20)
+SEEDS = by_extent(quick=3, soak=20)
 KILLS = 2
 BROKEN = "1.2.1003/1.3.1/notes.dcm"
 LIMITS = {
