@@ -48,7 +48,7 @@ class Watcher:
     def catch_up(self, stop: threading.Event) -> None:
         """Bring the table up to date once, or until `stop`. Raises the error that prevents it."""
         with self._opened() as watch:
-            self._report_all(watch.scan(), stop)
+            self._report_all(self._scan_and_due(watch), stop)
 
     def run(self, stop: threading.Event) -> None:
         """Keep the table up to date until `stop`. Temporary errors are logged, and the work is retried."""
@@ -90,6 +90,11 @@ class Watcher:
         pause = _SHARE_OF_SCANS * (ended - begun)
         self._no_scan_before = ended + max(pause, 2 * _SPELL_SECONDS)
         self._scan_at_last = ended + max(pause, _BETWEEN_SCANS_SECONDS)
+
+    def _scan_and_due(self, watch: FolderWatch) -> Iterator[Looked]:
+        """Scan, then look at the files that the scan found to need another look."""
+        yield from watch.scan()
+        yield from watch.look_at(self._touched.take_due(self._clock()))
 
     def _report_all(self, looks: Iterator[Looked], stop: threading.Event) -> None:
         total = Looked()
