@@ -179,7 +179,7 @@ def plan(journal: Journal, size: int) -> Queue:
             buckets=lambda _: None,
             tables=tables,
             publisher=queue,
-            limits=PlanLimits(),
+            limits=PlanLimits(outstanding=sys.maxsize),  # there are no workers to wait for
         )
     if queue.objects != size:
         raise SystemExit(f"{queue.objects} of {size} objects were planned")
