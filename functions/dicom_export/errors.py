@@ -256,10 +256,6 @@ class EncodedObject(InstanceError):
     code = Code.FAILED_PRECONDITION
 
 
-class UnreadableArchive(InstanceError):
-    """The archive, or its member, cannot be read, whatever instances it has: it is damaged or encrypted, for example."""
-
-
 class InstanceGone(InstanceError):
     """The planned generation of the object was deleted or replaced."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_export.archives.names import archives_before, archives_in, is_archive, member_name, sort_key
 from dicom_export.archives.opening import open_archive
-from dicom_export.errors import InstanceError, InstanceGone, PermanentError, UnreadableArchive
+from dicom_export.errors import InstanceError, InstanceGone, PermanentError
 from dicom_export.operations.planning import is_ignored
 from dicom_export.stores import WrappedStore
 
@@ -97,7 +97,7 @@ class ArchiveStore(WrappedStore):
             if archive and member in archive.members:
                 return _read(archive, archive.members[member], start, length)
         if self._is_opened(stored.name) and (archive := self._open(stored)):
-            raise UnreadableArchive(archive.damage or "The object is an archive; its members are objects of their own")
+            raise InstanceError(archive.damage or "The object is an archive; its members are objects of their own")
         return self._store.read(stored, start, length)
 
     def _archive_of(self, member: StoredObject, name: str) -> Archive | None:
@@ -167,7 +167,7 @@ def _opened(store: DicomStore, stored: StoredObject) -> _Opened:
 
 def _read(archive: Archive, member: Member, start: int, length: int) -> bytes:
     if member.obstacle:
-        raise UnreadableArchive(member.obstacle)
+        raise InstanceError(member.obstacle)
     return archive.read(member, start, length)
 
 

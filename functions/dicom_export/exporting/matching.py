@@ -7,16 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from dicom_export.decoding.decoded import DecodedInstance, Skipped
-from dicom_export.errors import (
-    EncodedObject,
-    InstanceError,
-    InstanceGone,
-    Internal,
-    LimitExceeded,
-    MissingUid,
-    NotDicom,
-    UnreadableArchive,
-)
+from dicom_export.errors import InstanceError, Internal, MissingUid, NotDicom
 from dicom_export.operations.filters import path_of, position_of
 from dicom_export.uids import InstanceUids
 
@@ -27,9 +18,6 @@ if TYPE_CHECKING:
     from dicom_export.state.journal import Journal
 
 UNNAMED = Skipped("not named by the filter")
-UNREADABLE = Skipped("damaged or cut short, so that the study cannot be compared with the filter")
-_MAY_BE_NAMED = (EncodedObject, InstanceGone, LimitExceeded, UnreadableArchive)
-"""Errors that leave open which instances there are: the object itself may be whole."""
 
 
 class FilterLookup:
@@ -62,8 +50,7 @@ class Selection:
     def __call__(self, decoded: Decoded) -> Decoded:
         """Return the decoded object, or Skipped if the filter does not name it.
 
-        An object that is not DICOM is in no study, and a damaged one that has no readable Study Instance UID is in none that a
-        line can name. An object that could not be read, for want of a permission say, may be one that the filter names.
+        An object that is not DICOM is in no study. An instance whose UIDs are unknown may be one that the filter names.
         """
         if isinstance(decoded, Skipped):
             return decoded
@@ -71,7 +58,7 @@ class Selection:
             return UNNAMED
         uids = uids_of(decoded)
         if uids.study is None:
-            return UNREADABLE if _is_damaged(decoded) else decoded
+            return decoded
         position = self._lookup.position_of(uids)
         if position is None:
             return UNNAMED
@@ -82,10 +69,6 @@ class Selection:
 def without_unnamable(found: Found) -> Found:
     """Return what was found, or Skipped for an object that is in no study: no line of a filter can name it."""
     return UNNAMED if isinstance(found, MissingUid) and uids_of(found).study is None else found
-
-
-def _is_damaged(decoded: Decoded) -> bool:
-    return isinstance(decoded, InstanceError) and not isinstance(decoded, _MAY_BE_NAMED)
 
 
 def uids_of(decoded: DecodedInstance | PermanentError) -> InstanceUids:
