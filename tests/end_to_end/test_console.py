@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
+from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
 from support.command_line import run
@@ -244,7 +245,9 @@ def test_a_refused_export_says_at_the_field_what_is_wrong(page: Page, endpoint: 
     expect(page.locator("#head .status")).to_have_text("OK")
 
 
-def test_a_query_leads_to_an_export_of_its_studies(page: Page, endpoint: str) -> None:
+def test_a_query_leads_to_the_rows_and_the_files_of_its_studies(
+    page: Page, endpoint: str, archive: ConsoleArchive
+) -> None:
     fill_form(page, endpoint, "good", "queried")
     start(page)
     page.get_by_role("link", name="Look at the rows, and query them").click()
@@ -256,10 +259,25 @@ def test_a_query_leads_to_an_export_of_its_studies(page: Page, endpoint: str) ->
     expect(page.get_by_role("heading", name="Choose the store that the studies are in")).to_be_visible()
     page.get_by_role("link", name="Export good").click()
     expect(page.locator("#checks")).to_contain_text("The filter file exists")
+    form = page.url
     page.get_by_label("Table", exact=True).fill("part")
     start(page)
     expect(page.locator("#head .status")).to_have_text("OK")
     expect(page.locator("#figures")).to_contain_text(re.compile(r"Exported\s*1 1 study"))
+    page.goto(form)
+    page.get_by_role("radio", name="Files").check(force=True)
+    page.get_by_label("Folder").fill("gs://cohorts/ct/")
+    expect(page.locator("#checks")).to_contain_text("cohorts")
+    start(page)
+    expect(page.locator("#head .status")).to_have_text("OK")
+    (copied,) = (archive.folder / "cohorts").rglob("*.dcm")
+    header = dcmread(archive.folder / "good" / GOOD[0])
+    study, series, name = copied.relative_to(archive.folder / "cohorts" / "ct").parts
+    assert (study, series, name) == (
+        header.StudyInstanceUID,
+        header.SeriesInstanceUID,
+        f"{header.SOPInstanceUID}.dcm",
+    )
 
 
 def test_a_slow_query_is_stopped(page: Page, endpoint: str) -> None:

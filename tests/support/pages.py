@@ -26,18 +26,20 @@ NARROWEST = 320
 
 @dataclass(frozen=True)
 class ConsoleArchive(Archive):
-    """An archive whose stores are folders of these names, at a port that stays the same."""
+    """An archive whose stores are folders of these names, with the bucket `cohorts`, at a port that stays the same."""
 
     port: int = 0
     stores: tuple[str, ...] = ("good", "mixed", "large")
 
     @property
     def command(self) -> list[str]:
+        (self.folder / "cohorts").mkdir(exist_ok=True)
         stores = [f"--store={name}={self.folder / name}" for name in self.stores]
         program = super().command[:2]
         return [
             *program,
             *stores,
+            f"--bucket=cohorts={self.folder / 'cohorts'}",
             f"--data={self.folder / 'data'}",
             "--bq-dataset=research.imaging",
             f"--port={self.port}",
