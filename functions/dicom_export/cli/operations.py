@@ -98,7 +98,10 @@ def cancel(whose: Whose, operation: str | None, output: str) -> None:
 
     An interrupted export ends when its command is run again.
     """
-    _show(whose.operations.cancel_operation(whose.name(operation)), output, whose)
+    name = whose.name(operation)
+    if whose.operations.get_operation(name).is_done:
+        click.echo("The export has ended already: nothing was cancelled.", err=True)
+    _show(whose.operations.cancel_operation(name), output, whose)
 
 
 @operations.command(

@@ -60,7 +60,9 @@ def test_failures_are_lines_of_text_or_json(file: Path) -> None:
 
 def test_cancelling_what_has_ended_changes_nothing(file: Path) -> None:
     before = run("operations", "describe", "--from", file).stdout
-    assert run("operations", "cancel", "--from", file).exit_code == 0
+    result = run("operations", "cancel", "--from", file)
+    assert result.exit_code == 0
+    assert "The export has ended already: nothing was cancelled." in result.stderr
     assert run("operations", "describe", "--from", file).stdout == before
 
 
