@@ -25,7 +25,7 @@ _OF_S3_BUCKETS = ("botocore",)
 
 def check_cloud_libraries() -> None:
     """Raise ConfigurationError if one is not installed. None of them is imported."""
-    _check(_LIBRARIES, "The environment describes an installation on Google Cloud", "")
+    _check(_LIBRARIES, "The environment describes an installation on Google Cloud")
 
 
 def check_identity_libraries() -> None:
@@ -33,26 +33,18 @@ def check_identity_libraries() -> None:
     _check(_IDENTITY_LIBRARIES, "A service on another machine needs an identity token", ", or set DICOM_EXPORT_TOKEN")
 
 
-def _check(libraries: Sequence[str], why: str, instead: str) -> None:
-    missing = _missing(libraries)
+def _check(libraries: Sequence[str], why: str, instead: str = "", *, extra: str = "cloud") -> None:
+    missing = [name for name in libraries if not _is_installed(name)]
     if missing:
         raise ConfigurationError(
-            f"{why}, but {missing[0]} is not installed: pip install 'dicom-export[cloud]'{instead}"
+            f"{why}, but {missing[0]} is not installed: pip install 'dicom-export[{extra}]'{instead}"
         )
 
 
 def check_bucket_libraries(uri: str, *, is_google: bool) -> None:
     """Raise ConfigurationError if a library that reads the bucket is not installed. None of them is imported."""
-    missing = _missing(_OF_GOOGLE_BUCKETS if is_google else _OF_S3_BUCKETS)
-    if missing:
-        extra = "cloud" if is_google else "s3"
-        raise ConfigurationError(
-            f"{uri} is a bucket, but {missing[0]} is not installed: pip install 'dicom-export[{extra}]'"
-        )
-
-
-def _missing(libraries: Sequence[str]) -> list[str]:
-    return [name for name in libraries if not _is_installed(name)]
+    libraries, extra = (_OF_GOOGLE_BUCKETS, "cloud") if is_google else (_OF_S3_BUCKETS, "s3")
+    _check(libraries, f"{uri} is a bucket", extra=extra)
 
 
 def _is_installed(name: str) -> bool:

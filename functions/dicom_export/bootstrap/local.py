@@ -120,7 +120,6 @@ def folder_watcher(
     from dicom_export.adapters.local.duckdb.watched import WatchedTable
     from dicom_export.adapters.local.folder.events import folder_events
     from dicom_export.adapters.local.folder.mounts import Mounts
-    from dicom_export.adapters.local.folder.store import FolderStore
     from dicom_export.decoding.processes import ParallelDecoder
     from dicom_export.watching.keep_watch import Watcher
     from dicom_export.watching.watcher import PATIENCE_SECONDS, REST_SECONDS, FolderWatch
@@ -130,7 +129,7 @@ def folder_watcher(
         raise InvalidArgument(f"{folder} is a bucket: expected a folder")
     touched = Touched()
     unlisted: dict[str, str] = {}
-    store = DeclaredStore(FolderStore(folder, local.ignore, local.readers), local.ignore)
+    store = local_store_of(folder, local.ignore, local.readers)
     layout = request.row_layout
 
     _remove_unneeded_streams(local.data)

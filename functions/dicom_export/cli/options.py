@@ -176,21 +176,23 @@ destination_option = click.option(
     metavar="FILE.duckdb|TABLE",
     help="The DuckDB file to write, which is created if it does not exist. For a store the table, bq://PROJECT.DATASET.TABLE.",
 )
+_FILTER_HELP = (
+    "Export only what the lines of this file name: /studies/UID[/series/UID[/instances/UID]]. A quoted pattern such as"
+    " 'filter-*.csv' names several files."
+)
 filter_source_option = click.option(
     "--filter",
     "filter_source",
     type=FilterSource(dir_okay=False, exists=True, path_type=Path),
     metavar="FILE",
-    help="Export only what the lines of this file name: /studies/UID[/series/UID[/instances/UID]]. A quoted pattern such as"
-    " 'filter-*.csv' names several files. For a store, gs://BUCKET/FILE.",
+    help=f"{_FILTER_HELP} For a store, gs://BUCKET/FILE.",
 )
 filter_option = click.option(
     "--filter",
     "filter_file",
     type=FilterPath(dir_okay=False, exists=True, path_type=Path),
     metavar="FILE",
-    help="Export only what the lines of this file name: /studies/UID[/series/UID[/instances/UID]]. A quoted pattern such as"
-    " 'filter-*.csv' names several files.",
+    help=_FILTER_HELP,
 )
 operation_format_option = click.option(
     "--format",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from heapq import merge
 from itertools import groupby
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from dicom_export.console import numbers
+from dicom_export.console.latest import newest_first
 from dicom_export.console.shell import page
 from dicom_export.console.views.operation import OperationView, view_of
 from dicom_export.console.views.status import FILTERS, status_of
@@ -93,10 +93,7 @@ def _found(installation: Installation, wanted: OperationsFilter) -> tuple[list[O
 
     A page looks at a limited number of operations, however few of them match.
     """
-    operations = installation.service.journal.operations
-    lists = [operations.newest_first(parent, wanted.after) for parent in installation.service.datasets()]
-    # A position begins with the age of its operation.
-    newest = merge(*lists, key=lambda found: found[0])
+    newest = newest_first(installation.service, installation.service.datasets(), wanted.after)
     found: list[Operation] = []
     last = ""
     for number, (at, each) in enumerate(newest):
